@@ -1,0 +1,1 @@
+"""The compiled core: plain buffers in, plain buffers out. Users import `fastprep` instead."""

@@ -1,0 +1,58 @@
+"""Builds the compiled core; everything else about the package stands in pyproject.toml."""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+# The one list of compiler directives. Kernels work on raw pointers, so Python's checks are off;
+# every bound is the kernel's own business and is tested as such.
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "embedsignature": True,
+    "freethreading_compatible": True,
+}
+
+# FASTPREP_DEBUG=1 builds with assertions and symbols, FASTPREP_SANITIZE=1 under ASAN and UBSAN,
+# FASTPREP_ANNOTATE=1 writes Cython's annotated HTML beside each module.
+FLAGS = ["-O3", "-fno-math-errno", "-Wno-unused-function", "-Wno-sign-compare"]
+LINK: list[str] = []
+if os.environ.get("FASTPREP_DEBUG"):
+    FLAGS += ["-g", "-UNDEBUG"]
+if os.environ.get("FASTPREP_SANITIZE"):
+    SANITIZE = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"]
+    FLAGS += SANITIZE
+    LINK += SANITIZE
+
+HERE = Path(__file__).parent
+SOURCES = sorted(path.relative_to(HERE).as_posix() for path in HERE.glob("fastprep_ext/*.pyx"))
+HEADERS = sorted(
+    path.relative_to(HERE).as_posix()
+    for pattern in ("*.h", "*.pxd")
+    for path in HERE.glob(f"fastprep_ext/{pattern}")
+)
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                source.removesuffix(".pyx").replace("/", "."),
+                [source],
+                include_dirs=["fastprep_ext"],
+                depends=HEADERS,
+                extra_compile_args=FLAGS,
+                extra_link_args=LINK,
+            )
+            for source in SOURCES
+        ],
+        compiler_directives=DIRECTIVES,
+        annotate=bool(os.environ.get("FASTPREP_ANNOTATE")),
+        build_dir="build",
+    ),
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
+)
