@@ -1,0 +1,97 @@
+"""Rank tables: which byte strings are tokens, and in which order they merge.
+
+The bundled tables are the published files, byte for byte; each is checked against the hash that its
+publisher pins before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fastprep.errors import BadVocabulary
+from fastprep_ext.tiktoken_file import parse_tiktoken
+
+BUNDLED = Path(__file__).parent / "vocabularies"
+
+#: sha256 of each bundled rank file.
+SHA256 = {
+    "r50k_base": "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class RankTable:
+    """The mergeable tokens of a vocabulary, in the order of their ids.
+
+    Attributes
+    ----------
+    blob
+        all tokens' bytes, back to back.
+    ends
+        uint64 ``[n]``: where each token ends in `blob`.
+    ids
+        uint32 ``[n]``: each token's id, increasing. A smaller id merges first.
+    sha256
+        of the table written as a ``.tiktoken`` file, in hexadecimal.
+    """
+
+    blob: bytes
+    ends: npt.NDArray[np.uint64]
+    ids: npt.NDArray[np.uint32]
+    sha256: str
+
+    def mergeable_ranks(self) -> dict[bytes, int]:
+        """The table as tiktoken's dict from token bytes to rank.
+
+        >>> bundled("r50k_base").mergeable_ranks()[b" hello"]
+        23748
+        """
+        ends = self.ends.tolist()
+        starts = [0, *ends[:-1]]
+        tokens = (self.blob[start:end] for start, end in zip(starts, ends, strict=True))
+        return dict(zip(tokens, self.ids.tolist(), strict=True))
+
+
+def parse(data: bytes, name: str) -> RankTable:
+    """Read the bytes of a ``.tiktoken`` file; `name` is what an error calls it.
+
+    >>> parse(b"YQ== 0\\nYg== 1\\nYWI= 2\\n", "three tokens").mergeable_ranks()
+    {b'a': 0, b'b': 1, b'ab': 2}
+
+    Raises :class:`~fastprep.errors.BadVocabulary` for a line that is not ``base64 rank``, with
+    its number, and for ids that stand twice.
+    """
+    room = data.count(b"\n") + 1
+    ends = np.empty(room, np.uint64)
+    ids = np.empty(room, np.uint32)
+    try:
+        count, blob = parse_tiktoken(data, ends, ids)
+    except ValueError as error:
+        raise BadVocabulary(f"{name}, {error}; it is no .tiktoken file, or damaged") from None
+    ends, ids = ends[:count], ids[:count]
+    if not np.all(ids[1:] > ids[:-1]):
+        raise BadVocabulary(f"{name}: ranks are not in increasing order; sort its lines by rank")
+    return RankTable(blob, ends, ids, hashlib.sha256(data).hexdigest())
+
+
+def bundled(name: str) -> RankTable:
+    """The rank table `name` that comes with the package.
+
+    >>> len(bundled("r50k_base").ids)
+    50256
+
+    Raises :class:`~fastprep.errors.BadVocabulary` if the file is not the published one.
+    """
+    path = BUNDLED / f"{name}.tiktoken"
+    table = parse(path.read_bytes(), str(path))
+    if table.sha256 != SHA256[name]:
+        raise BadVocabulary(
+            f"{path}: its sha256 is {table.sha256}, that of the published file {SHA256[name]}; "
+            "install fastprep anew"
+        )
+    return table

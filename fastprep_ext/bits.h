@@ -1,0 +1,38 @@
+/* The few operations that C has no portable word for. */
+#ifndef FASTPREP_BITS_H
+#define FASTPREP_BITS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if !defined(__GNUC__)
+#error "fastprep builds with GCC or Clang: it uses their __builtin functions and 128-bit integers"
+#endif
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "fastprep packs text into integers in little-endian order; this machine has another"
+#endif
+
+/* No token has this rank. */
+#define NO_RANK UINT32_MAX
+
+/* Index of the lowest set bit; x must not be 0. */
+static inline int lowest_bit(uint64_t x) { return __builtin_ctzll(x); }
+
+static inline int likely(int x) { return __builtin_expect(x, 1); }
+static inline int unlikely(int x) { return __builtin_expect(x, 0); }
+
+static inline void prefetch(const void *p) { __builtin_prefetch(p); }
+
+static inline uint64_t load64(const void *p) {
+    uint64_t x;
+    memcpy(&x, p, 8);
+    return x;
+}
+
+/* High and low half of the 128-bit product, folded: a cheap hash of two words (the idea of wyhash). */
+static inline uint64_t mul_fold(uint64_t a, uint64_t b) {
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+#endif

@@ -1,0 +1,114 @@
+"""Piece -> ids, remembered: the same few hundred thousand pieces make up nearly all text.
+
+A piece of up to 15 bytes is its own key: its bytes and its length in two words. A longer one is
+known by its hash, and its bytes are kept to compare. Two entries share a 64-byte line; a newcomer
+takes the first place and pushes the older one to the second. Up to three ids lie in the entry, more
+in an arena. The table grows with what it is asked, up to a bound, then forgets. One a thread.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+cdef extern from "bits.h" nogil:
+    uint64_t load64(const void *p)
+    uint64_t mul_fold(uint64_t a, uint64_t b)
+
+cdef enum:
+    KEY_BYTES = 15                 # longest piece that is its own key
+    LONG_BYTES = 1024              # longest piece that is remembered at all
+    INLINE_IDS = 3
+    FIRST_LINES = 1 << 11          # 128 KiB
+    MOST_LINES = 1 << 19           # 32 MiB
+    ARENA_WORDS = 1 << 20          # 4 MiB
+
+cdef struct Key:
+    uint64_t low               # bytes 0-7; of a longer piece its hash
+    uint64_t high              # bytes 8-14 and the length in the top byte; 0xFF there: longer
+
+cdef struct Entry:
+    Key key                    # high == 0: empty
+    uint32_t count
+    uint32_t ids[3]            # more than INLINE_IDS, or a long piece: ids[0] is a place in the arena
+
+cdef struct Line:
+    Entry newer
+    Entry older
+
+cdef struct Cache:
+    Line *lines
+    void *memory               # what `lines` was cut from, to lie on a 64-byte edge
+    uint64_t mask
+    size_t entered             # entries written since the table was made
+    uint32_t *arena
+    size_t used                # words of it
+
+cdef int cache_begin(Cache *self) noexcept nogil
+cdef void cache_free(Cache *self) noexcept nogil
+
+# Makes the table larger if what it was asked calls for it. Lines move: call between batches only.
+cdef void cache_grow(Cache *self) noexcept nogil
+
+# Remembers the ids of a piece that is not there. `piece` is read only if the key is a long one.
+cdef void cache_add(
+    Cache *self, const Key *key, const uint8_t *piece, size_t n, const uint32_t *ids, size_t count
+) noexcept nogil
+
+
+cdef inline uint64_t key_slot(const Key *key, uint64_t mask) noexcept nogil:
+    return mul_fold(
+        key.low ^ <uint64_t>0x8BB84B93962EACC9, key.high ^ <uint64_t>0x4B33A62ED433D4A3
+    ) & mask
+
+
+# The key of a piece of 1 to 15 bytes; 16 bytes must be readable at `piece`.
+cdef inline void key_short(Key *key, const uint8_t *piece, size_t n) noexcept nogil:
+    cdef uint64_t drop
+    key.low = load64(piece)
+    key.high = load64(piece + 8)
+    if n >= 8:
+        drop = 8 * (16 - n)        # 8 to 64 bits
+        key.high = (key.high << (drop - 8) << 8 >> (drop - 8) >> 8) | <uint64_t>n << 56
+    else:
+        drop = 8 * (8 - n)
+        key.low = key.low << drop >> drop
+        key.high = <uint64_t>n << 56
+
+
+# The same where fewer than 16 bytes are readable.
+cdef inline void key_short_at_end(Key *key, const uint8_t *piece, size_t n) noexcept nogil:
+    cdef uint8_t padded[16]
+    memcpy(padded, piece, n)
+    key_short(key, padded, n)
+
+
+cdef inline void key_long(Key *key, const uint8_t *piece, size_t n, uint64_t hashed) noexcept nogil:
+    key.low = hashed
+    key.high = <uint64_t>0xFF << 56 | n
+
+
+cdef inline bint key_is_long(const Key *key) noexcept nogil:
+    return key.high >> 56 == 0xFF
+
+
+cdef inline bint key_equal(const Key *a, const Key *b) noexcept nogil:
+    return ((a.low ^ b.low) | (a.high ^ b.high)) == 0
+
+
+# The entry's ids; a long piece's lie behind its bytes.
+cdef inline const uint32_t *entry_ids(const Cache *self, const Entry *entry) noexcept nogil:
+    cdef size_t piece_words
+    if key_is_long(&entry.key):
+        piece_words = (<size_t>(entry.key.high & <uint64_t>0xFFFFFFFF) + 3) // 4
+        return &self.arena[entry.ids[0] + piece_words]
+    if entry.count > INLINE_IDS:
+        return &self.arena[entry.ids[0]]
+    return entry.ids
+
+
+# Whether the entry's piece is this one: for a long piece equal keys are not yet equal bytes.
+cdef inline bint entry_is(
+    const Cache *self, const Entry *entry, const Key *key, const uint8_t *piece, size_t n
+) noexcept nogil:
+    if not key_equal(&entry.key, key):
+        return False
+    return not key_is_long(key) or memcmp(self.arena + entry.ids[0], piece, n) == 0

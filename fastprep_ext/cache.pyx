@@ -1,0 +1,79 @@
+"""The cache's slow half: making, growing, adding, forgetting."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+
+cdef int cache_begin(Cache *self) noexcept nogil:
+    memset(self, 0, sizeof(Cache))
+    self.arena = <uint32_t *>malloc(ARENA_WORDS * sizeof(uint32_t))
+    if self.arena == NULL or not make_lines(self, FIRST_LINES):
+        cache_free(self)
+        return -1
+    return 0
+
+
+cdef void cache_free(Cache *self) noexcept nogil:
+    free(self.memory)
+    free(self.arena)
+    memset(self, 0, sizeof(Cache))
+
+
+cdef bint make_lines(Cache *self, size_t count) noexcept nogil:
+    cdef void *memory = calloc(count + 1, sizeof(Line))
+    if memory == NULL:
+        return False
+    self.memory = memory
+    self.lines = <Line *>((<size_t>memory + 63) & ~<size_t>63)
+    self.mask = count - 1
+    self.entered = 0
+    return True
+
+
+cdef void cache_grow(Cache *self) noexcept nogil:
+    cdef Line *lines = self.lines
+    cdef void *memory = self.memory
+    cdef size_t count = self.mask + 1, i
+    if self.entered < count or count >= MOST_LINES:
+        return
+    if not make_lines(self, 4 * count):
+        self.entered = 0        # no memory for a larger one: this one serves on
+        return
+    for i in range(count):
+        if lines[i].older.key.high:
+            place(self, &lines[i].older)
+        if lines[i].newer.key.high:
+            place(self, &lines[i].newer)
+    free(memory)
+
+
+cdef inline void place(Cache *self, const Entry *entry) noexcept nogil:
+    cdef Line *line = &self.lines[key_slot(&entry.key, self.mask)]
+    line.older = line.newer
+    line.newer = entry[0]
+    self.entered += 1
+
+
+cdef void cache_add(
+    Cache *self, const Key *key, const uint8_t *piece, size_t n, const uint32_t *ids, size_t count
+) noexcept nogil:
+    cdef Entry entry
+    cdef size_t piece_words = (n + 3) // 4 if key_is_long(key) else 0
+    cdef size_t words
+    memset(&entry, 0, sizeof(Entry))
+    entry.key = key[0]
+    entry.count = <uint32_t>count
+    if piece_words == 0 and count <= INLINE_IDS:
+        memcpy(entry.ids, ids, count * sizeof(uint32_t))
+    else:
+        words = piece_words + count
+        if self.used + words > ARENA_WORDS:
+            # Full: forget everything, since any entry may point into the arena.
+            memset(self.lines, 0, (self.mask + 1) * sizeof(Line))
+            self.used = 0
+        entry.ids[0] = <uint32_t>self.used
+        memcpy(self.arena + self.used, piece, n if piece_words else 0)
+        memcpy(self.arena + self.used + piece_words, ids, count * sizeof(uint32_t))
+        self.used += words
+    place(self, &entry)

@@ -1,0 +1,407 @@
+"""The binding of the encoder: Python texts in, ids out, the GIL released once a call."""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.long cimport PyLong_FromUnsignedLong
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_ITEM
+from cpython.unicode cimport PyUnicode_Check
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+
+from fastprep_ext.bpe cimport (
+    BPE_INVALID_UTF8, BPE_NO_MEMORY, BPE_SLACK, BPE_TOO_LONG, Worker, bpe_encode, bpe_piece, id_t,
+    worker_begin, worker_free,
+)
+from fastprep_ext.ranks cimport (
+    MAX_TOKENS, NO_RANK, RANKS_DUPLICATE, Ranks, ranks_build, ranks_find, ranks_free,
+)
+from fastprep_ext.split cimport PATTERN_R50K, Split, split_begin, split_next
+
+from fastprep.errors import BadVocabulary, InvalidUtf8
+from fastprep_ext.split import simd
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+__all__ = ["PATTERNS", "Encoder", "IdBuffer", "simd", "split_pieces"]
+
+#: Patterns that have a splitter, by family name.
+PATTERNS = {"r50k": PATTERN_R50K}
+
+cdef enum:
+    ON_STACK = 2048            # texts up to this many bytes need no memory of their own
+    KEEP_GIL = 256             # and below this, giving the GIL away costs more than the work
+    READY_INTS = 1 << 18       # vocabularies up to this size get ready-made int objects
+
+
+cdef class _Worker:
+    """One thread's scratch. It wanders between threads, but serves one call at a time."""
+
+    cdef Worker at
+
+    def __cinit__(self):
+        if worker_begin(&self.at) != 0:
+            raise MemoryError("no memory for a piece cache")
+
+    def __dealloc__(self):
+        worker_free(&self.at)
+
+
+cdef class IdBuffer:
+    """Ids in memory of their own, as a writable buffer: ``numpy.frombuffer(ids, numpy.uint32)``."""
+
+    cdef uint32_t *ids
+    cdef Py_ssize_t count
+    cdef Py_ssize_t shape[1]
+    cdef Py_ssize_t strides[1]
+
+    def __dealloc__(self):
+        free(self.ids)
+
+    def __len__(self):
+        return self.count
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        self.shape[0] = self.count
+        self.strides[0] = sizeof(uint32_t)
+        view.buf = self.ids
+        view.obj = self
+        view.len = self.count * sizeof(uint32_t)
+        view.itemsize = sizeof(uint32_t)
+        view.readonly = 0
+        view.ndim = 1
+        view.format = b"I"
+        view.shape = self.shape
+        view.strides = self.strides
+        view.suboffsets = NULL
+        view.internal = NULL
+
+
+cdef class Encoder:
+    """A rank table and a splitter, compiled: text -> ids.
+
+    Parameters
+    ----------
+    blob : bytes
+        All tokens' bytes, back to back, in the order of their ids.
+    ends : buffer of uint64, [n]
+        Where each token ends in `blob`.
+    ids : buffer of uint32, [n]
+        Each token's id, increasing.
+    pattern : int
+        One of `PATTERNS`.
+
+    Raises
+    ------
+    BadVocabulary
+        Too many tokens, a token twice, a single byte that is no token.
+    """
+
+    cdef Ranks ranks
+    cdef int pattern
+    cdef bytes _blob
+    cdef const uint64_t[::1] _ends
+    cdef const uint32_t[::1] _ids
+    cdef list _idle            # workers that no call is using
+    cdef tuple _ints           # the int object of every id, made when a list is first asked for
+    cdef readonly uint32_t largest
+
+    def __cinit__(
+        self, bytes blob not None, const uint64_t[::1] ends not None,
+        const uint32_t[::1] ids not None, int pattern
+    ):
+        cdef size_t n = ids.shape[0], i
+        cdef int status
+        cdef const uint8_t *bytes = <const uint8_t *><char *>blob
+        if n == 0 or n > MAX_TOKENS or <size_t>ends.shape[0] != n or ends[n - 1] != <size_t>len(blob):
+            raise BadVocabulary(
+                f"a rank table has 1 to {MAX_TOKENS} tokens whose ends match their bytes; "
+                f"this one has {n} ids, {ends.shape[0]} ends and {len(blob)} bytes"
+            )
+        if pattern not in PATTERNS.values():
+            raise ValueError(f"pattern {pattern} is none of {PATTERNS}")
+        for i in range(n):
+            if ends[i] <= (ends[i - 1] if i else 0) or (i and ids[i] <= ids[i - 1]):
+                raise BadVocabulary(
+                    f"token {i} of the rank table is empty or out of order: "
+                    "sort the tokens by id and leave out empty ones"
+                )
+        self._blob = blob
+        self._ends = ends
+        self._ids = ids
+        self._idle = []
+        self.pattern = pattern
+        self.largest = ids[n - 1]
+        with nogil:
+            status = ranks_build(&self.ranks, n, bytes, &ends[0], &ids[0])
+        if status == RANKS_DUPLICATE:
+            raise BadVocabulary("the same token stands in the rank table twice; leave one out")
+        if status != 0:
+            raise MemoryError("no memory for the rank table")
+        for i in range(256):
+            if self.ranks.byte_ranks[i] == NO_RANK:
+                raise BadVocabulary(
+                    f"byte 0x{i:02X} is no token of the rank table, so text that holds it has no "
+                    "ids; a byte-level vocabulary has all 256 single bytes"
+                )
+
+    def __dealloc__(self):
+        ranks_free(&self.ranks)
+
+    cdef _Worker _take(self):
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _Worker()
+
+    def encode_ordinary(self, text not None) -> list:
+        """The ids of a str as a list. Raises UnicodeEncodeError on a lone surrogate."""
+        cdef Py_ssize_t n, count
+        cdef const uint8_t *utf8 = _utf8(text, &n)
+        cdef uint32_t small[ON_STACK + BPE_SLACK]
+        cdef uint32_t *ids = small
+        if n > ON_STACK:
+            ids = <uint32_t *>malloc((n + BPE_SLACK) * sizeof(uint32_t))
+            if ids == NULL:
+                raise MemoryError(f"no memory for the ids of a text of {n} bytes")
+        try:
+            count = self._run(utf8, n, ids)
+            return self._list(ids, count)
+        finally:
+            if ids != small:
+                free(ids)
+
+    def encode_to_buffer(self, text not None) -> IdBuffer:
+        """The ids of a str, or of a buffer of UTF-8, as an `IdBuffer`."""
+        cdef Py_ssize_t n = 0
+        cdef Py_buffer view
+        cdef const uint8_t *utf8
+        cdef bint is_text = PyUnicode_Check(text)
+        cdef IdBuffer out = IdBuffer()
+        if is_text:
+            utf8 = _utf8(text, &n)
+        else:
+            PyObject_GetBuffer(text, &view, PyBUF_SIMPLE)
+            utf8 = <const uint8_t *>view.buf
+            n = view.len
+        try:
+            out.ids = <uint32_t *>malloc((n + BPE_SLACK) * sizeof(uint32_t))
+            if out.ids == NULL:
+                raise MemoryError(f"no memory for the ids of a text of {n} bytes")
+            out.count = self._run(utf8, n, out.ids)
+        finally:
+            if not is_text:
+                PyBuffer_Release(&view)
+        cdef void *shrunk = realloc(out.ids, (out.count + 1) * sizeof(uint32_t))
+        if shrunk != NULL:
+            out.ids = <uint32_t *>shrunk
+        return out
+
+    def encode_piece(self, const uint8_t[::1] piece not None) -> list:
+        """The ids of one piece: looked up and merged as it is, not split. Any bytes."""
+        cdef Py_ssize_t count
+        cdef Py_ssize_t n = piece.shape[0]
+        cdef _Worker worker
+        if n == 0:
+            return []
+        worker = self._take()
+        with nogil:
+            count = bpe_piece(&self.ranks, &worker.at, &piece[0], n)
+        _check(count, worker)
+        ids = self._list(worker.at.merged, count)
+        self._idle.append(worker)
+        return ids
+
+    def find(self, const uint8_t[::1] token not None) -> int:
+        """The id of the token with these bytes, or -1."""
+        cdef uint32_t rank = NO_RANK
+        if token.shape[0]:
+            rank = ranks_find(&self.ranks, &token[0], token.shape[0])
+        return -1 if rank == NO_RANK else self.ranks.ids[rank]
+
+    def encode_documents(
+        self, texts not None, out not None, uint64_t[::1] ends not None, *, end_token=None,
+        bint close_last=True,
+    ) -> int:
+        """Encodes documents back to back into the caller's buffers; see `Encoding`."""
+        cdef object kept = tuple(texts)
+        cdef Py_ssize_t documents = len(kept), i, written = -1
+        cdef _Documents sources = _Documents(kept)
+        cdef uint64_t last = 0 if end_token is None else end_token
+        cdef bint closes = end_token is not None
+        cdef Py_ssize_t room = len(out)
+        cdef uint32_t[::1] wide
+        cdef uint16_t[::1] narrow
+        cdef bint is_wide = memoryview(out).itemsize != 2
+        cdef _Worker worker
+        cdef Py_ssize_t failed = 0
+        if ends.shape[0] < documents:
+            raise ValueError(f"{documents} texts need as many ends; there is room for {len(ends)}")
+        if room < sources.total + documents:
+            raise ValueError(
+                f"texts of {sources.total} bytes need room for {sources.total + documents} ids "
+                f"(bytes + texts); there is room for {room}"
+            )
+        if not is_wide and max(self.largest, last) > 0xFFFF:
+            raise OverflowError(
+                f"ids up to {max(self.largest, last)} do not fit uint16; give a uint32 buffer"
+            )
+        worker = self._take()
+        if is_wide:
+            wide = out
+            with nogil:
+                written = _encode_all[uint32_t](
+                    &self.ranks, &worker.at, self.pattern, sources.texts, sources.sizes, documents,
+                    &wide[0] if room else NULL, room, &ends[0] if documents else NULL,
+                    closes, last, close_last, &failed,
+                )
+        else:
+            narrow = out
+            with nogil:
+                written = _encode_all[uint16_t](
+                    &self.ranks, &worker.at, self.pattern, sources.texts, sources.sizes, documents,
+                    &narrow[0] if room else NULL, room, &ends[0] if documents else NULL,
+                    closes, last, close_last, &failed,
+                )
+        _check(written, worker, failed)
+        self._idle.append(worker)
+        return written
+
+    cdef Py_ssize_t _run(self, const uint8_t *utf8, Py_ssize_t n, uint32_t *ids) except -1:
+        cdef _Worker worker = self._take()
+        cdef Py_ssize_t count
+        if n < KEEP_GIL:
+            count = bpe_encode(&self.ranks, &worker.at, self.pattern, utf8, n, ids)
+        else:
+            with nogil:
+                count = bpe_encode(&self.ranks, &worker.at, self.pattern, utf8, n, ids)
+        _check(count, worker)
+        self._idle.append(worker)
+        return count
+
+    cdef list _list(self, const uint32_t *ids, Py_ssize_t count):
+        cdef list result = PyList_New(count)
+        cdef object item
+        cdef Py_ssize_t i
+        if self._ints is None and self.largest < READY_INTS:
+            self._ints = tuple(range(self.largest + 1))
+        for i in range(count):
+            if self._ints is not None:
+                item = <object>PyTuple_GET_ITEM(self._ints, ids[i])
+            else:
+                item = PyLong_FromUnsignedLong(ids[i])
+            Py_INCREF(item)
+            PyList_SET_ITEM(result, i, item)
+        return result
+
+
+cdef class _Documents:
+    """Where the UTF-8 of many texts lies; keeps their buffers alive."""
+
+    cdef object kept
+    cdef const uint8_t **texts
+    cdef size_t *sizes
+    cdef Py_buffer *views
+    cdef Py_ssize_t held
+    cdef readonly size_t total
+
+    def __cinit__(self, tuple kept):
+        cdef Py_ssize_t count = len(kept), i, n
+        self.kept = kept
+        self.texts = <const uint8_t **>calloc(count + 1, sizeof(void *))
+        self.sizes = <size_t *>calloc(count + 1, sizeof(size_t))
+        self.views = <Py_buffer *>calloc(count + 1, sizeof(Py_buffer))
+        if self.texts == NULL or self.sizes == NULL or self.views == NULL:
+            raise MemoryError(f"no memory for a list of {count} texts")
+        for i in range(count):
+            if PyUnicode_Check(kept[i]):
+                self.texts[i] = _utf8(kept[i], &n)
+                self.sizes[i] = n
+            else:
+                PyObject_GetBuffer(kept[i], &self.views[self.held], PyBUF_SIMPLE)
+                self.texts[i] = <const uint8_t *>self.views[self.held].buf
+                self.sizes[i] = self.views[self.held].len
+                self.held += 1
+            self.total += self.sizes[i]
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.held):
+            PyBuffer_Release(&self.views[i])
+        free(self.texts)
+        free(self.sizes)
+        free(self.views)
+
+
+# All texts of a call, one after another. Where the caller's room ends within the encoder's slack,
+# the ids take a detour through memory of their own.
+cdef Py_ssize_t _encode_all(
+    const Ranks *ranks, Worker *worker, int pattern, const uint8_t **texts, const size_t *sizes,
+    Py_ssize_t documents, id_t *out, Py_ssize_t room, uint64_t *ends, bint closes, uint64_t last,
+    bint close_last, Py_ssize_t *failed
+) noexcept nogil:
+    cdef Py_ssize_t i, k, count, written = 0
+    cdef id_t *detour
+    for i in range(documents):
+        failed[0] = i
+        if written + <Py_ssize_t>sizes[i] + BPE_SLACK <= room:
+            count = bpe_encode(ranks, worker, pattern, texts[i], sizes[i], out + written)
+        else:
+            detour = <id_t *>malloc((sizes[i] + BPE_SLACK) * sizeof(id_t))
+            if detour == NULL:
+                return BPE_NO_MEMORY
+            count = bpe_encode(ranks, worker, pattern, texts[i], sizes[i], detour)
+            for k in range(count):
+                out[written + k] = detour[k]
+            free(detour)
+        if count < 0:
+            return count
+        written += count
+        if closes and (close_last or i + 1 < documents):
+            out[written] = <id_t>last
+            written += 1
+        ends[i] = written
+    return written
+
+
+cdef const uint8_t *_utf8(object text, Py_ssize_t *n) except NULL:
+    if not PyUnicode_Check(text):
+        raise TypeError(f"expected a str, got {type(text).__name__}")
+    return <const uint8_t *>PyUnicode_AsUTF8AndSize(text, n)
+
+
+cdef int _check(Py_ssize_t status, _Worker worker, Py_ssize_t index=0) except -1:
+    if status >= 0:
+        return 0
+    if status == BPE_INVALID_UTF8:
+        raise InvalidUtf8(
+            f"text {index} is not UTF-8: no character begins at byte {worker.at.split.at}; "
+            "decode it with its real encoding first",
+            index, worker.at.split.at,
+        )
+    if status == BPE_TOO_LONG:
+        raise OverflowError("a single piece of 4 GiB or more cannot be merged")
+    raise MemoryError("no memory to merge a long piece")
+
+
+def split_pieces(const uint8_t[::1] text not None, int pattern=PATTERN_R50K) -> list:
+    """The ends of the pieces of a UTF-8 text, in bytes: what the encoder looks up one by one."""
+    cdef Split split
+    cdef size_t ends[512]
+    cdef size_t count, i
+    cdef list result = []
+    if pattern not in PATTERNS.values():
+        raise ValueError(f"pattern {pattern} is none of {PATTERNS}")
+    if text.shape[0] == 0:
+        return result
+    split_begin(&split, pattern, &text[0], text.shape[0])
+    while True:
+        count = split_next(&split, ends, 512)
+        if count == 0:
+            break
+        for i in range(count):
+            result.append(ends[i])
+    if split.invalid:
+        raise InvalidUtf8(f"no UTF-8 character begins at byte {split.at}", 0, split.at)
+    return result

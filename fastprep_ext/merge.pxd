@@ -1,0 +1,24 @@
+"""One piece -> ranks: repeatedly the leftmost pair of lowest rank, as tiktoken merges."""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+from fastprep_ext.ranks cimport Ranks
+
+cdef enum:
+    MERGE_SHORT = 96          # up to this many bytes a linear search for the minimum beats a heap
+    MERGE_NO_MEMORY = -1
+    MERGE_TOO_LONG = -2       # a piece of 4 GiB or more
+
+# Writes the ranks of the piece (n >= 1 bytes, all of which must be tokens) to out[n] and returns
+# how many there are, or a negative status. The piece as a whole is not looked up.
+cdef Py_ssize_t merge_piece(
+    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
+) noexcept nogil
+
+# The two ways behind it; they agree on every piece.
+cdef Py_ssize_t merge_short(
+    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
+) noexcept nogil
+cdef Py_ssize_t merge_long(
+    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
+) noexcept nogil

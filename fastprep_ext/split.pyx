@@ -1,0 +1,142 @@
+"""The frame that all splitters share, and the choice among them."""
+
+import os
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastprep_ext.split_r50k cimport starts_r50k
+from fastprep_ext.utf8 cimport UC_LO, UC_LU, UC_N, UC_SPACE, unicode_classes, utf8_decode
+
+cdef extern from "bits.h" nogil:
+    int lowest_bit(uint64_t x)
+    bint unlikely(bint x)
+
+cdef extern from "simd.h" nogil:
+    LanesFunction lanes_function(const char *name)
+    const char *lanes_name(LanesFunction function)
+
+# The SIMD path of this process, chosen once: by FASTPREP_SIMD (portable, sse2, avx2), else the best.
+cdef bytes _wanted = os.environ.get("FASTPREP_SIMD", "").encode()
+cdef LanesFunction LANES = lanes_function(_wanted)
+if LANES == NULL:
+    raise ImportError(
+        f"FASTPREP_SIMD={_wanted.decode()!r} is no SIMD path of this machine; "
+        "set it to 'portable', 'sse2' or 'avx2', or unset it to have the best one chosen"
+    )
+
+simd = lanes_name(LANES).decode()
+cdef const uint8_t *CLASSES = unicode_classes()
+
+
+cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) noexcept nogil:
+    memset(self, 0, sizeof(Split))
+    self.text = text
+    self.n = n
+    self.done = n == 0
+    self.lanes = LANES
+    self.starts = starts_r50k
+
+
+cdef size_t split_next(Split *self, size_t *ends, size_t room) noexcept nogil:
+    cdef size_t count = 0
+    cdef uint64_t starts
+    cdef Block block
+    cdef size_t first
+    while self.at < self.n and room - count >= SPLIT_ROOM:
+        read_block(self, &block)
+        if self.invalid:
+            return 0
+        starts = self.starts(self, &block)
+        if self.at == 0:
+            starts &= ~<uint64_t>1    # the text's own start ends no piece
+        first = self.at
+        if self.n - first < 64:
+            starts &= (<uint64_t>1 << (self.n - first)) - 1
+        while starts:
+            ends[count] = first + lowest_bit(starts)
+            starts &= starts - 1
+            count += 1
+        self.at += 64
+    if self.at >= self.n and not self.done:
+        ends[count] = self.n
+        count += 1
+        self.done = True
+    return count
+
+
+# Classes of the next 64 bytes.
+cdef inline void read_block(Split *self, Block *block) noexcept nogil:
+    cdef uint8_t padded[64]
+    cdef const uint8_t *bytes = self.text + self.at
+    cdef size_t left = self.n - self.at
+    cdef Lanes lanes
+    cdef uint64_t white_follows
+    if left < 64:
+        # Spaces, so that a run of whitespace at the end of the text is followed by no text.
+        memset(padded, 0x20, 64)
+        memcpy(padded, bytes, left)
+        bytes = padded
+    self.lanes(bytes, &lanes)
+    block.letter = lanes.letter
+    block.digit = lanes.digit
+    block.space = lanes.space
+    block.white = lanes.white
+    block.apostrophe = lanes.apostrophe
+    block.last_white = 0
+    if unlikely(lanes.high != 0):
+        read_high(self, block, lanes.high)
+    # A run that reaches the block's edge: its last character is in here if no whitespace follows.
+    white_follows = 0
+    if block.white >> 63 and white_at(self, self.at + 64):
+        white_follows = <uint64_t>1 << 63
+    block.last_white |= lanes.white & ~(block.white >> 1 | white_follows)
+
+
+# The same for characters of several bytes, whose bytes are `high`.
+cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
+    cdef uint64_t bytes
+    cdef uint32_t point
+    cdef int at, length
+    cdef uint8_t kind
+    if self.carried:
+        bytes = (<uint64_t>1 << self.carried) - 1
+        mark(block, self.carried_class, bytes)
+        high &= ~bytes
+        self.carried = 0
+    while high:
+        at = lowest_bit(high)
+        length = utf8_decode(self.text + self.at + at, self.n - self.at - at, &point)
+        if unlikely(length < 2):
+            self.at += at
+            self.invalid = True
+            return
+        kind = CLASSES[point]
+        bytes = ((<uint64_t>1 << length) - 1) << at
+        mark(block, kind, bytes)
+        if unlikely(kind == UC_SPACE) and self.at + at + length < self.n \
+                and not white_at(self, self.at + at + length):
+            block.last_white |= <uint64_t>1 << at
+        high &= ~bytes
+        if at + length > 64:
+            self.carried = at + length - 64
+            self.carried_class = kind
+
+
+cdef inline void mark(Block *block, uint8_t kind, uint64_t bytes) noexcept nogil:
+    if kind >= UC_LU and kind <= UC_LO:
+        block.letter |= bytes
+    elif kind == UC_N:
+        block.digit |= bytes
+    elif kind == UC_SPACE:
+        block.white |= bytes
+
+
+# Whether whitespace, or the end of the text, is at byte `at`.
+cdef inline bint white_at(const Split *self, size_t at) noexcept nogil:
+    cdef uint32_t point
+    if at >= self.n:
+        return True
+    if utf8_decode(self.text + at, self.n - at, &point) == 0:
+        return False    # reported when the splitter comes to it
+    return CLASSES[point] == UC_SPACE
