@@ -13,6 +13,7 @@ from fastprep_ext.bpe cimport (
     BPE_INVALID_UTF8, BPE_NO_MEMORY, BPE_SLACK, BPE_TOO_LONG, Worker, bpe_encode, bpe_piece, id_t,
     worker_begin, worker_free,
 )
+from fastprep_ext.merge cimport MERGE_SHORT, merge_long, merge_short
 from fastprep_ext.ranks cimport (
     MAX_TOKENS, NO_RANK, RANKS_DUPLICATE, Ranks, ranks_build, ranks_find, ranks_free,
 )
@@ -24,7 +25,7 @@ from fastprep_ext.split import simd
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
-__all__ = ["PATTERNS", "Encoder", "IdBuffer", "simd", "split_pieces"]
+__all__ = ["PATTERNS", "Encoder", "simd", "split_pieces"]
 
 #: Patterns that have a splitter, by family name.
 PATTERNS = {"r50k": PATTERN_R50K}
@@ -48,8 +49,8 @@ cdef class _Worker:
         worker_free(&self.at)
 
 
-cdef class IdBuffer:
-    """Ids in memory of their own, as a writable buffer: ``numpy.frombuffer(ids, numpy.uint32)``."""
+cdef class _Ids:
+    """Ids in memory of their own, which goes when the last view of it does."""
 
     cdef uint32_t *ids
     cdef Py_ssize_t count
@@ -172,13 +173,13 @@ cdef class Encoder:
             if ids != small:
                 free(ids)
 
-    def encode_to_buffer(self, text not None) -> IdBuffer:
-        """The ids of a str, or of a buffer of UTF-8, as an `IdBuffer`."""
+    def encode_to_buffer(self, text not None) -> memoryview:
+        """The ids of a str, or of a buffer of UTF-8, as a writable memoryview of uint32."""
         cdef Py_ssize_t n = 0
         cdef Py_buffer view
         cdef const uint8_t *utf8
         cdef bint is_text = PyUnicode_Check(text)
-        cdef IdBuffer out = IdBuffer()
+        cdef _Ids out = _Ids()
         if is_text:
             utf8 = _utf8(text, &n)
         else:
@@ -196,7 +197,7 @@ cdef class Encoder:
         cdef void *shrunk = realloc(out.ids, (out.count + 1) * sizeof(uint32_t))
         if shrunk != NULL:
             out.ids = <uint32_t *>shrunk
-        return out
+        return memoryview(out)
 
     def encode_piece(self, const uint8_t[::1] piece not None) -> list:
         """The ids of one piece: looked up and merged as it is, not split. Any bytes."""
@@ -212,6 +213,26 @@ cdef class Encoder:
         ids = self._list(worker.at.merged, count)
         self._idle.append(worker)
         return ids
+
+    def merge_piece(self, const uint8_t[::1] piece not None, *, bint by_heap) -> list:
+        """The ids of one piece by one of the two ways to merge: for tests that they agree."""
+        cdef Py_ssize_t n = piece.shape[0], count
+        cdef uint32_t *ranks
+        if n == 0 or (n > MERGE_SHORT and not by_heap):
+            raise ValueError(f"a piece of {n} bytes; without the heap 1 to {MERGE_SHORT}")
+        ranks = <uint32_t *>malloc(n * sizeof(uint32_t))
+        if ranks == NULL:
+            raise MemoryError(f"no memory for a piece of {n} bytes")
+        try:
+            if by_heap:
+                count = merge_long(&self.ranks, &piece[0], n, ranks)
+            else:
+                count = merge_short(&self.ranks, &piece[0], n, ranks)
+            if count < 0:
+                raise MemoryError(f"no memory to merge a piece of {n} bytes")
+            return [self.ranks.ids[ranks[i]] for i in range(count)]
+        finally:
+            free(ranks)
 
     def find(self, const uint8_t[::1] token not None) -> int:
         """The id of the token with these bytes, or -1."""

@@ -53,7 +53,9 @@ def header() -> str:
             continue
         points = code_points(pattern)
         if len(points) != size:
-            raise SystemExit(f"{name}: {len(points)} code points, Unicode {UNICODE_VERSION}: {size}")
+            raise SystemExit(
+                f"{name}: {len(points)} code points, Unicode {UNICODE_VERSION}: {size}"
+            )
         for point in points:
             if classes[point]:
                 raise SystemExit(f"{name}: U+{point:04X} already is {CLASSES[classes[point]][0]}")

@@ -140,3 +140,19 @@ cdef inline bint white_at(const Split *self, size_t at) noexcept nogil:
     if utf8_decode(self.text + at, self.n - at, &point) == 0:
         return False    # reported when the splitter comes to it
     return CLASSES[point] == UC_SPACE
+
+
+def lanes_of(const uint8_t[::1] block not None, str path):
+    """The ASCII class masks of 64 bytes, as one SIMD path makes them: for tests of the paths.
+
+    None where `path` ("portable", "sse2", "avx2") does not run on this machine.
+    """
+    cdef bytes name = path.encode()
+    cdef LanesFunction function = lanes_function(name)
+    cdef Lanes lanes
+    if block.shape[0] != 64:
+        raise ValueError(f"a block has 64 bytes, this one {block.shape[0]}")
+    if function == NULL:
+        return None
+    function(&block[0], &lanes)
+    return lanes

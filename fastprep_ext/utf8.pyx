@@ -15,3 +15,16 @@ unicode_fill(CLASSES)
 
 cdef const uint8_t *unicode_classes() noexcept nogil:
     return CLASSES
+
+
+unicode_version = UNICODE_VERSION.decode()
+
+
+def unicode_class(size_t point):
+    """The name of a code point's class, as in unicode_class.h: "LU", "M", "SPACE" and so on."""
+    if point > 0x10FFFF:
+        raise ValueError(f"{point:#x} is no code point")
+    return _NAMES[CLASSES[point]]
+
+
+_NAMES = ("OTHER", "LU", "LT", "LL", "LM", "LO", "M", "N", "SPACE")

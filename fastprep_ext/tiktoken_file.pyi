@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def parse_tiktoken(text: Buffer, ends: Buffer, ranks: Buffer) -> tuple[int, bytes]: ...

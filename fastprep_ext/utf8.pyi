@@ -1,0 +1,3 @@
+unicode_version: str
+
+def unicode_class(point: int) -> str: ...
