@@ -2,4 +2,7 @@
 
 from importlib.metadata import version as _version
 
+from fastprep.encoding import Encoding, get_encoding, list_encoding_names
+
 __version__ = _version("fastprep")
+__all__ = ["Encoding", "get_encoding", "list_encoding_names"]
