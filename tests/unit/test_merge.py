@@ -29,7 +29,7 @@ def encoder(ranks: dict[bytes, int]) -> Encoder:
     return Encoder(b"".join(tokens), ends, ids, PATTERNS["r50k"])
 
 
-def test_both_ways_are_the_references_way_on_random_vocabularies():
+def test_all_ways_are_the_references_way_on_random_vocabularies():
     rnd = random.Random(4)
     for _ in range(150):
         ranks = random_ranks(rnd, b"abc", rnd.randrange(1, 60))
@@ -37,11 +37,23 @@ def test_both_ways_are_the_references_way_on_random_vocabularies():
         for _ in range(20):
             piece = bytes(rnd.choices(b"abcd", k=rnd.randrange(1, 97)))
             expected = merge(piece, ranks)
-            assert compiled.merge_piece(piece, by_heap=True) == expected
-            assert compiled.merge_piece(piece, by_heap=False) == expected
+            for way in ("search", "heap", "windows"):
+                assert compiled.merge_piece(piece, way) == expected
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 95, 96, 97, 98, 300])
+def test_windows_give_what_the_heap_gives_on_long_pieces():
+    rnd = random.Random(6)
+    for _ in range(300):
+        compiled = encoder(random_ranks(rnd, b"ab", rnd.randrange(1, 40)))
+        for letters in (b"a", b"ab", b"aab", b"abc"):
+            size = rnd.randrange(97, 3_000)
+            piece = bytes(rnd.choices(letters, k=size))
+            assert compiled.merge_piece(piece, "windows") == compiled.merge_piece(piece, "heap")
+            piece = (piece[: rnd.randrange(1, 40)] * size)[:size]
+            assert compiled.merge_piece(piece, "windows") == compiled.merge_piece(piece, "heap")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 95, 96, 97, 98, 300, 511, 512, 513, 600])
 def test_around_the_threshold_a_piece_has_the_references_ids(gpt2, size):
     rnd = random.Random(size)
     for letters in (b"a", b"ab", b"=-", b"etaoin", bytes(range(256))):
