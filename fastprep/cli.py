@@ -262,7 +262,7 @@ def _info(options: argparse.Namespace) -> None:
     }
     for name, value in facts.items():
         shown = f"{value:,}" if isinstance(value, int) and name != "end_token" else value
-        if name in ("separator", "field"):
+        if name in ("separator", "field") and value is not None:
             shown = repr(value)
         print(f"{labels.get(name, name):<18} {'none' if value is None else shown}")
 

@@ -9,8 +9,10 @@ be guarded against.
 from __future__ import annotations
 
 import bisect
+import mmap
 import operator
 import stat
+import sys
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -21,6 +23,9 @@ import numpy.typing as npt
 from fastprep import manifest as manifests
 from fastprep.errors import IdOutOfRange, InvalidStore
 from fastprep.manifest import Ids, Manifest
+
+# Before 3.13 Python keeps a file descriptor open for each map, so many shards need many of them.
+_MAP_OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
 
 class TokenStore:
@@ -209,14 +214,14 @@ class TokenStore:
         self, index: int, kind: Literal["bin", "ends"], dtype: np.dtype[Any], count: int
     ) -> npt.NDArray[Any]:
         if count == 0:  # the system maps no empty file
-            empty = np.empty(0, dtype)
-            empty.flags.writeable = False
-            return empty
+            return np.frombuffer(b"", dtype)
+        size = count * dtype.itemsize
         # Looked at again, because a map of a file that has become shorter dies on first use.
-        self._check_file(index, kind, count * dtype.itemsize)
-        path = manifests.shard_path(self.path, index, kind)
-        # A plain array over the map: slicing np.memmap itself costs seven times as much.
-        return np.asarray(np.memmap(path, dtype, mode="r", shape=(count,)))
+        self._check_file(index, kind, size)
+        with manifests.shard_path(self.path, index, kind).open("rb") as file:
+            content = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, **_MAP_OPTIONS)
+        # A plain array, not np.memmap, of which each slice costs seven times as much.
+        return np.frombuffer(content, dtype)
 
     def _check_file(self, index: int, kind: Literal["bin", "ends"], size: int) -> None:
         path = manifests.shard_path(self.path, index, kind)

@@ -92,17 +92,17 @@ def _check_ends(
 ) -> None:
     path = shard_path(store.path, index, "ends")
     # With an end token no document is without tokens, so each end is above the one before it.
-    least = 0 if store.eot_token is None else 1
+    too_early = np.less if store.eot_token is None else np.less_equal
     before = 0
     with path.open("rb") as file:
         for number, (start, stop) in enumerate(block_ranges(record.documents, 8)):
             ends = _read_block(file, path, np.dtype("<u8"), start, stop, record.ends_crc32[number])
             report(ends.nbytes)
-            low = ends[:-1] + np.uint64(least) > ends[1:]
-            if int(ends[0]) < before + least or low.any():
-                document = start + (0 if int(ends[0]) < before + least else int(low.argmax()) + 1)
+            wrong = too_early(ends, np.concatenate([np.array([before], ends.dtype), ends[:-1]]))
+            if wrong.any():
+                document = int(wrong.argmax())
                 raise InvalidStore(
-                    f"{path}: document {document} ends at token {ends[document - start]}, too "
+                    f"{path}: document {start + document} ends at token {ends[document]}, too "
                     f"early after the document before it; {_MEND}"
                 )
             before = int(ends[-1])
