@@ -18,7 +18,7 @@ from fastprep.cutting import cut
 from fastprep.encoding import get_encoding
 from fastprep.prepare import prepare
 from fastprep.verify import verify
-from tests.conftest import corpus_documents
+from texts import corpus_documents
 
 RANKS = get_encoding("gpt2")._mergeable_ranks
 EOT = 50256
