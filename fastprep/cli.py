@@ -202,7 +202,7 @@ def _add_decode(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from fastprep.prepare import prepare
+    from fastprep.preparing import prepare
 
     store = prepare(
         options.inputs,
@@ -268,7 +268,7 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    from fastprep.verify import verify
+    from fastprep.verifying import verify
 
     found = verify(options.store, against=options.against, sample=options.sample)
     if not options.quiet:

@@ -16,9 +16,9 @@ import pytest
 
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.manifest import BlockChecksum
-from fastprep.prepare import prepare
+from fastprep.preparing import prepare
 from fastprep.store import TokenStore
-from fastprep.verify import verify
+from fastprep.verifying import verify
 
 TEXTS = [f"Document {number} has {'some ' * number}words." for number in range(30)]
 Manifest = dict[str, Any]

@@ -157,7 +157,7 @@ def test_an_interrupt_exits_with_130(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastprep.prepare.prepare", interrupted)
+    monkeypatch.setattr("fastprep.preparing.prepare", interrupted)
     assert main(["prepare", "a.txt", "-o", str(tmp_path / "store")]) == 130
     assert capsys.readouterr().err == "fastprep: interrupted\n"
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastprep import verify
+from fastprep.verifying import verify
 from fastprep.atomic import replacing
 from fastprep.encoding import Encoding, get_encoding
 from fastprep.errors import InvalidInput, InvalidUtf8, StoreExists, UnknownEncoding
-from fastprep.prepare import plan, prepare
+from fastprep.preparing import plan, prepare
 from fastprep.spans import Format, Span
 from fastprep.store import TokenStore
 from fastprep.vocabulary import bundled
@@ -70,7 +70,7 @@ def test_the_documents_are_the_same_for_any_size_of_shards_and_blocks(
         )
         np.testing.assert_array_equal(store[:], whole[:])
         np.testing.assert_array_equal(store.document_ends, whole.document_ends)
-        assert verify.verify(store).documents == 91
+        assert verify(store).documents == 91
 
 
 def test_a_special_token_inside_a_document_is_ordinary_text(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_without_end_tokens_documents_stand_back_to_back(tmp_path: Path) -> None
     assert store[:].tolist() == [3198, 13, 7571, 13]
     assert store.document_ends.tolist() == [2, 2, 4]
     assert store.document(1).tolist() == []
-    verify.verify(store)
+    verify(store)
 
 
 def test_a_vocabulary_over_65536_makes_uint32(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_vocabulary_over_65536_makes_uint32(tmp_path: Path) -> None:
         assert store.dtype == dtype
         assert store[:].tolist() == [3198, 13, eot]
         assert store.manifest.shards[0].max_id == eot
-        verify.verify(store)
+        verify(store)
 
 
 def test_an_encoding_without_an_end_token_says_how_to_go_on(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_bad_input_leaves_the_old_store_alone(corpus: list[Path], tmp_path: Pa
     store = prepare(corpus[3], tmp_path / "store")
     with pytest.raises(InvalidInput):
         prepare(tmp_path / "none.txt", tmp_path / "store", overwrite=True)
-    verify.verify(store.path)
+    verify(store.path)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "shard-0.bin", "shard-00000.bin.bak", "sub/x"])
@@ -257,7 +257,7 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("word<|endoftext|>" * 50)
     script = tmp_path / "script.py"
     script.write_text(
-        "from fastprep.prepare import prepare\n"
+        "from fastprep.preparing import prepare\n"
         "prepare('a.txt', 'store', workers=2, shard_bytes=100)\n"
     )
     done = subprocess.run(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastprep.errors import IdOutOfRange, InvalidStore
-from fastprep.prepare import prepare
+from fastprep.preparing import prepare
 from fastprep.store import TokenStore
 
 TEXTS = [f"Document number {number}, " * (number % 7 + 1) for number in range(40)]

@@ -68,7 +68,7 @@ def verify(
     Examples
     --------
     >>> import tempfile
-    >>> from fastprep.prepare import prepare
+    >>> from fastprep.preparing import prepare
     >>> directory = Path(tempfile.mkdtemp())
     >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
     >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
