@@ -17,7 +17,10 @@ from fastprep_ext.merge cimport MERGE_SHORT, merge_heap, merge_short, merge_wind
 from fastprep_ext.ranks cimport (
     MAX_TOKENS, NO_RANK, RANKS_DUPLICATE, Ranks, ranks_build, ranks_find, ranks_free,
 )
-from fastprep_ext.split cimport PATTERN_R50K, Split, split_begin, split_next
+from fastprep_ext.split cimport (
+    PATTERN_CL100K, PATTERN_LLAMA3, PATTERN_O200K, PATTERN_QWEN2, PATTERN_R50K, Split, split_begin,
+    split_next,
+)
 
 from fastprep.errors import BadVocabulary, InvalidUtf8
 from fastprep_ext.split import simd
@@ -28,7 +31,13 @@ cdef extern from "Python.h":
 __all__ = ["PATTERNS", "Encoder", "simd", "split_pieces"]
 
 #: Patterns that have a splitter, by family name.
-PATTERNS = {"r50k": PATTERN_R50K}
+PATTERNS = {
+    "r50k": PATTERN_R50K,
+    "cl100k": PATTERN_CL100K,
+    "o200k": PATTERN_O200K,
+    "llama3": PATTERN_LLAMA3,
+    "qwen2": PATTERN_QWEN2,
+}
 
 cdef enum:
     ON_STACK = 2048            # texts up to this many bytes need no memory of their own
