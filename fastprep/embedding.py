@@ -126,13 +126,16 @@ class PositionalEmbedding(nn.Embedding):
                 return super().forward(positions)
             except IndexError:
                 raise _out_of_range(positions, self.num_embeddings, "position") from None
-        if not 0 <= positions <= self.num_embeddings:
+        return self.first(positions)
+
+    def first(self, length: int) -> Tensor:
+        """Give the vectors of positions 0 to ``length - 1``, [length, D]: a view of the weight."""
+        if not 0 <= length <= self.num_embeddings:
             raise IdOutOfRange(
-                f"a sequence of {positions} ids, but there are {self.num_embeddings} positions; "
+                f"a sequence of {length} ids, but there are {self.num_embeddings} positions; "
                 f"cut it into windows of at most that max_length"
             )
-        # A slice of the weight: no index, no look-up, no copy.
-        return self.weight[:positions]
+        return self.weight[:length]
 
 
 class InputEmbedding(nn.Module):
@@ -191,7 +194,8 @@ class InputEmbedding(nn.Module):
         """Embed `ids`, integers [B, L] or [L] with L up to `max_length`; adds a last axis, D."""
         if ids.dim() == 0:
             raise InvalidWindow("one id alone has no position; pass ids of shape [L] or [B, L]")
-        positions = self.wpe(ids.shape[-1])  # first, as it is the cheap one to refuse
+        # Not wpe(...), which would take a length for a position: in torch.jit.trace it is a tensor.
+        positions = self.wpe.first(ids.shape[-1])
         embedded: Tensor = self.wte(ids) + positions
         return embedded
 
