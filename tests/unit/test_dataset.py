@@ -16,7 +16,9 @@ torch = pytest.importorskip("torch")
 from torch.utils.data import DataLoader, Subset, default_collate  # noqa: E402
 
 from fastprep.dataset import GPTDatasetV1, WindowDataset, Windows  # noqa: E402
-from fastprep.errors import InvalidInput, InvalidWindow, TextTooShort  # noqa: E402
+from fastprep.errors import InvalidInput, InvalidStore, InvalidWindow, TextTooShort  # noqa: E402
+from fastprep.preparing import prepare  # noqa: E402
+from fastprep.store import TokenStore  # noqa: E402
 
 sizes = st.integers(1, 9)
 
@@ -32,6 +34,16 @@ class Store:
 
     def __reduce__(self) -> Any:
         return Store, (self.path, self.counts)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
+    """A real store of several shards, some of them empty."""
+    folder = tmp_path_factory.mktemp("prepared")
+    texts = [folder / f"{name}.txt" for name in "abc"]
+    for path in texts:
+        path.write_text(f"This is the text of {path.name}. " * 40, encoding="utf-8")
+    return prepare(texts, folder / "store", workers=1, shard_bytes=1000, progress=False)
 
 
 @pytest.fixture
@@ -209,6 +221,22 @@ def test_every_other_id_of_an_array_makes_windows_too() -> None:
 def test_windows_run_across_the_shards_of_a_store(mapped: np.memmap) -> None:
     store = Store(Path(mapped.filename), (0, 700, 3, 0, 1297))
     assert samples(WindowDataset(store, 64, 50)) == expected_samples(mapped.tolist(), 64, 50)
+
+
+def test_a_prepared_store_or_its_path_makes_a_dataset_that_travels_as_a_path(
+    prepared: TokenStore,
+) -> None:
+    assert len(prepared.shards) > 2
+    expected = expected_samples(prepared[:].tolist(), 50, 20)
+    for tokens in (prepared, prepared.path, str(prepared.path)):
+        dataset = WindowDataset(tokens, 50, 20)
+        assert len(pickle.dumps(dataset)) <= 4096
+        assert samples(dataset) == samples(travelled(dataset)) == expected
+
+
+def test_a_path_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidStore):
+        WindowDataset(tmp_path, 4)
 
 
 @pytest.mark.parametrize(

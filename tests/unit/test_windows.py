@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -225,6 +226,20 @@ def test_no_rows_and_empty_sequences_are_fine() -> None:
 def test_buffers_that_hold_no_ids_are_refused(shards: list[Any], message: str) -> None:
     with pytest.raises(InvalidWindow, match=message):
         TokenShards(shards)
+
+
+def test_eight_threads_gather_what_one_does() -> None:
+    tokens = np.random.default_rng(2).integers(0, 50257, 100_000).astype(np.uint16)
+    core = TokenShards(np.array_split(tokens, 7))
+    starts = np.random.default_rng(4).integers(0, 100_000 - 257, (64, 32))
+
+    def batch(row: int) -> list[Any]:
+        inputs, targets = np.empty((2, 32, 256), np.int64)
+        core.gather(starts[row], inputs, targets)
+        return [inputs.tolist(), targets.tolist()]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(batch, range(64))) == [batch(row) for row in range(64)]
 
 
 def test_the_core_holds_its_buffers() -> None:
