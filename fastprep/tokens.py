@@ -161,13 +161,22 @@ class TokenSource:
         self.shards: tuple[IdArray, ...] = (
             (origin,) if isinstance(origin, np.ndarray) else tuple(origin.shards)
         )
-        self.core = TokenShards(self.shards)
+        self.core = TokenShards(map(_plain, self.shards))
         self.num_tokens: int = self.core.num_tokens
 
     def __reduce__(self) -> tuple[Any, ...]:
         if isinstance(self._origin, np.ndarray) and (mapped := _mapped_file(self._origin)):
             return _map_again, (*mapped, self._origin.dtype.str, self._origin.size)
         return TokenSource, (self._origin,)
+
+
+def _plain(array: IdArray) -> IdArray:
+    """The same memory, with a dtype that states no byte order where it is the machine's own.
+
+    A dtype made by ``newbyteorder("<")`` says so even on a little-endian machine, in the format
+    of its buffer too, which no longer counts as native then.
+    """
+    return array.view(array.dtype.newbyteorder("=")) if array.dtype.isnative else array
 
 
 def _refuse_negative(array: IdArray) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,12 @@ def test_arrays_and_tensors_of_every_width_give_the_same_samples(dtype: str) -> 
     expected = expected_samples(ids.tolist(), 6, 4)
     assert samples(WindowDataset(ids, 6, 4)) == expected
     assert samples(WindowDataset(torch.from_numpy(ids), 6, 4)) == expected
+
+
+def test_a_dtype_may_state_the_byte_order_that_the_machine_has() -> None:
+    order = "<" if sys.byteorder == "little" else ">"
+    ids = np.arange(9, dtype=np.dtype("uint16").newbyteorder(order))
+    assert samples(WindowDataset(ids, 3)) == expected_samples(list(range(9)), 3, 3)
 
 
 def test_arrays_and_tensors_are_shared_not_copied() -> None:
