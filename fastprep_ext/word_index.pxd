@@ -20,7 +20,7 @@ cdef struct Index:
     Entry *entries
     uint16_t *pilots
     uint64_t size             # entries, a fifth of them free
-    int shift                 # the hash's bits above it number the buckets
+    uint64_t bucket_mask      # buckets - 1
     uint64_t seeds[2]
 
 # Builds the index of a table's short words, with their numbers. 0; -1: no memory; -2: these seeds

@@ -17,7 +17,6 @@ cdef extern from * nogil:
     uint64_t mul_high(uint64_t a, uint64_t b)
 
 cdef extern from "bits.h" nogil:
-    int lowest_bit(uint64_t x)
     bint likely(bint x)
     void prefetch(const void *p)
 
@@ -26,29 +25,35 @@ cdef enum:
     MAX_PILOT = 65535
 
 
+# The lowest bits choose the bucket and the product's highest ones the entry, so that the words of a
+# bucket are strangers to one another, and part as the pilot counts up.
 cdef inline uint64_t bucket_of(const Index *index, uint64_t h) noexcept nogil:
-    return h >> index.shift
+    return h & index.bucket_mask
 
 
-# Words of one bucket, whose hashes differ little in their high halves, part as the pilot counts up,
-# since each moves by a step of its own.
 cdef inline uint64_t place(const Index *index, uint64_t h, uint64_t pilot) noexcept nogil:
-    return mul_high(h + pilot * (h << 32 | 1), index.size)
+    return mul_high(h * pilot, index.size)
 
 
 # -- looking up ------------------------------------------------------------------------------------
 
-cdef inline int32_t number_at(const Entry *entry, const Key *key) noexcept nogil:
+cdef inline int32_t number_at(
+    const Entry *entry, const Key *key, int32_t unknown
+) noexcept nogil:
     cdef uint64_t differ = (
         (entry.low ^ key.low) | (entry.high ^ key.high) | <uint64_t>(entry.length ^ key.length)
     )
-    return -1 if differ else entry.number
+    # Arithmetic, for compilers make a branch of `unknown if differ else entry.number`, and unknown
+    # words come when no processor expects them.
+    cdef int32_t same = <int32_t>(differ != 0) - 1
+    return (entry.number & same) | (unknown & ~same)
 
 
 cdef bint look_up_window(
-    const Index *index, const Table *long_words, const Text *text, const Window *window,
+    const Index *shared_index, const Table *long_words, const Text *text, const Window *window,
     int32_t unknown, int32_t *numbers
 ) noexcept nogil:
+    cdef Index index = shared_index[0]      # a copy that no store can be taken to change
     cdef Key keys[64]         # so many entries are on their way from memory at once
     cdef Key *key
     cdef int64_t first, i, many
@@ -57,19 +62,19 @@ cdef bint look_up_window(
         many = min(<int64_t>64, window.count - first)
         for i in range(many):
             key = &keys[i]
-            piece_key(index.seeds, window, first + i, key)
-            if likely(key.length >= 0):
-                key.hash = place(index, key.hash, index.pilots[bucket_of(index, key.hash)])
+            if likely(piece_key(index.seeds, window, first + i, key)):
+                key.hash = place(&index, key.hash, index.pilots[bucket_of(&index, key.hash)])
                 prefetch(index.entries + key.hash)
         for i in range(many):
             key = &keys[i]
             if likely(key.length >= 0):
-                number = number_at(index.entries + key.hash, key)
+                number = number_at(index.entries + key.hash, key, unknown)
             else:
                 number = <int32_t>table_find_long(
                     long_words, text, piece_start(window, first + i), piece_end(window, first + i)
                 )
-            number = unknown if number < 0 else number
+                if number < 0:
+                    number = unknown
             signs |= number
             numbers[first + i] = number
     return signs < 0
@@ -83,7 +88,7 @@ cdef int64_t index_find(
     if key.length < 0:
         return table_find_long(long_words, word, 0, word.length)
     key.hash = place(index, key.hash, index.pilots[bucket_of(index, key.hash)])
-    return number_at(index.entries + key.hash, &key)
+    return number_at(index.entries + key.hash, &key, -1)
 
 
 # -- building --------------------------------------------------------------------------------------
@@ -95,7 +100,7 @@ cdef int64_t settle(
 ) noexcept nogil:
     cdef int64_t pilot, i, taken
     cdef Entry *entry
-    for pilot in range(MAX_PILOT + 1):
+    for pilot in range(1, MAX_PILOT + 1):
         taken = 0
         for i in range(many):
             entry = index.entries + place(index, hashes[members[i]], pilot)
@@ -180,7 +185,7 @@ cdef int index_build(Index *index, const Table *table) noexcept nogil:
     index.size = n + n // 4 + 1
     while buckets * WORDS_PER_BUCKET < n:
         buckets *= 2
-    index.shift = 64 - lowest_bit(buckets)
+    index.bucket_mask = buckets - 1
     index.entries = <Entry *>malloc(index.size * sizeof(Entry))
     index.pilots = <uint16_t *>calloc(buckets, sizeof(uint16_t))
     draft.words = <Entry *>malloc((n + 1) * sizeof(Entry))

@@ -40,8 +40,8 @@ cdef inline bint is_wide(const Window *window, uint64_t start, int64_t length) n
         bits |= window.wide[(start >> 6) + 1] << (64 - (start & 63))
     return bits & ((<uint64_t>1 << length) - 1) != 0
 
-# The key of the window's piece i.
-cdef inline void piece_key(
+# The key of the window's piece i; returns whether it is short.
+cdef inline bint piece_key(
     const uint64_t *seeds, const Window *window, int64_t i, Key *key
 ) noexcept nogil:
     cdef int64_t start = window.starts[i]
@@ -52,8 +52,9 @@ cdef inline void piece_key(
         key.high = load64(bytes + 8) & load64(KEEP + PACKED - length + 8)
         key.hash = short_hash(seeds, key.low, key.high)
         key.length = length
-    else:
-        key.length = -1
+        return True
+    key.length = -1
+    return False
 
 cdef inline uint32_t unit_at(const Text *text, int64_t i) noexcept nogil:
     if text.kind == 1:

@@ -115,30 +115,38 @@ cdef inline bint has_neighbours(const Window *window, int64_t blocks) noexcept n
     return found != 0
 
 
-# Masks -> positions; returns how many pieces. A block has as many ends as starts, or one more or
-# less: one loop for both is mispredicted once. Without a bit left, one of them writes where its
-# next will be.
+# Masks -> positions; returns how many pieces.
 cdef int64_t list_pieces(Window *window, int64_t blocks) noexcept nogil:
     cdef const WordMasks *masks = window.masks
-    cdef int64_t block, base, started = 0, ended = 0
-    cdef uint64_t last = <uint64_t>1 << 63
-    cdef uint64_t word, shifted, starts, ends, word_before = 0, closes_before = 0
+    cdef uint16_t *starts_out = window.starts
+    cdef uint16_t *ends_out = window.ends
+    cdef uint64_t last = <uint64_t>1 << 63      # keeps lowest_bit defined where no bit is left
+    cdef int64_t block, base, n = 0
+    cdef uint64_t word, before, starts, ends, closing, open = 0, word_before = 0, closes_before = 0
     for block in range(blocks):
         base = block * 64
         word = masks[block].word
-        shifted = word << 1 | word_before
-        starts = (word & ~shifted) | masks[block].opens
-        ends = (shifted & ~word) | masks[block].closes << 1 | closes_before
+        before = word << 1 | word_before
+        starts = (word & ~before) | masks[block].opens
+        ends = (before & ~word) | masks[block].closes << 1 | closes_before
         word_before = word >> 63
         closes_before = masks[block].closes >> 63
-        while starts | ends:
-            window.starts[started] = <uint16_t>(base + lowest_bit(starts | last))
-            window.ends[ended] = <uint16_t>(base + lowest_bit(ends | last))
-            started += starts != 0
-            ended += ends != 0
+        # Piece n may have begun in an earlier block. No branch asks so, since it is one in two.
+        closing = open & (ends != 0)
+        ends_out[n] = <uint16_t>(base + lowest_bit(ends | last))
+        ends &= ends - closing
+        open ^= closing
+        n += closing
+        # Now each end has its start in this block, and a start may be left over.
+        while ends:
+            starts_out[n] = <uint16_t>(base + lowest_bit(starts))
+            ends_out[n] = <uint16_t>(base + lowest_bit(ends))
             starts &= starts - 1
             ends &= ends - 1
-    return started
+            n += 1
+        starts_out[n + open] = <uint16_t>(base + lowest_bit(starts | last))
+        open |= starts != 0
+    return n
 
 
 # Where the word that reaches over `at` ends.

@@ -119,8 +119,7 @@ cdef void collect_window(Table *table, const Text *text, const Window *window) n
     for first in range(0, window.count, 64):
         many = min(<int64_t>64, window.count - first)
         for i in range(many):
-            piece_key(table.seeds, window, first + i, &keys[i])
-            if keys[i].length >= 0:
+            if piece_key(table.seeds, window, first + i, &keys[i]):
                 prefetch(table.slots + (keys[i].hash & table.mask))
         for i in range(many):
             if keys[i].length >= 0:
