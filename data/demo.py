@@ -46,7 +46,10 @@ def main() -> None:
         for ids, shifted in zip(inputs, targets, strict=True):
             print(f"      {encoding.decode(ids.numpy())!r} -> {encoding.decode(shifted.numpy())!r}")
         vectors = embed(inputs)
-        print(f"   embedded: {list(vectors.shape)}, {vectors.dtype}, first {vectors[0, 0, :3].tolist()}")
+        print(f"   embedded: {list(vectors.shape)}, {vectors.dtype}")
+        print(
+            f"      {vectors[0, 0].detach()[:4]} ... is {encoding.decode(inputs[0, :1].numpy())!r}"
+        )
 
     print(f"The store is at {STORE}. Look at it:")
     print("   .venv/bin/fastprep info demo/store")
