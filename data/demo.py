@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader
 import fastprep
 
 HERE = Path(__file__).resolve().parent
-INPUTS = [HERE / name for name in ("conversation.txt", "scripts.txt", "program.txt")]
+NAMES = ("conversation.txt", "scripts.txt", "program.txt", "whitespace.jsonl")
+INPUTS = [HERE / name for name in NAMES]
 STORE = HERE.parent / "demo" / "store"
 MAX_LENGTH, BATCH_SIZE, EMBEDDING_DIM = 8, 2, 128
 
@@ -34,7 +35,7 @@ def main() -> None:
 
     print("3. Windows")
     view = fastprep.sliding_windows(store, MAX_LENGTH, stride=MAX_LENGTH)
-    print(f"   {view.shape[0]} windows of {MAX_LENGTH} + 1 tokens, a view of the file: {view.shape}")
+    print(f"   {len(view)} windows of {MAX_LENGTH} + 1 tokens, a view of the file: {view.shape}")
 
     print("4. Batches")
     dataset = fastprep.WindowDataset(store, MAX_LENGTH, stride=MAX_LENGTH)
@@ -45,7 +46,10 @@ def main() -> None:
         for ids, shifted in zip(inputs, targets, strict=True):
             print(f"      {encoding.decode(ids.numpy())!r} -> {encoding.decode(shifted.numpy())!r}")
         vectors = embed(inputs)
-        print(f"   embedded: {list(vectors.shape)}, {vectors.dtype}, first {vectors[0, 0, :3]}")
+        print(f"   embedded: {list(vectors.shape)}, {vectors.dtype}")
+        print(
+            f"      {vectors[0, 0].detach()[:4]} ... is {encoding.decode(inputs[0, :1].numpy())!r}"
+        )
 
     print(f"The store is at {STORE}. Look at it:")
     print("   .venv/bin/fastprep info demo/store")

@@ -7,9 +7,15 @@ copies any windows of them, widened, into buffers that the caller made.
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
-from libc.string cimport memcpy
 
 from fastprep.errors import InvalidWindow
+
+cdef extern from "bits.h" nogil:
+    void prefetch(const void *p)
+
+cdef enum:
+    CACHE_LINE = 64  # bytes; a processor with longer lines is asked twice for some, no more
+    PREFETCHED = 1024  # bytes of a window; by then the processor has seen where it leads
 
 
 # ---- kernels ---------------------------------------------------------------------------------
@@ -29,7 +35,33 @@ cdef int64_t widen(const token_t* tokens, int64_t count, int64_t* out) noexcept 
     return seen
 
 
-cdef inline int64_t shard_of(const int64_t* bounds, int64_t num_shards, int64_t position) noexcept nogil:
+cdef inline int64_t widen_row(
+    const token_t* tokens, int64_t length, int64_t* inputs, int64_t* targets
+) noexcept nogil:
+    """As `widen`, for one window of `length` + 1 tokens that lie in one shard.
+
+    Both rows in one loop have 1.2 times the speed of one after the other. Tried and dropped
+    (uint16, length 256 and 1024): memcpy of the inputs, one place on, to the targets has 1.2 times
+    the speed of this, but a sixth of it where the two buffers lie 16 bytes apart modulo 4096;
+    loops for AVX2 have 1.15 times, too little to choose a CPU for.
+    """
+    cdef int64_t i
+    cdef int64_t seen = tokens[length]
+    if token_t is int32_t or token_t is int64_t:
+        for i in range(length):
+            inputs[i] = tokens[i]
+            targets[i] = tokens[i + 1]
+            seen |= inputs[i]
+    else:
+        for i in range(length):
+            inputs[i] = tokens[i]
+            targets[i] = tokens[i + 1]
+    return seen
+
+
+cdef inline int64_t shard_of(
+    const int64_t* bounds, int64_t num_shards, int64_t position
+) noexcept nogil:
     """The one shard that holds the token at `position`; empty shards hold none."""
     cdef int64_t low = 0
     cdef int64_t high = num_shards - 1
@@ -43,24 +75,45 @@ cdef inline int64_t shard_of(const int64_t* bounds, int64_t num_shards, int64_t 
     return low
 
 
+cdef inline void prefetch_window(
+    const token_t** shards, const int64_t* bounds, int64_t num_shards, int64_t start, int64_t length
+) noexcept nogil:
+    """Ask for the begin of a window while another one is copied.
+
+    In a shuffled order each window is a surprise to the processor: for uint16 and length 256 this
+    gains 1.2 times in 8 MB of tokens and 1.7 times in 400 MB.
+    """
+    cdef int64_t shard = shard_of(bounds, num_shards, start)
+    cdef const char* place = <const char*>(shards[shard] + (start - bounds[shard]))
+    cdef int64_t count = min(length, bounds[shard + 1] - start)
+    cdef int64_t ahead = min(<int64_t>PREFETCHED, count * <int64_t>sizeof(token_t))
+    cdef int64_t at = 0
+    while at < ahead:
+        prefetch(place + at)
+        at += CACHE_LINE
+
+
 cdef inline int64_t widen_span(
     const token_t** shards,
     const int64_t* bounds,
-    int64_t num_shards,
+    int64_t shard,
     int64_t first,
     int64_t count,
     int64_t* out,
 ) noexcept nogil:
-    """As `widen`, for `count` tokens of the whole sequence, from `first` on."""
-    cdef int64_t shard = shard_of(bounds, num_shards, first)
+    """As `widen`, for `count` tokens of the whole sequence, from `first` on.
+
+    Needs `shard` to be that of `first` or one before it.
+    """
     cdef int64_t seen = 0
     cdef int64_t take
     while count > 0:
         take = min(count, bounds[shard + 1] - first)
-        seen |= widen(shards[shard] + (first - bounds[shard]), take, out)
-        first += take
-        out += take
-        count -= take
+        if take > 0:
+            seen |= widen(shards[shard] + (first - bounds[shard]), take, out)
+            first += take
+            out += take
+            count -= take
         shard += 1
     return seen
 
@@ -84,22 +137,22 @@ cdef int64_t gather_rows(
     int64_t target_fill,
 ) noexcept nogil:
     cdef int64_t total = bounds[num_shards]
-    cdef int64_t row, start, num_inputs, num_shifted
+    cdef int64_t row, start, shard, num_inputs, num_targets
     cdef int64_t seen
     for row in range(rows):
+        if row + 1 < rows:
+            prefetch_window(shards, bounds, num_shards, starts[row + 1], length)
         start = starts[row]
-        num_inputs = min(length, total - start)
-        seen = widen_span(shards, bounds, num_shards, start, num_inputs, inputs)
-        # The targets are the inputs one place on, so they are copied from there, out of the cache.
-        # Tried on uint16, length 256 and 1024: widening the tokens twice has 0.7 of this speed,
-        # writing both in one loop 0.8. AVX2 loops have 1.15 times: too little to choose a CPU for.
-        num_shifted = num_inputs - 1
-        memcpy(targets, inputs + 1, num_shifted * sizeof(int64_t))
-        if start + length < total:
-            seen |= widen_span(shards, bounds, num_shards, start + length, 1, targets + num_shifted)
-            num_shifted += 1
-        fill(inputs + num_inputs, length - num_inputs, input_fill)
-        fill(targets + num_shifted, length - num_shifted, target_fill)
+        shard = shard_of(bounds, num_shards, start)
+        if start + length < bounds[shard + 1]:
+            seen = widen_row(shards[shard] + (start - bounds[shard]), length, inputs, targets)
+        else:
+            num_inputs = min(length, total - start)
+            num_targets = min(length, total - start - 1)
+            seen = widen_span(shards, bounds, shard, start, num_inputs, inputs)
+            seen |= widen_span(shards, bounds, shard, start + 1, num_targets, targets)
+            fill(inputs + num_inputs, length - num_inputs, input_fill)
+            fill(targets + num_targets, length - num_targets, target_fill)
         if seen < 0:
             return -1 - row
         inputs += length

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastprep.verifying import verify
 from fastprep.atomic import replacing
 from fastprep.encoding import Encoding, get_encoding
 from fastprep.errors import InvalidInput, InvalidUtf8, StoreExists, UnknownEncoding
 from fastprep.preparing import plan, prepare
 from fastprep.spans import Format, Span
 from fastprep.store import TokenStore
+from fastprep.verifying import verify
 from fastprep.vocabulary import bundled
 
 WORDS = ["tea", " the", "  spaces", "\n\n", "naïve", " 東京", "😀", " 1234", "'ll", "<|endoftext|>"]

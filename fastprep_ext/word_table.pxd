@@ -1,0 +1,40 @@
+"""A set of words that grows, each with a number: open addressing, linear probing."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from fastprep_ext.word_split cimport Text, Window
+
+cdef struct Slot:
+    uint64_t low              # of the key, or the hash of a long word
+    uint64_t high             # of the key, or where in the arena the word is
+    int64_t length            # negative: a long word
+    int64_t number            # negative: the slot is free
+
+cdef struct Table:
+    Slot *slots
+    uint64_t mask             # slots - 1
+    uint64_t seeds[2]         # of the hash, so that nobody can prepare words that collide
+    int64_t count             # words
+    int64_t short_count
+    uint32_t *arena           # code points of the long words
+    int64_t arena_used
+    int64_t arena_room
+
+# An empty table without room, which need not be freed; `table_reserve` comes before all but these.
+cdef void table_init(Table *table, uint64_t seed0, uint64_t seed1) noexcept nogil
+cdef void table_free(Table *table) noexcept nogil
+
+# Makes room for so many more words and arena code points. 0, or -1: no memory, table unchanged.
+cdef int table_reserve(Table *table, int64_t words, int64_t units) noexcept nogil
+
+# Puts the whole text in as one word, with that number, unless it is there.
+cdef void table_put(Table *table, const Text *word, int64_t number) noexcept nogil
+
+# The number of text[start:end] if it is a long word of the table, else -1.
+cdef int64_t table_find_long(
+    const Table *table, const Text *text, int64_t start, int64_t end
+) noexcept nogil
+
+# Puts the window's pieces in, numbered as they come. Needs room for window.count words, and in the
+# arena for all their code points.
+cdef void collect_window(Table *table, const Text *text, const Window *window) noexcept nogil

@@ -1,0 +1,196 @@
+"""A set of words that grows: short words by their keys, an arena for the long ones."""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memset
+
+from fastprep_ext.word_keys cimport Key, piece_key, short_hash, unit_at, word_key
+from fastprep_ext.word_split cimport Text, Window, piece_end, piece_start
+
+cdef extern from "bits.h" nogil:
+    uint64_t mul_fold(uint64_t a, uint64_t b)
+    void prefetch(const void *p)
+
+# A code point as CPython stores it.
+ctypedef fused Unit:
+    uint8_t
+    uint16_t
+    uint32_t
+
+
+# -- long words ------------------------------------------------------------------------------------
+
+cdef uint64_t long_hash(const Table *table, const Unit *units, int64_t length) noexcept nogil:
+    cdef uint64_t h = table.seeds[1] ^ <uint64_t>length
+    cdef int64_t i
+    for i in range(0, length - 1, 2):
+        h = mul_fold(h ^ units[i] ^ <uint64_t>units[i + 1] << 32, table.seeds[0])
+    if length & 1:
+        h = mul_fold(h ^ units[length - 1], table.seeds[0])
+    return mul_fold(h, table.seeds[0])
+
+
+cdef bint same_units(const Unit *units, const uint32_t *stored, int64_t length) noexcept nogil:
+    cdef int64_t i
+    for i in range(length):
+        if units[i] != stored[i]:
+            return False
+    return True
+
+
+# The slot of a long word, or the free slot where it belongs; `hash_out` gets its hash.
+cdef Slot *long_slot_units(
+    const Table *table, const Unit *units, int64_t length, uint64_t *hash_out
+) noexcept nogil:
+    cdef uint64_t h = long_hash(table, units, length)
+    cdef uint64_t at = h & table.mask
+    cdef Slot *slot = table.slots + at
+    hash_out[0] = h
+    while slot.number >= 0:
+        if (slot.low == h and slot.length == -length
+                and same_units(units, table.arena + slot.high, length)):
+            break
+        at = (at + 1) & table.mask
+        slot = table.slots + at
+    return slot
+
+
+cdef Slot *long_slot(
+    const Table *table, const Text *text, int64_t start, int64_t end, uint64_t *hash_out
+) noexcept nogil:
+    cdef int64_t length = end - start
+    if text.kind == 1:
+        return long_slot_units(table, <const uint8_t *>text.units + start, length, hash_out)
+    if text.kind == 2:
+        return long_slot_units(table, <const uint16_t *>text.units + start, length, hash_out)
+    return long_slot_units(table, <const uint32_t *>text.units + start, length, hash_out)
+
+
+cdef int64_t table_find_long(
+    const Table *table, const Text *text, int64_t start, int64_t end
+) noexcept nogil:
+    cdef uint64_t h
+    return long_slot(table, text, start, end, &h).number
+
+
+cdef void put_long(
+    Table *table, const Text *text, int64_t start, int64_t end, int64_t number
+) noexcept nogil:
+    cdef uint64_t h
+    cdef int64_t i
+    cdef Slot *slot = long_slot(table, text, start, end, &h)
+    cdef uint32_t *stored = table.arena + table.arena_used
+    if slot.number >= 0:
+        return
+    for i in range(end - start):
+        stored[i] = unit_at(text, start + i)
+    slot[0] = Slot(h, table.arena_used, start - end, number)
+    table.arena_used += end - start
+    table.count += 1
+
+
+# -- all words -------------------------------------------------------------------------------------
+
+cdef inline void put_short(Table *table, const Key *key, int64_t number) noexcept nogil:
+    cdef uint64_t at = key.hash & table.mask
+    cdef Slot *slot = table.slots + at
+    while slot.number >= 0:
+        if (slot.low == key.low) & (slot.high == key.high) & (slot.length == key.length):
+            return
+        at = (at + 1) & table.mask
+        slot = table.slots + at
+    slot[0] = Slot(key.low, key.high, key.length, number)
+    table.count += 1
+    table.short_count += 1
+
+
+cdef void table_put(Table *table, const Text *word, int64_t number) noexcept nogil:
+    cdef Key key
+    word_key(table.seeds, word, &key)
+    if key.length >= 0:
+        put_short(table, &key, number)
+    else:
+        put_long(table, word, 0, word.length, number)
+
+
+cdef void collect_window(Table *table, const Text *text, const Window *window) noexcept nogil:
+    cdef Key keys[64]
+    cdef int64_t first, i, many
+    for first in range(0, window.count, 64):
+        many = min(<int64_t>64, window.count - first)
+        for i in range(many):
+            if piece_key(table.seeds, window, first + i, &keys[i]):
+                prefetch(table.slots + (keys[i].hash & table.mask))
+        for i in range(many):
+            if keys[i].length >= 0:
+                put_short(table, &keys[i], table.count)
+            else:
+                put_long(
+                    table, text, piece_start(window, first + i), piece_end(window, first + i),
+                    table.count,
+                )
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+cdef void table_init(Table *table, uint64_t seed0, uint64_t seed1) noexcept nogil:
+    memset(table, 0, sizeof(Table))
+    table.seeds[0] = seed0
+    table.seeds[1] = seed1
+
+
+cdef void table_free(Table *table) noexcept nogil:
+    free(table.slots)
+    free(table.arena)
+    table_init(table, table.seeds[0], table.seeds[1])
+
+
+# At most half of the slots are taken, so that most probes end where they begin.
+cdef int reserve_slots(Table *table, int64_t words) noexcept nogil:
+    cdef uint64_t old_size = table.mask + 1 if table.slots != NULL else 0
+    cdef uint64_t size = max(<uint64_t>64, old_size)
+    cdef uint64_t i, at
+    cdef Slot *old = table.slots
+    cdef Slot *slots
+    while size < 2 * <uint64_t>(table.count + words):
+        size *= 2
+    if size == old_size:
+        return 0
+    slots = <Slot *>malloc(size * sizeof(Slot))
+    if slots == NULL:
+        return -1
+    memset(slots, 0xFF, size * sizeof(Slot))      # free: length and number -1
+    table.slots = slots
+    table.mask = size - 1
+    for i in range(old_size):
+        if old[i].number < 0:
+            continue
+        at = old[i].low
+        if old[i].length >= 0:
+            at = short_hash(table.seeds, old[i].low, old[i].high)
+        at &= table.mask
+        while slots[at].number >= 0:
+            at = (at + 1) & table.mask
+        slots[at] = old[i]
+    free(old)
+    return 0
+
+
+cdef int reserve_arena(Table *table, int64_t units) noexcept nogil:
+    cdef int64_t needed = table.arena_used + units
+    cdef uint32_t *arena
+    if needed <= table.arena_room:
+        return 0
+    needed += needed // 2
+    arena = <uint32_t *>realloc(table.arena, needed * sizeof(uint32_t))
+    if arena == NULL:
+        return -1
+    table.arena = arena
+    table.arena_room = needed
+    return 0
+
+
+cdef int table_reserve(Table *table, int64_t words, int64_t units) noexcept nogil:
+    if reserve_slots(table, words) < 0:
+        return -1
+    return reserve_arena(table, units)

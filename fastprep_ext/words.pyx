@@ -1,0 +1,330 @@
+"""The notebook's word tokenizers: str in, lists of ids or of words out."""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.ref cimport PyObject
+from cpython.unicode cimport (
+    PyUnicode_Check,
+    PyUnicode_DATA,
+    PyUnicode_FromKindAndData,
+    PyUnicode_GET_LENGTH,
+    PyUnicode_KIND,
+    PyUnicode_Substring,
+)
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy
+
+from fastprep_ext.word_split cimport (
+    WINDOW,
+    Text,
+    Window,
+    close_up,
+    cut_window,
+    piece_end,
+    piece_start,
+)
+from fastprep_ext.word_index cimport Index, index_build, index_find, index_free, look_up_window
+from fastprep_ext.word_keys cimport is_short
+from fastprep_ext.word_table cimport (
+    Slot,
+    Table,
+    collect_window,
+    table_free,
+    table_init,
+    table_put,
+    table_reserve,
+)
+
+cdef extern from "Python.h":
+    # On bare pointers: Cython's own would count each reference up and down again.
+    void Py_INCREF(PyObject *o)
+    void PyList_SET_ITEM(object list, Py_ssize_t i, PyObject *o)
+    PyObject *PyTuple_GET_ITEM(object tuple, Py_ssize_t i)
+    list PyList_New(Py_ssize_t n)
+
+cdef enum:
+    # Code points from which it pays to let other threads run meanwhile.
+    RELEASE_GIL = 1 << 14
+    DONE = 0
+    FULL = 1
+    UNKNOWN = 2
+
+# The numbers of a text's pieces so far.
+cdef struct Numbers:
+    int64_t at                # the next window's origin
+    int64_t count
+    int64_t room
+    int32_t *items
+
+
+cdef Text text_of(object text) except *:
+    if not PyUnicode_Check(text):
+        raise TypeError(f"text must be a str, not {type(text).__name__}")
+    return Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
+
+
+# Python's hash of a str is keyed anew in every process, so these are.
+cdef int seed_table(Table *table, int attempt=0) except -1:
+    table_init(table, <uint64_t>hash(f"low {attempt}") | 1, <uint64_t>hash(f"high {attempt}") | 1)
+    return 0
+
+
+cdef class WordTable:
+    """A vocabulary, read once: words in, their ids out.
+
+    Parameters
+    ----------
+    vocab
+        a dict from words to ids of any kind; what changes in it later is not seen.
+    unknown
+        the word whose id stands for every word that is not in `vocab`, or None.
+    """
+
+    cdef Index index
+    cdef Table long_words
+    cdef tuple ids
+    cdef int32_t unknown_number
+    cdef Py_ssize_t size
+    cdef readonly object vocab
+    cdef readonly object unknown
+
+    def __cinit__(self, vocab, unknown=None):
+        cdef Text word
+        cdef list items = list(vocab.items())
+        cdef list words = [key for key, _ in items if isinstance(key, str)]
+        if len(words) >= 1 << 31:
+            raise OverflowError(f"{len(words)} words: a table numbers at most 2**31 - 1")
+        self.ids = tuple([number for key, number in items if isinstance(key, str)])
+        self.size = len(items)
+        self.vocab = vocab
+        self.unknown = unknown
+        for attempt in range(100):
+            if self.build(words, attempt):
+                break
+        else:
+            raise RuntimeError("no seed of 100 gives a perfect hash: is hash(str) constant?")
+        self.unknown_number = -1
+        if unknown is not None:
+            word = text_of(unknown)
+            self.unknown_number = <int32_t>index_find(&self.index, &self.long_words, &word)
+
+    # Fills the index and the table of long words; False: these seeds will not do.
+    cdef bint build(self, list words, int attempt) except -1:
+        cdef Table short_words
+        cdef Table *table
+        cdef Text word
+        cdef int64_t number = 0
+        cdef int status
+        table_free(&self.long_words)
+        index_free(&self.index)
+        seed_table(&short_words, attempt)
+        seed_table(&self.long_words, attempt)
+        try:
+            for key in words:
+                word = text_of(key)
+                table = &short_words if is_short(&word) else &self.long_words
+                if table_reserve(table, 1, word.length) < 0:
+                    raise MemoryError(f"no memory for a table of {len(words)} words")
+                table_put(table, &word, number)
+                number += 1
+            # A look-up asks the table even if it is empty.
+            status = table_reserve(&self.long_words, 1, 0)
+            if status == 0:
+                status = index_build(&self.index, &short_words)
+            if status == -1:
+                raise MemoryError(f"no memory for a table of {len(words)} words")
+            return status == 0
+        finally:
+            table_free(&short_words)
+
+    def __dealloc__(self):
+        index_free(&self.index)
+        table_free(&self.long_words)
+
+    def __len__(self):
+        """The length that the vocabulary had."""
+        return self.size
+
+    def __reduce__(self):
+        return type(self), (self.vocab, self.unknown)
+
+    def encode(self, text):
+        """The ids of the words of `text`, the very objects that the vocabulary held.
+
+        A word without an id, and without an `unknown` to stand for it, is looked up in the
+        vocabulary itself, whose KeyError is the caller's.
+        """
+        cdef Text units = text_of(text)
+        cdef Window window
+        cdef Numbers numbers = Numbers(0, 0, 0, NULL)
+        cdef list others = None
+        cdef int status
+        try:
+            while True:
+                if units.length >= RELEASE_GIL:
+                    with nogil:
+                        status = self.look_up(&units, &window, &numbers)
+                else:
+                    status = self.look_up(&units, &window, &numbers)
+                if status == DONE:
+                    return self.ids_of(&numbers, others)
+                if status == FULL:
+                    more_room(&numbers, &units)
+                else:
+                    others = [] if others is None else others
+                    self.ask_vocab(text, &window, &numbers, others)
+        finally:
+            free(numbers.items)
+
+    # Windows until the text is DONE, the numbers are FULL, or the last window has an UNKNOWN word.
+    cdef int look_up(self, const Text *text, Window *window, Numbers *numbers) noexcept nogil:
+        cdef bint any_unknown
+        while numbers.at < text.length:
+            if numbers.room - numbers.count < WINDOW:
+                return FULL
+            numbers.at = cut_window(text, numbers.at, window)
+            any_unknown = look_up_window(
+                &self.index, &self.long_words, text, window, self.unknown_number,
+                numbers.items + numbers.count,
+            )
+            numbers.count += window.count
+            if any_unknown:
+                return UNKNOWN
+        return DONE
+
+    # Appends to `others` what the vocabulary says of the window's unknown words, and gives them
+    # the numbers -1, -2, ... A plain dict raises KeyError; one with __missing__ has an answer.
+    cdef int ask_vocab(
+        self, object text, const Window *window, Numbers *numbers, list others
+    ) except -1:
+        cdef int32_t *items = numbers.items + (numbers.count - window.count)
+        cdef int64_t i
+        for i in range(window.count):
+            if items[i] < 0:
+                word = self.unknown
+                if word is None:
+                    word = PyUnicode_Substring(
+                        text, piece_start(window, i), piece_end(window, i)
+                    )
+                others.append(self.vocab[word])
+                items[i] = -<int32_t>len(others)
+        return 0
+
+    cdef list ids_of(self, const Numbers *numbers, list others):
+        cdef list ids = PyList_New(numbers.count)
+        cdef int64_t i
+        cdef int32_t number
+        cdef PyObject *item
+        for i in range(numbers.count):
+            number = numbers.items[i]
+            if number >= 0:
+                item = PyTuple_GET_ITEM(self.ids, number)
+            else:
+                item = <PyObject *>others[-number - 1]
+            Py_INCREF(item)
+            PyList_SET_ITEM(ids, i, item)
+        return ids
+
+
+# A text has at most as many pieces as code points; prose has one for five.
+cdef int more_room(Numbers *numbers, const Text *text) except -1:
+    cdef int64_t room = max(2 * numbers.room, text.length // 4)
+    cdef int32_t *items
+    room = min(room, text.length) + WINDOW
+    items = <int32_t *>realloc(numbers.items, room * sizeof(int32_t))
+    if items == NULL:
+        raise MemoryError(f"no memory for the ids of {text.length} characters")
+    numbers.items = items
+    numbers.room = room
+    return 0
+
+
+def split_words(text):
+    """The pieces of `text`, each as a str, in order."""
+    cdef Text units = text_of(text)
+    cdef Window window
+    cdef int64_t i, at = 0
+    cdef list words = []
+    while at < units.length:
+        at = cut_window(&units, at, &window)
+        for i in range(window.count):
+            words.append(
+                PyUnicode_Substring(text, piece_start(&window, i), piece_end(&window, i))
+            )
+    return words
+
+
+# All windows of the text into the table. 0, or -1: no memory.
+cdef int collect(Table *table, const Text *text, Window *window) noexcept nogil:
+    cdef int64_t next_at, at = 0
+    while at < text.length:
+        next_at = cut_window(text, at, window)
+        if table_reserve(table, window.count, next_at - at) < 0:
+            return -1
+        collect_window(table, text, window)
+        at = next_at
+    return 0
+
+
+cdef list words_of(const Table *table):
+    cdef list words = []
+    cdef uint64_t i
+    cdef const Slot *slot
+    if table.count == 0:
+        return words
+    for i in range(table.mask + 1):
+        slot = table.slots + i
+        if slot.number < 0:
+            continue
+        if slot.length < 0:
+            words.append(PyUnicode_FromKindAndData(4, table.arena + slot.high, -slot.length))
+        else:
+            words.append(PyUnicode_FromKindAndData(1, &slot.low, slot.length))
+    return words
+
+
+def unique_words(texts):
+    """The words of all texts, each once, in no order. A str is made for each of these alone."""
+    cdef Table table
+    cdef Text units
+    cdef Window window
+    cdef int status
+    seed_table(&table)
+    try:
+        for text in texts:
+            units = text_of(text)
+            if units.length >= RELEASE_GIL:
+                with nogil:
+                    status = collect(&table, &units, &window)
+            else:
+                status = collect(&table, &units, &window)
+            if status < 0:
+                raise MemoryError(f"no memory for more than {table.count} words")
+        return words_of(&table)
+    finally:
+        table_free(&table)
+
+
+def join_words(words, ids, str closers):
+    """The words of `ids` with one space between them, less the whitespace before `closers`.
+
+    `words` maps ids to words; `closers` are ASCII code points below 64.
+    """
+    cdef str joined = " ".join([words[number] for number in ids])
+    cdef Text units = text_of(joined)
+    cdef uint64_t mask = 0
+    cdef int64_t left
+    cdef void *out
+    for closer in closers:
+        if ord(closer) >= 64:
+            raise ValueError(f"{closer!r} is no closer: its code point is 64 or more")
+        mask |= <uint64_t>1 << <int>ord(closer)
+    out = PyMem_Malloc(max(1, units.length * units.kind))
+    if out == NULL:
+        raise MemoryError(f"no memory for a text of {units.length} characters")
+    try:
+        with nogil:
+            left = close_up(&units, mask, out)
+        return PyUnicode_FromKindAndData(units.kind, out, left)
+    finally:
+        PyMem_Free(out)
