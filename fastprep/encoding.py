@@ -8,12 +8,14 @@ import threading
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import BadVocabulary, UnknownEncoding
+from fastprep.patterns import family_of
 from fastprep.vocabulary import RankTable, bundled
 from fastprep_ext.decode import Decoder
 from fastprep_ext.encode import PATTERNS, Encoder
@@ -301,6 +303,64 @@ class Encoding:
         """
         return self._table.sha256
 
+    # -- files ------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        pat_str: str | None = None,
+        special_tokens: dict[str, int] | None = None,
+    ) -> Encoding:
+        """Read a vocabulary file: tiktoken's, GPT-2's or Hugging Face's.
+
+        Parameters
+        ----------
+        path
+            a ``.tiktoken`` file; a ``tokenizer.json``; one of ``vocab.bpe`` and ``encoder.json``,
+            or of ``merges.txt`` and ``vocab.json``, with the other one beside it; a directory that
+            holds one of these.
+        name
+            what the encoding is called; by default after the file.
+        pat_str
+            how text is split. Needed for a ``.tiktoken`` file unless it is a published one; by
+            default GPT-2's for ``vocab.bpe``. A ``tokenizer.json`` says it itself.
+        special_tokens
+            from special token to id; by default those of the published file, or ``<|endoftext|>``
+            where a ``vocab.bpe`` goes with one.
+
+        A ``.tiktoken`` file means what it means to tiktoken. The others mean what they mean to the
+        tokenizers library of Hugging Face: :class:`fastprep.huggingface.HuggingFaceEncoding`.
+
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "tokenizer.json"
+        >>> get_encoding("gpt2").save(path)
+        >>> Encoding.from_file(path, name="again").encode("hello world")
+        [31373, 995]
+
+        Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged, too large, or not
+        supported: anything but byte-level BPE with a known pattern.
+        """
+        from fastprep.vocabulary_files import load
+
+        return load(path, name=name, pat_str=pat_str, special_tokens=special_tokens)
+
+    def save(self, path: str | Path) -> None:
+        """Write the vocabulary to a ``.tiktoken`` file or a ``tokenizer.json``, as `path` is named.
+
+        A ``.tiktoken`` file holds ranks alone: keep the pattern and the special tokens beside it.
+        From a ``tokenizer.json`` the tokenizers library of Hugging Face gives the same ids for all
+        texts.
+
+        Raises :class:`~fastprep.errors.BadVocabulary` where such a file cannot say what the
+        encoding does, and ValueError for another name.
+        """
+        from fastprep.vocabulary_files import save
+
+        save(self, path)
+
     # -- special tokens ---------------------------------------------------------------------------
 
     def _checked_allowed(
@@ -358,9 +418,10 @@ def _repaired(text: str) -> str:
 
 
 def _family(pat_str: str) -> int:
-    if pat_str == R50K_PATTERN:
-        return PATTERNS["r50k"]
-    raise BadVocabulary(f"there is no splitter for the pattern {pat_str!r}")
+    family = family_of(pat_str)
+    if family is None:
+        raise BadVocabulary(f"there is no splitter for the pattern {pat_str!r}")
+    return PATTERNS[family]
 
 
 def _decoder(table: RankTable, special_tokens: dict[str, int]) -> Decoder:

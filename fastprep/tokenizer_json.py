@@ -1,0 +1,305 @@
+"""Reading ``tokenizer.json``, the file of the tokenizers library of Hugging Face.
+
+Such a file describes a chain: normalizer, pre-tokenizer, model, post-processor. What is read here
+is byte-level BPE behind a pattern that has a compiled splitter. Everything else is refused by its
+name. The post-processor, truncation and padding say what happens to ids afterwards; they are not
+read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+
+from fastprep.added_tokens import AddedToken
+from fastprep.byte_level import MAX_ID, merge_list
+from fastprep.errors import BadVocabulary
+from fastprep.huggingface import HuggingFaceEncoding
+from fastprep.json_values import decoded, fields, numbers
+from fastprep.nfc import nfc
+from fastprep.patterns import HUGGING_FACE, family_of
+from fastprep_ext.json_outline import outline
+
+MAX_MERGES = 1 << 20
+MAX_ADDED = 1 << 14
+MAX_ADDED_CHARACTERS = 1 << 20
+
+Id = Annotated[int, msgspec.Meta(ge=0, lt=MAX_ID)]
+
+
+class _Added(msgspec.Struct):
+    id: Id
+    content: str
+    single_word: bool
+    lstrip: bool
+    rstrip: bool
+    normalized: bool
+    special: bool
+
+
+class _Bpe(msgspec.Struct):
+    vocab: msgspec.Raw
+    merges: msgspec.Raw
+    type: str = "BPE"
+    dropout: float | None = None
+    continuing_subword_prefix: str | None = None
+    end_of_word_suffix: str | None = None
+    byte_fallback: bool = False
+    ignore_merges: bool = False
+
+
+class _Step(msgspec.Struct):
+    """A normalizer or pre-tokenizer, with the fields of all kinds that are supported."""
+
+    type: str
+    normalizers: list[msgspec.Raw] = []
+    pretokenizers: list[msgspec.Raw] = []
+    add_prefix_space: bool = True
+    use_regex: bool = True
+    pattern: dict[str, str] = {}
+    behavior: str = ""
+    invert: bool = False
+
+
+@dataclass(frozen=True)
+class _Splitting:
+    family: str
+    pattern: str
+    space_before: bool
+
+
+def from_tokenizer_json(data: bytes, name: str, source: str) -> HuggingFaceEncoding:
+    """The encoding that the bytes of a ``tokenizer.json`` describe.
+
+    Parameters
+    ----------
+    data
+        the file.
+    name
+        what the encoding is called.
+    source
+        what an error calls the file.
+
+    Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged or contradicts itself,
+    and, by its name, for what is no byte-level BPE behind a known pattern.
+    """
+    top = fields(data, source)
+    if "model" not in top:
+        raise BadVocabulary(f'{source}: there is no "model"; it is no tokenizer.json')
+    normalize = _normalizer(top.get("normalizer"), source)
+    splitting = _splitting(top.get("pre_tokenizer"), source)
+    model = _model(top["model"], source)
+    vocab = numbers(model.vocab, MAX_ID, f"{source}, model.vocab")
+    added = _added_tokens(top.get("added_tokens"), vocab, normalize, source)
+    listed = merge_list(
+        vocab,
+        _merges(model.merges, f"{source}, model.merges"),
+        whole_pieces=model.ignore_merges,
+        apart=[token.content for token in added],
+        source=source,
+    )
+    try:
+        return HuggingFaceEncoding(
+            name,
+            merge_list=listed,
+            family=splitting.family,
+            pat_str=splitting.pattern,
+            added=added,
+            normalize=normalize,
+            space_before=splitting.space_before,
+        )
+    except BadVocabulary as error:
+        raise BadVocabulary(f"{source}: {error}") from None
+
+
+def _refuse(source: str, what: str) -> NoReturn:
+    raise BadVocabulary(
+        f"{source}: {what} is not supported; fastprep reads byte-level BPE with a known pattern, "
+        "so use the tokenizers library for this file"
+    )
+
+
+def _is_none(value: msgspec.Raw | None) -> bool:
+    return value is None or bytes(value).strip() == b"null"
+
+
+def _step(data: msgspec.Raw, place: str) -> _Step:
+    fields(data, place)
+    return decoded(data, _Step, place)
+
+
+# -- normalizer ------------------------------------------------------------------------------------
+
+
+def _normalizer(data: msgspec.Raw | None, source: str) -> bool:
+    """Whether text is put into normal form C."""
+    if data is None or _is_none(data):
+        return False
+    step = _step(data, f"{source}, normalizer")
+    if step.type == "Sequence":
+        # Not any(): each step must be looked at. Doing it twice is doing it once.
+        return True in [_normalizer(part, source) for part in step.normalizers]
+    if step.type != "NFC":
+        _refuse(source, f"the normalizer {step.type}")
+    return True
+
+
+# -- pre-tokenizer ---------------------------------------------------------------------------------
+
+
+def _splitting(data: msgspec.Raw | None, source: str) -> _Splitting:
+    if data is None or _is_none(data):
+        _refuse(source, "a file without a pre-tokenizer")
+    steps = _flat(data, source)
+    if [step.type for step in steps] == ["ByteLevel"] and steps[0].use_regex:
+        return _Splitting("r50k", HUGGING_FACE["r50k"][0], steps[0].add_prefix_space)
+    if [step.type for step in steps] == ["Split", "ByteLevel"]:
+        split, byte_level = steps
+        if byte_level.use_regex:
+            _refuse(source, "a Split before a ByteLevel that splits again (use_regex)")
+        if byte_level.add_prefix_space:
+            _refuse(source, "a space before each piece of a Split (add_prefix_space)")
+        return _Splitting(_family(split, source), split.pattern["Regex"], space_before=False)
+    names = ", ".join(step.type for step in steps)
+    _refuse(source, f"the pre-tokenizer {names or 'Sequence of nothing'}")
+
+
+def _flat(data: msgspec.Raw, source: str) -> list[_Step]:
+    step = _step(data, f"{source}, pre_tokenizer")
+    if step.type != "Sequence":
+        return [step]
+    return [inner for part in step.pretokenizers for inner in _flat(part, source)]
+
+
+def _family(split: _Step, source: str) -> str:
+    if list(split.pattern) != ["Regex"]:
+        _refuse(source, f"the Split pattern {split.pattern!r:.200}")
+    family = family_of(split.pattern["Regex"])
+    if family is None or split.pattern["Regex"] not in HUGGING_FACE[family]:
+        _refuse(
+            source,
+            f"the pattern {split.pattern['Regex']!r:.400} (it is none of those of gpt2, cl100k, "
+            "o200k, Llama 3 and Qwen 2, and a pattern out of a file is never compiled)",
+        )
+    # All of a text matches these patterns, so what is kept is the same either way.
+    if (split.behavior, split.invert) not in (
+        ("Isolated", False),
+        ("Isolated", True),
+        ("Removed", True),
+    ):
+        _refuse(source, f"a Split that is {split.behavior!r:.80} with invert={split.invert}")
+    return family
+
+
+# -- model -----------------------------------------------------------------------------------------
+
+
+def _model(data: msgspec.Raw, source: str) -> _Bpe:
+    place = f"{source}, model"
+    found = fields(data, place)
+    kind = decoded(found["type"], str, f"{place}.type") if "type" in found else "BPE"
+    if kind != "BPE":
+        _refuse(source, f"the model {kind!r:.80}")
+    model = decoded(data, _Bpe, place)
+    if model.dropout:
+        _refuse(source, f"dropout ({model.dropout})")
+    if model.byte_fallback:
+        _refuse(source, "byte_fallback")
+    if model.continuing_subword_prefix:
+        _refuse(source, f"the continuing_subword_prefix {model.continuing_subword_prefix!r:.80}")
+    if model.end_of_word_suffix:
+        _refuse(source, f"the end_of_word_suffix {model.end_of_word_suffix!r:.80}")
+    # An unk_token is for characters that are no token. All 256 bytes are, or the file is refused.
+    return model
+
+
+def _merges(data: msgspec.Raw, place: str) -> list[Any]:
+    _, _, commas = outline(data)
+    if commas > 2 * MAX_MERGES:
+        raise BadVocabulary(f"{place}: {commas} or more merges; the limit is {MAX_MERGES}")
+    return split_merges(decoded(data, list[str | tuple[str, str]], place), place)
+
+
+def split_merges(merges: list[Any], place: str) -> list[Any]:
+    """Merges as pairs, whether they come as pairs or as two tokens with a space between them.
+
+    >>> split_merges(["a b", ("c", "d")], "an example")
+    [['a', 'b'], ('c', 'd')]
+    """
+    if len(merges) > MAX_MERGES:
+        raise BadVocabulary(f"{place}: {len(merges)} merges; the limit is {MAX_MERGES}")
+    pairs: list[Any] = [merge.split(" ") if type(merge) is str else merge for merge in merges]
+    for at, pair in enumerate(pairs):
+        if len(pair) != 2:
+            raise BadVocabulary(
+                f"{place}: merge {at} is {merges[at]!r:.80}; there must be two tokens with one "
+                "space between them"
+            )
+    return pairs
+
+
+# -- added tokens ----------------------------------------------------------------------------------
+
+
+def _added_tokens(
+    data: msgspec.Raw | None, vocab: dict[str, int], normalize: bool, source: str
+) -> list[AddedToken]:
+    if data is None or _is_none(data):
+        return []
+    place = f"{source}, added_tokens"
+    _, keys, _ = outline(data)
+    if keys > MAX_ADDED * len(_Added.__struct_fields__):
+        raise BadVocabulary(
+            f"{place}: more than {MAX_ADDED} added tokens; the limit is {MAX_ADDED}"
+        )
+    parts = decoded(data, list[msgspec.Raw], place)
+    for at, part in enumerate(parts):
+        fields(part, f"{place}[{at}]")
+    found = decoded(data, list[_Added], place)
+    if sum(len(token.content) for token in found) > MAX_ADDED_CHARACTERS:
+        raise BadVocabulary(
+            f"{place}: their texts have more than {MAX_ADDED_CHARACTERS} characters"
+        )
+    for token in found:
+        if not token.content:
+            raise BadVocabulary(f"{place}: the token {token.id} is empty; leave it out")
+        if token.single_word:
+            _refuse(source, f"single_word, of the added token {token.content!r:.80},")
+    _check_ids(found, vocab, place)
+    _check_twice(found, normalize, place)
+    return [AddedToken(t.content, t.id, t.special, t.normalized, t.lstrip, t.rstrip) for t in found]
+
+
+def _check_ids(added: list[_Added], vocab: dict[str, int], place: str) -> None:
+    """The tokenizers library does not read the ids of added tokens, it counts; they must agree."""
+    free = len(vocab)
+    taken = set(vocab.values())
+    for token in added:
+        id = vocab.get(token.content)
+        if id is None:
+            id = free
+            free += 1
+            if id in taken:
+                raise BadVocabulary(
+                    f"{place}: {token.content!r:.80} gets the id {id}, which is taken: the ids of "
+                    "the vocabulary have gaps"
+                )
+        if id != token.id:
+            raise BadVocabulary(
+                f"{place}: {token.content!r:.80} says its id is {token.id}, but Hugging Face gives "
+                f"it {id}: the next free one, or that in the vocabulary; the file contradicts itself"
+            )
+
+
+def _check_twice(added: list[_Added], normalize: bool, place: str) -> None:
+    seen: set[tuple[bool, str]] = set()
+    contents: set[str] = set()
+    for token in added:
+        late = token.normalized and normalize
+        key = (token.normalized, nfc(token.content) if late else token.content)
+        if key in seen or token.content in contents:
+            raise BadVocabulary(f"{place}: {token.content!r:.80} stands there twice; leave one out")
+        seen.add(key)
+        contents.add(token.content)
