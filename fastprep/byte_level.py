@@ -195,6 +195,6 @@ def _blob(keys: list[str], source: str) -> bytes:
     except UnicodeEncodeError:
         key = next(key for key in keys if not _stands_for_bytes(key))
         raise BadVocabulary(
-            f"{source}: the token {key!r:.80} holds a character that stands for no byte, so this is "
-            "no byte-level vocabulary; fastprep reads byte-level BPE only"
+            f"{source}: the token {key!r:.80} holds a character that stands for no byte, so this "
+            "is no byte-level vocabulary; fastprep reads byte-level BPE only"
         ) from None

@@ -289,7 +289,7 @@ def _check_ids(added: list[_Added], vocab: dict[str, int], place: str) -> None:
         if id != token.id:
             raise BadVocabulary(
                 f"{place}: {token.content!r:.80} says its id is {token.id}, but Hugging Face gives "
-                f"it {id}: the next free one, or that in the vocabulary; the file contradicts itself"
+                f"it {id}, the next free one or that in the vocabulary; the file contradicts itself"
             )
 
 

@@ -156,8 +156,8 @@ def _check_specials(special_tokens: dict[str, int], table: RankTable, source: st
     for token, id in special_tokens.items():
         if not token or not 0 <= id < MAX_ID:
             raise BadVocabulary(
-                f"{source}: the special token {token!r:.80} with the id {id}: it must not be empty, "
-                f"and its id must lie between 0 and {MAX_ID - 1}"
+                f"{source}: the special token {token!r:.80} with the id {id}: it must not be "
+                f"empty, and its id must lie between 0 and {MAX_ID - 1}"
             )
         if id in taken:
             raise BadVocabulary(
