@@ -9,12 +9,12 @@ read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import msgspec
 
 from fastprep.added_tokens import AddedToken
-from fastprep.byte_level import MAX_ID, merge_list
+from fastprep.byte_level import MAX_ID, MAX_MERGES, merge_list
 from fastprep.errors import BadVocabulary
 from fastprep.huggingface import HuggingFaceEncoding
 from fastprep.json_values import decoded, fields, numbers
@@ -22,9 +22,9 @@ from fastprep.nfc import nfc
 from fastprep.patterns import HUGGING_FACE, family_of
 from fastprep_ext.json_outline import outline
 
-MAX_MERGES = 1 << 20
 MAX_ADDED = 1 << 14
 MAX_ADDED_CHARACTERS = 1 << 20
+MAX_SETTINGS = 1000
 
 Id = Annotated[int, msgspec.Meta(ge=0, lt=MAX_ID)]
 
@@ -58,7 +58,7 @@ class _Step(msgspec.Struct):
     pretokenizers: list[msgspec.Raw] = []
     add_prefix_space: bool = True
     use_regex: bool = True
-    pattern: dict[str, str] = {}
+    pattern: msgspec.Raw = msgspec.Raw(b"{}")
     behavior: str = ""
     invert: bool = False
 
@@ -92,7 +92,7 @@ def from_tokenizer_json(data: bytes, name: str, source: str) -> HuggingFaceEncod
     splitting = _splitting(top.get("pre_tokenizer"), source)
     model = _model(top["model"], source)
     vocab = numbers(model.vocab, MAX_ID, f"{source}, model.vocab")
-    added = _added_tokens(top.get("added_tokens"), vocab, normalize, source)
+    added = _added_tokens(top.get("added_tokens"), normalize, source)
     listed = merge_list(
         vocab,
         _merges(model.merges, f"{source}, model.merges"),
@@ -100,6 +100,7 @@ def from_tokenizer_json(data: bytes, name: str, source: str) -> HuggingFaceEncod
         apart=[token.content for token in added],
         source=source,
     )
+    _check_ids(added, vocab, f"{source}, added_tokens")
     try:
         return HuggingFaceEncoding(
             name,
@@ -126,6 +127,9 @@ def _is_none(value: msgspec.Raw | None) -> bool:
 
 
 def _step(data: msgspec.Raw, place: str) -> _Step:
+    _, keys, items = outline(data)
+    if keys + items > MAX_SETTINGS:
+        raise BadVocabulary(f"{place}: {keys} keys and {items} items, where a few should stand")
     fields(data, place)
     return decoded(data, _Step, place)
 
@@ -161,7 +165,8 @@ def _splitting(data: msgspec.Raw | None, source: str) -> _Splitting:
             _refuse(source, "a Split before a ByteLevel that splits again (use_regex)")
         if byte_level.add_prefix_space:
             _refuse(source, "a space before each piece of a Split (add_prefix_space)")
-        return _Splitting(_family(split, source), split.pattern["Regex"], space_before=False)
+        pattern = _pattern(split, source)
+        return _Splitting(_family(pattern, split, source), pattern, space_before=False)
     names = ", ".join(step.type for step in steps)
     _refuse(source, f"the pre-tokenizer {names or 'Sequence of nothing'}")
 
@@ -173,14 +178,19 @@ def _flat(data: msgspec.Raw, source: str) -> list[_Step]:
     return [inner for part in step.pretokenizers for inner in _flat(part, source)]
 
 
-def _family(split: _Step, source: str) -> str:
-    if list(split.pattern) != ["Regex"]:
-        _refuse(source, f"the Split pattern {split.pattern!r:.200}")
-    family = family_of(split.pattern["Regex"])
-    if family is None or split.pattern["Regex"] not in HUGGING_FACE[family]:
+def _pattern(split: _Step, source: str) -> str:
+    found = fields(split.pattern, f"{source}, pre_tokenizer.pattern")
+    if list(found) != ["Regex"]:
+        _refuse(source, f"a Split by {', '.join(found) or 'no pattern'!r:.80}")
+    return decoded(found["Regex"], str, f"{source}, pre_tokenizer.pattern.Regex")
+
+
+def _family(pattern: str, split: _Step, source: str) -> str:
+    family = family_of(pattern)
+    if family is None or pattern not in HUGGING_FACE[family]:
         _refuse(
             source,
-            f"the pattern {split.pattern['Regex']!r:.400} (it is none of those of gpt2, cl100k, "
+            f"the pattern {pattern!r:.400} (it is none of those of gpt2, cl100k, "
             "o200k, Llama 3 and Qwen 2, and a pattern out of a file is never compiled)",
         )
     # All of a text matches these patterns, so what is kept is the same either way.
@@ -215,42 +225,22 @@ def _model(data: msgspec.Raw, source: str) -> _Bpe:
     return model
 
 
-def _merges(data: msgspec.Raw, place: str) -> list[Any]:
+def _merges(data: msgspec.Raw, place: str) -> list[str | tuple[str, str]]:
     _, _, commas = outline(data)
     if commas > 2 * MAX_MERGES:
         raise BadVocabulary(f"{place}: {commas} or more merges; the limit is {MAX_MERGES}")
-    return split_merges(decoded(data, list[str | tuple[str, str]], place), place)
-
-
-def split_merges(merges: list[Any], place: str) -> list[Any]:
-    """Merges as pairs, whether they come as pairs or as two tokens with a space between them.
-
-    >>> split_merges(["a b", ("c", "d")], "an example")
-    [['a', 'b'], ('c', 'd')]
-    """
-    if len(merges) > MAX_MERGES:
-        raise BadVocabulary(f"{place}: {len(merges)} merges; the limit is {MAX_MERGES}")
-    pairs: list[Any] = [merge.split(" ") if type(merge) is str else merge for merge in merges]
-    for at, pair in enumerate(pairs):
-        if len(pair) != 2:
-            raise BadVocabulary(
-                f"{place}: merge {at} is {merges[at]!r:.80}; there must be two tokens with one "
-                "space between them"
-            )
-    return pairs
+    return decoded(data, list[str | tuple[str, str]], place)
 
 
 # -- added tokens ----------------------------------------------------------------------------------
 
 
-def _added_tokens(
-    data: msgspec.Raw | None, vocab: dict[str, int], normalize: bool, source: str
-) -> list[AddedToken]:
+def _added_tokens(data: msgspec.Raw | None, normalize: bool, source: str) -> list[AddedToken]:
     if data is None or _is_none(data):
         return []
     place = f"{source}, added_tokens"
-    _, keys, _ = outline(data)
-    if keys > MAX_ADDED * len(_Added.__struct_fields__):
+    _, keys, items = outline(data)
+    if max(keys, items) > MAX_ADDED * len(_Added.__struct_fields__):
         raise BadVocabulary(
             f"{place}: more than {MAX_ADDED} added tokens; the limit is {MAX_ADDED}"
         )
@@ -267,12 +257,11 @@ def _added_tokens(
             raise BadVocabulary(f"{place}: the token {token.id} is empty; leave it out")
         if token.single_word:
             _refuse(source, f"single_word, of the added token {token.content!r:.80},")
-    _check_ids(found, vocab, place)
     _check_twice(found, normalize, place)
     return [AddedToken(t.content, t.id, t.special, t.normalized, t.lstrip, t.rstrip) for t in found]
 
 
-def _check_ids(added: list[_Added], vocab: dict[str, int], place: str) -> None:
+def _check_ids(added: list[AddedToken], vocab: dict[str, int], place: str) -> None:
     """The tokenizers library does not read the ids of added tokens, it counts; they must agree."""
     free = len(vocab)
     taken = set(vocab.values())

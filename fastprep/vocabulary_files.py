@@ -22,7 +22,7 @@ from fastprep.errors import BadVocabulary
 from fastprep.huggingface import HuggingFaceEncoding
 from fastprep.json_values import numbers
 from fastprep.patterns import HUGGING_FACE, family_of
-from fastprep.tokenizer_json import from_tokenizer_json, split_merges
+from fastprep.tokenizer_json import from_tokenizer_json
 from fastprep.tokenizer_json_writer import same_as_ranks, to_tokenizer_json
 from fastprep.vocabulary import SHA256, RankTable, parse
 
@@ -47,7 +47,7 @@ def load(
     if pair is not None:
         return _from_pair(*pair, name or path.stem, pat_str, special_tokens)
     data = _read(path)
-    if path.suffix == ".json" or data.lstrip()[:1] == b"{":
+    if path.suffix == ".json" or (path.suffix != ".tiktoken" and data.lstrip()[:1] == b"{"):
         if pat_str is not None or special_tokens is not None:
             raise ValueError(
                 f"{path}: a tokenizer.json says itself what its pattern and special tokens are; "
@@ -235,7 +235,7 @@ def _from_pair(
         raise BadVocabulary(f"{merges_path} and {vocab_path.name}: {error}") from None
 
 
-def _merges(data: bytes, source: str) -> list[tuple[str, str]]:
+def _merges(data: bytes, source: str) -> list[str]:
     if data.count(b"\n") > MAX_ID:
         raise BadVocabulary(
             f"{source}: more than {MAX_ID} lines; a list of merges has {MAX_ID} at most"
@@ -250,4 +250,4 @@ def _merges(data: bytes, source: str) -> list[tuple[str, str]]:
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     if lines[0].startswith("#version"):
         del lines[0]
-    return split_merges(lines, source)
+    return lines
