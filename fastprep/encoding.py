@@ -207,6 +207,20 @@ class Encoding:
             texts, out, ends, end_token=end_token, close_last=close_last
         )
 
+    def encode_arrow(self, column: Any, *, num_threads: int = 8) -> Any:
+        """Encode an Arrow column of strings; see :func:`fastprep.arrow.encode_arrow`.
+
+        `column` is any object that speaks Arrow's PyCapsule interface: an array of pyarrow, a Series
+        of polars or pandas, a column of a dataset. An array of ``list<uint32>`` comes back.
+
+        >>> import pyarrow as pa
+        >>> get_encoding("gpt2").encode_arrow(pa.array(["hello world", None])).to_pylist()
+        [[31373, 995], None]
+        """
+        from fastprep.arrow import encode_arrow
+
+        return encode_arrow(self, column, num_threads=num_threads)
+
     def encode_single_token(self, text_or_bytes: str | bytes) -> int:
         """The id of one token, special ones included. Raises KeyError where it is none.
 

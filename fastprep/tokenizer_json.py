@@ -9,7 +9,7 @@ read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import msgspec
 
@@ -26,10 +26,24 @@ MAX_ADDED = 1 << 14
 MAX_ADDED_CHARACTERS = 1 << 20
 MAX_SETTINGS = 1000
 
+NULL = msgspec.Raw(b"null")
 Id = Annotated[int, msgspec.Meta(ge=0, lt=MAX_ID)]
 
 
-class _Added(msgspec.Struct):
+# Unknown keys are refused: a setting that is not understood may change the ids.
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    model: msgspec.Raw
+    version: Literal["1.0"] = "1.0"
+    truncation: msgspec.Raw = NULL
+    padding: msgspec.Raw = NULL
+    added_tokens: msgspec.Raw = NULL
+    normalizer: msgspec.Raw = NULL
+    pre_tokenizer: msgspec.Raw = NULL
+    post_processor: msgspec.Raw = NULL
+    decoder: msgspec.Raw = NULL
+
+
+class _Added(msgspec.Struct, forbid_unknown_fields=True):
     id: Id
     content: str
     single_word: bool
@@ -39,28 +53,45 @@ class _Added(msgspec.Struct):
     special: bool
 
 
-class _Bpe(msgspec.Struct):
+class _Bpe(msgspec.Struct, forbid_unknown_fields=True):
     vocab: msgspec.Raw
     merges: msgspec.Raw
     type: str = "BPE"
     dropout: float | None = None
+    unk_token: str | None = None
     continuing_subword_prefix: str | None = None
     end_of_word_suffix: str | None = None
+    fuse_unk: bool = False
     byte_fallback: bool = False
     ignore_merges: bool = False
 
 
-class _Step(msgspec.Struct):
-    """A normalizer or pre-tokenizer, with the fields of all kinds that are supported."""
-
+class _Nfc(msgspec.Struct, forbid_unknown_fields=True):
     type: str
-    normalizers: list[msgspec.Raw] = []
-    pretokenizers: list[msgspec.Raw] = []
-    add_prefix_space: bool = True
+
+
+class _Normalizers(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    normalizers: list[msgspec.Raw]
+
+
+class _PreTokenizers(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    pretokenizers: list[msgspec.Raw]
+
+
+class _Split(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    pattern: msgspec.Raw
+    behavior: str
+    invert: bool
+
+
+class _ByteLevel(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    add_prefix_space: bool
+    trim_offsets: bool
     use_regex: bool = True
-    pattern: msgspec.Raw = msgspec.Raw(b"{}")
-    behavior: str = ""
-    invert: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,14 +116,13 @@ def from_tokenizer_json(data: bytes, name: str, source: str) -> HuggingFaceEncod
     Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged or contradicts itself,
     and, by its name, for what is no byte-level BPE behind a known pattern.
     """
-    top = fields(data, source)
-    if "model" not in top:
-        raise BadVocabulary(f'{source}: there is no "model"; it is no tokenizer.json')
-    normalize = _normalizer(top.get("normalizer"), source)
-    splitting = _splitting(top.get("pre_tokenizer"), source)
-    model = _model(top["model"], source)
+    fields(data, source)
+    top = decoded(data, _Document, source)
+    normalize = _normalizer(top.normalizer, source)
+    splitting = _splitting(top.pre_tokenizer, source)
+    model = _model(top.model, source)
     vocab = numbers(model.vocab, MAX_ID, f"{source}, model.vocab")
-    added = _added_tokens(top.get("added_tokens"), normalize, source)
+    added = _added_tokens(top.added_tokens, normalize, source)
     listed = merge_list(
         vocab,
         _merges(model.merges, f"{source}, model.merges"),
@@ -122,70 +152,81 @@ def _refuse(source: str, what: str) -> NoReturn:
     )
 
 
-def _is_none(value: msgspec.Raw | None) -> bool:
-    return value is None or bytes(value).strip() == b"null"
+def _is_none(value: msgspec.Raw) -> bool:
+    return bytes(value).strip() == b"null"
 
 
-def _step(data: msgspec.Raw, place: str) -> _Step:
+def _type(data: msgspec.Raw, place: str) -> str:
+    """The type of a normalizer or pre-tokenizer."""
     _, keys, items = outline(data)
     if keys + items > MAX_SETTINGS:
         raise BadVocabulary(f"{place}: {keys} keys and {items} items, where a few should stand")
-    fields(data, place)
-    return decoded(data, _Step, place)
+    found = fields(data, place)
+    return decoded(found.get("type", NULL), str, f"{place}.type")
 
 
 # -- normalizer ------------------------------------------------------------------------------------
 
 
-def _normalizer(data: msgspec.Raw | None, source: str) -> bool:
+def _normalizer(data: msgspec.Raw, source: str) -> bool:
     """Whether text is put into normal form C."""
-    if data is None or _is_none(data):
+    if _is_none(data):
         return False
-    step = _step(data, f"{source}, normalizer")
-    if step.type == "Sequence":
+    place = f"{source}, normalizer"
+    kind = _type(data, place)
+    if kind == "Sequence":
+        steps = decoded(data, _Normalizers, place).normalizers
         # Not any(): each step must be looked at. Doing it twice is doing it once.
-        return True in [_normalizer(part, source) for part in step.normalizers]
-    if step.type != "NFC":
-        _refuse(source, f"the normalizer {step.type}")
+        return True in [_normalizer(step, source) for step in steps]
+    if kind != "NFC":
+        _refuse(source, f"the normalizer {kind:.80}")
+    decoded(data, _Nfc, place)
     return True
 
 
 # -- pre-tokenizer ---------------------------------------------------------------------------------
 
 
-def _splitting(data: msgspec.Raw | None, source: str) -> _Splitting:
-    if data is None or _is_none(data):
+def _splitting(data: msgspec.Raw, source: str) -> _Splitting:
+    if _is_none(data):
         _refuse(source, "a file without a pre-tokenizer")
-    steps = _flat(data, source)
-    if [step.type for step in steps] == ["ByteLevel"] and steps[0].use_regex:
-        return _Splitting("r50k", HUGGING_FACE["r50k"][0], steps[0].add_prefix_space)
-    if [step.type for step in steps] == ["Split", "ByteLevel"]:
-        split, byte_level = steps
-        if byte_level.use_regex:
+    match _flat(data, source):
+        case [_ByteLevel(use_regex=True) as only]:
+            return _Splitting("r50k", HUGGING_FACE["r50k"][0], only.add_prefix_space)
+        case [_Split(), _ByteLevel(use_regex=True)]:
             _refuse(source, "a Split before a ByteLevel that splits again (use_regex)")
-        if byte_level.add_prefix_space:
+        case [_Split(), _ByteLevel(add_prefix_space=True)]:
             _refuse(source, "a space before each piece of a Split (add_prefix_space)")
-        pattern = _pattern(split, source)
-        return _Splitting(_family(pattern, split, source), pattern, space_before=False)
-    names = ", ".join(step.type for step in steps)
-    _refuse(source, f"the pre-tokenizer {names or 'Sequence of nothing'}")
+        case [_Split() as split, _ByteLevel()]:
+            pattern = _pattern(split, source)
+            return _Splitting(_family(pattern, split, source), pattern, space_before=False)
+        case steps:
+            names = ", ".join(step.type for step in steps) or "Sequence of nothing"
+            _refuse(source, f"the pre-tokenizer {names:.200}")
 
 
-def _flat(data: msgspec.Raw, source: str) -> list[_Step]:
-    step = _step(data, f"{source}, pre_tokenizer")
-    if step.type != "Sequence":
-        return [step]
-    return [inner for part in step.pretokenizers for inner in _flat(part, source)]
+def _flat(data: msgspec.Raw, source: str) -> list[_Split | _ByteLevel]:
+    """The steps of a pre-tokenizer, those of a sequence in a sequence among them."""
+    place = f"{source}, pre_tokenizer"
+    kind = _type(data, place)
+    if kind == "Sequence":
+        steps = decoded(data, _PreTokenizers, place).pretokenizers
+        return [inner for step in steps for inner in _flat(step, source)]
+    if kind == "Split":
+        return [decoded(data, _Split, place)]
+    if kind == "ByteLevel":
+        return [decoded(data, _ByteLevel, place)]
+    _refuse(source, f"the pre-tokenizer {kind:.80}")
 
 
-def _pattern(split: _Step, source: str) -> str:
+def _pattern(split: _Split, source: str) -> str:
     found = fields(split.pattern, f"{source}, pre_tokenizer.pattern")
     if list(found) != ["Regex"]:
         _refuse(source, f"a Split by {', '.join(found) or 'no pattern'!r:.80}")
     return decoded(found["Regex"], str, f"{source}, pre_tokenizer.pattern.Regex")
 
 
-def _family(pattern: str, split: _Step, source: str) -> str:
+def _family(pattern: str, split: _Split, source: str) -> str:
     family = family_of(pattern)
     if family is None or pattern not in HUGGING_FACE[family]:
         _refuse(
@@ -235,8 +276,8 @@ def _merges(data: msgspec.Raw, place: str) -> list[str | tuple[str, str]]:
 # -- added tokens ----------------------------------------------------------------------------------
 
 
-def _added_tokens(data: msgspec.Raw | None, normalize: bool, source: str) -> list[AddedToken]:
-    if data is None or _is_none(data):
+def _added_tokens(data: msgspec.Raw, normalize: bool, source: str) -> list[AddedToken]:
+    if _is_none(data):
         return []
     place = f"{source}, added_tokens"
     _, keys, items = outline(data)

@@ -1,0 +1,155 @@
+"""Columns of text as Apache Arrow keeps them, in; columns of token ids, out.
+
+Any object that speaks Arrow's PyCapsule interface is a column: an array or chunked array of pyarrow, a
+Series of polars or pandas, a column of a Hugging Face dataset or of a DuckDB result. The text is read
+where it lies. What comes out is an array of pyarrow, which all of these take in without a copy.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from fastprep.encoding import Encoding
+
+# Rows that one thread takes at a time, in bytes: enough to make up for handing them out.
+_PART_BYTES = 1 << 20
+
+
+def encode_arrow(encoding: Encoding, column: Any, *, num_threads: int = 8) -> Any:
+    """Encode a column of strings as ordinary text.
+
+    Parameters
+    ----------
+    encoding
+        which one.
+    column
+        an object with ``__arrow_c_array__`` or ``__arrow_c_stream__``, of type string, large_string,
+        string_view, or a dictionary of these.
+    num_threads
+        how many rows are encoded at once, at most; the GIL is released meanwhile.
+
+    Returns
+    -------
+    pyarrow.Array or pyarrow.ChunkedArray
+        ``list<uint32>``, or ``large_list<uint32>`` where the text has 64-bit offsets. A null stays a
+        null, and a chunk a chunk.
+
+    >>> import pyarrow as pa
+    >>> from fastprep import get_encoding
+    >>> encode_arrow(get_encoding("gpt2"), pa.array(["hello world", None, ""])).to_pylist()
+    [[31373, 995], None, []]
+
+    Raises TypeError for what is no column of strings, :class:`~fastprep.errors.InvalidUtf8` for bytes
+    that are no text, and ModuleNotFoundError where pyarrow is not installed.
+    """
+    pa = _pyarrow()
+    source = _column(column, pa)
+    with ThreadPoolExecutor(num_threads) as pool:
+        if isinstance(source, pa.Array):
+            return _encode_chunk(encoding, source, pool.map, pa)
+        kind = _encode_chunk(encoding, pa.array([], source.type), map, pa).type
+        chunks = [_encode_chunk(encoding, chunk, pool.map, pa) for chunk in source.chunks]
+        return pa.chunked_array(chunks, type=kind)
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "encode_arrow needs pyarrow: pip install 'fastprep[arrow]'", name="pyarrow"
+        ) from None
+    return pyarrow
+
+
+def _column(column: Any, pa: Any) -> Any:
+    if isinstance(column, (pa.Array, pa.ChunkedArray)):
+        return column
+    if hasattr(column, "__arrow_c_stream__"):
+        return pa.chunked_array(column)
+    if hasattr(column, "__arrow_c_array__"):
+        return pa.array(column)
+    raise TypeError(
+        f"a {type(column).__name__} is no Arrow column; give a pyarrow array, a polars or pandas Series, "
+        "or another object with __arrow_c_stream__"
+    )
+
+
+def _encode_chunk(encoding: Encoding, chunk: Any, run: Callable[..., Any], pa: Any) -> Any:
+    if pa.types.is_dictionary(chunk.type):
+        chunk = chunk.dictionary_decode()
+    if pa.types.is_string_view(chunk.type):
+        chunk = chunk.cast(pa.large_string())  # a view has no one buffer to read from
+    if pa.types.is_null(chunk.type):
+        chunk = chunk.cast(pa.string())
+    if not (pa.types.is_string(chunk.type) or pa.types.is_large_string(chunk.type)):
+        raise TypeError(f"a column of {chunk.type}, not of strings; select one column of text")
+    offset_type = np.dtype(np.int64 if pa.types.is_large_string(chunk.type) else np.int32)
+    rows = _rows(chunk, offset_type)
+    arrays, counts = _encode_rows(encoding, rows, run)
+    offsets = np.zeros(len(chunk) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    if offsets[-1] > np.iinfo(offset_type).max:
+        raise OverflowError(f"{offsets[-1]} ids in one chunk; cast the column to large_string")
+    ids = np.concatenate(arrays) if arrays else np.empty(0, np.uint32)
+    values = pa.Array.from_buffers(pa.uint32(), len(ids), [None, pa.py_buffer(ids)])
+    kind = pa.list_ if offset_type.itemsize == 4 else pa.large_list
+    return pa.Array.from_buffers(
+        kind(pa.uint32()),
+        len(chunk),
+        [_validity(chunk), pa.py_buffer(offsets.astype(offset_type, copy=False))],
+        null_count=chunk.null_count,
+        children=[values],
+    )
+
+
+def _rows(chunk: Any, offset_type: np.dtype[Any]) -> list[memoryview]:
+    """The UTF-8 of each row, in the chunk's own memory; nothing for a null.
+
+    A row is a slice of a memoryview, which ends where the buffer ends: offsets that lie beyond it, out
+    of a broken producer, show no memory of others.
+    """
+    _, offsets, data = chunk.buffers()
+    if len(chunk) == 0:
+        return []
+    text = memoryview(b"" if data is None else data)
+    ends = np.frombuffer(offsets, offset_type)[chunk.offset : chunk.offset + len(chunk) + 1]
+    starts, ends = ends[:-1], ends[1:]
+    if chunk.null_count:
+        # The bytes under a null mean nothing, but there may be some.
+        starts = np.where(chunk.is_valid().to_numpy(zero_copy_only=False), starts, ends)
+    return [text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def _validity(chunk: Any) -> Any:
+    return chunk.is_valid().buffers()[1] if chunk.null_count else None
+
+
+def _encode_rows(
+    encoding: Encoding, rows: list[memoryview], run: Callable[..., Any]
+) -> tuple[list[npt.NDArray[np.uint32]], npt.NDArray[np.int64]]:
+    """All rows' ids in a few arrays, and how many ids each row has."""
+
+    def encode(part: list[memoryview]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint64]]:
+        out = np.empty(sum(map(len, part)) + len(part), np.uint32)
+        ends = np.empty(len(part), np.uint64)
+        written = encoding.encode_documents(part, out, ends)
+        return out[:written].copy(), np.diff(ends, prepend=np.uint64(0))
+
+    found = list(run(encode, _parts(rows)))
+    counts = [count for _, count in found]
+    return [ids for ids, _ in found], np.concatenate([[], *counts]).astype(np.int64)
+
+
+def _parts(rows: list[memoryview]) -> list[list[memoryview]]:
+    """Rows in a few lists, of about as many bytes each."""
+    reached = itertools.accumulate(map(len, rows))
+    groups = itertools.groupby(zip(rows, reached, strict=True), lambda row: row[1] // _PART_BYTES)
+    return [[row for row, _ in group] for _, group in groups]
