@@ -12,8 +12,7 @@ from fastprep_ext.word_table cimport Table
 
 cdef struct Entry:
     uint64_t low              # of the key
-    uint64_t high
-    int32_t length            # -1: free
+    uint64_t high             # LONG_WORD: the entry is free
     int32_t number
 
 cdef struct Index:

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
-from fastprep_ext.word_keys cimport Key, piece_key, short_hash, unit_at, word_key
+from fastprep_ext.word_keys cimport LONG_WORD, Key, piece_key, short_hash, unit_at, word_key
 from fastprep_ext.word_split cimport Text, Window, piece_end, piece_start
 
 cdef extern from "bits.h" nogil:
@@ -95,19 +95,18 @@ cdef inline void put_short(Table *table, const Key *key, int64_t number) noexcep
     cdef uint64_t at = key.hash & table.mask
     cdef Slot *slot = table.slots + at
     while slot.number >= 0:
-        if (slot.low == key.low) & (slot.high == key.high) & (slot.length == key.length):
+        if slot.low == key.low and slot.high == key.high and slot.length >= 0:
             return
         at = (at + 1) & table.mask
         slot = table.slots + at
-    slot[0] = Slot(key.low, key.high, key.length, number)
+    slot[0] = Slot(key.low, key.high, key.high >> 56, number)
     table.count += 1
     table.short_count += 1
 
 
 cdef void table_put(Table *table, const Text *word, int64_t number) noexcept nogil:
     cdef Key key
-    word_key(table.seeds, word, &key)
-    if key.length >= 0:
+    if word_key(table.seeds, word, &key):
         put_short(table, &key, number)
     else:
         put_long(table, word, 0, word.length, number)
@@ -122,7 +121,7 @@ cdef void collect_window(Table *table, const Text *text, const Window *window) n
             if piece_key(table.seeds, window, first + i, &keys[i]):
                 prefetch(table.slots + (keys[i].hash & table.mask))
         for i in range(many):
-            if keys[i].length >= 0:
+            if keys[i].high != LONG_WORD:
                 put_short(table, &keys[i], table.count)
             else:
                 put_long(
