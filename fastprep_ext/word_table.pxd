@@ -20,6 +20,12 @@ cdef struct Table:
     int64_t arena_used
     int64_t arena_room
 
+# A short word as it is compared: code points 0-7 and 8-14 with the highest byte first; the lowest byte
+# of all is the length, so that of two words that begin alike the shorter one comes first.
+cdef struct ShortWord:
+    uint64_t first
+    uint64_t second
+
 # An empty table without room, which need not be freed; `table_reserve` comes before all but these.
 cdef void table_init(Table *table, uint64_t seed0, uint64_t seed1) noexcept nogil
 cdef void table_free(Table *table) noexcept nogil
@@ -38,3 +44,6 @@ cdef int64_t table_find_long(
 # Puts the window's pieces in, numbered as they come. Needs room for window.count words, and in the
 # arena for all their code points.
 cdef void collect_window(Table *table, const Text *text, const Window *window) noexcept nogil
+
+# Lists the short words, table.short_count of them, in the order of their code points.
+cdef void list_short(const Table *table, ShortWord *words) noexcept nogil

@@ -1,7 +1,7 @@
 """A set of words that grows: short words by their keys, an arena for the long ones."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memset
 
 from fastprep_ext.word_keys cimport LONG_WORD, Key, piece_key, short_hash, unit_at, word_key
@@ -10,6 +10,9 @@ from fastprep_ext.word_split cimport Text, Window, piece_end, piece_start
 cdef extern from "bits.h" nogil:
     uint64_t mul_fold(uint64_t a, uint64_t b)
     void prefetch(const void *p)
+
+cdef extern from * nogil:
+    uint64_t reversed_bytes "__builtin_bswap64"(uint64_t x)
 
 # A code point as CPython stores it.
 ctypedef fused Unit:
@@ -128,6 +131,26 @@ cdef void collect_window(Table *table, const Text *text, const Window *window) n
                     table, text, piece_start(window, first + i), piece_end(window, first + i),
                     table.count,
                 )
+
+
+cdef int compare_short(const void *a, const void *b) noexcept nogil:
+    cdef const ShortWord *left = <const ShortWord *>a
+    cdef const ShortWord *right = <const ShortWord *>b
+    if left.first != right.first:
+        return 1 if left.first > right.first else -1
+    return (left.second > right.second) - (left.second < right.second)
+
+
+cdef void list_short(const Table *table, ShortWord *words) noexcept nogil:
+    cdef uint64_t i
+    cdef int64_t n = 0
+    cdef const Slot *slot
+    for i in range(table.mask + 1 if table.slots != NULL else 0):
+        slot = table.slots + i
+        if slot.number >= 0 and slot.length >= 0:
+            words[n] = ShortWord(reversed_bytes(slot.low), reversed_bytes(slot.high))
+            n += 1
+    qsort(words, n, sizeof(ShortWord), compare_short)
 
 
 # -- memory ----------------------------------------------------------------------------------------

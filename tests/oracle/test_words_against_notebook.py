@@ -48,7 +48,9 @@ def random_vocab(rnd: random.Random, text: str) -> dict[Any, Any]:
     """Some of the text's words, and keys that no word equals, with ids of many kinds."""
     found = sorted(set(reference.split_words(text)))
     keys: list[Any] = rnd.sample(found, rnd.randrange(len(found) + 1))
-    keys += rnd.sample(["", " ", "a b", "a,", "---", "\n", 7, None, ("a",), b"a", "<|endoftext|>"], 4)
+    keys += rnd.sample(
+        ["", " ", "a b", "a,", "---", "\n", 7, None, ("a",), b"a", "<|endoftext|>"], 4
+    )
     if rnd.random() < 0.8:
         keys.append("<|unk|>")
     rnd.shuffle(keys)
@@ -147,8 +149,10 @@ def test_every_code_point_is_in_the_class_that_python_gives_it(context: str) -> 
 
 def boundary_texts() -> Iterator[str]:
     """Texts whose pieces begin and end at all places about a window's and a block's end."""
-    tails = ["-", "--", "---", "-- --", ",", " ", " b", "--b", ",b", "b" * 20, "b" * 70 + "--c", "é,"]
-    for fill, size in itertools.product(["a", "a ", "-", ",", "\u3000"], [*range(58, 70), *range(2034, 2054)]):
+    tails = ["-", "--", "---", "-- --", ",", " ", " b", "--b", ",b", "é,"]
+    tails += ["b" * 20, "b" * 70 + "--c"]
+    sizes = [*range(58, 70), *range(2034, 2054)]
+    for fill, size in itertools.product(["a", "a ", "-", ",", "\u3000"], sizes):
         for tail in tails:
             start = (fill * size)[:size]
             yield start + tail
@@ -185,19 +189,19 @@ def test_the_notebooks_printed_outputs_come_out(verdict: str) -> None:
     assert len(verdict) == 20_479
     pieces = words.split_words(verdict)
     assert len(pieces) == 4690
-    assert pieces[:30] == (
+    assert " ".join(pieces[:30]) == (
         "I HAD always thought Jack Gisburn rather a cheap genius -- though a good fellow enough -- "
         "so it was no great surprise to me to hear that , in"
-    ).split(" ")
+    )
 
     vocab = words.build_vocab(verdict, special_tokens=())
     assert len(vocab) == 1130
-    first = (
+    assert list(vocab.values()) == list(range(1130))
+    assert " ".join(list(vocab)[:51]) == (
         "! \" ' ( ) , -- . : ; ? A Ah Among And Are Arrt As At Be Begin Burlington But By Carlo "
         "Chicago Claude Come Croft Destroyed Devonshire Don Dubarry Emperors Florence For Gallery "
         "Gideon Gisburn Gisburns Grafton Greek Grindle Grindles HAD Had Hang Has He Her Hermia"
-    ).split(" ")
-    assert list(vocab.items())[:51] == list(zip(first, range(51), strict=True))
+    )
 
     v1 = words.SimpleTokenizerV1(vocab)
     text = """"It's the last he painted, you know,"
@@ -207,7 +211,7 @@ def test_the_notebooks_printed_outputs_come_out(verdict: str) -> None:
         *(1, 56, 2, 850, 988, 602, 533, 746, 5, 1126, 596, 5, 1, 67, 7, 38, 851, 1108, 754, 793, 7)
     ]
     assert v1.decode(ids) == (
-        "\" It' s the last he painted, you know,\" Mrs. Gisburn said with pardonable pride."
+        '" It\' s the last he painted, you know," Mrs. Gisburn said with pardonable pride.'
     )
     with pytest.raises(KeyError) as error:
         v1.encode("Hello, do you like tea. Is this-- a test?")

@@ -151,7 +151,6 @@ def test_words_with_nul_at_their_end_are_different_words() -> None:
 def test_ids_are_the_very_objects_of_the_vocabulary(tokenizer_type: Any) -> None:
     ids = [10**30, -(10**30), 257, True]
     tokenizer = tokenizer_type(dict(zip("abcd", ids, strict=True)))
-    assert all(found is given for found, given in zip(tokenizer.encode("abcd"[0]), ids, strict=False))
     assert [id(found) for found in tokenizer.encode("a b c d")] == list(map(id, ids))
 
 
@@ -166,7 +165,7 @@ def test_keys_that_are_no_str_are_decoded_to_the_notebooks_errors(tokenizer_type
 @BOTH
 def test_decode_takes_any_iterable_of_ids_and_names_an_unknown_one(tokenizer_type: Any) -> None:
     tokenizer = tokenizer_type({"a": 0, "b": 1})
-    for ids in ([0, 1], (0, 1), range(2), iter([0, 1]), np.array([0, 1]), {0: "", 1: ""}, [0.0, True]):
+    for ids in ([0, 1], range(2), iter([0, 1]), np.array([0, 1]), {0: "", 1: ""}, [0.0, True]):
         assert tokenizer.decode(ids) == "a b"
     assert tokenizer.decode([]) == ""
     with pytest.raises(KeyError) as error:
