@@ -13,11 +13,14 @@ from fastprep_ext.bpe cimport (
     BPE_INVALID_UTF8, BPE_NO_MEMORY, BPE_SLACK, BPE_TOO_LONG, Worker, bpe_encode, bpe_piece, id_t,
     worker_begin, worker_free,
 )
-from fastprep_ext.merge cimport MERGE_SHORT, merge_long, merge_short
+from fastprep_ext.merge cimport MERGE_SHORT, merge_heap, merge_short, merge_windows
 from fastprep_ext.ranks cimport (
     MAX_TOKENS, NO_RANK, RANKS_DUPLICATE, Ranks, ranks_build, ranks_find, ranks_free,
 )
-from fastprep_ext.split cimport PATTERN_R50K, Split, split_begin, split_next
+from fastprep_ext.split cimport (
+    PATTERN_CL100K, PATTERN_LLAMA3, PATTERN_O200K, PATTERN_QWEN2, PATTERN_R50K, Split, split_begin,
+    split_next,
+)
 
 from fastprep.errors import BadVocabulary, InvalidUtf8
 from fastprep_ext.split import simd
@@ -28,7 +31,13 @@ cdef extern from "Python.h":
 __all__ = ["PATTERNS", "Encoder", "simd", "split_pieces"]
 
 #: Patterns that have a splitter, by family name.
-PATTERNS = {"r50k": PATTERN_R50K}
+PATTERNS = {
+    "r50k": PATTERN_R50K,
+    "cl100k": PATTERN_CL100K,
+    "o200k": PATTERN_O200K,
+    "llama3": PATTERN_LLAMA3,
+    "qwen2": PATTERN_QWEN2,
+}
 
 cdef enum:
     ON_STACK = 2048            # texts up to this many bytes need no memory of their own
@@ -214,20 +223,22 @@ cdef class Encoder:
         self._idle.append(worker)
         return ids
 
-    def merge_piece(self, const uint8_t[::1] piece not None, *, bint by_heap) -> list:
-        """The ids of one piece by one of the two ways to merge: for tests that they agree."""
+    def merge_piece(self, const uint8_t[::1] piece not None, str way not None) -> list:
+        """The ids of one piece by "search", "heap" or "windows": for tests that they agree."""
         cdef Py_ssize_t n = piece.shape[0], count
         cdef uint32_t *ranks
-        if n == 0 or (n > MERGE_SHORT and not by_heap):
-            raise ValueError(f"a piece of {n} bytes; without the heap 1 to {MERGE_SHORT}")
+        if n == 0 or (n > MERGE_SHORT and way == "search"):
+            raise ValueError(f"a piece of {n} bytes; a search takes 1 to {MERGE_SHORT}")
         ranks = <uint32_t *>malloc(n * sizeof(uint32_t))
         if ranks == NULL:
             raise MemoryError(f"no memory for a piece of {n} bytes")
         try:
-            if by_heap:
-                count = merge_long(&self.ranks, &piece[0], n, ranks)
-            else:
+            if way == "search":
                 count = merge_short(&self.ranks, &piece[0], n, ranks)
+            elif way == "heap":
+                count = merge_heap(&self.ranks, &piece[0], n, ranks)
+            else:
+                count = merge_windows(&self.ranks, &piece[0], n, ranks)
             if count < 0:
                 raise MemoryError(f"no memory to merge a piece of {n} bytes")
             return [self.ranks.ids[ranks[i]] for i in range(count)]

@@ -7,18 +7,23 @@ from fastprep_ext.ranks cimport Ranks
 cdef enum:
     MERGE_SHORT = 96          # up to this many bytes a linear search for the minimum beats a heap
     MERGE_NO_MEMORY = -1
-    MERGE_TOO_LONG = -2       # a piece of 4 GiB or more
+    MERGE_TOO_LONG = -2       # 4 GiB or more that would have to be merged at once
 
-# Writes the ranks of the piece (n >= 1 bytes, all of which must be tokens) to out[n] and returns
-# how many there are, or a negative status. The piece as a whole is not looked up.
+# Each writes the ranks of the piece (n >= 1 bytes, all of which must be tokens) to out[n] and
+# returns how many there are, or a negative status. The piece as a whole is not looked up.
+
+# Whatever its length.
 cdef Py_ssize_t merge_piece(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil
 
-# The two ways behind it; they agree on every piece.
+# The three ways behind it, which agree on every piece: n <= MERGE_SHORT; any n; any n, in windows.
 cdef Py_ssize_t merge_short(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil
-cdef Py_ssize_t merge_long(
+cdef Py_ssize_t merge_heap(
+    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
+) noexcept nogil
+cdef Py_ssize_t merge_windows(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil

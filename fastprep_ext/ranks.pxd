@@ -40,6 +40,10 @@ cdef enum:
     RANKS_DUPLICATE = -2           # a token stands in the table twice
 
 
+cdef inline size_t token_bytes(const Ranks *self, uint32_t rank) noexcept nogil:
+    return self.ends[rank] - (self.ends[rank - 1] if rank else 0)
+
+
 # A polynomial in the bytes: a hash of any slice then follows from two hashes of prefixes.
 cdef enum:
     HASH_BASE = 0x9E3779B1

@@ -16,6 +16,9 @@ typedef struct {
     uint64_t space;      /* U+0020 alone */
     uint64_t white;      /* U+0009-U+000D and U+0020 */
     uint64_t apostrophe; /* ' */
+    uint64_t newline;    /* \n and \r */
+    uint64_t upper;      /* A-Z */
+    uint64_t slash;      /* / */
     uint64_t high;       /* part of a character of several bytes */
 } Lanes;
 

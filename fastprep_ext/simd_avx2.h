@@ -14,6 +14,9 @@
 #define IS_SPACE(v) AVX2_IS((v), ' ')
 #define IS_CONTROL_WHITE(v) AVX2_IN((v), '\t', 5)
 #define IS_APOSTROPHE(v) AVX2_IS((v), '\'')
+#define IS_NEWLINE(v) (AVX2_IS((v), '\n') | AVX2_IS((v), '\r'))
+#define IS_UPPER(v) AVX2_IN((v), 'A', 26)
+#define IS_SLASH(v) AVX2_IS((v), '/')
 #define IS_HIGH(v) (uint32_t)_mm256_movemask_epi8(v)
 
 __attribute__((target("avx2"))) static void lanes_avx2(const uint8_t *block, Lanes *lanes) {
@@ -24,6 +27,9 @@ __attribute__((target("avx2"))) static void lanes_avx2(const uint8_t *block, Lan
     lanes->space = AVX2_BOTH(IS_SPACE);
     lanes->white = lanes->space | AVX2_BOTH(IS_CONTROL_WHITE);
     lanes->apostrophe = AVX2_BOTH(IS_APOSTROPHE);
+    lanes->newline = AVX2_BOTH(IS_NEWLINE);
+    lanes->upper = AVX2_BOTH(IS_UPPER);
+    lanes->slash = AVX2_BOTH(IS_SLASH);
     lanes->high = AVX2_BOTH(IS_HIGH);
 }
 
@@ -35,4 +41,7 @@ __attribute__((target("avx2"))) static void lanes_avx2(const uint8_t *block, Lan
 #undef IS_SPACE
 #undef IS_CONTROL_WHITE
 #undef IS_APOSTROPHE
+#undef IS_NEWLINE
+#undef IS_UPPER
+#undef IS_SLASH
 #undef IS_HIGH

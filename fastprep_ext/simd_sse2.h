@@ -18,6 +18,9 @@ static void lanes_sse2(const uint8_t *block, Lanes *lanes) {
         lanes->space |= space << at;
         lanes->white |= (space | (uint64_t)SSE2_IN(v, '\t', 5)) << at;
         lanes->apostrophe |= (uint64_t)SSE2_IS(v, '\'') << at;
+        lanes->newline |= (uint64_t)(SSE2_IS(v, '\n') | SSE2_IS(v, '\r')) << at;
+        lanes->upper |= (uint64_t)SSE2_IN(v, 'A', 26) << at;
+        lanes->slash |= (uint64_t)SSE2_IS(v, '/') << at;
         lanes->high |= (uint64_t)_mm_movemask_epi8(v) << at;
     }
 }

@@ -14,6 +14,9 @@ cdef extern from "simd.h" nogil:
         uint64_t space
         uint64_t white
         uint64_t apostrophe
+        uint64_t newline
+        uint64_t upper
+        uint64_t slash
         uint64_t high
     ctypedef void (*LanesFunction)(const uint8_t *block, Lanes *lanes) noexcept nogil
 
@@ -21,10 +24,16 @@ cdef extern from "simd.h" nogil:
 # has its class on each of them. Bytes past the end of the text count as whitespace.
 cdef struct Block:
     uint64_t letter
+    uint64_t upper         # letters in upper and title case
+    uint64_t lower         # letters in lower case; letters without case are in neither
+    uint64_t mark
     uint64_t digit         # any \p{N}
     uint64_t space         # U+0020
     uint64_t white         # any \s
+    uint64_t newline       # \r and \n
     uint64_t apostrophe
+    uint64_t slash
+    uint64_t tail          # bytes that are not the first of their character
     uint64_t last_white    # where the last character of a run of \s begins, if text follows the run
 
 # The state of one text between two calls; also what its pattern remembers of the byte before.
@@ -34,23 +43,38 @@ cdef struct Split:
     size_t at              # first byte not looked at yet
     bint done
     bint invalid           # no UTF-8 character begins at `at`
+    const uint8_t *classes
     LanesFunction lanes
     uint64_t (*starts)(Split *self, const Block *block) noexcept nogil
+    int group              # digits in a group
+    bint cuts_at_end       # whether whitespace at the end of the text is cut behind its newlines
     # A character that crosses the block's edge: its bytes in the next block, and its class.
     int carried
     uint8_t carried_class
-    # Bit 0: the class of the byte before the block.
+    # Bit 0: what the byte before the block is. The pattern's file says what it means by each.
     uint64_t letter
+    uint64_t lower
+    uint64_t both
     uint64_t digit
     uint64_t space
     uint64_t white
+    uint64_t blank
+    uint64_t newline
     uint64_t other
+    uint64_t alone
+    uint64_t taken
     # Starts that a contraction of the block before adds to this one and takes from it.
     uint64_t added
     uint64_t removed
+    size_t contracted      # where the last contraction ended
+    int digits_in_group    # characters of the group of digits that the block before ended in
 
 cdef enum:
     PATTERN_R50K = 0
+    PATTERN_CL100K = 1
+    PATTERN_O200K = 2
+    PATTERN_LLAMA3 = 3     # as cl100k, but the end of the text changes nothing about newlines
+    PATTERN_QWEN2 = 4      # as llama3, but each digit is a piece
     SPLIT_ROOM = 72        # the least room that split_next can work with
 
 # Makes `self` ready for a text of n bytes.

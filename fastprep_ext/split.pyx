@@ -5,8 +5,12 @@ import os
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from fastprep_ext.split_cl100k cimport starts_cl100k
+from fastprep_ext.split_o200k cimport starts_o200k
 from fastprep_ext.split_r50k cimport starts_r50k
-from fastprep_ext.utf8 cimport UC_LO, UC_LU, UC_N, UC_SPACE, unicode_classes, utf8_decode
+from fastprep_ext.utf8 cimport (
+    UC_LL, UC_LO, UC_LT, UC_LU, UC_M, UC_N, UC_SPACE, unicode_classes, utf8_decode,
+)
 
 cdef extern from "bits.h" nogil:
     int lowest_bit(uint64_t x)
@@ -34,8 +38,17 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
     self.text = text
     self.n = n
     self.done = n == 0
+    self.classes = CLASSES
     self.lanes = LANES
-    self.starts = starts_r50k
+    self.contracted = <size_t>-1
+    self.group = 1 if pattern == PATTERN_QWEN2 else 3
+    self.cuts_at_end = pattern != PATTERN_CL100K
+    if pattern == PATTERN_R50K:
+        self.starts = starts_r50k
+    elif pattern == PATTERN_O200K:
+        self.starts = starts_o200k
+    else:
+        self.starts = starts_cl100k
 
 
 cdef size_t split_next(Split *self, size_t *ends, size_t room) noexcept nogil:
@@ -83,6 +96,12 @@ cdef inline void read_block(Split *self, Block *block) noexcept nogil:
     block.space = lanes.space
     block.white = lanes.white
     block.apostrophe = lanes.apostrophe
+    block.newline = lanes.newline
+    block.slash = lanes.slash
+    block.upper = lanes.upper
+    block.lower = lanes.letter & ~lanes.upper
+    block.mark = 0
+    block.tail = 0
     block.last_white = 0
     if unlikely(lanes.high != 0):
         read_high(self, block, lanes.high)
@@ -102,6 +121,7 @@ cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
     if self.carried:
         bytes = (<uint64_t>1 << self.carried) - 1
         mark(block, self.carried_class, bytes)
+        block.tail |= bytes
         high &= ~bytes
         self.carried = 0
     while high:
@@ -114,6 +134,7 @@ cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
         kind = CLASSES[point]
         bytes = ((<uint64_t>1 << length) - 1) << at
         mark(block, kind, bytes)
+        block.tail |= bytes & ~(<uint64_t>1 << at)
         if unlikely(kind == UC_SPACE) and self.at + at + length < self.n \
                 and not white_at(self, self.at + at + length):
             block.last_white |= <uint64_t>1 << at
@@ -126,6 +147,12 @@ cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
 cdef inline void mark(Block *block, uint8_t kind, uint64_t bytes) noexcept nogil:
     if kind >= UC_LU and kind <= UC_LO:
         block.letter |= bytes
+        if kind == UC_LL:
+            block.lower |= bytes
+        elif kind <= UC_LT:
+            block.upper |= bytes
+    elif kind == UC_M:
+        block.mark |= bytes
     elif kind == UC_N:
         block.digit |= bytes
     elif kind == UC_SPACE:

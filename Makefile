@@ -1,0 +1,36 @@
+# The menu: `make` or `make help` prints it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml setup.py constraints.txt $(wildcard fastprep_ext/*.pyx fastprep_ext/*.pxd fastprep_ext/*.h)
+
+.PHONY: help build demo test check unit bench clean
+
+help:   ## this list
+	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+build: $(VENV)/built   ## virtual environment in .venv, with fastprep compiled into it
+
+$(VENV)/built: $(SOURCES)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing fastprep and what its tests need into $(VENV) (a minute or two the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: build   ## the main job on the samples in data/: text, store, windows, batches, embeddings
+	@$(BIN)/python data/demo.py
+
+test: check unit   ## everything: style, types, all tests
+
+check: build   ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+unit: build   ## all tests and doctests
+	@$(BIN)/python -m pytest
+
+clean:   ## remove everything that make made
+	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find fastprep fastprep_ext benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
+	rm -f fastprep_ext/*.so fastprep_ext/*.html

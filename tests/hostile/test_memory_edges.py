@@ -1,0 +1,55 @@
+"""No kernel reads a byte behind its text, and none needs a deep stack."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import sys
+import threading
+
+import numpy as np
+import pytest
+from texts import mixed_texts
+
+from fastprep_ext.encode import split_pieces
+
+
+@pytest.fixture
+def fence():
+    """A writable page whose end is followed by one that nobody may read."""
+    page = mmap.PAGESIZE
+    memory = mmap.mmap(-1, 2 * page)
+    libc = ctypes.CDLL(None, use_errno=True)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    if libc.mprotect(ctypes.c_void_p(address + page), ctypes.c_size_t(page), 0) != 0:
+        pytest.skip("this system has no mprotect")
+    yield memoryview(memory)[:page]
+    libc.mprotect(ctypes.c_void_p(address + page), ctypes.c_size_t(page), 3)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "PAGESIZE") or sys.platform == "win32", reason="POSIX only")
+def test_nothing_is_read_behind_the_end_of_a_text(gpt2, fence):
+    out, ends = np.zeros(5_000, np.uint16), np.zeros(1, np.uint64)
+    for text in mixed_texts(seed=9, count=3_000):
+        data = text.encode()[: len(fence)].decode(errors="ignore").encode()
+        if not data:
+            continue
+        fence[-len(data) :] = data
+        span = fence[-len(data) :]
+        assert split_pieces(span) == split_pieces(data)
+        n = gpt2.encode_documents([span], out, ends)
+        assert out[:n].tolist() == gpt2.encode_ordinary(data.decode())
+        span.release()
+
+
+def test_64_mib_without_a_newline_need_no_stack(gpt2):
+    text = "a" * (32 << 20) + " b!" * (32 << 20 >> 2)
+    outcome = []
+    threading.stack_size(256 << 10)
+    try:
+        thread = threading.Thread(target=lambda: outcome.append(gpt2.encode_to_numpy(text)))
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(0)
+    assert gpt2.decode(outcome[0]) == text

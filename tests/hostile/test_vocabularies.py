@@ -1,0 +1,97 @@
+"""A damaged rank file is refused by name and line."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import numpy as np
+import pytest
+
+from fastprep import vocabulary
+from fastprep.errors import BadVocabulary
+from fastprep_ext.encode import PATTERNS, Encoder
+
+
+def test_the_bundled_file_is_the_published_one():
+    for name, digest in vocabulary.SHA256.items():
+        data = (vocabulary.BUNDLED / f"{name}.tiktoken").read_bytes()
+        assert hashlib.sha256(data).hexdigest() == digest
+
+
+def test_a_table_reads_as_the_lines_say():
+    data = (vocabulary.BUNDLED / "r50k_base.tiktoken").read_bytes()
+    expected = {}
+    for line in data.splitlines():
+        token, rank = line.split()
+        expected[base64.b64decode(token)] = int(rank)
+    assert vocabulary.bundled("r50k_base").mergeable_ranks() == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"YQ==\n", "line 1.*rank"),
+        (b"YQ== 0\nYg== x\n", "line 2.*rank"),
+        (b"YQ== 0\nY*== 1\n", "line 2.*base64"),
+        (b"YQ= 0\n", "line 1.*base64"),
+        (b"YR== 0\n", "line 1.*base64"),
+        (b" 0\n", "line 1.*base64"),
+        (b"YQ== 0 1\n", "line 1.*rank"),
+        (b"YQ==  0\n", "line 1.*rank"),
+        (b"YQ== 99999999999\n", "line 1.*rank"),
+        (b"YQ== 1\nYg== 0\n", "increasing"),
+        (b"YQ== 0\nYg== 0\n", "increasing"),
+        (b"{}", "line 1"),
+    ],
+)
+def test_a_damaged_table_is_refused_with_the_line(data, complaint):
+    with pytest.raises(BadVocabulary, match=f"some file.*{complaint}"):
+        vocabulary.parse(data, "some file")
+
+
+def test_another_file_under_the_published_name_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "r50k_base.tiktoken").write_bytes(b"YQ== 0\n")
+    monkeypatch.setattr(vocabulary, "BUNDLED", tmp_path)
+    with pytest.raises(BadVocabulary, match="sha256"):
+        vocabulary.bundled("r50k_base")
+
+
+def table(tokens: list[bytes]) -> tuple[bytes, np.ndarray, np.ndarray, int]:
+    ends = np.cumsum([len(token) for token in tokens], dtype=np.uint64)
+    return b"".join(tokens), ends, np.arange(len(tokens), dtype=np.uint32), PATTERNS["r50k"]
+
+
+BYTES = [bytes([i]) for i in range(256)]
+
+
+def test_a_table_without_a_byte_is_refused():
+    with pytest.raises(BadVocabulary, match="byte 0xFF"):
+        Encoder(*table(BYTES[:255]))
+
+
+def test_a_token_twice_is_refused():
+    with pytest.raises(BadVocabulary, match="twice"):
+        Encoder(*table([*BYTES, b"ab", b"ab"]))
+
+
+def test_an_empty_token_is_refused():
+    with pytest.raises(BadVocabulary, match="token 256"):
+        Encoder(*table([*BYTES, b""]))
+
+
+def test_no_tokens_are_refused():
+    with pytest.raises(BadVocabulary, match="0 ids"):
+        Encoder(*table([]))
+
+
+def test_tables_that_do_not_belong_together_are_refused():
+    blob, ends, ids, pattern = table(BYTES)
+    with pytest.raises(BadVocabulary):
+        Encoder(blob[:-1], ends, ids, pattern)
+    with pytest.raises(BadVocabulary):
+        Encoder(blob, ends[:-1], ids, pattern)
+    with pytest.raises(BadVocabulary):
+        Encoder(blob, ends, ids[::-1].copy(), pattern)
+    with pytest.raises(ValueError, match="pattern 9"):
+        Encoder(blob, ends, ids, 9)

@@ -1,0 +1,82 @@
+"""Texts to test with: seeded generators, and the corpora that lie outside the project."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# Texts too large or not ours to commit; FASTPREP_SHARED names the folder that has them.
+SHARED = Path(os.environ.get("FASTPREP_SHARED", ROOT.parent / "shared"))
+
+# What the patterns and the byte layout can trip over, each at the rim of some rule.
+ATOMS = [
+    *("a", "b", "Z", "the", "tion", "x" * 70, "=" * 40, "1", "23", "4567", "½", "Ⅷ", "٣"),
+    *(" ", "  ", "   ", " " * 20, "\n", "\n\n", "\r\n", "\t", "\x0b", "\x1c", "\x1f", "\0", "\x7f"),
+    *("\u0085", "\u00a0", "\u1680", "\u2003", "\u2028", "\u202f", "\u3000"),
+    *("\u180e", "\u200b", "\ufeff", "\u200d", "\u0301", "\u20e3"),
+    *("'", "''", "'s", "'t", "'re", "'ve", "'ll", "'m", "'d", "'S", "'LL", "'r", "'l", "’", "'ſ"),
+    *("-", "--", "---", "...", "!", "?!", "_", "<|", "|>", "<|endoftext|>", "//", "\\"),
+    *(
+        "é",
+        "É",
+        "ß",
+        "ſ",
+        "\u01c5",
+        "ʰ",
+        "ж",
+        "Ж",
+        "א",
+        "ع",
+        "अ",
+        "ก",
+        "中",
+        "文",
+        "あ",
+        "ア",
+        "한",
+    ),
+    *("🙂", "👩‍👩‍👧", "𝒜", "𐐀", "𠀀", "\U000e0001", "\U0010ffff", "\ufffd", "\ud7ff", "\ue000"),
+]
+
+
+def mixed(rnd: random.Random) -> str:
+    """A text of atoms: any of them, a few of them over and over, or code points at random."""
+    size = rnd.randrange(1, 60)
+    choice = rnd.random()
+    if choice < 0.6:
+        return "".join(rnd.choices(ATOMS, k=size))
+    if choice < 0.8:
+        return "".join(rnd.choices(rnd.sample(ATOMS, 3), k=2 * size))
+    ranges = [range(0x80), range(0x800), range(0xD800), range(0xE000, 0x110000)]
+    return "".join(chr(rnd.choice(rnd.choice(ranges))) for _ in range(size))
+
+
+def mixed_texts(seed: int, count: int) -> Iterator[str]:
+    """`count` texts of `mixed`, the same for the same seed."""
+    rnd = random.Random(seed)
+    return (mixed(rnd) for _ in range(count))
+
+
+def shared_file(name: str) -> Path:
+    """A file of the shared folder, or a skip that says where it was looked for."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there; set FASTPREP_SHARED to the folder that holds {name}")
+    return path
+
+
+def corpus_documents(name: str) -> Iterator[str]:
+    """The documents of one corpus ("prose", "code", "multi"), one str each."""
+    import zstandard
+
+    with shared_file(f"corpora/{name}.jsonl.zst").open("rb") as file:
+        reader = zstandard.ZstdDecompressor().stream_reader(file)
+        for line in io.TextIOWrapper(reader, encoding="utf-8"):
+            yield json.loads(line)["text"]

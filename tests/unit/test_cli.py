@@ -1,0 +1,168 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastprep.cli import main, separator
+
+VERDICT = "I HAD always thought Jack Gisburn rather a cheap genius"
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "two.txt"
+    path.write_text("One.<|endoftext|>Two.")
+    return path
+
+
+def run(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "fastprep", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_a_store_is_made_described_and_verified(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = str(tmp_path / "store")
+    assert main(["prepare", str(text), "-o", store]) == 0
+    assert capsys.readouterr().out == f"{store}: 6 tokens in 2 documents, 1 shards\n"
+    assert main(["info", store]) == 0
+    shown = capsys.readouterr().out
+    assert "tokens             6\n" in shown
+    assert "end token          50256\n" in shown
+    assert main(["info", store, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["tokens"] == 6
+    assert facts["encoding"] == "gpt2"
+    assert main(["verify", store, "--against", "tiktoken"]) == 0
+    assert "good: 6 tokens, 2 documents, 2 compared" in capsys.readouterr().out
+
+
+def test_options_reach_the_job(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = str(tmp_path / "store")
+    command = ["prepare", str(text), "-o", store, "--quiet", "--no-eot"]
+    assert main([*command, "--separator", r"One\\."]) == 0
+    assert main([*command, "--whole-files", "--overwrite"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["info", store]) == 0
+    shown = capsys.readouterr().out
+    assert "separator          none\n" in shown
+    assert "end token          none\n" in shown
+    assert "documents          1\n" in shown
+
+
+def test_an_error_is_one_line_on_stderr(tmp_path: Path) -> None:
+    done = run("prepare", tmp_path / "none.txt", "-o", tmp_path / "store")
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"fastprep: error: ")
+    assert done.stderr.endswith(b"none.txt: no such file; check the path\n")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["mend"],
+        ["prepare", "a.txt"],
+        ["prepare", "a.txt", "-o", "s", "--workers", "0"],
+        ["prepare", "a.txt", "-o", "s", "--separator", ""],
+        ["prepare", "a.txt", "-o", "s", "--separator", "\\q"],
+        ["prepare", "a.txt", "-o", "s", "--separator", "x", "--whole-files"],
+        ["verify", "s", "--against", "itself"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as info:
+        main(arguments)
+    assert info.value.code == 2
+    assert "usage: fastprep" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [(r"\n\n", "\n\n"), (r"\t\r\0", "\t\r\0"), (r"\\n", r"\n"), (r"a\\\n", "a\\\n"), ("ü", "ü")],
+)
+def test_a_separator_may_be_typed_with_escapes(typed: str, meant: str) -> None:
+    assert separator(typed) == meant
+
+
+@pytest.mark.parametrize("command", ["", "prepare", "info", "verify", "encode", "decode"])
+def test_help_of_each_command_ends_with_an_example(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as info:
+        main([*command.split(), "--help"])
+    assert info.value.code == 0
+    assert "example: " in capsys.readouterr().out.splitlines()[-1 if command != "prepare" else -2]
+
+
+def test_encode_and_decode_undo_each_other_byte_for_byte() -> None:
+    text = "I HAD always\r\n thought 東京 <|endoftext|>\n".encode()
+    for option in ([], ["--allow-special"]):
+        ids = run("encode", *option, stdin=text).stdout
+        assert (b"50256" in ids) == bool(option)
+        assert run("decode", stdin=ids).stdout == text
+        assert run("decode", *ids.decode().split()).stdout == text
+
+
+def test_encode_takes_an_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", "Hello, do you like tea?"]) == 0
+    assert capsys.readouterr().out == "15496 11 466 345 588 8887 30\n"
+    assert main(["encode", ""]) == 0
+    assert capsys.readouterr().out == "\n"
+
+
+def test_bad_bytes_and_bad_ids_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"ab\xff")))
+    assert main(["encode", "-"]) == 1
+    assert "standard input, byte 2: 0xff" in capsys.readouterr().err
+    for word in ("x", "50257", "99999999999999999999", "-1"):
+        assert main(["decode", "--", word]) == 1
+        assert f"'{word}' is no token id of gpt2" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_ends_quietly(text: Path, tmp_path: Path) -> None:
+    assert run("prepare", text, "-o", tmp_path / "store").returncode == 0
+    done = subprocess.run(
+        f"{sys.executable} -m fastprep info {tmp_path / 'store'} | true; echo ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout in (b"141\n", b"0\n")
+    assert done.stderr == b""
+
+
+def test_an_interrupt_exits_with_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastprep.preparing.prepare", interrupted)
+    assert main(["prepare", "a.txt", "-o", str(tmp_path / "store")]) == 130
+    assert capsys.readouterr().err == "fastprep: interrupted\n"
+
+
+def test_the_version_is_the_packages() -> None:
+    import fastprep
+
+    assert run("--version").stdout == f"fastprep {fastprep.__version__}\n".encode()

@@ -1,0 +1,95 @@
+"""The compiled modules keep their word: examples run, stubs name what is there, no torch needed."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastprep
+import fastprep_ext
+
+FOLDER = Path(fastprep_ext.__file__).parent
+STUBS = sorted(path.stem for path in FOLDER.glob("*.pyi"))
+
+
+@pytest.mark.parametrize("name", STUBS)
+def test_examples_in_a_compiled_module_run(name):
+    module = importlib.import_module(f"fastprep_ext.{name}")
+    assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("name", STUBS)
+def test_a_stub_names_what_its_module_has(name):
+    module = importlib.import_module(f"fastprep_ext.{name}")
+    for node in ast.parse((FOLDER / f"{name}.pyi").read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            found = getattr(module, node.name)
+            members = {
+                getattr(item, "name", None) or item.target.id  # type: ignore[attr-defined]
+                for item in node.body
+                if isinstance(item, (ast.FunctionDef, ast.AnnAssign))
+            }
+            assert members <= set(dir(found))
+            public = {member for member in vars(found) if not member.startswith("_")}
+            assert public <= members
+        elif isinstance(node, ast.FunctionDef):
+            assert hasattr(module, node.name)
+        elif isinstance(node, ast.AnnAssign):
+            assert hasattr(module, node.target.id)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", STUBS)
+def test_what_a_compiled_module_offers_stands_in_its_stub(name):
+    module = importlib.import_module(f"fastprep_ext.{name}")
+    stub = (FOLDER / f"{name}.pyi").read_text()
+    for offered in getattr(module, "__all__", []):
+        assert offered in stub
+
+
+def test_every_public_name_has_a_docstring():
+    pytest.importorskip("torch")
+    for name in fastprep.__all__:
+        found = getattr(fastprep, name)
+        assert found.__doc__, name
+        for member, value in vars(found).items() if isinstance(found, type) else ():
+            if not member.startswith("_") and (callable(value) or isinstance(value, property)):
+                assert value.__doc__, f"{name}.{member}"
+
+
+def test_without_torch_all_but_torch_works_and_the_rest_says_what_to_install(tmp_path):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('none here', name='torch')\n")
+    (tmp_path / "text.txt").write_text("Some text.")
+    program = (
+        "import fastprep\n"
+        "store = fastprep.prepare('text.txt', 'store', progress=False)\n"
+        "print(store[:].tolist(), fastprep.sliding_windows(store, 2, 1).shape)\n"
+        "try:\n"
+        "    fastprep.WindowDataset\n"
+        "except ModuleNotFoundError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(FOLDER).parent}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "[4366, 2420, 13, 50256] (2, 3)",
+        "fastprep.WindowDataset needs torch: pip install 'fastprep[torch]'",
+    ]
+
+
+def test_a_name_that_is_none_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = fastprep.no_such_name
+    assert set(fastprep.__all__) <= set(dir(fastprep))

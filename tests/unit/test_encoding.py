@@ -1,0 +1,203 @@
+"""Encoding: its interface, its buffers, its errors."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import random
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from texts import mixed_texts
+
+import fastprep
+from fastprep.errors import InvalidUtf8, UnknownEncoding
+
+
+def test_the_notebooks_ids(gpt2):
+    text = "Hello, do you like tea? <|endoftext|> In the sunlit terracesof someunknownPlace."
+    ids = gpt2.encode(text, allowed_special={"<|endoftext|>"})
+    assert ids == [
+        *(15496, 11, 466, 345, 588, 8887, 30, 220, 50256, 554, 262, 4252, 18250, 8812),
+        *(2114, 1659, 617, 34680, 27271, 13),
+    ]
+    assert gpt2.decode(ids) == text
+
+
+def test_the_exercise_on_unknown_words(gpt2):
+    ids = gpt2.encode("Akwirw ier")
+    assert ids == [33901, 86, 343, 86, 220, 959]
+    assert [gpt2.decode([i]) for i in ids] == ["Ak", "w", "ir", "w", " ", "ier"]
+
+
+def test_sizes_and_specials(gpt2):
+    assert gpt2.n_vocab == 50257
+    assert gpt2.max_token_value == gpt2.eot_token == 50256
+    assert gpt2.special_tokens_set == {"<|endoftext|>"}
+    assert gpt2.encode_single_token("<|endoftext|>") == 50256
+    assert gpt2.decode_single_token_bytes(50256) == b"<|endoftext|>"
+
+
+def test_empty_text_has_no_ids(gpt2):
+    assert gpt2.encode("") == []
+    assert gpt2.encode_to_numpy("").tolist() == []
+    assert gpt2.decode([]) == ""
+    assert gpt2.encode_batch([]) == []
+
+
+def test_gpt2_and_r50k_base_are_one_table(gpt2):
+    r50k = fastprep.get_encoding("r50k_base")
+    assert r50k.encode_ordinary("the same ids") == gpt2.encode_ordinary("the same ids")
+    assert r50k is fastprep.get_encoding("r50k_base")
+    assert (r50k.name, gpt2.name) == ("r50k_base", "gpt2")
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(UnknownEncoding, match=r"'gpt3'.*gpt2, r50k_base"):
+        fastprep.get_encoding("gpt3")
+
+
+def test_encodings_pickle_and_copy_by_name(gpt2):
+    assert pickle.loads(pickle.dumps(gpt2)) is gpt2
+    assert copy.deepcopy(gpt2) is gpt2
+    assert len(pickle.dumps(gpt2)) < 200
+
+
+@pytest.mark.parametrize("text", [None, 3, b"bytes", ["a"]])
+def test_what_is_no_str_is_a_type_error(gpt2, text):
+    for encode in (gpt2.encode_ordinary, gpt2.encode, gpt2.encode_to_numpy):
+        with pytest.raises(TypeError):
+            encode(text)
+
+
+def test_numpy_ids_are_the_lists_and_can_be_written(gpt2):
+    text = "word " * 10_000
+    ids = gpt2.encode_to_numpy(text)
+    assert ids.dtype == np.uint32
+    assert ids.flags.writeable
+    assert ids.tolist() == gpt2.encode_ordinary(text)
+
+
+def test_unknown_ids_are_key_errors(gpt2):
+    for ids in ([50257], [0, 4_000_000_000], np.array([60_000], np.uint16)):
+        with pytest.raises(KeyError, match=str(int(ids[-1]))):
+            gpt2.decode_bytes(ids)
+    with pytest.raises(OverflowError):
+        gpt2.decode([-1])
+    with pytest.raises(KeyError):
+        gpt2.decode(np.array([-1]))
+    with pytest.raises(TypeError):
+        gpt2.decode(["a"])
+    with pytest.raises(KeyError):
+        gpt2.encode_single_token("no such token")
+
+
+@pytest.mark.parametrize(
+    "dtype", ["uint16", "uint32", "int32", "int64", "uint64", "uint8", "object"]
+)
+def test_ids_of_any_integer_dtype_decode(gpt2, dtype):
+    ids = [72, 10, 200]
+    assert gpt2.decode_bytes(np.array(ids, dtype)) == gpt2.decode_bytes(ids)
+    assert gpt2.decode_bytes(np.array(ids * 2, dtype)[::2]) == gpt2.decode_bytes([72, 200, 10])
+    assert gpt2.decode_bytes(np.array([], dtype)) == b""
+    assert gpt2.decode_bytes(tuple(ids)) == gpt2.decode_bytes(iter(ids)) == gpt2.decode_bytes(ids)
+
+
+def test_a_cut_character_decodes_as_asked(gpt2):
+    first = gpt2.encode_ordinary("\U0001f9ff")[:1]
+    assert gpt2.decode(first) == "\ufffd"
+    with pytest.raises(UnicodeDecodeError):
+        gpt2.decode(first, errors="strict")
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32])
+@pytest.mark.parametrize("as_bytes", [str, str.encode, lambda text: memoryview(text.encode())])
+def test_documents_are_encoded_back_to_back(gpt2, dtype, as_bytes):
+    texts = [*mixed_texts(seed=6, count=200), "", "a", "", "tail"]
+    total = sum(len(text.encode()) for text in texts)
+    out = np.zeros(total + len(texts), dtype)
+    ends = np.zeros(len(texts), np.uint64)
+    n = gpt2.encode_documents([as_bytes(text) for text in texts], out, ends, end_token=50256)
+    expected = [[*gpt2.encode_ordinary(text), 50256] for text in texts]
+    assert out[:n].tolist() == [i for ids in expected for i in ids]
+    assert ends.tolist() == np.cumsum([len(ids) for ids in expected]).tolist()
+
+
+def test_nothing_is_written_behind_the_room_that_was_given(gpt2):
+    for text in ("a", "ab", "a b", "!" * 5, "\n\n", "x\n" * 30):
+        room = len(text) + 1
+        out = np.full(room + 8, 60_000, np.uint16)
+        ends = np.zeros(1, np.uint64)
+        gpt2.encode_documents([text], out[:room], ends, end_token=50256)
+        assert out[room:].tolist() == [60_000] * 8
+
+
+def test_the_last_document_can_stay_open(gpt2):
+    out, ends = np.zeros(30, np.uint16), np.zeros(2, np.uint64)
+    n = gpt2.encode_documents(["one", "two"], out, ends, end_token=50256, close_last=False)
+    assert out[:n].tolist() == [505, 50256, 11545]
+    assert ends.tolist() == [2, 3]
+
+
+def test_short_buffers_are_refused(gpt2):
+    with pytest.raises(ValueError, match="room for 4 ids"):
+        gpt2.encode_documents(["abc"], np.zeros(3, np.uint16), np.zeros(1, np.uint64))
+    with pytest.raises(ValueError, match="1 texts"):
+        gpt2.encode_documents(["abc"], np.zeros(9, np.uint16), np.zeros(0, np.uint64))
+    with pytest.raises(OverflowError, match="70000"):
+        gpt2.encode_documents(
+            ["abc"], np.zeros(9, np.uint16), np.zeros(1, np.uint64), end_token=70_000
+        )
+
+
+def test_invalid_utf8_names_text_and_byte(gpt2):
+    with pytest.raises(InvalidUtf8, match=r"text 1 .* byte 2") as caught:
+        gpt2.encode_documents(
+            [b"fine", b"ab\xff", b"fine"], np.zeros(30, np.uint16), np.zeros(3, np.uint64)
+        )
+    assert (caught.value.index, caught.value.offset) == (1, 2)
+    assert pickle.loads(pickle.dumps(caught.value)).offset == 2
+
+
+def test_threads_may_share_an_encoding(gpt2):
+    texts = list(mixed_texts(seed=7, count=2_000))
+    expected = [gpt2.encode_ordinary(text) for text in texts]
+    results: list[list[list[int]]] = []
+
+    def work(seed: int) -> None:
+        order = list(range(len(texts)))
+        random.Random(seed).shuffle(order)
+        ids = {i: gpt2.encode_ordinary(texts[i]) for i in order}
+        results.append([ids[i] for i in range(len(texts))])
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [expected] * 8
+    assert gpt2.encode_batch(texts, disallowed_special=()) == expected
+    assert gpt2.encode_ordinary_batch(texts) == expected
+
+
+def test_a_cache_that_overflows_forgets_without_harm(gpt2):
+    # More distinct pieces, and longer ones, than the cache's arena holds.
+    rnd = random.Random(8)
+    words = ["".join(rnd.choices("abcdefghij", k=rnd.randrange(3, 40))) for _ in range(150_000)]
+    text = " ".join(words)
+    first = gpt2.encode_to_numpy(text)
+    assert (first == gpt2.encode_to_numpy(text)).all()
+    assert gpt2.decode(first) == text
+    for word in words[:2_000]:
+        assert gpt2.decode(gpt2.encode_ordinary(word)) == word
+
+
+def test_importing_fastprep_imports_no_torch():
+    program = "import fastprep, sys; fastprep.get_encoding; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"

@@ -1,0 +1,91 @@
+"""The ways to merge agree: by search, by heap, and as the reference does it."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from fastprep.encoding import Encoding
+from fastprep.reference import encode_piece, merge
+from fastprep_ext.encode import PATTERNS, Encoder
+
+
+def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
+    """A vocabulary whose tokens need not come from merges: any strings over a few letters."""
+    tokens = {bytes([i]) for i in range(256)}
+    while len(tokens) < 256 + size:
+        tokens.add(bytes(rnd.choices(letters, k=rnd.randrange(2, 9))))
+    order = sorted(tokens)
+    rnd.shuffle(order)
+    return {token: rank for rank, token in enumerate(order)}
+
+
+def encoder(ranks: dict[bytes, int]) -> Encoder:
+    tokens = sorted(ranks, key=ranks.__getitem__)
+    ends = np.cumsum([len(token) for token in tokens], dtype=np.uint64)
+    ids = np.array([ranks[token] for token in tokens], np.uint32)
+    return Encoder(b"".join(tokens), ends, ids, PATTERNS["r50k"])
+
+
+def test_all_ways_are_the_references_way_on_random_vocabularies():
+    rnd = random.Random(4)
+    for _ in range(150):
+        ranks = random_ranks(rnd, b"abc", rnd.randrange(1, 60))
+        compiled = encoder(ranks)
+        for _ in range(20):
+            piece = bytes(rnd.choices(b"abcd", k=rnd.randrange(1, 97)))
+            expected = merge(piece, ranks)
+            for way in ("search", "heap", "windows"):
+                assert compiled.merge_piece(piece, way) == expected
+
+
+def test_windows_give_what_the_heap_gives_on_long_pieces():
+    rnd = random.Random(6)
+    for _ in range(300):
+        compiled = encoder(random_ranks(rnd, b"ab", rnd.randrange(1, 40)))
+        for letters in (b"a", b"ab", b"aab", b"abc"):
+            size = rnd.randrange(97, 3_000)
+            piece = bytes(rnd.choices(letters, k=size))
+            assert compiled.merge_piece(piece, "windows") == compiled.merge_piece(piece, "heap")
+            piece = (piece[: rnd.randrange(1, 40)] * size)[:size]
+            assert compiled.merge_piece(piece, "windows") == compiled.merge_piece(piece, "heap")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 95, 96, 97, 98, 300, 511, 512, 513, 600])
+def test_around_the_threshold_a_piece_has_the_references_ids(gpt2, size):
+    rnd = random.Random(size)
+    for letters in (b"a", b"ab", b"=-", b"etaoin", bytes(range(256))):
+        for _ in range(10):
+            piece = bytes(rnd.choices(letters, k=size))
+            assert gpt2._encoder.encode_piece(piece) == encode_piece(piece, gpt2._mergeable_ranks)
+
+
+def test_gaps_between_ids_are_kept():
+    ranks = random_ranks(random.Random(5), b"xyz", 40)
+    gapped = {token: 3 * rank + 7 for token, rank in ranks.items()}
+    compiled = encoder(gapped)
+    for piece in (b"xyzzy", b"zzzzyyyxxx" * 20):
+        assert compiled.encode_piece(piece) == encode_piece(piece, gapped)
+
+
+def test_a_piece_that_is_a_token_is_that_token_even_if_no_merge_makes_it():
+    ranks = {bytes([i]): i for i in range(256)} | {b"abc": 256}
+    assert encoder(ranks).encode_piece(b"abc") == [256]
+    assert encoder(ranks).encode_piece(b"abcabc") == [*b"abcabc"]
+
+
+@pytest.mark.parametrize("letter", ["a", " ", "=", "é", "\n"])
+def test_a_million_of_one_character_round_trips(gpt2: Encoding, letter: str):
+    text = letter * 1_000_000
+    ids = gpt2.encode_to_numpy(text)
+    assert gpt2.decode(ids) == text
+
+
+def test_more_spaces_than_tiktoken_can_take(gpt2: Encoding):
+    # tiktoken gives up with "Max stack size exceeded"; the reference says what is right.
+    ids = gpt2.encode_ordinary(" " * 1_200_000 + "a")
+    assert ids[-1] == gpt2.encode_single_token(" a")
+    assert gpt2.decode(ids) == " " * 1_200_000 + "a"
+    assert ids[:-1] == gpt2.encode_ordinary(" " * 1_199_999)
