@@ -1,6 +1,6 @@
-"""Short words -> numbers by a perfect hash."""
+"""Short words -> values by a perfect hash."""
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
@@ -37,25 +37,22 @@ cdef inline uint64_t place(const Index *index, uint64_t h, uint64_t pilot) noexc
 
 # -- looking up ------------------------------------------------------------------------------------
 
-cdef inline int32_t number_at(
-    const Entry *entry, const Key *key, int32_t unknown
-) noexcept nogil:
+cdef inline int64_t value_at(const Entry *entry, const Key *key, int64_t unknown) noexcept nogil:
     cdef uint64_t differ = (entry.low ^ key.low) | (entry.high ^ key.high)
-    # Arithmetic, for compilers make a branch of `unknown if differ else entry.number`, and unknown
+    # Arithmetic, for compilers make a branch of `unknown if differ else entry.value`, and unknown
     # words come when no processor expects them.
-    cdef int32_t same = <int32_t>(differ != 0) - 1
-    return (entry.number & same) | (unknown & ~same)
+    cdef int64_t same = <int64_t>(differ != 0) - 1
+    return (entry.value & same) | (unknown & ~same)
 
 
 cdef bint look_up_window(
     const Index *shared_index, const Table *long_words, const Text *text, const Window *window,
-    int32_t unknown, int32_t *numbers
+    int64_t unknown, int64_t *values
 ) noexcept nogil:
     cdef Index index = shared_index[0]      # a copy that no store can be taken to change
     cdef Key keys[64]         # so many entries are on their way from memory at once
     cdef Key *key
-    cdef int64_t first, i, many
-    cdef int32_t number, signs = 0
+    cdef int64_t first, i, many, value, signs = 0
     for first in range(0, window.count, 64):
         many = min(<int64_t>64, window.count - first)
         for i in range(many):
@@ -66,15 +63,15 @@ cdef bint look_up_window(
         for i in range(many):
             key = &keys[i]
             if likely(key.high != LONG_WORD):
-                number = number_at(index.entries + key.hash, key, unknown)
+                value = value_at(index.entries + key.hash, key, unknown)
             else:
-                number = <int32_t>table_find_long(
+                value = table_find_long(
                     long_words, text, piece_start(window, first + i), piece_end(window, first + i)
                 )
-                if number < 0:
-                    number = unknown
-            signs |= number
-            numbers[first + i] = number
+                if value < 0:
+                    value = unknown
+            signs |= value
+            values[first + i] = value
     return signs < 0
 
 
@@ -85,7 +82,7 @@ cdef int64_t index_find(
     if not word_key(index.seeds, word, &key):
         return table_find_long(long_words, word, 0, word.length)
     key.hash = place(index, key.hash, index.pilots[bucket_of(index, key.hash)])
-    return number_at(index.entries + key.hash, &key, -1)
+    return value_at(index.entries + key.hash, &key, -1)
 
 
 # -- building --------------------------------------------------------------------------------------
@@ -126,8 +123,8 @@ cdef void list_words(Draft *draft, const Index *index, const Table *table) noexc
     cdef const Slot *slot
     for i in range(table.mask + 1):
         slot = table.slots + i
-        if slot.number >= 0 and slot.length >= 0:
-            draft.words[n] = Entry(slot.low, slot.high, <int32_t>slot.number)
+        if slot.value >= 0 and slot.length >= 0:
+            draft.words[n] = Entry(slot.low, slot.high, slot.value)
             draft.hashes[n] = short_hash(index.seeds, slot.low, slot.high)
             n += 1
 

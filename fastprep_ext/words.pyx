@@ -10,7 +10,7 @@ from cpython.unicode cimport (
     PyUnicode_KIND,
     PyUnicode_Substring,
 )
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, intptr_t, uint8_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
@@ -41,7 +41,6 @@ cdef extern from "Python.h":
     # On bare pointers: Cython's own would count each reference up and down again.
     void Py_INCREF(PyObject *o)
     void PyList_SET_ITEM(object list, Py_ssize_t i, PyObject *o)
-    PyObject *PyTuple_GET_ITEM(object tuple, Py_ssize_t i)
     list PyList_New(Py_ssize_t n)
 
 cdef extern from "bits.h" nogil:
@@ -55,12 +54,12 @@ cdef enum:
     FULL = 1
     UNKNOWN = 2
 
-# The numbers of a text's pieces so far.
-cdef struct Numbers:
+# The ids of a text's pieces so far: the addresses of objects, which the kernels take for integers.
+cdef struct Ids:
     int64_t at                # the next window's origin
     int64_t count
     int64_t room
-    int32_t *items
+    int64_t *items
 
 
 cdef Text text_of(object text) except *:
@@ -89,7 +88,7 @@ cdef class WordTable:
     cdef Index index
     cdef Table long_words
     cdef tuple ids
-    cdef int32_t unknown_number
+    cdef int64_t unknown_id
     cdef Py_ssize_t size
     cdef readonly object vocab
     cdef readonly object unknown
@@ -98,8 +97,6 @@ cdef class WordTable:
         cdef Text word
         cdef list items = list(vocab.items())
         cdef list words = [key for key, _ in items if isinstance(key, str)]
-        if len(words) >= 1 << 31:
-            raise OverflowError(f"{len(words)} words: a table numbers at most 2**31 - 1")
         self.ids = tuple([number for key, number in items if isinstance(key, str)])
         self.size = len(items)
         self.vocab = vocab
@@ -109,30 +106,28 @@ cdef class WordTable:
                 break
         else:
             raise RuntimeError("no seed of 100 gives a perfect hash: is hash(str) constant?")
-        self.unknown_number = -1
+        self.unknown_id = -1
         if unknown is not None:
             word = text_of(unknown)
-            self.unknown_number = <int32_t>index_find(&self.index, &self.long_words, &word)
+            self.unknown_id = index_find(&self.index, &self.long_words, &word)
 
     # Fills the index and the table of long words; False: these seeds will not do.
     cdef bint build(self, list words, int attempt) except -1:
         cdef Table short_words
         cdef Table *table
         cdef Text word
-        cdef int64_t number = 0
         cdef int status
         table_free(&self.long_words)
         index_free(&self.index)
         seed_table(&short_words, attempt)
         seed_table(&self.long_words, attempt)
         try:
-            for key in words:
+            for key, number in zip(words, self.ids):
                 word = text_of(key)
                 table = &short_words if is_short(&word) else &self.long_words
                 if table_reserve(table, 1, word.length) < 0:
                     raise MemoryError(f"no memory for a table of {len(words)} words")
-                table_put(table, &word, number)
-                number += 1
+                table_put(table, &word, address(number))
             # A look-up asks the table even if it is empty.
             status = table_reserve(&self.long_words, 1, 0)
             if status == 0:
@@ -162,48 +157,45 @@ cdef class WordTable:
         """
         cdef Text units = text_of(text)
         cdef Window window
-        cdef Numbers numbers = Numbers(0, 0, 0, NULL)
-        cdef list others = None
+        cdef Ids ids = Ids(0, 0, 0, NULL)
+        cdef list others = []     # keeps alive what is in `ids` and not in the vocabulary
         cdef int status
         try:
             while True:
                 if units.length >= RELEASE_GIL:
                     with nogil:
-                        status = self.look_up(&units, &window, &numbers)
+                        status = self.look_up(&units, &window, &ids)
                 else:
-                    status = self.look_up(&units, &window, &numbers)
+                    status = self.look_up(&units, &window, &ids)
                 if status == DONE:
-                    return self.ids_of(&numbers, others)
+                    return list_of(&ids)
                 if status == FULL:
-                    more_room(&numbers, &units)
+                    more_room(&ids, &units)
                 else:
-                    others = [] if others is None else others
-                    self.ask_vocab(text, &window, &numbers, others)
+                    self.ask_vocab(text, &window, &ids, others)
         finally:
-            free(numbers.items)
+            free(ids.items)
 
-    # Windows until the text is DONE, the numbers are FULL, or the last window has an UNKNOWN word.
-    cdef int look_up(self, const Text *text, Window *window, Numbers *numbers) noexcept nogil:
+    # Windows until the text is DONE, the ids are FULL, or the last window has an UNKNOWN word.
+    cdef int look_up(self, const Text *text, Window *window, Ids *ids) noexcept nogil:
         cdef bint any_unknown
-        while numbers.at < text.length:
-            if numbers.room - numbers.count < WINDOW:
+        while ids.at < text.length:
+            if ids.room - ids.count < WINDOW:
                 return FULL
-            numbers.at = cut_window(text, numbers.at, window)
+            ids.at = cut_window(text, ids.at, window)
             any_unknown = look_up_window(
-                &self.index, &self.long_words, text, window, self.unknown_number,
-                numbers.items + numbers.count,
+                &self.index, &self.long_words, text, window, self.unknown_id,
+                ids.items + ids.count,
             )
-            numbers.count += window.count
+            ids.count += window.count
             if any_unknown:
                 return UNKNOWN
         return DONE
 
-    # Appends to `others` what the vocabulary says of the window's unknown words, and gives them
-    # the numbers -1, -2, ... A plain dict raises KeyError; one with __missing__ has an answer.
-    cdef int ask_vocab(
-        self, object text, const Window *window, Numbers *numbers, list others
-    ) except -1:
-        cdef int32_t *items = numbers.items + (numbers.count - window.count)
+    # Gives the window's unknown words the ids that the vocabulary has for them, and keeps these in
+    # `others`. A plain dict raises KeyError; one with __missing__ has an answer.
+    cdef int ask_vocab(self, object text, const Window *window, Ids *ids, list others) except -1:
+        cdef int64_t *items = ids.items + (ids.count - window.count)
         cdef int64_t i
         for i in range(window.count):
             if items[i] < 0:
@@ -212,45 +204,44 @@ cdef class WordTable:
                     word = PyUnicode_Substring(
                         text, piece_start(window, i), piece_end(window, i)
                     )
-                others.append(self.vocab[word])
-                items[i] = -<int32_t>len(others)
+                number = self.vocab[word]
+                others.append(number)
+                items[i] = address(number)
         return 0
 
-    # The ids lie about in memory as the vocabulary was made: each is sent for AHEAD of its turn
-    # (for 130,000 words that saves a quarter of the whole time).
-    cdef list ids_of(self, const Numbers *numbers, list others):
-        cdef list ids = PyList_New(numbers.count)
-        cdef tuple known = self.ids
-        cdef const int32_t *items = numbers.items
-        cdef int64_t i, soon = 0
-        if others is None:
-            soon = max(<int64_t>0, numbers.count - AHEAD)
-        for i in range(soon):
-            prefetch(PyTuple_GET_ITEM(known, items[i + AHEAD]))
-            give(ids, i, PyTuple_GET_ITEM(known, items[i]))
-        for i in range(soon, numbers.count):
-            if items[i] >= 0:
-                give(ids, i, PyTuple_GET_ITEM(known, items[i]))
-            else:
-                give(ids, i, <PyObject *>others[-items[i] - 1])
-        return ids
+
+cdef inline int64_t address(object value) noexcept:
+    return <int64_t><intptr_t><PyObject *>value
 
 
-cdef inline void give(list ids, int64_t i, PyObject *item) noexcept:
+# The objects lie about in memory as the vocabulary was made: each is sent for AHEAD of its turn, which
+# saves a quarter of the whole time for 130,000 words.
+cdef list list_of(const Ids *ids):
+    cdef list found = PyList_New(ids.count)
+    cdef int64_t i, soon = max(<int64_t>0, ids.count - AHEAD)
+    for i in range(soon):
+        prefetch(<const void *><intptr_t>ids.items[i + AHEAD])
+        give(found, i, <PyObject *><intptr_t>ids.items[i])
+    for i in range(soon, ids.count):
+        give(found, i, <PyObject *><intptr_t>ids.items[i])
+    return found
+
+
+cdef inline void give(list found, int64_t i, PyObject *item) noexcept:
     Py_INCREF(item)
-    PyList_SET_ITEM(ids, i, item)
+    PyList_SET_ITEM(found, i, item)
 
 
 # A text has at most as many pieces as code points; prose has one for five.
-cdef int more_room(Numbers *numbers, const Text *text) except -1:
-    cdef int64_t room = max(2 * numbers.room, text.length // 4)
-    cdef int32_t *items
+cdef int more_room(Ids *ids, const Text *text) except -1:
+    cdef int64_t room = max(2 * ids.room, text.length // 4)
+    cdef int64_t *items
     room = min(room, text.length) + WINDOW
-    items = <int32_t *>realloc(numbers.items, room * sizeof(int32_t))
+    items = <int64_t *>realloc(ids.items, room * sizeof(int64_t))
     if items == NULL:
         raise MemoryError(f"no memory for the ids of {text.length} characters")
-    numbers.items = items
-    numbers.room = room
+    ids.items = items
+    ids.room = room
     return 0
 
 
@@ -306,7 +297,7 @@ cdef list words_of(const Table *table):
     if table.count > table.short_count:
         for i in range(<int64_t>table.mask + 1):
             slot = table.slots + i
-            if slot.number >= 0 and slot.length < 0:
+            if slot.value >= 0 and slot.length < 0:
                 words.append(PyUnicode_FromKindAndData(4, table.arena + slot.high, -slot.length))
     return words
 
