@@ -34,8 +34,8 @@ cdef struct Window:
     bint has_wide
     uint64_t wide[WINDOW_BLOCKS + 1]  # bit i of block b: code point 64 b + i is not in latin
     WordMasks masks[WINDOW_BLOCKS]
-    # Latin-1 of the window, and more: LOAD bytes can be read from any piece on. It is the text itself,
-    # or the copy, which has spaces behind it: 64 to fill the last block, and LOAD.
+    # Latin-1 of the window, and more: LOAD bytes can be read from any piece on. It is the text
+    # itself, or the copy, which has spaces behind it: 64 to fill the last block, and LOAD.
     const uint8_t *latin
     uint8_t copy[WINDOW + 64 + LOAD]
 
