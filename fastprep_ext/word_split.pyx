@@ -22,8 +22,8 @@ cdef enum:
     DASH = 0x2D
     WIDE = 0xFF               # stands for a code point >= U+0100 that is no whitespace
 
-# The SIMD path of this process, chosen once: by FASTPREP_SIMD (portable, sse2, avx2), else the best.
-# A name that no machine has is split.pyx's to refuse; here it is the portable path.
+# The SIMD path of this process, chosen once: by FASTPREP_SIMD (portable, sse2, avx2), else the
+# best. A name that no machine has is split.pyx's to refuse; here it is the portable path.
 cdef WordMasksFunction MASKS = word_masks_function(os.environ.get("FASTPREP_SIMD", "").encode())
 if MASKS == NULL:
     MASKS = word_masks_function("portable")
@@ -237,7 +237,7 @@ cdef int64_t close_up(const Text *text, uint64_t closers, void *out) noexcept no
 # -- for tests -------------------------------------------------------------------------------------
 
 def masks_of(const uint8_t[::1] block not None, str path):
-    """The class masks of 64 Latin-1 characters, as one SIMD path makes them: for tests of the paths.
+    """The class masks of 64 Latin-1 characters, as one SIMD path makes them: for tests.
 
     None where `path` ("portable", "sse2", "avx2") does not run on this machine.
     """

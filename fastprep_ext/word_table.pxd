@@ -20,8 +20,8 @@ cdef struct Table:
     int64_t arena_used
     int64_t arena_room
 
-# A short word as it is compared: code points 0-7 and 8-14 with the highest byte first; the lowest byte
-# of all is the length, so that of two words that begin alike the shorter one comes first.
+# A short word as it is compared: code points 0-7 and 8-14, the first one highest. The lowest byte
+# is the length, so that of two words that begin alike the shorter one comes first.
 cdef struct ShortWord:
     uint64_t first
     uint64_t second
