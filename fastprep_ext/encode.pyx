@@ -3,8 +3,7 @@
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_FromUnsignedLong
-from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_GET_ITEM
+from cpython.ref cimport Py_INCREF, Py_XINCREF, PyObject
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -27,6 +26,8 @@ from fastprep.errors import BadVocabulary, InvalidUtf8
 from fastprep_ext.split import simd
 
 cdef extern from "Python.h":
+    PyObject **tuple_items "&PyTuple_GET_ITEM"(object ints, Py_ssize_t first)
+    void list_set_item "PyList_SET_ITEM"(object items, Py_ssize_t at, PyObject *item)
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 __all__ = ["PATTERNS", "Encoder", "simd", "split_pieces"]
@@ -376,17 +377,25 @@ cdef class Encoder:
 
     cdef list _list(self, const uint32_t *ids, Py_ssize_t count):
         cdef list result = PyList_New(count)
-        cdef object item
+        cdef object number
+        cdef PyObject **ints
+        cdef PyObject *item
         cdef Py_ssize_t i
         if self._ints is None and self.largest < READY_INTS:
             self._ints = tuple(range(self.largest + 1))
+        if self._ints is None:
+            for i in range(count):
+                number = PyLong_FromUnsignedLong(ids[i])
+                Py_INCREF(number)
+                PyList_SET_ITEM(result, i, number)
+            return result
+        # Bare pointers: a variable of Cython's counts each object up and down once more. (Fetching
+        # the objects ahead of their use was tried: no effect.)
+        ints = tuple_items(self._ints, 0)
         for i in range(count):
-            if self._ints is not None:
-                item = <object>PyTuple_GET_ITEM(self._ints, ids[i])
-            else:
-                item = PyLong_FromUnsignedLong(ids[i])
-            Py_INCREF(item)
-            PyList_SET_ITEM(result, i, item)
+            item = ints[ids[i]]
+            Py_XINCREF(item)
+            list_set_item(result, i, item)
         return result
 
 
