@@ -154,7 +154,7 @@ cdef Py_ssize_t bpe_piece(
     const Ranks *ranks, Worker *worker, const uint8_t *piece, size_t n
 ) noexcept nogil:
     cdef Py_ssize_t count, k
-    cdef uint32_t rank
+    cdef uint32_t token = NO_RANK
     if n > worker.merged_room:
         free(worker.merged)
         worker.merged_room = 0
@@ -162,9 +162,10 @@ cdef Py_ssize_t bpe_piece(
         if worker.merged == NULL:
             return BPE_NO_MEMORY
         worker.merged_room = n + 64
-    rank = ranks_find(ranks, piece, n)
-    if rank != NO_RANK:
-        worker.merged[0] = ranks.ids[rank]
+    if ranks.whole_pieces:
+        token = ranks_find(ranks, piece, n)
+    if token != NO_RANK:
+        worker.merged[0] = ranks.ids[token]
         return 1
     count = merge_piece(ranks, piece, n, worker.merged)
     if count == MERGE_NO_MEMORY:

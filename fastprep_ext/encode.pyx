@@ -13,9 +13,10 @@ from fastprep_ext.bpe cimport (
     BPE_INVALID_UTF8, BPE_NO_MEMORY, BPE_SLACK, BPE_TOO_LONG, Worker, bpe_piece, worker_begin,
     worker_free,
 )
-from fastprep_ext.merge cimport MERGE_SHORT, merge_heap, merge_short, merge_windows
+from fastprep_ext.merge cimport MERGE_SHORT, merge_heap, merge_short, merge_to_two, merge_windows
 from fastprep_ext.ranks cimport (
-    MAX_TOKENS, NO_RANK, RANKS_DUPLICATE, Ranks, ranks_build, ranks_find, ranks_free,
+    MAX_PAIRS, MAX_TOKENS, NO_RANK, RANKS_BAD_MERGE, RANKS_DUPLICATE, RANKS_MERGE_TWICE,
+    RANKS_TOO_MANY_PAIRS, Ranks, ranks_build, ranks_find, ranks_find_pair, ranks_free, token_bytes,
 )
 from fastprep_ext.specials cimport Specials, SpecialTable
 from fastprep_ext.split cimport (
@@ -70,11 +71,16 @@ cdef class Encoder:
         Each token's id, increasing.
     pattern : int
         One of `PATTERNS`.
+    merges : buffer of uint32, [3 * m], or None
+        For each merge, in the order of merging, the rows in the table of its two tokens and of the
+        one they make. None: two tokens merge if their bytes spell a token, in the order of the table.
+    whole_pieces : bool
+        Whether a piece that is a token is that token even if merging would not make it.
 
     Raises
     ------
     BadVocabulary
-        Too many tokens, a token twice, a single byte that is no token.
+        Too many tokens or pairs, a token or a merge twice, a single byte that is no token.
     """
 
     cdef Ranks ranks
@@ -82,13 +88,15 @@ cdef class Encoder:
     cdef bytes _blob
     cdef const uint64_t[::1] _ends
     cdef const uint32_t[::1] _ids
+    cdef const uint32_t[::1] _merges
     cdef list _idle            # workers that no call is using
     cdef tuple _ints           # the int object of every id, made when a list is first asked for
     cdef readonly uint32_t largest
 
     def __cinit__(
         self, bytes blob not None, const uint64_t[::1] ends not None,
-        const uint32_t[::1] ids not None, int pattern
+        const uint32_t[::1] ids not None, int pattern, const uint32_t[::1] merges=None,
+        bint whole_pieces=True,
     ):
         cdef size_t n = ids.shape[0], i
         cdef int status
@@ -112,10 +120,29 @@ cdef class Encoder:
         self._idle = []
         self.pattern = pattern
         self.largest = ids[n - 1]
+        self.ranks.n = n
+        self.ranks.blob = bytes
+        self.ranks.ends = &ends[0]
+        self.ranks.ids = &ids[0]
+        self.ranks.whole_pieces = whole_pieces
+        if merges is not None:
+            self._merges = merges
+            self.ranks.n_merges = merges.shape[0] // 3
+            # A list of no merges is a list, too: its place must not be NULL.
+            self.ranks.merges = &merges[0] if self.ranks.n_merges else &ids[0]
         with nogil:
-            status = ranks_build(&self.ranks, n, bytes, &ends[0], &ids[0])
+            status = ranks_build(&self.ranks)
         if status == RANKS_DUPLICATE:
             raise BadVocabulary("the same token stands in the rank table twice; leave one out")
+        if status == RANKS_TOO_MANY_PAIRS:
+            raise BadVocabulary(
+                f"the tokens are made of one another in too many ways: the limit is {MAX_PAIRS} pairs "
+                "of tokens that make a token; leave out long repetitions"
+            )
+        if status == RANKS_BAD_MERGE:
+            raise BadVocabulary("two tokens of a merge do not spell the token it makes")
+        if status == RANKS_MERGE_TWICE:
+            raise BadVocabulary("the same two tokens merge twice in the list of merges; leave one out")
         if status != 0:
             raise MemoryError("no memory for the rank table")
         for i in range(256):
@@ -290,12 +317,47 @@ cdef class Encoder:
         finally:
             free(ranks)
 
+    def last_merges(self, uint32_t[::1] made not None) -> int:
+        """For each token that merging makes, the last merge on the way to it.
+
+        Fills `made`, [3 * n], with rows of the table as the constructor takes them, and returns how
+        many merges there are. They are listed by the row of the token they make.
+
+        These n pairs at most merge all text as the whole table does. For suppose that merging some
+        text makes a token T of two neighbours. Until then no merge crossed T's edges, so inside them
+        there happened what happens when the bytes of T are merged alone, in the same order; so the
+        two are what was left at the end there. Hence no other pair is ever merged into T.
+        """
+        cdef size_t n, count = 0
+        cdef uint32_t token, rank
+        cdef const uint8_t *piece
+        cdef uint32_t *parts = <uint32_t *>malloc(2 * self.ranks.longest * sizeof(uint32_t))
+        if made.shape[0] < 3 * <Py_ssize_t>self.ranks.n:
+            free(parts)
+            raise ValueError(f"{self.ranks.n} tokens need room for 3 numbers each")
+        if parts == NULL:
+            raise MemoryError(f"no memory for a token of {self.ranks.longest} bytes")
+        with nogil:
+            for token in range(self.ranks.n):
+                n = token_bytes(&self.ranks, token)
+                piece = self.ranks.blob + self.ranks.ends[token] - n
+                if merge_to_two(&self.ranks, piece, n, parts, parts + n) != 2:
+                    continue
+                rank = ranks_find_pair(&self.ranks, parts[0], parts[1])
+                if rank != NO_RANK:
+                    made[3 * count] = parts[0]
+                    made[3 * count + 1] = parts[1]
+                    made[3 * count + 2] = token
+                    count += 1
+        free(parts)
+        return count
+
     def find(self, const uint8_t[::1] token not None) -> int:
         """The id of the token with these bytes, or -1."""
-        cdef uint32_t rank = NO_RANK
+        cdef uint32_t row = NO_RANK
         if token.shape[0]:
-            rank = ranks_find(&self.ranks, &token[0], token.shape[0])
-        return -1 if rank == NO_RANK else self.ranks.ids[rank]
+            row = ranks_find(&self.ranks, &token[0], token.shape[0])
+        return -1 if row == NO_RANK else self.ranks.ids[row]
 
     def encode_documents(
         self, texts not None, out not None, uint64_t[::1] ends not None, *, end_token=None,

@@ -1,4 +1,4 @@
-"""One piece -> ranks: repeatedly the leftmost pair of lowest rank, as tiktoken merges."""
+"""One piece -> tokens: repeatedly the leftmost pair of lowest rank."""
 
 from libc.stdint cimport uint8_t, uint32_t
 
@@ -9,12 +9,17 @@ cdef enum:
     MERGE_NO_MEMORY = -1
     MERGE_TOO_LONG = -2       # 4 GiB or more that would have to be merged at once
 
-# Each writes the ranks of the piece (n >= 1 bytes, all of which must be tokens) to out[n] and
+# Each writes the tokens of the piece (n >= 1 bytes, all of which must be tokens) to out[n] and
 # returns how many there are, or a negative status. The piece as a whole is not looked up.
 
 # Whatever its length.
 cdef Py_ssize_t merge_piece(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
+) noexcept nogil
+
+# Merges the piece until two tokens are left or none merge; how many are left. `scratch` has room for n.
+cdef size_t merge_to_two(
+    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out, uint32_t *scratch
 ) noexcept nogil
 
 # The three ways behind it, which agree on every piece: n <= MERGE_SHORT; any n; any n, in windows.

@@ -1,7 +1,7 @@
 """Merging: a linear search for short pieces, a heap for longer ones, windows for giants.
 
-A pair's rank is that of its concatenated bytes. The first two keep for each part the rank of the
-token that it and its right neighbour would make, and always merge at the smallest (rank, position).
+The first two keep for each part the rank of the pair that it and its right neighbour are, and always
+merge at the smallest (rank, position).
 
 Windows rest on this. Call two tokens *settled* next to each other if merging their bytes alone
 gives just these two. **A sequence of tokens in which all neighbours are settled is what merging
@@ -20,7 +20,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memmove
 
-from fastprep_ext.ranks cimport NO_RANK, Ranks, ranks_find_pair, token_bytes
+from fastprep_ext.ranks cimport NO_RANK, Ranks, ranks_find_pair, token_bytes, token_made
 
 cdef enum:
     ON_STACK = 512             # bytes that the heap merges without asking for memory
@@ -43,13 +43,26 @@ cdef Py_ssize_t merge_short(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil:
     cdef uint32_t rank[MERGE_SHORT]
+    return merge_by_search(ranks, piece, n, out, rank, 1)
+
+
+cdef size_t merge_to_two(
+    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out, uint32_t *scratch
+) noexcept nogil:
+    return merge_by_search(ranks, piece, n, out, scratch, 2)
+
+
+# Merges until no more than `least` tokens are left, or none merge.
+cdef inline size_t merge_by_search(
+    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out, uint32_t *rank, size_t least
+) noexcept nogil:
     cdef uint32_t lowest
     cdef size_t count = n, i, at
     for i in range(n):
         out[i] = ranks.byte_ranks[piece[i]]
     for i in range(n - 1):
         rank[i] = ranks.byte_pairs[<size_t>piece[i] << 8 | piece[i + 1]]
-    while count > 1:
+    while count > least:
         lowest = NO_RANK
         at = 0
         for i in range(count - 1):
@@ -59,13 +72,13 @@ cdef Py_ssize_t merge_short(
         if lowest == NO_RANK:
             break
         count -= 1
-        out[at] = lowest
+        out[at] = token_made(ranks, lowest)
         memmove(out + at + 1, out + at + 2, (count - at - 1) * sizeof(uint32_t))
         if at + 1 < count:
             memmove(rank + at + 1, rank + at + 2, (count - at - 2) * sizeof(uint32_t))
-            rank[at] = ranks_find_pair(ranks, lowest, out[at + 1])
+            rank[at] = ranks_find_pair(ranks, out[at], out[at + 1])
         if at > 0:
-            rank[at - 1] = ranks_find_pair(ranks, out[at - 1], lowest)
+            rank[at - 1] = ranks_find_pair(ranks, out[at - 1], out[at])
     return count
 
 
@@ -130,18 +143,18 @@ cdef Py_ssize_t merge_by_heap(
             continue
         right = parts[at].after
         beyond = parts[right].after
-        parts[at].token = rank
+        parts[at].token = token_made(ranks, rank)
         parts[at].after = <uint32_t>beyond
         parts[right].rank = NO_RANK
         parts[at].rank = NO_RANK
         if beyond < n:
             parts[beyond].before = <uint32_t>at
-            parts[at].rank = ranks_find_pair(ranks, rank, parts[beyond].token)
+            parts[at].rank = ranks_find_pair(ranks, parts[at].token, parts[beyond].token)
             if parts[at].rank != NO_RANK:
                 push(heap, &size, <uint64_t>parts[at].rank << 32 | at)
         if at > 0:
             i = parts[at].before
-            parts[i].rank = ranks_find_pair(ranks, parts[i].token, rank)
+            parts[i].rank = ranks_find_pair(ranks, parts[i].token, parts[at].token)
             if parts[i].rank != NO_RANK:
                 push(heap, &size, <uint64_t>parts[i].rank << 32 | i)
     i = 0

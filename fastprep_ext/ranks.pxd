@@ -1,7 +1,9 @@
-"""The rank table: piece -> rank, (left rank, right rank) -> rank. Immutable, shared by all threads.
+"""The rank table: piece -> token, (left, right) -> rank of the pair. Immutable, shared by all threads.
 
-A token's *rank* here is its place in the order of merging, 0 to n - 1, which is also its id as long
-as the ids have no gap; `ids` maps one to the other.
+A token is named by its row in the table, 0 to n - 1, which is also its id as long as the ids have no
+gap; `ids` maps one to the other. A pair's *rank* is its place in the order of merging. In tiktoken's
+vocabularies that is the row of the token it makes; where a file lists its merges, it is the place in
+that list, and the list says which token is made.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -12,36 +14,52 @@ cdef extern from "bits.h" nogil:
     uint64_t mul_fold(uint64_t a, uint64_t b)
 
 cdef enum:
-    RANK_BITS = 20
-    MAX_TOKENS = 1 << 20           # three ranks share one 64-bit entry of the pair table
+    TOKEN_BITS = 20
+    RANK_BITS = 24                 # two tokens and a rank share one 64-bit entry of the pair table
+    MAX_TOKENS = 1 << TOKEN_BITS
+    MAX_PAIRS = 1 << 22            # o200k has 451,000
+    FILTER_SHIFT = 2
+    FILTER_BITS = 1 << FILTER_SHIFT    # of a filter for each slot of its table
 
 cdef struct Ranks:
     size_t n                       # tokens
-    const uint8_t *blob            # their bytes, back to back, in rank order
+    const uint8_t *blob            # their bytes, back to back, row after row
     const uint64_t *ends           # [n] where each ends in `blob`
     const uint32_t *ids            # [n]
+    const uint32_t *merges         # [n_merges][left, right, made] in order of rank, or NULL: a pair's
+    size_t n_merges                # rank is the row of the token that its bytes spell
+    bint whole_pieces              # a piece that is a token is that token, whatever merging makes
     size_t longest                 # bytes of the longest token
-    uint64_t *pieces               # open addressing: high half of the hash << 32 | rank + 1
+    uint64_t *pieces               # open addressing: high half of the hash << 32 | token + 1
     uint64_t piece_mask
-    uint64_t *pairs                # open addressing: left << 40 | right << 20 | merged
+    uint64_t *pairs                # open addressing: left << 44 | right << 24 | rank
     int pair_shift
     uint64_t pair_mask
+    uint64_t *piece_filter         # a bit for each quarter of a slot: whether a token hashes there
+    uint64_t *pair_filter          # the same of pairs; small enough to stay in the second-level cache
     uint32_t byte_ranks[256]
     uint32_t *byte_pairs           # [256 * 256] first byte << 8 | second byte -> rank
 
-# Builds the table over arrays that stay the caller's. 0, or a negative status.
-cdef int ranks_build(
-    Ranks *self, size_t n, const uint8_t *blob, const uint64_t *ends, const uint32_t *ids
-) noexcept nogil
+# Builds the table over arrays that stay the caller's: n, blob, ends, ids, and merges with their
+# number and whole_pieces are set, all else is 0. Returns 0 or a negative status.
+cdef int ranks_build(Ranks *self) noexcept nogil
 cdef void ranks_free(Ranks *self) noexcept nogil
 
 cdef enum:
     RANKS_NO_MEMORY = -1
     RANKS_DUPLICATE = -2           # a token stands in the table twice
+    RANKS_TOO_MANY_PAIRS = -3      # or too long tokens to find them all in good time
+    RANKS_BAD_MERGE = -4           # one whose two tokens do not spell what it makes
+    RANKS_MERGE_TWICE = -5
 
 
-cdef inline size_t token_bytes(const Ranks *self, uint32_t rank) noexcept nogil:
-    return self.ends[rank] - (self.ends[rank - 1] if rank else 0)
+cdef inline size_t token_bytes(const Ranks *self, uint32_t token) noexcept nogil:
+    return self.ends[token] - (self.ends[token - 1] if token else 0)
+
+
+# The token that a pair of this rank makes.
+cdef inline uint32_t token_made(const Ranks *self, uint32_t rank) noexcept nogil:
+    return rank if self.merges == NULL else self.merges[3 * <size_t>rank + 2]
 
 
 # A polynomial in the bytes: a hash of any slice then follows from two hashes of prefixes.
@@ -61,7 +79,7 @@ cdef inline uint64_t spread(uint64_t h) noexcept nogil:
     return mul_fold(h ^ <uint64_t>0xA0761D6478BD642F, <uint64_t>0xE7037ED1A0B428DB)
 
 
-# The rank of a piece whose hash is `h`, or NO_RANK.
+# The token that is the piece whose hash is `h`, or NO_RANK.
 cdef inline uint32_t ranks_find_hashed(
     const Ranks *self, const uint8_t *piece, size_t n, uint64_t h
 ) noexcept nogil:
@@ -80,21 +98,29 @@ cdef inline uint32_t ranks_find_hashed(
         slot = (slot + 1) & self.piece_mask
 
 
-# The rank of a piece, or NO_RANK where it is no token.
+# The token that a piece is, or NO_RANK.
 cdef inline uint32_t ranks_find(const Ranks *self, const uint8_t *piece, size_t n) noexcept nogil:
+    cdef uint64_t h, bit
     if n > self.longest:
         return NO_RANK
-    return ranks_find_hashed(self, piece, n, piece_hash(piece, n))
+    h = piece_hash(piece, n)
+    bit = spread(h) & (FILTER_BITS * self.piece_mask + FILTER_BITS - 1)
+    if not self.piece_filter[bit >> 6] >> (bit & 63) & 1:
+        return NO_RANK
+    return ranks_find_hashed(self, piece, n, h)
 
 
-# The rank of the token that two neighbours' bytes make together, or NO_RANK.
+# The rank of a pair of neighbours, or NO_RANK where they do not merge.
 cdef inline uint32_t ranks_find_pair(const Ranks *self, uint32_t left, uint32_t right) noexcept nogil:
-    cdef uint64_t key = <uint64_t>left << RANK_BITS | right, entry
-    cdef uint64_t slot = (key * <uint64_t>0x9E3779B97F4A7C15) >> self.pair_shift
+    cdef uint64_t key = <uint64_t>left << TOKEN_BITS | right, entry
+    cdef uint64_t h = key * <uint64_t>0x9E3779B97F4A7C15, slot = h >> self.pair_shift
+    cdef uint64_t bit = h >> (self.pair_shift - FILTER_SHIFT)
+    if not self.pair_filter[bit >> 6] >> (bit & 63) & 1:
+        return NO_RANK
     while True:
         entry = self.pairs[slot]
         if entry >> RANK_BITS == key:
-            return <uint32_t>(entry & (MAX_TOKENS - 1))
+            return <uint32_t>(entry & ((1 << RANK_BITS) - 1))
         if entry == <uint64_t>-1:
             return NO_RANK
         slot = (slot + 1) & self.pair_mask

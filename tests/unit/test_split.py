@@ -14,7 +14,7 @@ from texts import mixed_texts
 
 from fastprep.errors import InvalidUtf8
 from fastprep.reference import split_r50k
-from fastprep_ext.encode import split_pieces
+from fastprep_ext.encode import PATTERNS, split_pieces
 from fastprep_ext.split import lanes_of
 
 # One character for each class that the pattern tells apart, and those that contractions need.
@@ -147,3 +147,12 @@ def test_a_path_that_is_none_is_refused_by_name():
     )
     assert done.returncode == 1
     assert "FASTPREP_SIMD='mmx'" in done.stderr
+
+
+@pytest.mark.parametrize("family", ["cl100k", "o200k", "llama3", "qwen2"])
+@pytest.mark.parametrize("wide", ["\u00a0", "\u3000"])
+def test_a_run_of_whitespace_goes_on_behind_a_character_that_spans_two_blocks(family, wide):
+    for spaces in range(58, 66):
+        # The run is cut behind its last newline only, wherever the wide character lies.
+        text = ("\n" + " " * spaces + wide + "\n").encode()
+        assert split_pieces(text, PATTERNS[family]) == [len(text)]
