@@ -56,7 +56,7 @@ class SpecialTokens:
         self._order: list[str] | None = None
         self._rules: dict[tuple[object, object], _Rule] = {}
         # Sorted, one that begins others stands right before one of them.
-        ordered = sorted(token.encode("utf-8") for token in self._names)
+        ordered = sorted(map(_encoded, self._names))
         self._one_begins_another = any(
             longer.startswith(shorter) for shorter, longer in pairwise(ordered)
         )

@@ -1,6 +1,8 @@
 """ids -> bytes."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.long cimport PyLong_Check
+from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -83,6 +85,11 @@ cdef inline size_t characters(const uint8_t *bytes, size_t n) noexcept nogil:
     for i in range(n):
         count += (bytes[i] & 0xC0) != 0x80
     return count
+
+
+# Anything with __index__ is an id, a float is none.
+cdef inline uint32_t id_of(object item) except? 0xFFFFFFFF:
+    return <uint32_t>(item if PyLong_Check(item) else PyNumber_Index(item))
 
 
 cdef class Decoder:
@@ -173,8 +180,9 @@ cdef class Decoder:
                 return self._decode(&int64s[0], int64s.shape[0])
         return self._decode_tuple(tuple(ids))
 
-    def decode_token(self, uint32_t id) -> bytes:
+    def decode_token(self, token_id) -> bytes:
         """The bytes of one token. Raises KeyError where there is none."""
+        cdef uint32_t id = id_of(token_id)
         cdef const Token *token = token_of(&self.tokens, id)
         if token == NULL:
             raise KeyError(str(id))
@@ -228,7 +236,7 @@ cdef class Decoder:
                 raise MemoryError(f"no memory for {count} ids")
         try:
             for i in range(count):
-                values[i] = <uint32_t>ids[i]
+                values[i] = id_of(ids[i])
             return self._decode(values, count)
         finally:
             if values != few:
