@@ -6,11 +6,14 @@ The tables' hashes are compared with those that tiktoken pins, so they are the o
 from __future__ import annotations
 
 import functools
+import os
 
-import tiktoken
-from tiktoken_ext import openai_public
+os.environ.setdefault("RUST_BACKTRACE", "0")  # where tiktoken panics, its message is enough
 
-from fastprep.vocabulary import SHA256, bundled
+import tiktoken  # noqa: E402
+from tiktoken_ext import openai_public  # noqa: E402
+
+from fastprep.vocabulary import SHA256, bundled  # noqa: E402
 
 NAMES = [
     *("gpt2", "r50k_base", "p50k_base", "p50k_edit"),
