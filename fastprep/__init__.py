@@ -10,8 +10,12 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
+from fastprep import encoding as core
+from fastprep import encoding as registry
+from fastprep import model
 from fastprep.encoding import Encoding, get_encoding, list_encoding_names
 from fastprep.errors import FastprepError
+from fastprep.model import encoding_for_model, encoding_name_for_model
 from fastprep.preparing import prepare
 from fastprep.store import TokenStore
 from fastprep.verifying import verify
@@ -37,10 +41,15 @@ __all__ = [
     "WindowDataset",
     "build_vocab",
     "collate_windows",
+    "core",
     "create_dataloader_v1",
+    "encoding_for_model",
+    "encoding_name_for_model",
     "get_encoding",
     "list_encoding_names",
+    "model",
     "prepare",
+    "registry",
     "sliding_windows",
     "verify",
 ]

@@ -1,8 +1,8 @@
 """Columns of text as Apache Arrow keeps them, in; columns of token ids, out.
 
-Any object that speaks Arrow's PyCapsule interface is a column: an array or chunked array of pyarrow, a
-Series of polars or pandas, a column of a Hugging Face dataset or of a DuckDB result. The text is read
-where it lies. What comes out is an array of pyarrow, which all of these take in without a copy.
+Any object that speaks Arrow's PyCapsule interface is a column: an array or chunked array of pyarrow,
+a Series of polars or pandas, a column of a Hugging Face dataset or of a DuckDB result. The text is
+read where it lies. What comes out is an array of pyarrow, which all of these take in without a copy.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ def encode_arrow(encoding: Encoding, column: Any, *, num_threads: int = 8) -> An
     encoding
         which one.
     column
-        an object with ``__arrow_c_array__`` or ``__arrow_c_stream__``, of type string, large_string,
-        string_view, or a dictionary of these.
+        an object with ``__arrow_c_array__`` or ``__arrow_c_stream__``, of type string,
+        large_string, string_view, or a dictionary of these.
     num_threads
         how many rows are encoded at once, at most; the GIL is released meanwhile.
 
     Returns
     -------
     pyarrow.Array or pyarrow.ChunkedArray
-        ``list<uint32>``, or ``large_list<uint32>`` where the text has 64-bit offsets. A null stays a
-        null, and a chunk a chunk.
+        ``list<uint32>``, or ``large_list<uint32>`` where the text has 64-bit offsets. A null stays
+        a null, and a chunk a chunk.
 
     >>> import pyarrow as pa
     >>> from fastprep import get_encoding
     >>> encode_arrow(get_encoding("gpt2"), pa.array(["hello world", None, ""])).to_pylist()
     [[31373, 995], None, []]
 
-    Raises TypeError for what is no column of strings, :class:`~fastprep.errors.InvalidUtf8` for bytes
-    that are no text, and ModuleNotFoundError where pyarrow is not installed.
+    Raises TypeError for what is no column of strings, :class:`~fastprep.errors.InvalidUtf8` for
+    bytes that are no text, and ModuleNotFoundError where pyarrow is not installed.
     """
     pa = _pyarrow()
     source = _column(column, pa)
@@ -77,8 +77,8 @@ def _column(column: Any, pa: Any) -> Any:
     if hasattr(column, "__arrow_c_array__"):
         return pa.array(column)
     raise TypeError(
-        f"a {type(column).__name__} is no Arrow column; give a pyarrow array, a polars or pandas Series, "
-        "or another object with __arrow_c_stream__"
+        f"a {type(column).__name__} is no Arrow column; give a pyarrow array, a polars or pandas "
+        "Series, or another object with __arrow_c_stream__"
     )
 
 
@@ -96,7 +96,7 @@ def _encode_chunk(encoding: Encoding, chunk: Any, run: Callable[..., Any], pa: A
     arrays, counts = _encode_rows(encoding, rows, run)
     offsets = np.zeros(len(chunk) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
-    if offsets[-1] > np.iinfo(offset_type).max:
+    if offset_type.itemsize == 4 and offsets[-1] >> 31:
         raise OverflowError(f"{offsets[-1]} ids in one chunk; cast the column to large_string")
     ids = np.concatenate(arrays) if arrays else np.empty(0, np.uint32)
     values = pa.Array.from_buffers(pa.uint32(), len(ids), [None, pa.py_buffer(ids)])
@@ -113,8 +113,8 @@ def _encode_chunk(encoding: Encoding, chunk: Any, run: Callable[..., Any], pa: A
 def _rows(chunk: Any, offset_type: np.dtype[Any]) -> list[memoryview]:
     """The UTF-8 of each row, in the chunk's own memory; nothing for a null.
 
-    A row is a slice of a memoryview, which ends where the buffer ends: offsets that lie beyond it, out
-    of a broken producer, show no memory of others.
+    A row is a slice of a memoryview, which ends where the buffer ends: offsets that lie beyond it,
+    out of a broken producer, show no memory of others.
     """
     _, offsets, data = chunk.buffers()
     if len(chunk) == 0:
@@ -137,15 +137,15 @@ def _encode_rows(
 ) -> tuple[list[npt.NDArray[np.uint32]], npt.NDArray[np.int64]]:
     """All rows' ids in a few arrays, and how many ids each row has."""
 
-    def encode(part: list[memoryview]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint64]]:
+    def encode(part: list[memoryview]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
         out = np.empty(sum(map(len, part)) + len(part), np.uint32)
         ends = np.empty(len(part), np.uint64)
         written = encoding.encode_documents(part, out, ends)
-        return out[:written].copy(), np.diff(ends, prepend=np.uint64(0))
+        return out[:written].copy(), np.diff(ends.astype(np.int64), prepend=0)
 
     found = list(run(encode, _parts(rows)))
     counts = [count for _, count in found]
-    return [ids for ids, _ in found], np.concatenate([[], *counts]).astype(np.int64)
+    return [ids for ids, _ in found], np.concatenate([np.empty(0, np.int64), *counts])
 
 
 def _parts(rows: list[memoryview]) -> list[list[memoryview]]:

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import functools
-import re
 import threading
-from collections.abc import Collection, Sequence
-from collections.abc import Set as AbstractSet
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fastprep.errors import BadVocabulary, UnknownEncoding
-from fastprep.patterns import family_of
-from fastprep.vocabulary import RankTable, bundled
-from fastprep_ext.decode import Decoder
-from fastprep_ext.encode import PATTERNS, Encoder
+from fastprep import batching, building
+from fastprep.decoding import Decoding, make_decoder
+from fastprep.errors import UnknownEncoding, WrongSize
+from fastprep.published import PUBLISHED, Published
+from fastprep.special import NOTHING, Allowed, Disallowed
+from fastprep.unstable import completions, cut_bytes, unsettled
+from fastprep.vocabulary import RankTable
 
-ENDOFTEXT = "<|endoftext|>"
-R50K_PATTERN = (
-    r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
-)
+Self = TypeVar("Self", bound="Encoding")
 
 
-class Encoding:
+class Encoding(Decoding):
     """A vocabulary, a pattern and special tokens: everything that turns text into ids and back.
 
-    Get one with :func:`get_encoding`. An encoding never changes, and any number of threads may
-    share one: each call takes a piece cache of its own.
+    Get a published one with :func:`get_encoding`, or make one.
+
+    Parameters
+    ----------
+    name
+        what to call it.
+    pat_str
+        the regular expression whose matches are the pieces of a text. Those of the published
+        encodings, of Llama 3 and of Qwen 2 have a compiled splitter; any other is matched by the
+        package ``regex`` (``pip install 'fastprep[regex]'``), at a small part of the speed.
+    mergeable_ranks
+        from each token's bytes to its id; the smaller id merges first.
+    special_tokens
+        from each special token to its id.
+    explicit_n_vocab
+        how many tokens there are; given, it is checked, and that no id is left out.
 
     >>> enc = get_encoding("gpt2")
     >>> enc.encode("hello world")
@@ -38,286 +48,86 @@ class Encoding:
     >>> enc.decode([31373, 995])
     'hello world'
 
-    The method is byte-level BPE (Radford et al. 2019, "Language Models are Unsupervised Multitask
-    Learners"), id for id as tiktoken 0.14 does it.
+    An encoding never changes, and any number of threads may share one: each call takes a piece cache
+    of its own. The method is byte-level BPE (Radford et al. 2019, "Language Models are Unsupervised
+    Multitask Learners"), id for id as tiktoken 0.14 does it.
+
+    Raises :class:`~fastprep.errors.BadVocabulary` for tokens that are no vocabulary,
+    :class:`~fastprep.errors.WrongSize` for another number of them. A vocabulary may lack single
+    bytes: text that needs one raises :class:`~fastprep.errors.MissingByte`.
     """
 
     def __init__(
-        self, name: str, *, table: RankTable, pat_str: str, special_tokens: dict[str, int]
+        self,
+        name: str,
+        *,
+        pat_str: str,
+        mergeable_ranks: dict[bytes, int],
+        special_tokens: dict[str, int],
+        explicit_n_vocab: int | None = None,
+    ) -> None:
+        largest = max(max(mergeable_ranks.values()), max(special_tokens.values(), default=0))
+        if explicit_n_vocab:
+            count = len(mergeable_ranks) + len(special_tokens)
+            if not count == explicit_n_vocab == largest + 1:
+                raise WrongSize(
+                    f"explicit_n_vocab is {explicit_n_vocab}, but there are {count} tokens with ids "
+                    f"up to {largest}"
+                )
+        table = building.table_of(mergeable_ranks)
+        self._mergeable_ranks = mergeable_ranks
+        self._assemble(name, pat_str, table, special_tokens, mergeable_ranks.get(b""))
+
+    @classmethod
+    def _of_published(cls: type[Self], name: str, facts: Published) -> Self:
+        # Without the dict of all tokens, which takes longer to make than all else.
+        table = building.published_table(facts.table)
+        return cls._from_table(name, table, facts.pattern, dict(facts.special_tokens))
+
+    @classmethod
+    def _from_table(
+        cls: type[Self], name: str, table: RankTable, pat_str: str, special_tokens: dict[str, int]
+    ) -> Self:
+        encoding = cls.__new__(cls)
+        encoding._assemble(name, pat_str, table, special_tokens, None)
+        return encoding
+
+    def _assemble(
+        self,
+        name: str,
+        pat_str: str,
+        table: RankTable,
+        special_tokens: dict[str, int],
+        empty: int | None,
     ) -> None:
         self.name = name
         self._pat_str = pat_str
         self._special_tokens = special_tokens
         self._table = table
-        self._encoder = Encoder(table.blob, table.ends, table.ids, _family(pat_str))
-        self._decoder = _decoder(table, special_tokens)
-        self.max_token_value: int = max(self._encoder.largest, *special_tokens.values(), 0)
-
-    def __repr__(self) -> str:
-        return f"<Encoding {self.name!r}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return get_encoding, (self.name,)
-
-    # -- encoding ---------------------------------------------------------------------------------
-
-    def encode_ordinary(self, text: str) -> list[int]:
-        """Encode `text`, taking special tokens in it for ordinary text.
-
-        >>> get_encoding("gpt2").encode_ordinary("<|endoftext|>")
-        [27, 91, 437, 1659, 5239, 91, 29]
-
-        A lone surrogate, which UTF-8 cannot hold, is encoded as U+FFFD, as tiktoken does.
-        Raises TypeError if `text` is not a str.
-        """
-        try:
-            return self._encoder.encode_ordinary(text)
-        except UnicodeEncodeError:
-            return self._encoder.encode_ordinary(_repaired(text))
-
-    def encode(
-        self,
-        text: str,
-        *,
-        allowed_special: Literal["all"] | AbstractSet[str] = frozenset(),
-        disallowed_special: Literal["all"] | Collection[str] = "all",
-    ) -> list[int]:
-        """Encode `text`; special tokens in it are an error unless the caller says otherwise.
-
-        Parameters
-        ----------
-        text
-            any str.
-        allowed_special
-            special tokens to encode as themselves: a set of them, or ``"all"``.
-        disallowed_special
-            special tokens that raise ValueError: a collection, or ``"all"`` that are not allowed.
-            With ``()`` those not allowed are ordinary text.
-
-        >>> enc = get_encoding("gpt2")
-        >>> enc.encode("tea<|endoftext|>", allowed_special={"<|endoftext|>"})
-        [660, 64, 50256]
-        >>> enc.encode("<|endoftext|>", disallowed_special=())
-        [27, 91, 437, 1659, 5239, 91, 29]
-        """
-        allowed = self._checked_allowed(text, allowed_special, disallowed_special)
-        if not allowed or not _occurs(text, allowed):
-            return self.encode_ordinary(text)
-        ids: list[int] = []
-        for part, special in self._parts(text, allowed):
-            ids += self.encode_ordinary(part)
-            if special is not None:
-                ids.append(special)
-        return ids
-
-    def encode_to_numpy(
-        self,
-        text: str,
-        *,
-        allowed_special: Literal["all"] | AbstractSet[str] = frozenset(),
-        disallowed_special: Literal["all"] | Collection[str] = "all",
-    ) -> npt.NDArray[np.uint32]:
-        """As :meth:`encode`, into a uint32 array ``[n]`` without a Python object a token.
-
-        >>> get_encoding("gpt2").encode_to_numpy("hello world")
-        array([31373,   995], dtype=uint32)
-
-        Raises UnicodeEncodeError on a lone surrogate, as tiktoken does here.
-        """
-        allowed = self._checked_allowed(text, allowed_special, disallowed_special)
-        if not allowed or not _occurs(text, allowed):
-            return np.frombuffer(self._encoder.encode_to_buffer(text), np.uint32)
-        arrays = []
-        for part, special in self._parts(text, allowed):
-            arrays.append(np.frombuffer(self._encoder.encode_to_buffer(part), np.uint32))
-            if special is not None:
-                arrays.append(np.array([special], np.uint32))
-        return np.concatenate(arrays)
-
-    def encode_ordinary_batch(
-        self, text: Sequence[str], *, num_threads: int = 8
-    ) -> list[list[int]]:
-        """:meth:`encode_ordinary` of each text, on `num_threads` threads.
-
-        >>> get_encoding("gpt2").encode_ordinary_batch(["hello world", "goodbye world"])
-        [[31373, 995], [11274, 16390, 995]]
-        """
-        with ThreadPoolExecutor(num_threads) as pool:
-            return list(pool.map(self.encode_ordinary, text))
-
-    def encode_batch(
-        self,
-        text: Sequence[str],
-        *,
-        num_threads: int = 8,
-        allowed_special: Literal["all"] | AbstractSet[str] = frozenset(),
-        disallowed_special: Literal["all"] | Collection[str] = "all",
-    ) -> list[list[int]]:
-        """:meth:`encode` of each text, on `num_threads` threads.
-
-        >>> get_encoding("gpt2").encode_batch(["hello world", "goodbye world"])
-        [[31373, 995], [11274, 16390, 995]]
-        """
-        encode = functools.partial(
-            self.encode, allowed_special=allowed_special, disallowed_special=disallowed_special
-        )
-        with ThreadPoolExecutor(num_threads) as pool:
-            return list(pool.map(encode, text))
-
-    def encode_documents(
-        self,
-        texts: Sequence[str | bytes | memoryview],
-        out: npt.NDArray[Any],
-        ends: npt.NDArray[np.uint64],
-        *,
-        end_token: int | None = None,
-        close_last: bool = True,
-    ) -> int:
-        """Encode documents back to back into the caller's arrays, as ordinary text.
-
-        Parameters
-        ----------
-        texts
-            str, or buffers of UTF-8.
-        out
-            uint16 or uint32 ``[>= bytes of all texts + len(texts)]``, contiguous: receives the ids.
-        ends
-            uint64 ``[>= len(texts)]``: for each text the index in `out` behind its last id.
-        end_token
-            an id to append to each text.
-        close_last
-            False: the last text goes on in another call, so nothing is appended to it.
-
-        Returns
-        -------
-        int
-            how many ids were written.
-
-        >>> import numpy as np
-        >>> enc = get_encoding("gpt2")
-        >>> out, ends = np.empty(40, np.uint16), np.empty(2, np.uint64)
-        >>> n = enc.encode_documents(["hello world", b"tea"], out, ends, end_token=enc.eot_token)
-        >>> out[:n].tolist(), ends.tolist()
-        ([31373, 995, 50256, 660, 64, 50256], [3, 6])
-
-        Raises :class:`~fastprep.errors.InvalidUtf8` naming text and byte, OverflowError where ids
-        may not fit `out`, ValueError where room is short.
-        """
-        return self._encoder.encode_documents(
-            texts, out, ends, end_token=end_token, close_last=close_last
+        self._encoder = building.encoder_of(table, pat_str)
+        self._decoder = make_decoder(table, special_tokens, self._specials, empty)
+        self.max_token_value: int = max(
+            int(table.ids[-1]), *special_tokens.values(), 0 if empty is None else empty
         )
 
-    def encode_arrow(self, column: Any, *, num_threads: int = 8) -> Any:
-        """Encode an Arrow column of strings; see :func:`fastprep.arrow.encode_arrow`.
+    @classmethod
+    def from_tiktoken(cls: type[Self], encoding: Any) -> Self:
+        """The same encoding as one of tiktoken's.
 
-        `column` is any object that speaks Arrow's PyCapsule interface: an array of pyarrow, a Series
-        of polars or pandas, a column of a dataset. An array of ``list<uint32>`` comes back.
-
-        >>> import pyarrow as pa
-        >>> get_encoding("gpt2").encode_arrow(pa.array(["hello world", None])).to_pylist()
-        [[31373, 995], None]
+        >>> import tiktoken
+        >>> tokens = {bytes([i]): i for i in range(256)}
+        >>> theirs = tiktoken.Encoding(
+        ...     "bytes", pat_str=".", mergeable_ranks=tokens, special_tokens={"<|e|>": 256}
+        ... )
+        >>> Encoding.from_tiktoken(theirs).encode("ab<|e|>", allowed_special="all")
+        [97, 98, 256]
         """
-        from fastprep.arrow import encode_arrow
-
-        return encode_arrow(self, column, num_threads=num_threads)
-
-    def encode_single_token(self, text_or_bytes: str | bytes) -> int:
-        """The id of one token, special ones included. Raises KeyError where it is none.
-
-        >>> get_encoding("gpt2").encode_single_token("hello")
-        31373
-        """
-        token = text_or_bytes.encode() if isinstance(text_or_bytes, str) else text_or_bytes
-        found = self._encoder.find(token)
-        if found >= 0:
-            return found
-        try:
-            return self._special_tokens[token.decode("utf-8")]
-        except (KeyError, UnicodeDecodeError):
-            raise KeyError(token) from None
-
-    # -- decoding ---------------------------------------------------------------------------------
-
-    def decode_bytes(self, tokens: Sequence[int] | npt.NDArray[Any]) -> bytes:
-        """The bytes that `tokens` spell: any sequence of ids, or an integer array.
-
-        >>> get_encoding("gpt2").decode_bytes([31373, 995])
-        b'hello world'
-
-        Raises KeyError for an id that is no token.
-        """
-        return self._decoder.decode_bytes(tokens)
-
-    def decode(self, tokens: Sequence[int] | npt.NDArray[Any], errors: str = "replace") -> str:
-        """The text that `tokens` spell; `errors` as in ``bytes.decode``.
-
-        A character may span several tokens, so any slice of ids may begin or end within one: by
-        default U+FFFD stands there.
-
-        >>> get_encoding("gpt2").decode([31373, 995])
-        'hello world'
-        """
-        return self._decoder.decode_bytes(tokens).decode("utf-8", errors=errors)
-
-    def decode_single_token_bytes(self, token: int) -> bytes:
-        """The bytes of one token, special ones included. Raises KeyError where it is none.
-
-        >>> get_encoding("gpt2").decode_single_token_bytes(31373)
-        b'hello'
-        """
-        return self._decoder.decode_bytes([token])
-
-    def decode_tokens_bytes(self, tokens: Sequence[int]) -> list[bytes]:
-        """The bytes of each token.
-
-        >>> get_encoding("gpt2").decode_tokens_bytes([31373, 995])
-        [b'hello', b' world']
-        """
-        return [self._decoder.decode_bytes([token]) for token in tokens]
-
-    # -- facts ------------------------------------------------------------------------------------
-
-    @property
-    def n_vocab(self) -> int:
-        """The largest id plus one: the size of an embedding table for this encoding.
-
-        >>> get_encoding("gpt2").n_vocab
-        50257
-        """
-        return self.max_token_value + 1
-
-    @property
-    def eot_token(self) -> int:
-        """The id of ``<|endoftext|>``. Raises KeyError where the encoding has none.
-
-        >>> get_encoding("gpt2").eot_token
-        50256
-        """
-        return self._special_tokens[ENDOFTEXT]
-
-    @functools.cached_property
-    def special_tokens_set(self) -> set[str]:
-        """The special tokens.
-
-        >>> get_encoding("gpt2").special_tokens_set
-        {'<|endoftext|>'}
-        """
-        return set(self._special_tokens)
-
-    @functools.cached_property
-    def _mergeable_ranks(self) -> dict[bytes, int]:
-        return self._table.mergeable_ranks()
-
-    @property
-    def rank_table_sha256(self) -> str:
-        """sha256 of the rank table as a ``.tiktoken`` file: what a token store pins.
-
-        >>> get_encoding("gpt2").rank_table_sha256[:8]
-        '306cd27f'
-        """
-        return self._table.sha256
-
-    # -- files ------------------------------------------------------------------------------------
+        return cls(
+            encoding.name,
+            pat_str=encoding._pat_str,
+            mergeable_ranks=encoding._mergeable_ranks,
+            special_tokens=encoding._special_tokens,
+        )
 
     @classmethod
     def from_file(
@@ -375,55 +185,322 @@ class Encoding:
 
         save(self, path)
 
-    # -- special tokens ---------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        return f"<Encoding {self.name!r}>"
 
-    def _checked_allowed(
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self is ENCODINGS.get(self.name):
+            return get_encoding, (self.name,)
+        return super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "pat_str": self._pat_str,
+            "mergeable_ranks": self._mergeable_ranks,
+            "special_tokens": self._special_tokens,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Encoding.__init__(self, **state)
+
+    # -- encoding ---------------------------------------------------------------------------------
+
+    def encode_ordinary(self, text: str, *, max_tokens: int | None = None) -> list[int]:
+        """Encode `text`, taking special tokens in it for ordinary text.
+
+        >>> get_encoding("gpt2").encode_ordinary("<|endoftext|>")
+        [27, 91, 437, 1659, 5239, 91, 29]
+
+        With `max_tokens` only the first so many ids are made, and the text behind them is not
+        looked at. A lone surrogate, which UTF-8 cannot hold, is encoded as U+FFFD, as tiktoken does.
+        Raises TypeError if `text` is not a str.
+        """
+        try:
+            if max_tokens is None:
+                return self._encoder.encode(text)
+            return self._encoder.encode(text, None, max(0, max_tokens))
+        except UnicodeEncodeError:
+            return self.encode_ordinary(_repaired(text), max_tokens=max_tokens)
+
+    def encode(
         self,
         text: str,
-        allowed: Literal["all"] | AbstractSet[str],
-        disallowed: Literal["all"] | Collection[str],
-    ) -> AbstractSet[str]:
-        # The order of tiktoken: what is disallowed is looked for first, and wins.
-        if allowed == "all":
-            allowed = self.special_tokens_set
-        if disallowed == "all":
-            disallowed = self.special_tokens_set - allowed
-        if disallowed and _occurs(text, disallowed):
-            match = _any_of(frozenset(disallowed)).search(text)
-            if match is not None:
-                _raise_disallowed(match.group())
-        return allowed & self._special_tokens.keys()
+        *,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+        max_tokens: int | None = None,
+    ) -> list[int]:
+        """Encode `text`; special tokens in it are an error unless the caller says otherwise.
 
-    def _parts(self, text: str, allowed: AbstractSet[str]) -> list[tuple[str, int | None]]:
-        # Each special token cuts the text: what stands before it is split as a text of its own.
-        parts: list[tuple[str, int | None]] = []
-        begin = 0
-        for match in _any_of(frozenset(allowed)).finditer(text):
-            parts.append((text[begin : match.start()], self._special_tokens[match.group()]))
-            begin = match.end()
-        parts.append((text[begin:], None))
-        return parts
+        Parameters
+        ----------
+        text
+            any str.
+        allowed_special
+            special tokens to encode as themselves: a set of them, or ``"all"``.
+        disallowed_special
+            special tokens that raise ValueError: a collection, or ``"all"`` that are not allowed.
+            With ``()`` those not allowed are ordinary text.
+        max_tokens
+            how many ids to stop at. What is disallowed is still looked for in all of the text.
+
+        >>> enc = get_encoding("gpt2")
+        >>> enc.encode("tea<|endoftext|>", allowed_special={"<|endoftext|>"})
+        [660, 64, 50256]
+        >>> enc.encode("<|endoftext|>", disallowed_special=())
+        [27, 91, 437, 1659, 5239, 91, 29]
+        >>> enc.encode("a long text", max_tokens=2)
+        [64, 890]
+        """
+        specials = self._specials.screen(text, allowed_special, disallowed_special)
+        try:
+            if max_tokens is None:
+                return self._encoder.encode(text, specials)
+            return self._encoder.encode(text, specials, max(0, max_tokens))
+        except UnicodeEncodeError:
+            return self.encode(
+                _repaired(text),
+                allowed_special=allowed_special,
+                disallowed_special=(),
+                max_tokens=max_tokens,
+            )
+
+    def encode_to_numpy(
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+        max_tokens: int | None = None,
+        out: npt.NDArray[Any] | None = None,
+    ) -> npt.NDArray[Any]:
+        """As :meth:`encode`, into a uint32 array ``[n]`` without a Python object a token.
+
+        >>> get_encoding("gpt2").encode_to_numpy("hello world")
+        array([31373,   995], dtype=uint32)
+
+        `out`, a contiguous uint16 or uint32 array, receives the ids instead, and what is returned is
+        its first part, which holds them. It is written without a detour where it is uint32 with room
+        for the bytes of the text and 4 more. Raises ValueError if the ids are more than its room,
+        OverflowError if one does not fit, UnicodeEncodeError on a lone surrogate, as tiktoken does here.
+
+        >>> room = np.empty(8, np.uint16)
+        >>> get_encoding("gpt2").encode_to_numpy("hello world", out=room)
+        array([31373,   995], dtype=uint16)
+        """
+        specials = self._specials.screen(text, allowed_special, disallowed_special)
+        most = () if max_tokens is None else (max(0, max_tokens),)
+        if out is None:
+            return np.frombuffer(self._encoder.encode_to_buffer(text, specials, *most), np.uint32)
+        return out[: self._encoder.encode_into(text, out, specials, *most)]
+
+    def encode_bytes(self, data: bytes | bytearray | memoryview) -> npt.NDArray[np.uint32]:
+        """Encode a buffer of UTF-8 as ordinary text, without making a str of it: uint32 ``[n]``.
+
+        >>> get_encoding("gpt2").encode_bytes(b"hello world")
+        array([31373,   995], dtype=uint32)
+
+        Raises :class:`~fastprep.errors.InvalidUtf8` naming the byte.
+        """
+        return np.frombuffer(self._encoder.encode_to_buffer(data), np.uint32)
+
+    def count(
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> int:
+        """How many ids :meth:`encode` gives, without making them.
+
+        >>> get_encoding("gpt2").count("hello world")
+        2
+        """
+        specials = self._specials.screen(text, allowed_special, disallowed_special)
+        try:
+            return self._encoder.count(text, specials)
+        except UnicodeEncodeError:
+            return self._encoder.count(_repaired(text), specials)
+
+    def encode_ordinary_batch(
+        self, text: Iterable[str], *, num_threads: int = 8
+    ) -> list[list[int]]:
+        """:meth:`encode_ordinary` of each text, on up to `num_threads` threads.
+
+        >>> get_encoding("gpt2").encode_ordinary_batch(["hello world", "goodbye world"])
+        [[31373, 995], [11274, 16390, 995]]
+        """
+        return batching.mapped(
+            text, num_threads, many=self._encoder.encode_many, one=self.encode_ordinary
+        )
+
+    def encode_batch(
+        self,
+        text: Iterable[str],
+        *,
+        num_threads: int = 8,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> list[list[int]]:
+        """:meth:`encode` of each text, on up to `num_threads` threads.
+
+        >>> get_encoding("gpt2").encode_batch(["hello world", "goodbye world"])
+        [[31373, 995], [11274, 16390, 995]]
+        """
+        self._specials.screen("", allowed_special, disallowed_special)
+
+        def many(texts: Sequence[str]) -> list[list[int]]:
+            for one in texts:
+                specials = self._specials.screen(one, allowed_special, disallowed_special)
+            return self._encoder.encode_many(texts, specials)
+
+        one = functools.partial(
+            self.encode, allowed_special=allowed_special, disallowed_special=disallowed_special
+        )
+        return batching.mapped(text, num_threads, many=many, one=one)
+
+    def encode_documents(
+        self,
+        texts: Sequence[str | bytes | memoryview],
+        out: npt.NDArray[Any],
+        ends: npt.NDArray[np.uint64],
+        *,
+        end_token: int | None = None,
+        close_last: bool = True,
+    ) -> int:
+        """Encode documents back to back into the caller's arrays, as ordinary text.
+
+        Parameters
+        ----------
+        texts
+            str, or buffers of UTF-8.
+        out
+            uint16 or uint32 ``[>= bytes of all texts + len(texts)]``, contiguous: receives the ids.
+        ends
+            uint64 ``[>= len(texts)]``: for each text the index in `out` behind its last id.
+        end_token
+            an id to append to each text.
+        close_last
+            False: the last text goes on in another call, so nothing is appended to it.
+
+        Returns
+        -------
+        int
+            how many ids were written.
+
+        >>> enc = get_encoding("gpt2")
+        >>> out, ends = np.empty(40, np.uint16), np.empty(2, np.uint64)
+        >>> n = enc.encode_documents(["hello world", b"tea"], out, ends, end_token=enc.eot_token)
+        >>> out[:n].tolist(), ends.tolist()
+        ([31373, 995, 50256, 660, 64, 50256], [3, 6])
+
+        Raises :class:`~fastprep.errors.InvalidUtf8` naming text and byte, OverflowError where ids
+        may not fit `out`, ValueError where room is short.
+        """
+        return self._encoder.encode_documents(
+            texts, out, ends, end_token=end_token, close_last=close_last
+        )
+
+    def encode_arrow(self, column: Any, *, num_threads: int = 8) -> Any:
+        """Encode an Arrow column of strings; see :func:`fastprep.arrow.encode_arrow`.
+
+        `column` is any object that speaks Arrow's PyCapsule interface: an array of pyarrow, a
+        Series of polars or pandas, a column of a dataset. An array of ``list<uint32>`` comes back.
+
+        >>> import pyarrow as pa
+        >>> get_encoding("gpt2").encode_arrow(pa.array(["hello world", None])).to_pylist()
+        [[31373, 995], None]
+        """
+        from fastprep.arrow import encode_arrow
+
+        return encode_arrow(self, column, num_threads=num_threads)
+
+    def encode_single_token(self, text_or_bytes: str | bytes) -> int:
+        """The id of one token, special ones included. Raises KeyError where it is none.
+
+        >>> get_encoding("gpt2").encode_single_token("hello")
+        31373
+        """
+        token = _as_bytes(text_or_bytes)
+        found = self._encoder.find(token)
+        if found >= 0:
+            return found
+        if not token and b"" in self._mergeable_ranks:
+            return self._mergeable_ranks[b""]
+        try:
+            return self._special_tokens[token.decode("utf-8")]
+        except (KeyError, UnicodeDecodeError):
+            raise KeyError(token) from None
+
+    def encode_with_unstable(
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> tuple[list[int], list[list[int]]]:
+        """The ids of `text` that no further text changes, and what may stand behind them then.
+
+        Returns
+        -------
+        (list of int, list of lists of int)
+            the ids of a first part of `text`; sequences of ids, in no particular order, each of
+            which spells the rest of it and perhaps more.
+
+        >>> certain, possible = get_encoding("gpt2").encode_with_unstable("hello fanta")
+        >>> certain, [8842] in possible, [277, 4910] in possible
+        ([31373], True, True)
+
+        Arguments are those of :meth:`encode`; UnicodeEncodeError on a lone surrogate.
+        """
+        specials = self._specials.screen(text, allowed_special, disallowed_special)
+        ids = self._encoder.encode(text, specials)
+        data = text.encode("utf-8")
+        cuts = specials.cut(data) if specials is not None else []
+        in_last_piece = self._ids_in_last_piece(data[cuts[-1][1] if cuts else 0 :])
+        if not in_last_piece:
+            return ids, []
+        count = unsettled(ids, in_last_piece, self._decoder.decode_token)
+        rest = b"".join(map(self._decoder.decode_token, ids[-count:]))
+        found = completions(
+            rest,
+            self.token_byte_values(),
+            self._mergeable_ranks,
+            self._encoder.encode,
+            self._encoder.encode_piece,
+        )
+        return ids[:-count], [list(sequence) for sequence in found]
+
+    # -- pieces: names that tiktoken does not document, and that people use -----------------------
+
+    def _encode_single_piece(self, text_or_bytes: str | bytes) -> list[int]:
+        return self._encoder.encode_piece(_as_bytes(text_or_bytes))
+
+    def _encode_only_native_bpe(self, text: str) -> list[int]:
+        return self._encoder.encode(text)
+
+    def _encode_bytes(self, text: bytes) -> list[int]:
+        def encode(valid: str) -> tuple[list[int], int]:
+            return self._encoder.encode(valid), self._ids_in_last_piece(valid.encode("utf-8"))
+
+        return cut_bytes(
+            _bytes(text), encode, self._decoder.decode_token, self._encoder.encode_piece
+        )
+
+    def _ids_in_last_piece(self, part: bytes) -> int:
+        last = part[self._encoder.last_piece(part) :]
+        return len(self._encoder.encode_piece(last)) if last else 0
 
 
-# str.__contains__ is many times faster than a pattern, and specials are rare.
-def _occurs(text: str, tokens: Collection[str]) -> bool:
-    return any(token in text for token in tokens)
+def _as_bytes(token: str | bytes) -> bytes:
+    return token.encode("utf-8") if isinstance(token, str) else _bytes(token)
 
 
-@functools.lru_cache(maxsize=128)
-def _any_of(tokens: frozenset[str]) -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, tokens)))
-
-
-def _raise_disallowed(token: str) -> NoReturn:
-    raise ValueError(
-        f"Encountered text corresponding to disallowed special token {token!r}.\n"
-        "If you want this text to be encoded as a special token, "
-        f"pass it to `allowed_special`, e.g. `allowed_special={{{token!r}, ...}}`.\n"
-        f"If you want this text to be encoded as normal text, disable the check for this token "
-        f"by passing `disallowed_special=(enc.special_tokens_set - {{{token!r}}})`.\n"
-        "To disable this check for all special tokens, pass `disallowed_special=()`.\n"
-    )
+def _bytes(data: bytes) -> bytes:
+    if not isinstance(data, bytes):
+        raise TypeError(f"expected str or bytes, got {type(data).__name__}")
+    return data
 
 
 def _repaired(text: str) -> str:
@@ -431,33 +508,13 @@ def _repaired(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _family(pat_str: str) -> int:
-    family = family_of(pat_str)
-    if family is None:
-        raise BadVocabulary(f"there is no splitter for the pattern {pat_str!r}")
-    return PATTERNS[family]
-
-
-def _decoder(table: RankTable, special_tokens: dict[str, int]) -> Decoder:
-    specials = [token.encode("utf-8") for token in special_tokens]
-    lengths = np.array([len(token) for token in specials], np.uint64)
-    return Decoder(
-        table.blob + b"".join(specials),
-        np.concatenate([table.ends, np.cumsum(lengths, dtype=np.uint64) + table.ends[-1]]),
-        np.concatenate([table.ids, np.array(list(special_tokens.values()), np.uint32)]),
-    )
-
-
-_KNOWN = {
-    "gpt2": ("r50k_base", R50K_PATTERN, {ENDOFTEXT: 50256}),
-    "r50k_base": ("r50k_base", R50K_PATTERN, {ENDOFTEXT: 50256}),
-}
-_loaded: dict[str, Encoding] = {}
+#: The published encodings that were asked for.
+ENCODINGS: dict[str, Encoding] = {}
 _loading = threading.Lock()
 
 
 def get_encoding(encoding_name: str) -> Encoding:
-    """The bundled encoding of that name; offline, made once a process.
+    """The published encoding of that name; offline, made once a process.
 
     >>> get_encoding("gpt2")
     <Encoding 'gpt2'>
@@ -465,26 +522,26 @@ def get_encoding(encoding_name: str) -> Encoding:
     Raises :class:`~fastprep.errors.UnknownEncoding` for a name that is not in
     :func:`list_encoding_names`.
     """
-    if encoding_name not in _KNOWN:
+    if not isinstance(encoding_name, str):
+        raise UnknownEncoding(f"Expected a string in get_encoding, got {type(encoding_name)}")
+    found = ENCODINGS.get(encoding_name)
+    if found is not None:
+        return found
+    facts = PUBLISHED.get(encoding_name)
+    if facts is None:
         raise UnknownEncoding(
-            f"unknown encoding {encoding_name!r}; there are {', '.join(list_encoding_names())}"
+            f"Unknown encoding {encoding_name}.\nThere are {', '.join(list_encoding_names())}."
         )
     with _loading:
-        if encoding_name not in _loaded:
-            table, pattern, special_tokens = _KNOWN[encoding_name]
-            _loaded[encoding_name] = Encoding(
-                encoding_name,
-                table=bundled(table),
-                pat_str=pattern,
-                special_tokens=dict(special_tokens),
-            )
-        return _loaded[encoding_name]
+        if encoding_name not in ENCODINGS:
+            ENCODINGS[encoding_name] = Encoding._of_published(encoding_name, facts)
+        return ENCODINGS[encoding_name]
 
 
 def list_encoding_names() -> list[str]:
     """The names that :func:`get_encoding` knows.
 
     >>> list_encoding_names()
-    ['gpt2', 'r50k_base']
+    ['gpt2', 'r50k_base', 'p50k_base', 'p50k_edit', 'cl100k_base', 'o200k_base', 'o200k_harmony']
     """
-    return list(_KNOWN)
+    return list(PUBLISHED)

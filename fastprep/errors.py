@@ -20,6 +20,27 @@ class BadVocabulary(FastprepError, ValueError):
     """A rank table that cannot be used: damaged, incomplete or contradictory."""
 
 
+class WrongSize(BadVocabulary, AssertionError):
+    """A vocabulary of another size than its caller says.
+
+    It is an :class:`AssertionError` too, because that is what tiktoken raises here.
+    """
+
+
+class MissingByte(BadVocabulary, KeyError):
+    """A text holds a byte that is no token of the vocabulary, and that no merge takes in."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class NotAnId(FastprepError, TypeError, AssertionError):
+    """Something that is no int where a token id was asked for.
+
+    It is an :class:`AssertionError` too, because that is what tiktoken raises here.
+    """
+
+
 class InvalidInput(FastprepError, ValueError):
     """A document or corpus file that cannot be read; the message names the file and the place."""
 

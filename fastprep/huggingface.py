@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from typing import Any, Literal
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastprep.added_tokens import AddedToken, AddedTokens
 from fastprep.byte_level import MergeList
+from fastprep.decoding import make_decoder
 from fastprep.encoding import Encoding
-from fastprep.errors import InvalidUtf8
 from fastprep.nfc import nfc
-from fastprep_ext.decode import Decoder
+from fastprep.sections import SectionEncoder
+from fastprep.special import SpecialTokens
 from fastprep_ext.encode import PATTERNS, Encoder
+from fastprep_ext.specials import Specials
 
 
 class HuggingFaceEncoding(Encoding):
@@ -56,7 +55,6 @@ class HuggingFaceEncoding(Encoding):
         normalize: bool = False,
         space_before: bool = False,
     ) -> None:
-        table = merge_list.table
         self.name = name
         self.merge_list = merge_list
         self.family = family
@@ -65,8 +63,8 @@ class HuggingFaceEncoding(Encoding):
         self.space_before = space_before
         self._pat_str = pat_str
         self._special_tokens = {token.content: token.id for token in added if token.special}
-        self._table = table
-        self._encoder = Encoder(
+        self._table = table = merge_list.table
+        encoder = Encoder(
             table.blob,
             table.ends,
             table.ids,
@@ -74,19 +72,45 @@ class HuggingFaceEncoding(Encoding):
             merge_list.merges.ravel(),
             merge_list.whole_pieces,
         )
-        in_table = set(table.ids.tolist())
-        apart = {token.content: token.id for token in added if token.id not in in_table}
-        self._decoder = _decoder(merge_list, apart)
-        self.max_token_value: int = max(self._encoder.largest, *(token.id for token in added), 0)
-        self._added = AddedTokens(added, nfc if normalize else None)
-        # Nothing but special tokens to look for: the text goes to the encoder as it is.
-        self._is_plain = not normalize and not space_before and all(t.special for t in added)
+        self._encoder = encoder
+        if not self.is_plain:
+            found = AddedTokens(added, nfc if normalize else None)
+            self._encoder = SectionEncoder(encoder, found, space_before)
+        ids = {token.content: token.id for token in added}
+        self._decoder = make_decoder(table, ids, self._specials, None)
+        self.max_token_value: int = max(int(table.ids[-1]), *ids.values(), 0)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.name, self._parts_to_keep())
+    @property
+    def is_plain(self) -> bool:
+        """Whether the text goes to the splitter as it is, but for special tokens that cut it."""
+        return (
+            not self.normalize
+            and not self.space_before
+            and all(t.special and not t.lstrip and not t.rstrip for t in self.added)
+            and len({token.normalized for token in self.added}) < 2
+        )
 
-    def _parts_to_keep(self) -> dict[str, Any]:
+    def encode_single_token(self, text_or_bytes: str | bytes) -> int:
+        """The id of one token, added ones included. Raises KeyError where it is none."""
+        token = text_or_bytes.encode() if isinstance(text_or_bytes, str) else text_or_bytes
+        for added in self.added:
+            if added.content.encode() == token:
+                return added.id
+        return super().encode_single_token(text_or_bytes)
+
+    @functools.cached_property
+    def rank_table_sha256(self) -> str:
+        """sha256 of all that the ids depend on: tokens, merges, pattern, added tokens, settings."""
+        kept = {**self.__getstate__(), "merge_list": self._table.sha256, "name": ""}
+        return hashlib.sha256(repr(sorted(kept.items())).encode()).hexdigest()
+
+    @functools.cached_property
+    def _specials(self) -> SpecialTokens:
+        return _LongestFirst(self._special_tokens)
+
+    def __getstate__(self) -> dict[str, Any]:
         return {
+            "name": self.name,
             "merge_list": self.merge_list,
             "family": self.family,
             "pat_str": self._pat_str,
@@ -95,141 +119,17 @@ class HuggingFaceEncoding(Encoding):
             "space_before": self.space_before,
         }
 
-    @property
-    def rank_table_sha256(self) -> str:
-        """sha256 of all that the ids depend on: tokens, merges, pattern, added tokens, settings."""
-        kept = self._parts_to_keep()
-        kept["merge_list"] = self._table.sha256
-        return hashlib.sha256(repr(sorted(kept.items())).encode()).hexdigest()
-
-    def encode_ordinary(self, text: str) -> list[int]:
-        """Encode `text`, taking special tokens in it for ordinary text."""
-        if self._is_plain:
-            return super().encode_ordinary(text)
-        return self._encode_sections(text, frozenset())
-
-    def encode(
-        self,
-        text: str,
-        *,
-        allowed_special: Literal["all"] | AbstractSet[str] = frozenset(),
-        disallowed_special: Literal["all"] | Collection[str] = "all",
-    ) -> list[int]:
-        """Encode `text`; special tokens in it are an error unless the caller says otherwise."""
-        allowed = self._checked_allowed(text, allowed_special, disallowed_special)
-        if self._is_plain and not allowed:
-            return super().encode_ordinary(text)
-        return self._encode_sections(text, allowed)
-
-    def encode_to_numpy(
-        self,
-        text: str,
-        *,
-        allowed_special: Literal["all"] | AbstractSet[str] = frozenset(),
-        disallowed_special: Literal["all"] | Collection[str] = "all",
-    ) -> npt.NDArray[np.uint32]:
-        """As :meth:`encode`, into a uint32 array ``[n]``."""
-        allowed = self._checked_allowed(text, allowed_special, disallowed_special)
-        return self._section_arrays(text, allowed)
-
-    def encode_documents(
-        self,
-        texts: Sequence[str | bytes | memoryview],
-        out: npt.NDArray[Any],
-        ends: npt.NDArray[np.uint64],
-        *,
-        end_token: int | None = None,
-        close_last: bool = True,
-    ) -> int:
-        """Encode documents back to back into the caller's arrays; see :class:`Encoding`.
-
-        A normal form may be longer than the text: where its ids do not fit, that is a ValueError.
-        """
-        if self._is_plain:
-            return super().encode_documents(
-                texts, out, ends, end_token=end_token, close_last=close_last
-            )
-        if len(ends) < len(texts):
-            raise ValueError(f"{len(texts)} texts need as many ends; there is room for {len(ends)}")
-        largest = max(self.max_token_value, end_token or 0)
-        if largest > np.iinfo(out.dtype).max:
-            raise OverflowError(f"ids up to {largest} do not fit {out.dtype}; give a uint32 buffer")
-        closing = [] if end_token is None else [end_token]
-        at = 0
-        for i, text in enumerate(texts):
-            ids = self._section_arrays(_text(text, i), frozenset())
-            if i + 1 == len(texts) and not close_last:
-                closing = []
-            if at + len(ids) + len(closing) > len(out):
-                raise ValueError(
-                    f"text {i} needs room for {at + len(ids) + len(closing)} ids in all; there is "
-                    f"room for {len(out)}"
-                )
-            out[at : at + len(ids)] = ids
-            at += len(ids)
-            out[at : at + len(closing)] = closing
-            at += len(closing)
-            ends[i] = at
-        return at
-
-    def encode_single_token(self, text_or_bytes: str | bytes) -> int:
-        """The id of one token, added ones included. Raises KeyError where it is none."""
-        token = text_or_bytes if isinstance(text_or_bytes, bytes) else text_or_bytes.encode()
-        for added in self.added:
-            if added.content.encode() == token:
-                return added.id
-        return super().encode_single_token(text_or_bytes)
-
-    # -- sections ---------------------------------------------------------------------------------
-
-    def _sections(self, text: str, allowed: AbstractSet[str]) -> Iterator[tuple[str, int | None]]:
-        for section, id in self._added.sections(text, allowed):
-            if self.space_before and section and section[0] != " ":
-                yield " " + section, id
-            else:
-                yield section, id
-
-    def _encode_sections(self, text: str, allowed: AbstractSet[str]) -> list[int]:
-        ids: list[int] = []
-        for section, id in self._sections(text, allowed):
-            ids += super().encode_ordinary(section)
-            if id is not None:
-                ids.append(id)
-        return ids
-
-    def _section_arrays(self, text: str, allowed: AbstractSet[str]) -> npt.NDArray[np.uint32]:
-        arrays = []
-        for section, id in self._sections(text, allowed):
-            arrays.append(np.asarray(self._encoder.encode_to_buffer(section)))
-            if id is not None:
-                arrays.append(np.array([id], np.uint32))
-        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        HuggingFaceEncoding.__init__(self, **state)
 
 
-def _restored(name: str, parts: dict[str, Any]) -> HuggingFaceEncoding:
-    return HuggingFaceEncoding(name, **parts)
+class _LongestFirst(SpecialTokens):
+    """Of tokens that begin at the same place the longest is taken."""
 
+    def order(self) -> list[str]:
+        return sorted(self._ids, key=len, reverse=True)
 
-def _decoder(merge_list: MergeList, apart: dict[str, int]) -> Decoder:
-    table = merge_list.table
-    strings = [content.encode() for content in apart]
-    lengths = np.array([len(string) for string in strings], np.uint64)
-    return Decoder(
-        table.blob + b"".join(strings),
-        np.concatenate([table.ends, table.ends[-1] + np.cumsum(lengths, dtype=np.uint64)]),
-        np.concatenate([table.ids, np.array(list(apart.values()), np.uint32)]),
-    )
-
-
-def _text(text: str | bytes | memoryview, index: int) -> str:
-    if isinstance(text, str):
-        return text
-    try:
-        return str(text, "utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidUtf8(
-            f"text {index} is not UTF-8: no character begins at byte {error.start}; "
-            "decode it with its real encoding first",
-            index,
-            error.start,
-        ) from None
+    def _cutter(self, cuts: Mapping[str, bytes]) -> Specials:
+        return Specials(
+            [(cuts[token], self._ids[token]) for token in self.order() if token in cuts]
+        )

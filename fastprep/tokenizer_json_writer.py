@@ -9,6 +9,7 @@ no merging makes is found only where a piece is that token as a whole, which Hug
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -20,7 +21,8 @@ from fastprep.byte_level import MergeList, listed_table, to_bytes, to_characters
 from fastprep.encoding import Encoding
 from fastprep.errors import BadVocabulary, InvalidUtf8
 from fastprep.huggingface import HuggingFaceEncoding
-from fastprep.patterns import HUGGING_FACE, family_of
+from fastprep.patterns import HUGGING_FACE
+from fastprep.splitting import SPLITTERS
 from fastprep_ext.encode import PATTERNS, Encoder, split_pieces
 
 
@@ -35,6 +37,12 @@ def to_tokenizer_json(encoding: Encoding) -> bytes:
     keys = _keys(merge_list)
     vocab = dict(zip(keys, merge_list.table.ids.tolist(), strict=True))
     added = sorted(encoding.added, key=lambda token: token.id)
+    for one, other in itertools.pairwise(added):
+        if one.id == other.id:
+            raise BadVocabulary(
+                f"{encoding.name}: {one.content!r:.80} and {other.content!r:.80} both have the id "
+                f"{one.id}; a tokenizer.json cannot say that"
+            )
     _make_room_for(added, vocab, encoding)
     document = {
         "version": "1.0",
@@ -63,7 +71,7 @@ def to_tokenizer_json(encoding: Encoding) -> bytes:
 
 def as_hugging_face(encoding: Encoding) -> HuggingFaceEncoding:
     """The same ids for the same text, by a list of merges."""
-    family = family_of(encoding._pat_str)
+    family = SPLITTERS.get(encoding._pat_str)
     if family is None:
         raise BadVocabulary(
             f"{encoding.name}: its pattern has no spelling that is known to mean the same to "

@@ -16,12 +16,15 @@ import numpy as np
 
 from fastprep.added_tokens import AddedToken
 from fastprep.atomic import replacing
+from fastprep.building import published_table
 from fastprep.byte_level import MAX_ID, MAX_TOKEN_BYTES, merge_list
-from fastprep.encoding import ENDOFTEXT, Encoding, get_encoding
+from fastprep.encoding import Encoding
 from fastprep.errors import BadVocabulary
 from fastprep.huggingface import HuggingFaceEncoding
 from fastprep.json_values import numbers
-from fastprep.patterns import HUGGING_FACE, family_of
+from fastprep.patterns import HUGGING_FACE
+from fastprep.published import ENDOFTEXT, PUBLISHED
+from fastprep.splitting import SPLITTERS
 from fastprep.tokenizer_json import from_tokenizer_json
 from fastprep.tokenizer_json_writer import same_as_ranks, to_tokenizer_json
 from fastprep.vocabulary import SHA256, RankTable, parse
@@ -135,20 +138,30 @@ def _from_tiktoken(
                 f"{path}: a .tiktoken file does not say how text is split, and this is none of the "
                 f"published ones ({', '.join(SHA256)}); give pat_str and special_tokens"
             )
-        known = get_encoding(bundled)
-        pat_str = known._pat_str
-        special_tokens = known._special_tokens if special_tokens is None else special_tokens
+        known = PUBLISHED[bundled]
+        pat_str = known.pattern
+        if special_tokens is None:
+            special_tokens = dict(known.special_tokens)
+    if bundled is not None:
+        table = published_table(bundled)
     special_tokens = dict(special_tokens or {})
     _check_specials(special_tokens, table, str(path))
+    _check_bytes(table, str(path))
     try:
-        return Encoding(
-            name or bundled or path.stem,
-            table=table,
-            pat_str=pat_str,
-            special_tokens=special_tokens,
-        )
+        return Encoding._from_table(name or bundled or path.stem, table, pat_str, special_tokens)
     except BadVocabulary as error:
         raise BadVocabulary(f"{path}: {error}") from None
+
+
+def _check_bytes(table: RankTable, source: str) -> None:
+    single = np.flatnonzero(np.diff(table.ends, prepend=np.uint64(0)) == 1)
+    found = {table.blob[int(end) - 1] for end in table.ends[single]}
+    missing = next((byte for byte in range(256) if byte not in found), None)
+    if missing is not None:
+        raise BadVocabulary(
+            f"{source}: byte 0x{missing:02X} is no token, so text that holds it has no ids; a "
+            "byte-level vocabulary has all 256 single bytes"
+        )
 
 
 def _check_specials(special_tokens: dict[str, int], table: RankTable, source: str) -> None:
@@ -169,7 +182,7 @@ def _check_specials(special_tokens: dict[str, int], table: RankTable, source: st
 
 def _to_tiktoken(encoding: Encoding) -> bytes:
     if isinstance(encoding, HuggingFaceEncoding):
-        if encoding.normalize or encoding.space_before or not encoding._is_plain:
+        if not encoding.is_plain:
             raise BadVocabulary(
                 f"{encoding.name}: a .tiktoken file cannot say that text is normalized, gets a "
                 "space before it, or holds added tokens that are not special; save it as "
@@ -198,7 +211,7 @@ def _from_pair(
     special_tokens: dict[str, int] | None,
 ) -> HuggingFaceEncoding:
     pat_str = HUGGING_FACE["r50k"][0] if pat_str is None else pat_str
-    family = family_of(pat_str)
+    family = SPLITTERS.get(pat_str)
     if family is None:
         raise BadVocabulary(f"there is no splitter for the pattern {pat_str!r:.400}")
     vocab = numbers(_read(vocab_path), MAX_ID, str(vocab_path))

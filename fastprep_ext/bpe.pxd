@@ -26,14 +26,18 @@ cdef struct Worker:
     uint64_t slots[BATCH]
     uint32_t *merged           # ids of the piece being merged
     size_t merged_room
+    void *counted              # ids of a batch that is only counted
+    size_t counted_room        # bytes
 
 cdef int worker_begin(Worker *self) noexcept nogil
 cdef void worker_free(Worker *self) noexcept nogil
 
 # Writes the ids of a text of n bytes to out[n + BPE_SLACK] and returns how many there are, or a
-# negative status. An id takes at least one byte, so n is room enough.
+# negative status. An id takes at least one byte, so n is room enough. What comes after the first
+# `most` ids is not looked at, but for the rest of their batch. With `out` NULL it only counts.
 cdef Py_ssize_t bpe_encode(
-    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n, id_t *out
+    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n, size_t most,
+    id_t *out
 ) noexcept nogil
 
 # Writes the ids of one piece (n >= 1 bytes, not split) to worker.merged; how many, or a status.

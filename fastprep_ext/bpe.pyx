@@ -17,7 +17,7 @@ cdef extern from "bits.h" nogil:
     void prefetch(const void *p)
 
 
-# Room for merged ids that a worker keeps between texts; one giant piece must not pin its memory.
+# Room that a worker keeps between texts; one giant piece must not pin its memory.
 cdef enum:
     MERGED_KEPT = 1 << 16
 
@@ -30,22 +30,35 @@ cdef int worker_begin(Worker *self) noexcept nogil:
 cdef void worker_free(Worker *self) noexcept nogil:
     cache_free(&self.cache)
     free(self.merged)
+    free(self.counted)
     self.merged = NULL
     self.merged_room = 0
+    self.counted = NULL
+    self.counted_room = 0
 
 
 cdef Py_ssize_t bpe_encode(
-    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n, id_t *out
+    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n, size_t most,
+    id_t *out
 ) noexcept nogil:
     cdef size_t begin = 0, pieces
     cdef Py_ssize_t count = 0, added
+    cdef id_t *target
     split_begin(&worker.split, pattern, text, n)
-    while True:
+    while <size_t>count < most:
         pieces = split_next(&worker.split, worker.ends, BATCH)
         if pieces == 0:
             break
         make_keys(worker, text, n, begin, pieces)
-        added = look_up(ranks, worker, text, begin, pieces, out + count)
+        if out != NULL:
+            target = out + count
+        else:
+            target = <id_t *>room_to_count(
+                worker, (worker.ends[pieces - 1] - begin + BPE_SLACK) * sizeof(id_t)
+            )
+            if target == NULL:
+                return BPE_NO_MEMORY
+        added = look_up(ranks, worker, text, begin, pieces, target)
         if added < 0:
             return added
         count += added
@@ -55,9 +68,21 @@ cdef Py_ssize_t bpe_encode(
         free(worker.merged)
         worker.merged = NULL
         worker.merged_room = 0
+    if worker.counted_room > MERGED_KEPT:
+        free(worker.counted)
+        worker.counted = NULL
+        worker.counted_room = 0
     if worker.split.invalid:
         return BPE_INVALID_UTF8
-    return count
+    return <Py_ssize_t>min(<size_t>count, most)
+
+
+cdef void *room_to_count(Worker *self, size_t bytes) noexcept nogil:
+    if bytes > self.counted_room:
+        free(self.counted)
+        self.counted = malloc(bytes)
+        self.counted_room = bytes if self.counted != NULL else 0
+    return self.counted
 
 
 cdef void make_keys(

@@ -10,6 +10,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 cdef extern from "bits.h" nogil:
+    const uint64_t[16][2] KEY_MASK     # the first n of 16 bytes, in two words
     uint64_t load64(const void *p)
     uint64_t mul_fold(uint64_t a, uint64_t b)
 
@@ -36,7 +37,6 @@ cdef struct Line:
 
 cdef struct Cache:
     Line *lines
-    void *memory               # what `lines` was cut from, to lie on a 64-byte edge
     uint64_t mask
     size_t entered             # entries written since the table was made
     uint32_t *arena
@@ -60,18 +60,11 @@ cdef inline uint64_t key_slot(const Key *key, uint64_t mask) noexcept nogil:
     ) & mask
 
 
-# The key of a piece of 1 to 15 bytes; 16 bytes must be readable at `piece`.
+# The key of a piece of 1 to 15 bytes; 16 bytes must be readable at `piece`. Masks from a table: a
+# branch on the length, to shift either word, guesses wrong at every seventh piece.
 cdef inline void key_short(Key *key, const uint8_t *piece, size_t n) noexcept nogil:
-    cdef uint64_t drop
-    key.low = load64(piece)
-    key.high = load64(piece + 8)
-    if n >= 8:
-        drop = 8 * (16 - n)        # 8 to 64 bits
-        key.high = (key.high << (drop - 8) << 8 >> (drop - 8) >> 8) | <uint64_t>n << 56
-    else:
-        drop = 8 * (8 - n)
-        key.low = key.low << drop >> drop
-        key.high = <uint64_t>n << 56
+    key.low = load64(piece) & KEY_MASK[n][0]
+    key.high = (load64(piece + 8) & KEY_MASK[n][1]) | <uint64_t>n << 56
 
 
 # The same where fewer than 16 bytes are readable.

@@ -1,9 +1,11 @@
 """ids -> bytes."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.long cimport PyLong_Check
+from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 __all__ = ["Decoder"]
 
@@ -13,34 +15,81 @@ ctypedef fused any_id_t:
     int32_t
     int64_t
 
-# Where a token's bytes lie; length 0: no token has this id.
+cdef enum:
+    ON_STACK = 256             # ids of a list that need no memory of their own
+    PADDING = 16               # bytes behind the last token's that may be read
+
+# Where a token's bytes lie. No token has more than 2^40 bytes: ABSENT is no length.
 cdef struct Token:
     uint64_t start
     uint64_t length
 
+cdef uint64_t ABSENT = <uint64_t>-1
+
+# All tokens. `ids` NULL: the one with id i is at[i]. Else it is at[k] where ids[k] is i, sorted: a
+# few tokens with huge ids must not take memory by the largest.
+cdef struct Tokens:
+    const Token *at
+    size_t n
+    const uint32_t *ids
+
+
+# The token with this id, or NULL.
+cdef inline const Token *token_of(const Tokens *self, uint64_t id) noexcept nogil:
+    cdef size_t low = 0, high = self.n, middle
+    if self.ids == NULL:
+        return &self.at[id] if id < self.n and self.at[id].length != ABSENT else NULL
+    while low < high:
+        middle = (low + high) // 2
+        if self.ids[middle] < id:
+            low = middle + 1
+        else:
+            high = middle
+    return &self.at[low] if low < self.n and self.ids[low] == id else NULL
+
 
 # Bytes that the ids spell; -1 - i where ids[i] is no token.
-cdef Py_ssize_t measure(
-    const Token *tokens, size_t n_tokens, const any_id_t *ids, size_t count
-) noexcept nogil:
+cdef Py_ssize_t measure(const Tokens *tokens, const any_id_t *ids, size_t count) noexcept nogil:
     cdef size_t i
     cdef Py_ssize_t total = 0
+    cdef const Token *token
     for i in range(count):
-        if <uint64_t>ids[i] >= n_tokens or tokens[<size_t>ids[i]].length == 0:
+        token = token_of(tokens, <uint64_t>ids[i])
+        if token == NULL:
             return -1 - <Py_ssize_t>i
-        total += tokens[<size_t>ids[i]].length
+        total += token.length
     return total
 
 
+# Writes the bytes of the ids, all of which are tokens, to out[total].
 cdef void spell(
-    const Token *tokens, const uint8_t *blob, const any_id_t *ids, size_t count, uint8_t *out
+    const Tokens *tokens, const uint8_t *blob, const any_id_t *ids, size_t count, uint8_t *out,
+    size_t total
 ) noexcept nogil:
     cdef size_t i
     cdef const Token *token
+    cdef const uint8_t *end = out + total
     for i in range(count):
-        token = &tokens[<size_t>ids[i]]
-        memcpy(out, blob + token.start, token.length)
+        token = token_of(tokens, <uint64_t>ids[i])
+        # A copy of a fixed size is one load and one store; what it writes too much is written over.
+        if token.length <= PADDING and end - out >= PADDING:
+            memcpy(out, blob + token.start, PADDING)
+        else:
+            memcpy(out, blob + token.start, token.length)
         out += token.length
+
+
+# The characters that begin in a token's bytes: all that are not 10xxxxxx.
+cdef inline size_t characters(const uint8_t *bytes, size_t n) noexcept nogil:
+    cdef size_t i, count = 0
+    for i in range(n):
+        count += (bytes[i] & 0xC0) != 0x80
+    return count
+
+
+# Anything with __index__ is an id, a float is none.
+cdef inline uint32_t id_of(object item) except? 0xFFFFFFFF:
+    return <uint32_t>(item if PyLong_Check(item) else PyNumber_Index(item))
 
 
 cdef class Decoder:
@@ -53,51 +102,69 @@ cdef class Decoder:
     ends : buffer of uint64, [n]
         Where each token ends in `blob`.
     ids : buffer of uint32, [n]
-        Each token's id.
+        Each token's id. Of two tokens with one id the first is meant.
     """
 
-    cdef Token *tokens
-    cdef size_t n_tokens
+    cdef Tokens tokens
+    cdef Token *places
+    cdef uint32_t *sorted_ids
     cdef bytes blob
 
     def __cinit__(
         self, bytes blob not None, const uint64_t[::1] ends not None, const uint32_t[::1] ids not None
     ):
-        cdef Py_ssize_t i
-        cdef uint64_t start = 0
-        if ends.shape[0] != ids.shape[0] or (ids.shape[0] and ends[ids.shape[0] - 1] > len(blob)):
+        cdef Py_ssize_t n = ids.shape[0], i, k
+        cdef uint64_t start = 0, largest = 0
+        if ends.shape[0] != n or (n and ends[n - 1] > <uint64_t>len(blob)):
             raise ValueError("ends, ids and blob do not belong together")
-        for i in range(ids.shape[0]):
-            self.n_tokens = max(self.n_tokens, <size_t>ids[i] + 1)
-        self.blob = blob
-        self.tokens = <Token *>calloc(self.n_tokens + 1, sizeof(Token))
-        if self.tokens == NULL:
-            raise MemoryError("no memory for the decoder's table")
-        for i in range(ids.shape[0]):
+        for i in range(n):
             if ends[i] < start:
                 raise ValueError("ends do not increase")
-            self.tokens[ids[i]].start = start
-            self.tokens[ids[i]].length = ends[i] - start
             start = ends[i]
+            largest = max(largest, ids[i])
+        self.blob = blob + bytes(PADDING)
+        if largest < 8 * <uint64_t>n + 4096:
+            self.tokens.n = largest + 1
+        else:
+            # Stable, so that of equal ids the first token's comes first.
+            order = sorted(range(n), key=lambda row: ids[row])
+            self.tokens.n = n
+            self.sorted_ids = <uint32_t *>malloc(n * sizeof(uint32_t))
+        self.places = <Token *>malloc((self.tokens.n + 1) * sizeof(Token))
+        if self.places == NULL or (self.sorted_ids == NULL and self.tokens.n != largest + 1):
+            raise MemoryError("no memory for the decoder's table")
+        self.tokens.at = self.places
+        self.tokens.ids = self.sorted_ids
+        memset(self.places, 0xFF, (self.tokens.n + 1) * sizeof(Token))
+        for k in range(n):
+            i = k
+            if self.sorted_ids != NULL:
+                i = order[k]
+                self.sorted_ids[k] = ids[i]
+            elif self.places[ids[i]].length != ABSENT:
+                continue
+            start = ends[i - 1] if i else 0
+            self.places[k if self.sorted_ids != NULL else ids[i]] = Token(start, ends[i] - start)
 
     def __dealloc__(self):
-        free(self.tokens)
+        free(self.places)
+        free(self.sorted_ids)
 
     def decode_bytes(self, ids not None) -> bytes:
         """The bytes that `ids` spell: a sequence of int, or an array of integers.
 
-        Raises KeyError for an id that is no token.
+        Raises KeyError for an id that is no token, OverflowError for one that cannot be an id.
         """
         cdef const uint16_t[::1] uint16s
         cdef const uint32_t[::1] uint32s
         cdef const int32_t[::1] int32s
         cdef const int64_t[::1] int64s
         if isinstance(ids, list):
-            return self._decode_list(ids)
+            return self._decode_tuple(tuple(ids))
         try:
             view = memoryview(ids)
         except TypeError:
-            return self._decode_list(list(ids))
+            return self._decode_tuple(tuple(ids))
         if view.ndim == 1 and view.c_contiguous and view.nbytes:
             if view.format == "H":
                 uint16s = view
@@ -111,7 +178,34 @@ cdef class Decoder:
             if view.format in ("l", "q") and view.itemsize == 8:
                 int64s = view
                 return self._decode(&int64s[0], int64s.shape[0])
-        return self._decode_list(list(ids))
+        return self._decode_tuple(tuple(ids))
+
+    def decode_token(self, token_id) -> bytes:
+        """The bytes of one token. Raises KeyError where there is none."""
+        cdef uint32_t id = id_of(token_id)
+        cdef const Token *token = token_of(&self.tokens, id)
+        if token == NULL:
+            raise KeyError(str(id))
+        return PyBytes_AS_STRING(self.blob)[token.start : token.start + token.length]
+
+    def decode_each(self, ids not None) -> list:
+        """The bytes of each token."""
+        return [self.decode_token(id) for id in ids]
+
+    def offsets(self, list tokens not None) -> list:
+        """For the bytes of each token the character of their text in which they begin.
+
+        A token that begins within a character begins in that one.
+        """
+        cdef Py_ssize_t seen = 0
+        cdef bytes token
+        cdef const uint8_t *at
+        cdef list result = []
+        for token in tokens:
+            at = <const uint8_t *>PyBytes_AS_STRING(token)
+            result.append(max(0, seen - (1 if (at[0] & 0xC0) == 0x80 else 0)))
+            seen += characters(at, len(token))
+        return result
 
     cdef bytes _decode(self, const any_id_t *ids, size_t count):
         cdef Py_ssize_t total
@@ -119,23 +213,31 @@ cdef class Decoder:
         cdef const uint8_t *blob = <const uint8_t *>PyBytes_AS_STRING(self.blob)
         cdef uint8_t *at
         with nogil:
-            total = measure(self.tokens, self.n_tokens, ids, count)
+            total = measure(&self.tokens, ids, count)
         if total < 0:
-            raise KeyError(f"Invalid token for decoding: {ids[-1 - total]}")
+            wrong = ids[-1 - total]
+            if not 0 <= wrong <= 2**32 - 1:
+                raise OverflowError(f"{wrong} is no token id: ids are 0 to 4294967295")
+            raise KeyError(f"Invalid token for decoding: {wrong}")
         out = PyBytes_FromStringAndSize(NULL, total)
         at = <uint8_t *>PyBytes_AS_STRING(out)
         with nogil:
-            spell(self.tokens, blob, ids, count, at)
+            spell(&self.tokens, blob, ids, count, at, total)
         return out
 
-    cdef bytes _decode_list(self, list ids):
+    # A tuple: nobody can shorten it while its items are read.
+    cdef bytes _decode_tuple(self, tuple ids):
         cdef Py_ssize_t count = len(ids), i
-        cdef uint32_t *values = <uint32_t *>malloc((count + 1) * sizeof(uint32_t))
-        if values == NULL:
-            raise MemoryError(f"no memory for {count} ids")
+        cdef uint32_t few[ON_STACK]
+        cdef uint32_t *values = few
+        if count > ON_STACK:
+            values = <uint32_t *>malloc(count * sizeof(uint32_t))
+            if values == NULL:
+                raise MemoryError(f"no memory for {count} ids")
         try:
             for i in range(count):
-                values[i] = <uint32_t>ids[i]
+                values[i] = id_of(ids[i])
             return self._decode(values, count)
         finally:
-            free(values)
+            if values != few:
+                free(values)

@@ -1,33 +1,35 @@
 """The binding of the encoder: Python texts in, ids out, the GIL released once a call."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_FromUnsignedLong
-from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_GET_ITEM
+from cpython.ref cimport Py_INCREF, Py_XINCREF, PyObject
 from cpython.unicode cimport PyUnicode_Check
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdint cimport SIZE_MAX, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
 
+from fastprep_ext.buffers cimport Documents, Ids, utf8_of
 from fastprep_ext.bpe cimport (
-    BPE_INVALID_UTF8, BPE_NO_MEMORY, BPE_SLACK, BPE_TOO_LONG, Worker, bpe_encode, bpe_piece, id_t,
-    worker_begin, worker_free,
+    BPE_INVALID_UTF8, BPE_NO_MEMORY, BPE_SLACK, BPE_TOO_LONG, Worker, bpe_piece, worker_begin,
+    worker_free,
 )
 from fastprep_ext.merge cimport MERGE_SHORT, merge_heap, merge_short, merge_to_two, merge_windows
 from fastprep_ext.ranks cimport (
     MAX_PAIRS, MAX_TOKENS, NO_RANK, RANKS_BAD_MERGE, RANKS_DUPLICATE, RANKS_MERGE_TWICE,
     RANKS_TOO_MANY_PAIRS, Ranks, ranks_build, ranks_find, ranks_find_pair, ranks_free, token_bytes,
 )
+from fastprep_ext.specials cimport Specials, SpecialTable
 from fastprep_ext.split cimport (
     PATTERN_CL100K, PATTERN_LLAMA3, PATTERN_O200K, PATTERN_QWEN2, PATTERN_R50K, Split, split_begin,
     split_next,
 )
+from fastprep_ext.texts cimport encode_documents, encode_each, encode_parts
 
 from fastprep.errors import BadVocabulary, InvalidUtf8
 from fastprep_ext.split import simd
 
 cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    PyObject **tuple_items "&PyTuple_GET_ITEM"(object ints, Py_ssize_t first)
+    void list_set_item "PyList_SET_ITEM"(object items, Py_ssize_t at, PyObject *item)
 
 __all__ = ["PATTERNS", "Encoder", "simd", "split_pieces"]
 
@@ -59,36 +61,6 @@ cdef class _Worker:
         worker_free(&self.at)
 
 
-cdef class _Ids:
-    """Ids in memory of their own, which goes when the last view of it does."""
-
-    cdef uint32_t *ids
-    cdef Py_ssize_t count
-    cdef Py_ssize_t shape[1]
-    cdef Py_ssize_t strides[1]
-
-    def __dealloc__(self):
-        free(self.ids)
-
-    def __len__(self):
-        return self.count
-
-    def __getbuffer__(self, Py_buffer *view, int flags):
-        self.shape[0] = self.count
-        self.strides[0] = sizeof(uint32_t)
-        view.buf = self.ids
-        view.obj = self
-        view.len = self.count * sizeof(uint32_t)
-        view.itemsize = sizeof(uint32_t)
-        view.readonly = 0
-        view.ndim = 1
-        view.format = b"I"
-        view.shape = self.shape
-        view.strides = self.strides
-        view.suboffsets = NULL
-        view.internal = NULL
-
-
 cdef class Encoder:
     """A rank table and a splitter, compiled: text -> ids.
 
@@ -115,7 +87,7 @@ cdef class Encoder:
     """
 
     cdef Ranks ranks
-    cdef int pattern
+    cdef readonly int pattern
     cdef bytes _blob
     cdef const uint64_t[::1] _ends
     cdef const uint32_t[::1] _ids
@@ -192,10 +164,15 @@ cdef class Encoder:
         except IndexError:
             return _Worker()
 
-    def encode_ordinary(self, text not None) -> list:
-        """The ids of a str as a list. Raises UnicodeEncodeError on a lone surrogate."""
+    def encode(
+        self, text not None, Specials specials=None, size_t most=SIZE_MAX >> 1
+    ) -> list:
+        """The ids of a str as a list: those of `specials` cut it, and no more than `most` of them.
+
+        Raises UnicodeEncodeError on a lone surrogate.
+        """
         cdef Py_ssize_t n, count
-        cdef const uint8_t *utf8 = _utf8(text, &n)
+        cdef const uint8_t *utf8 = utf8_of(text, &n)
         cdef uint32_t small[ON_STACK + BPE_SLACK]
         cdef uint32_t *ids = small
         if n > ON_STACK:
@@ -203,37 +180,108 @@ cdef class Encoder:
             if ids == NULL:
                 raise MemoryError(f"no memory for the ids of a text of {n} bytes")
         try:
-            count = self._run(utf8, n, ids)
+            count = self._run(utf8, n, specials, most, ids)
             return self._list(ids, count)
         finally:
             if ids != small:
                 free(ids)
 
-    def encode_to_buffer(self, text not None) -> memoryview:
-        """The ids of a str, or of a buffer of UTF-8, as a writable memoryview of uint32."""
-        cdef Py_ssize_t n = 0
-        cdef Py_buffer view
-        cdef const uint8_t *utf8
-        cdef bint is_text = PyUnicode_Check(text)
-        cdef _Ids out = _Ids()
-        if is_text:
-            utf8 = _utf8(text, &n)
-        else:
-            PyObject_GetBuffer(text, &view, PyBUF_SIMPLE)
-            utf8 = <const uint8_t *>view.buf
-            n = view.len
+    def encode_many(self, texts not None, Specials specials=None) -> list:
+        """The ids of each text of a sequence of str, as lists; the GIL is released once for all."""
+        cdef Documents sources = Documents(tuple(texts), True)
+        cdef Py_ssize_t documents = len(sources.kept), i, begin = 0
+        cdef list result = PyList_New(documents)
+        cdef list ids
+        cdef uint64_t *ends = <uint64_t *>malloc((documents + 1) * sizeof(uint64_t))
+        cdef uint32_t *out = <uint32_t *>malloc((sources.total + BPE_SLACK) * sizeof(uint32_t))
+        cdef _Worker worker
+        cdef Py_ssize_t count, failed = 0
         try:
-            out.ids = <uint32_t *>malloc((n + BPE_SLACK) * sizeof(uint32_t))
-            if out.ids == NULL:
-                raise MemoryError(f"no memory for the ids of a text of {n} bytes")
-            out.count = self._run(utf8, n, out.ids)
+            if out == NULL or ends == NULL:
+                raise MemoryError(f"no memory for the ids of {sources.total} bytes")
+            worker = self._take()
+            with nogil:
+                count = encode_each(
+                    &self.ranks, &worker.at, self.pattern, sources.texts, sources.sizes, documents,
+                    &specials.table if specials is not None else NULL, out, ends, &failed,
+                )
+            _check(count, worker, failed)
+            self._idle.append(worker)
+            for i in range(documents):
+                ids = self._list(out + begin, ends[i] - begin)
+                Py_INCREF(ids)
+                PyList_SET_ITEM(result, i, ids)
+                begin = ends[i]
+            return result
         finally:
-            if not is_text:
-                PyBuffer_Release(&view)
+            free(out)
+            free(ends)
+
+    def encode_to_buffer(
+        self, text not None, Specials specials=None, size_t most=SIZE_MAX >> 1
+    ) -> memoryview:
+        """The ids of a str, or of a buffer of UTF-8, as a writable memoryview of uint32."""
+        cdef Documents source = Documents((text,))
+        cdef size_t n = source.sizes[0]
+        cdef Ids out = Ids()
+        out.ids = <uint32_t *>malloc((n + BPE_SLACK) * sizeof(uint32_t))
+        if out.ids == NULL:
+            raise MemoryError(f"no memory for the ids of a text of {n} bytes")
+        out.count = self._run(source.texts[0], n, specials, most, out.ids)
         cdef void *shrunk = realloc(out.ids, (out.count + 1) * sizeof(uint32_t))
         if shrunk != NULL:
             out.ids = <uint32_t *>shrunk
         return memoryview(out)
+
+    def encode_into(
+        self, text not None, out not None, Specials specials=None, size_t most=SIZE_MAX >> 1
+    ) -> int:
+        """Writes the ids of a str, or of a buffer of UTF-8, to a uint16 or uint32 buffer; how many."""
+        cdef Documents source = Documents((text,))
+        cdef size_t n = source.sizes[0], room
+        cdef uint32_t[::1] wide = None
+        cdef uint16_t[::1] narrow
+        cdef Ids detour
+        cdef Py_ssize_t i
+        if memoryview(out).itemsize == 4:
+            wide = out
+            room = wide.shape[0]
+            if room >= n + BPE_SLACK:
+                return self._run(source.texts[0], n, specials, most, &wide[0])
+        else:
+            narrow = out
+            room = narrow.shape[0]
+        detour = Ids()
+        detour.ids = <uint32_t *>malloc((n + BPE_SLACK) * sizeof(uint32_t))
+        if detour.ids == NULL:
+            raise MemoryError(f"no memory for the ids of a text of {n} bytes")
+        detour.count = self._run(source.texts[0], n, specials, most, detour.ids)
+        if <size_t>detour.count > room:
+            raise ValueError(f"the text has {detour.count} ids; there is room for {room}")
+        for i in range(detour.count):
+            if wide is not None:
+                wide[i] = detour.ids[i]
+            elif detour.ids[i] >> 16:
+                raise OverflowError(f"id {detour.ids[i]} does not fit uint16; give a uint32 buffer")
+            else:
+                narrow[i] = <uint16_t>detour.ids[i]
+        return detour.count
+
+    def last_piece(self, const uint8_t[::1] text not None) -> int:
+        """The byte at which the last piece of a UTF-8 text begins."""
+        ends = split_pieces(text, self.pattern)
+        return ends[len(ends) - 2] if len(ends) > 1 else 0
+
+    def count(self, text not None, Specials specials=None) -> int:
+        """How many ids a str, or a buffer of UTF-8, has."""
+        cdef Documents source
+        cdef Py_ssize_t n
+        cdef const uint8_t *utf8
+        if PyUnicode_Check(text):
+            utf8 = utf8_of(text, &n)
+            return self._run(utf8, n, specials, SIZE_MAX >> 1, NULL)
+        source = Documents((text,))
+        return self._run(source.texts[0], source.sizes[0], specials, SIZE_MAX >> 1, NULL)
 
     def encode_piece(self, const uint8_t[::1] piece not None) -> list:
         """The ids of one piece: looked up and merged as it is, not split. Any bytes."""
@@ -321,7 +369,7 @@ cdef class Encoder:
         """Encodes documents back to back into the caller's buffers; see `Encoding`."""
         cdef object kept = tuple(texts)
         cdef Py_ssize_t documents = len(kept), i, written = -1
-        cdef _Documents sources = _Documents(kept)
+        cdef Documents sources = Documents(kept)
         cdef uint64_t last = 0 if end_token is None else end_token
         cdef bint closes = end_token is not None
         cdef Py_ssize_t room = len(out)
@@ -345,7 +393,7 @@ cdef class Encoder:
         if is_wide:
             wide = out
             with nogil:
-                written = _encode_all[uint32_t](
+                written = encode_documents[uint32_t](
                     &self.ranks, &worker.at, self.pattern, sources.texts, sources.sizes, documents,
                     &wide[0] if room else NULL, room, &ends[0] if documents else NULL,
                     closes, last, close_last, &failed,
@@ -353,7 +401,7 @@ cdef class Encoder:
         else:
             narrow = out
             with nogil:
-                written = _encode_all[uint16_t](
+                written = encode_documents[uint16_t](
                     &self.ranks, &worker.at, self.pattern, sources.texts, sources.sizes, documents,
                     &narrow[0] if room else NULL, room, &ends[0] if documents else NULL,
                     closes, last, close_last, &failed,
@@ -362,107 +410,49 @@ cdef class Encoder:
         self._idle.append(worker)
         return written
 
-    cdef Py_ssize_t _run(self, const uint8_t *utf8, Py_ssize_t n, uint32_t *ids) except -1:
+    cdef Py_ssize_t _run(
+        self, const uint8_t *utf8, size_t n, Specials specials, size_t most, uint32_t *ids
+    ) except -1:
         cdef _Worker worker = self._take()
+        cdef const SpecialTable *table = &specials.table if specials is not None else NULL
         cdef Py_ssize_t count
         if n < KEEP_GIL:
-            count = bpe_encode(&self.ranks, &worker.at, self.pattern, utf8, n, ids)
+            count = encode_parts(&self.ranks, &worker.at, self.pattern, utf8, n, table, most, ids)
         else:
             with nogil:
-                count = bpe_encode(&self.ranks, &worker.at, self.pattern, utf8, n, ids)
+                count = encode_parts(
+                    &self.ranks, &worker.at, self.pattern, utf8, n, table, most, ids
+                )
         _check(count, worker)
         self._idle.append(worker)
         return count
 
     cdef list _list(self, const uint32_t *ids, Py_ssize_t count):
         cdef list result = PyList_New(count)
-        cdef object item
+        cdef tuple ints = self._ints
+        cdef size_t ready = 0
+        cdef PyObject **items = NULL
+        cdef PyObject *item
+        cdef object number
         cdef Py_ssize_t i
-        if self._ints is None and self.largest < READY_INTS:
-            self._ints = tuple(range(self.largest + 1))
+        if ints is None and self.largest < READY_INTS:
+            ints = tuple(range(self.largest + 1))
+            self._ints = ints
+        if ints is not None:
+            items = tuple_items(ints, 0)
+            ready = len(ints)
         for i in range(count):
-            if self._ints is not None:
-                item = <object>PyTuple_GET_ITEM(self._ints, ids[i])
+            if ids[i] < ready:
+                # Bare pointers: a variable of Cython's counts each object up and down once more.
+                # (Fetching the objects ahead of their use was tried: no effect.)
+                item = items[ids[i]]
+                Py_XINCREF(item)
+                list_set_item(result, i, item)
             else:
-                item = PyLong_FromUnsignedLong(ids[i])
-            Py_INCREF(item)
-            PyList_SET_ITEM(result, i, item)
+                number = PyLong_FromUnsignedLong(ids[i])
+                Py_INCREF(number)
+                PyList_SET_ITEM(result, i, number)
         return result
-
-
-cdef class _Documents:
-    """Where the UTF-8 of many texts lies; keeps their buffers alive."""
-
-    cdef object kept
-    cdef const uint8_t **texts
-    cdef size_t *sizes
-    cdef Py_buffer *views
-    cdef Py_ssize_t held
-    cdef readonly size_t total
-
-    def __cinit__(self, tuple kept):
-        cdef Py_ssize_t count = len(kept), i, n
-        self.kept = kept
-        self.texts = <const uint8_t **>calloc(count + 1, sizeof(void *))
-        self.sizes = <size_t *>calloc(count + 1, sizeof(size_t))
-        self.views = <Py_buffer *>calloc(count + 1, sizeof(Py_buffer))
-        if self.texts == NULL or self.sizes == NULL or self.views == NULL:
-            raise MemoryError(f"no memory for a list of {count} texts")
-        for i in range(count):
-            if PyUnicode_Check(kept[i]):
-                self.texts[i] = _utf8(kept[i], &n)
-                self.sizes[i] = n
-            else:
-                PyObject_GetBuffer(kept[i], &self.views[self.held], PyBUF_SIMPLE)
-                self.texts[i] = <const uint8_t *>self.views[self.held].buf
-                self.sizes[i] = self.views[self.held].len
-                self.held += 1
-            self.total += self.sizes[i]
-
-    def __dealloc__(self):
-        cdef Py_ssize_t i
-        for i in range(self.held):
-            PyBuffer_Release(&self.views[i])
-        free(self.texts)
-        free(self.sizes)
-        free(self.views)
-
-
-# All texts of a call, one after another. Where the caller's room ends within the encoder's slack,
-# the ids take a detour through memory of their own.
-cdef Py_ssize_t _encode_all(
-    const Ranks *ranks, Worker *worker, int pattern, const uint8_t **texts, const size_t *sizes,
-    Py_ssize_t documents, id_t *out, Py_ssize_t room, uint64_t *ends, bint closes, uint64_t last,
-    bint close_last, Py_ssize_t *failed
-) noexcept nogil:
-    cdef Py_ssize_t i, k, count, written = 0
-    cdef id_t *detour
-    for i in range(documents):
-        failed[0] = i
-        if written + <Py_ssize_t>sizes[i] + BPE_SLACK <= room:
-            count = bpe_encode(ranks, worker, pattern, texts[i], sizes[i], out + written)
-        else:
-            detour = <id_t *>malloc((sizes[i] + BPE_SLACK) * sizeof(id_t))
-            if detour == NULL:
-                return BPE_NO_MEMORY
-            count = bpe_encode(ranks, worker, pattern, texts[i], sizes[i], detour)
-            for k in range(count):
-                out[written + k] = detour[k]
-            free(detour)
-        if count < 0:
-            return count
-        written += count
-        if closes and (close_last or i + 1 < documents):
-            out[written] = <id_t>last
-            written += 1
-        ends[i] = written
-    return written
-
-
-cdef const uint8_t *_utf8(object text, Py_ssize_t *n) except NULL:
-    if not PyUnicode_Check(text):
-        raise TypeError(f"expected a str, got {type(text).__name__}")
-    return <const uint8_t *>PyUnicode_AsUTF8AndSize(text, n)
 
 
 cdef int _check(Py_ssize_t status, _Worker worker, Py_ssize_t index=0) except -1:

@@ -18,6 +18,8 @@ cdef enum:
     RANK_BITS = 24                 # two tokens and a rank share one 64-bit entry of the pair table
     MAX_TOKENS = 1 << TOKEN_BITS
     MAX_PAIRS = 1 << 22            # o200k has 451,000
+    FILTER_SHIFT = 2
+    FILTER_BITS = 1 << FILTER_SHIFT    # of a filter for each slot of its table
 
 cdef struct Ranks:
     size_t n                       # tokens
@@ -33,6 +35,8 @@ cdef struct Ranks:
     uint64_t *pairs                # open addressing: left << 44 | right << 24 | rank
     int pair_shift
     uint64_t pair_mask
+    uint64_t *piece_filter         # a bit for each quarter of a slot: whether a token hashes there
+    uint64_t *pair_filter          # the same of pairs; small enough to stay in the second-level cache
     uint32_t byte_ranks[256]
     uint32_t *byte_pairs           # [256 * 256] first byte << 8 | second byte -> rank
 
@@ -96,15 +100,23 @@ cdef inline uint32_t ranks_find_hashed(
 
 # The token that a piece is, or NO_RANK.
 cdef inline uint32_t ranks_find(const Ranks *self, const uint8_t *piece, size_t n) noexcept nogil:
+    cdef uint64_t h, bit
     if n > self.longest:
         return NO_RANK
-    return ranks_find_hashed(self, piece, n, piece_hash(piece, n))
+    h = piece_hash(piece, n)
+    bit = spread(h) & (FILTER_BITS * self.piece_mask + FILTER_BITS - 1)
+    if not self.piece_filter[bit >> 6] >> (bit & 63) & 1:
+        return NO_RANK
+    return ranks_find_hashed(self, piece, n, h)
 
 
 # The rank of a pair of neighbours, or NO_RANK where they do not merge.
 cdef inline uint32_t ranks_find_pair(const Ranks *self, uint32_t left, uint32_t right) noexcept nogil:
     cdef uint64_t key = <uint64_t>left << TOKEN_BITS | right, entry
-    cdef uint64_t slot = (key * <uint64_t>0x9E3779B97F4A7C15) >> self.pair_shift
+    cdef uint64_t h = key * <uint64_t>0x9E3779B97F4A7C15, slot = h >> self.pair_shift
+    cdef uint64_t bit = h >> (self.pair_shift - FILTER_SHIFT)
+    if not self.pair_filter[bit >> 6] >> (bit & 63) & 1:
+        return NO_RANK
     while True:
         entry = self.pairs[slot]
         if entry >> RANK_BITS == key:

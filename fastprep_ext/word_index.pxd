@@ -1,20 +1,19 @@
-"""Short words -> numbers by a perfect hash: one probe for every word, known or not.
+"""Short words -> values by a perfect hash: one probe for every word, known or not.
 
 A bucket of words shares a pilot, found when the index is built, such that no two words of the
-whole index get the same slot (hash and displace, as in PTHash and CHD). So a look-up has no
-branch that a processor could mispredict; linear probing in the same memory was 1.6 times slower.
+whole index get the same entry (hash and displace, as in CHD and PTHash). So a look-up has no branch
+that a processor could mispredict: prose is encoded at 530 MB/s, with linear probing it was 300.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint64_t
 
 from fastprep_ext.word_split cimport Text, Window
 from fastprep_ext.word_table cimport Table
 
 cdef struct Entry:
     uint64_t low              # of the key
-    uint64_t high
-    int32_t length            # -1: free
-    int32_t number
+    uint64_t high             # LONG_WORD: the entry is free
+    int64_t value
 
 cdef struct Index:
     Entry *entries
@@ -23,19 +22,19 @@ cdef struct Index:
     uint64_t bucket_mask      # buckets - 1
     uint64_t seeds[2]
 
-# Builds the index of a table's short words, with their numbers. 0; -1: no memory; -2: these seeds
+# Builds the index of a table's short words, with their values. 0; -1: no memory; -2: these seeds
 # of the table's separate no two words, try others. Free it in any case.
 cdef int index_build(Index *index, const Table *table) noexcept nogil
 cdef void index_free(Index *index) noexcept nogil
 
-# The number of the whole text as one word, or -1. Long words are looked up in the table.
+# The value of the whole text as one word, or -1. Long words are looked up in the table.
 cdef int64_t index_find(
     const Index *index, const Table *long_words, const Text *word
 ) noexcept nogil
 
-# Numbers of the window's pieces to numbers[0:window.count]; `unknown` for what is not there.
-# Returns whether any number is negative.
+# Values of the window's pieces to values[0:window.count]; `unknown` for what is not there.
+# Returns whether any value is negative.
 cdef bint look_up_window(
     const Index *index, const Table *long_words, const Text *text, const Window *window,
-    int32_t unknown, int32_t *numbers
+    int64_t unknown, int64_t *values
 ) noexcept nogil

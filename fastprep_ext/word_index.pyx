@@ -1,10 +1,10 @@
-"""Short words -> numbers by a perfect hash."""
+"""Short words -> values by a perfect hash."""
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from fastprep_ext.word_keys cimport Key, piece_key, short_hash, word_key
+from fastprep_ext.word_keys cimport LONG_WORD, Key, piece_key, short_hash, word_key
 from fastprep_ext.word_split cimport Text, Window, piece_end, piece_start
 from fastprep_ext.word_table cimport Slot, Table, table_find_long
 
@@ -37,27 +37,22 @@ cdef inline uint64_t place(const Index *index, uint64_t h, uint64_t pilot) noexc
 
 # -- looking up ------------------------------------------------------------------------------------
 
-cdef inline int32_t number_at(
-    const Entry *entry, const Key *key, int32_t unknown
-) noexcept nogil:
-    cdef uint64_t differ = (
-        (entry.low ^ key.low) | (entry.high ^ key.high) | <uint64_t>(entry.length ^ key.length)
-    )
-    # Arithmetic, for compilers make a branch of `unknown if differ else entry.number`, and unknown
+cdef inline int64_t value_at(const Entry *entry, const Key *key, int64_t unknown) noexcept nogil:
+    cdef uint64_t differ = (entry.low ^ key.low) | (entry.high ^ key.high)
+    # Arithmetic, for compilers make a branch of `unknown if differ else entry.value`, and unknown
     # words come when no processor expects them.
-    cdef int32_t same = <int32_t>(differ != 0) - 1
-    return (entry.number & same) | (unknown & ~same)
+    cdef int64_t same = <int64_t>(differ != 0) - 1
+    return (entry.value & same) | (unknown & ~same)
 
 
 cdef bint look_up_window(
     const Index *shared_index, const Table *long_words, const Text *text, const Window *window,
-    int32_t unknown, int32_t *numbers
+    int64_t unknown, int64_t *values
 ) noexcept nogil:
     cdef Index index = shared_index[0]      # a copy that no store can be taken to change
     cdef Key keys[64]         # so many entries are on their way from memory at once
     cdef Key *key
-    cdef int64_t first, i, many
-    cdef int32_t number, signs = 0
+    cdef int64_t first, i, many, value, signs = 0
     for first in range(0, window.count, 64):
         many = min(<int64_t>64, window.count - first)
         for i in range(many):
@@ -67,16 +62,16 @@ cdef bint look_up_window(
                 prefetch(index.entries + key.hash)
         for i in range(many):
             key = &keys[i]
-            if likely(key.length >= 0):
-                number = number_at(index.entries + key.hash, key, unknown)
+            if likely(key.high != LONG_WORD):
+                value = value_at(index.entries + key.hash, key, unknown)
             else:
-                number = <int32_t>table_find_long(
+                value = table_find_long(
                     long_words, text, piece_start(window, first + i), piece_end(window, first + i)
                 )
-                if number < 0:
-                    number = unknown
-            signs |= number
-            numbers[first + i] = number
+                if value < 0:
+                    value = unknown
+            signs |= value
+            values[first + i] = value
     return signs < 0
 
 
@@ -84,11 +79,10 @@ cdef int64_t index_find(
     const Index *index, const Table *long_words, const Text *word
 ) noexcept nogil:
     cdef Key key
-    word_key(index.seeds, word, &key)
-    if key.length < 0:
+    if not word_key(index.seeds, word, &key):
         return table_find_long(long_words, word, 0, word.length)
     key.hash = place(index, key.hash, index.pilots[bucket_of(index, key.hash)])
-    return number_at(index.entries + key.hash, &key, -1)
+    return value_at(index.entries + key.hash, &key, -1)
 
 
 # -- building --------------------------------------------------------------------------------------
@@ -104,14 +98,14 @@ cdef int64_t settle(
         taken = 0
         for i in range(many):
             entry = index.entries + place(index, hashes[members[i]], pilot)
-            if entry.length >= 0:
+            if entry.high != LONG_WORD:
                 break
             entry[0] = words[members[i]]
             taken += 1
         if taken == many:
             return pilot
         for i in range(taken):
-            index.entries[place(index, hashes[members[i]], pilot)].length = -1
+            index.entries[place(index, hashes[members[i]], pilot)].high = LONG_WORD
     return -1
 
 
@@ -129,10 +123,8 @@ cdef void list_words(Draft *draft, const Index *index, const Table *table) noexc
     cdef const Slot *slot
     for i in range(table.mask + 1):
         slot = table.slots + i
-        if slot.number >= 0 and slot.length >= 0:
-            draft.words[n] = Entry(
-                slot.low, slot.high, <int32_t>slot.length, <int32_t>slot.number
-            )
+        if slot.value >= 0 and slot.length >= 0:
+            draft.words[n] = Entry(slot.low, slot.high, slot.value)
             draft.hashes[n] = short_hash(index.seeds, slot.low, slot.high)
             n += 1
 
@@ -194,7 +186,7 @@ cdef int index_build(Index *index, const Table *table) noexcept nogil:
     draft.ends = <int64_t *>calloc(buckets, sizeof(int64_t))
     if (index.entries != NULL and index.pilots != NULL and draft.words != NULL
             and draft.hashes != NULL and draft.members != NULL and draft.ends != NULL):
-        memset(index.entries, 0xFF, index.size * sizeof(Entry))      # free: length -1
+        memset(index.entries, 0xFF, index.size * sizeof(Entry))      # free: high is LONG_WORD
         status = 0
         if n > 0:                 # else the table may have no slots
             list_words(&draft, index, table)

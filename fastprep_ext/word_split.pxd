@@ -7,9 +7,9 @@ strings: a piece is one separator, or ``--``, or a run of anything else.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 
 cdef enum:
-    WINDOW = 2048             # code points; 2 to 8 Ki run alike, below that the fixed costs show
+    WINDOW = 2048             # code points; 1 Ki and 4 Ki are as fast
     WINDOW_BLOCKS = WINDOW // 64 + 1
-    PACKED = 16               # longest piece that fits one key
+    LOAD = 16                 # bytes that can be read from any piece of a window's latin on
 
 cdef extern from "word_masks.h" nogil:
     ctypedef struct WordMasks:
@@ -34,10 +34,10 @@ cdef struct Window:
     bint has_wide
     uint64_t wide[WINDOW_BLOCKS + 1]  # bit i of block b: code point 64 b + i is not in latin
     WordMasks masks[WINDOW_BLOCKS]
-    # Latin-1 of the window; 16 bytes from any piece of it on can be read. It is the text itself,
-    # or the copy, which has spaces behind it: 64 to fill the last block, 16 to load a key.
+    # Latin-1 of the window, and more: LOAD bytes can be read from any piece on. It is the text
+    # itself, or the copy, which has spaces behind it: 64 to fill the last block, and LOAD.
     const uint8_t *latin
-    uint8_t copy[WINDOW + 64 + PACKED]
+    uint8_t copy[WINDOW + 64 + LOAD]
 
 # Cuts the window at `origin` (< text.length, and no piece is open there) and returns where the next
 # one begins. Finds no piece in a window of whitespace.

@@ -22,8 +22,8 @@ cdef enum:
     DASH = 0x2D
     WIDE = 0xFF               # stands for a code point >= U+0100 that is no whitespace
 
-# The SIMD path of this process, chosen once: by FASTPREP_SIMD (portable, sse2, avx2), else the best.
-# A name that no machine has is split.pyx's to refuse; here it is the portable path.
+# The SIMD path of this process, chosen once: by FASTPREP_SIMD (portable, sse2, avx2), else the
+# best. A name that no machine has is split.pyx's to refuse; here it is the portable path.
 cdef WordMasksFunction MASKS = word_masks_function(os.environ.get("FASTPREP_SIMD", "").encode())
 if MASKS == NULL:
     MASKS = word_masks_function("portable")
@@ -165,7 +165,7 @@ cdef int64_t word_end(const Unit *units, int64_t at, int64_t length) noexcept no
 # Makes the window's Latin-1 text and its masks, which say nothing of what lies behind n.
 cdef void classify(const Text *text, int64_t origin, int64_t n, Window *window) noexcept nogil:
     cdef int64_t blocks = n // 64
-    if text.kind == 1 and text.length - origin >= WINDOW + PACKED:
+    if text.kind == 1 and text.length - origin >= WINDOW + LOAD:
         window.latin = <const uint8_t *>text.units + origin
         window.has_wide = False
         MASKS(window.latin, blocks, window.masks)
@@ -177,7 +177,7 @@ cdef void classify(const Text *text, int64_t origin, int64_t n, Window *window) 
         narrow(<const uint16_t *>text.units + origin, n, window)
     else:
         narrow(<const uint32_t *>text.units + origin, n, window)
-    memset(window.copy + n, SPACE, 64 - n % 64 + PACKED)
+    memset(window.copy + n, SPACE, 64 - n % 64 + LOAD)
     window.latin = window.copy
     MASKS(window.latin, blocks + 1, window.masks)
 
@@ -232,3 +232,21 @@ cdef int64_t close_up(const Text *text, uint64_t closers, void *out) noexcept no
     if text.kind == 2:
         return close_up_units(<const uint16_t *>text.units, text.length, closers, <uint16_t *>out)
     return close_up_units(<const uint32_t *>text.units, text.length, closers, <uint32_t *>out)
+
+
+# -- for tests -------------------------------------------------------------------------------------
+
+def masks_of(const uint8_t[::1] block not None, str path):
+    """The class masks of 64 Latin-1 characters, as one SIMD path makes them: for tests.
+
+    None where `path` ("portable", "sse2", "avx2") does not run on this machine.
+    """
+    cdef bytes name = path.encode()
+    cdef WordMasksFunction function = word_masks_function(name)
+    cdef WordMasks masks
+    if block.shape[0] != 64:
+        raise ValueError(f"a block has 64 bytes, this one {block.shape[0]}")
+    if function == NULL:
+        return None
+    function(&block[0], 1, &masks)
+    return masks

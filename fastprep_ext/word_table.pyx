@@ -1,15 +1,18 @@
 """A set of words that grows: short words by their keys, an arena for the long ones."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memset
 
-from fastprep_ext.word_keys cimport Key, piece_key, short_hash, unit_at, word_key
+from fastprep_ext.word_keys cimport LONG_WORD, Key, piece_key, short_hash, unit_at, word_key
 from fastprep_ext.word_split cimport Text, Window, piece_end, piece_start
 
 cdef extern from "bits.h" nogil:
     uint64_t mul_fold(uint64_t a, uint64_t b)
     void prefetch(const void *p)
+
+cdef extern from * nogil:
+    uint64_t reversed_bytes "__builtin_bswap64"(uint64_t x)
 
 # A code point as CPython stores it.
 ctypedef fused Unit:
@@ -46,7 +49,7 @@ cdef Slot *long_slot_units(
     cdef uint64_t at = h & table.mask
     cdef Slot *slot = table.slots + at
     hash_out[0] = h
-    while slot.number >= 0:
+    while slot.value >= 0:
         if (slot.low == h and slot.length == -length
                 and same_units(units, table.arena + slot.high, length)):
             break
@@ -70,47 +73,46 @@ cdef int64_t table_find_long(
     const Table *table, const Text *text, int64_t start, int64_t end
 ) noexcept nogil:
     cdef uint64_t h
-    return long_slot(table, text, start, end, &h).number
+    return long_slot(table, text, start, end, &h).value
 
 
 cdef void put_long(
-    Table *table, const Text *text, int64_t start, int64_t end, int64_t number
+    Table *table, const Text *text, int64_t start, int64_t end, int64_t value
 ) noexcept nogil:
     cdef uint64_t h
     cdef int64_t i
     cdef Slot *slot = long_slot(table, text, start, end, &h)
     cdef uint32_t *stored = table.arena + table.arena_used
-    if slot.number >= 0:
+    if slot.value >= 0:
         return
     for i in range(end - start):
         stored[i] = unit_at(text, start + i)
-    slot[0] = Slot(h, table.arena_used, start - end, number)
+    slot[0] = Slot(h, table.arena_used, start - end, value)
     table.arena_used += end - start
     table.count += 1
 
 
 # -- all words -------------------------------------------------------------------------------------
 
-cdef inline void put_short(Table *table, const Key *key, int64_t number) noexcept nogil:
+cdef inline void put_short(Table *table, const Key *key, int64_t value) noexcept nogil:
     cdef uint64_t at = key.hash & table.mask
     cdef Slot *slot = table.slots + at
-    while slot.number >= 0:
-        if (slot.low == key.low) & (slot.high == key.high) & (slot.length == key.length):
+    while slot.value >= 0:
+        if slot.low == key.low and slot.high == key.high and slot.length >= 0:
             return
         at = (at + 1) & table.mask
         slot = table.slots + at
-    slot[0] = Slot(key.low, key.high, key.length, number)
+    slot[0] = Slot(key.low, key.high, key.high >> 56, value)
     table.count += 1
     table.short_count += 1
 
 
-cdef void table_put(Table *table, const Text *word, int64_t number) noexcept nogil:
+cdef void table_put(Table *table, const Text *word, int64_t value) noexcept nogil:
     cdef Key key
-    word_key(table.seeds, word, &key)
-    if key.length >= 0:
-        put_short(table, &key, number)
+    if word_key(table.seeds, word, &key):
+        put_short(table, &key, value)
     else:
-        put_long(table, word, 0, word.length, number)
+        put_long(table, word, 0, word.length, value)
 
 
 cdef void collect_window(Table *table, const Text *text, const Window *window) noexcept nogil:
@@ -122,13 +124,33 @@ cdef void collect_window(Table *table, const Text *text, const Window *window) n
             if piece_key(table.seeds, window, first + i, &keys[i]):
                 prefetch(table.slots + (keys[i].hash & table.mask))
         for i in range(many):
-            if keys[i].length >= 0:
+            if keys[i].high != LONG_WORD:
                 put_short(table, &keys[i], table.count)
             else:
                 put_long(
                     table, text, piece_start(window, first + i), piece_end(window, first + i),
                     table.count,
                 )
+
+
+cdef int compare_short(const void *a, const void *b) noexcept nogil:
+    cdef const ShortWord *left = <const ShortWord *>a
+    cdef const ShortWord *right = <const ShortWord *>b
+    if left.first != right.first:
+        return 1 if left.first > right.first else -1
+    return (left.second > right.second) - (left.second < right.second)
+
+
+cdef void list_short(const Table *table, ShortWord *words) noexcept nogil:
+    cdef uint64_t i
+    cdef int64_t n = 0
+    cdef const Slot *slot
+    for i in range(table.mask + 1 if table.slots != NULL else 0):
+        slot = table.slots + i
+        if slot.value >= 0 and slot.length >= 0:
+            words[n] = ShortWord(reversed_bytes(slot.low), reversed_bytes(slot.high))
+            n += 1
+    qsort(words, n, sizeof(ShortWord), compare_short)
 
 
 # -- memory ----------------------------------------------------------------------------------------
@@ -159,17 +181,17 @@ cdef int reserve_slots(Table *table, int64_t words) noexcept nogil:
     slots = <Slot *>malloc(size * sizeof(Slot))
     if slots == NULL:
         return -1
-    memset(slots, 0xFF, size * sizeof(Slot))      # free: length and number -1
+    memset(slots, 0xFF, size * sizeof(Slot))      # free: length and value -1
     table.slots = slots
     table.mask = size - 1
     for i in range(old_size):
-        if old[i].number < 0:
+        if old[i].value < 0:
             continue
         at = old[i].low
         if old[i].length >= 0:
             at = short_hash(table.seeds, old[i].low, old[i].high)
         at &= table.mask
-        while slots[at].number >= 0:
+        while slots[at].value >= 0:
             at = (at + 1) & table.mask
         slots[at] = old[i]
     free(old)

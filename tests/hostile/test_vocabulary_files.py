@@ -19,7 +19,8 @@ import pytest
 from fastprep import Encoding
 from fastprep.byte_level import ALPHABET
 from fastprep.errors import BadVocabulary
-from fastprep.patterns import HUGGING_FACE, TIKTOKEN
+from fastprep.patterns import HUGGING_FACE
+from fastprep.splitting import CL100K_PATTERN, R50K_PATTERN
 
 # -- good files, as small as they come -------------------------------------------------------------
 
@@ -81,7 +82,7 @@ def tiktoken_file(tokens: list[bytes]) -> bytes:
 def read(path: Path) -> Encoding:
     if path.suffix == ".tiktoken":
         return Encoding.from_file(
-            path, pat_str=TIKTOKEN["r50k"], special_tokens={"<|endoftext|>": 300_000}
+            path, pat_str=R50K_PATTERN, special_tokens={"<|endoftext|>": 300_000}
         )
     return Encoding.from_file(path)
 
@@ -254,7 +255,7 @@ def test_other_settings_of_the_model_are_refused_by_name(setting, value, complai
     "step",
     [
         {**SPLIT, "pattern": {"Regex": r"(a+)+b"}},
-        {**SPLIT, "pattern": {"Regex": TIKTOKEN["cl100k"]}},
+        {**SPLIT, "pattern": {"Regex": CL100K_PATTERN}},
         {**SPLIT, "pattern": {"Regex": "x" * 1_000_000}},
         {**SPLIT, "pattern": {"String": " "}},
         {**SPLIT, "pattern": {}},
@@ -459,7 +460,7 @@ def test_ranks_that_contradict_themselves_are_refused(data, complaint, tmp_path)
 def test_special_tokens_that_contradict_the_file_are_refused(name, specials, complaint, tmp_path):
     path = write(tmp_path, name, GOOD_FILES[name])
     with pytest.raises(BadVocabulary, match=complaint):
-        Encoding.from_file(path, pat_str=TIKTOKEN["r50k"], special_tokens=specials)
+        Encoding.from_file(path, pat_str=R50K_PATTERN, special_tokens=specials)
 
 
 def test_a_file_that_does_not_say_how_to_split_needs_a_pattern(tmp_path):
@@ -554,9 +555,9 @@ import resource, sys
 from pathlib import Path
 from fastprep import Encoding
 from fastprep.errors import BadVocabulary
-from fastprep.patterns import TIKTOKEN
+from fastprep.splitting import R50K_PATTERN
 path = Path(sys.argv[1])
-pattern = TIKTOKEN["r50k"] if path.suffix == ".tiktoken" else None
+pattern = R50K_PATTERN if path.suffix == ".tiktoken" else None
 status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
 used = int(status["VmSize"].split()[0]) << 10
 resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20), resource.RLIM_INFINITY))

@@ -98,7 +98,7 @@ def test_a_vocabulary_over_65536_makes_uint32(tmp_path: Path) -> None:
     for eot, dtype in ((65535, np.uint16), (65536, np.uint32)):
         wide = Encoding(
             f"wide{eot}",
-            table=bundled("r50k_base"),
+            mergeable_ranks=bundled("r50k_base").mergeable_ranks(),
             pat_str=get_encoding("gpt2")._pat_str,
             special_tokens={"<|endoftext|>": eot},
         )
@@ -114,7 +114,7 @@ def test_an_encoding_without_an_end_token_says_how_to_go_on(tmp_path: Path) -> N
     path.write_text("One.")
     bare = Encoding(
         "bare",
-        table=bundled("r50k_base"),
+        mergeable_ranks=bundled("r50k_base").mergeable_ranks(),
         pat_str=get_encoding("gpt2")._pat_str,
         special_tokens={},
     )

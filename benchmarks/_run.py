@@ -1,0 +1,190 @@
+"""What all benchmarks share: the corpus, fair timing, and a result that says where it was measured.
+
+A benchmark answers one question. It compares what the sides return before it times them, times them
+in turns, and prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, TextIO
+
+import numpy as np
+
+import fastprep
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+# -- arguments -------------------------------------------------------------------------------------
+
+
+def argument_parser(question: str, *, megabytes: float, repeats: int) -> argparse.ArgumentParser:
+    """A parser with the arguments that every benchmark on a corpus takes."""
+    parser = argparse.ArgumentParser(description=question)
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        required=True,
+        help="FILE.jsonl, FILE.jsonl.zst (field text) or FILE.txt (one document)",
+    )
+    parser.add_argument(
+        "--megabytes", type=float, default=megabytes, help="of UTF-8 to use (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=repeats, help="rounds that are timed (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the choice of documents (default: %(default)s)"
+    )
+    parser.add_argument("--output", type=Path, help="write the JSON to this file, not to stdout")
+    return parser
+
+
+# -- the corpus ------------------------------------------------------------------------------------
+
+
+def read_documents(path: Path) -> Iterator[str]:
+    """All documents of a corpus file, in its order."""
+    if path.suffix == ".txt":
+        yield path.read_text(encoding="utf-8")
+    elif path.suffix == ".jsonl":
+        with path.open(encoding="utf-8") as lines:
+            yield from _texts(lines)
+    elif path.suffixes[-2:] == [".jsonl", ".zst"]:
+        import zstandard
+
+        with path.open("rb") as file:
+            reader = zstandard.ZstdDecompressor().stream_reader(file)
+            yield from _texts(io.TextIOWrapper(reader, encoding="utf-8"))
+    else:
+        raise SystemExit(f"{path}: a corpus ends in .jsonl, .jsonl.zst or .txt")
+
+
+def _texts(lines: TextIO) -> Iterator[str]:
+    return (json.loads(line)["text"] for line in lines)
+
+
+def choose_documents(path: Path, megabytes: float, seed: int) -> list[str]:
+    """Documents of a corpus file in random order, until they are `megabytes` (10**6) of UTF-8."""
+    documents = list(read_documents(path))
+    random.Random(seed).shuffle(documents)
+    chosen, size = [], 0
+    for document in documents:
+        if size >= megabytes * 1e6:
+            break
+        chosen.append(document)
+        size += utf8_size([document])
+    return chosen
+
+
+def utf8_size(documents: Sequence[str]) -> int:
+    """How many bytes of UTF-8 the documents are."""
+    return sum(len(document.encode("utf-8", "surrogatepass")) for document in documents)
+
+
+# -- timing ----------------------------------------------------------------------------------------
+
+
+def time_in_turns(
+    sides: Mapping[str, Callable[[], object]], repeats: int
+) -> dict[str, list[float]]:
+    """Seconds that each side took in each of `repeats` rounds, in which all sides take their turn.
+
+    So a machine that gets slower or faster meanwhile does so for all of them. Every other round
+    goes backwards, so that no side always runs in the caches that one other has left.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(repeats):
+        for name in list(sides)[:: -1 if turn % 2 else 1]:
+            start = time.perf_counter()
+            sides[name]()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def compare(
+    sides: Mapping[str, Callable[[], object]], *, megabytes: float, repeats: int
+) -> dict[str, Any]:
+    """Time the sides in turns: median MB/s of each, and how many times faster than the first.
+
+    A ratio is the median of the rounds' own ratios.
+    """
+    seconds = time_in_turns(sides, repeats)
+    first = next(iter(seconds))
+    return {
+        "megabytes_per_second": {
+            name: round(megabytes / median(times), 2) for name, times in seconds.items()
+        },
+        f"times_faster_than_{first}": {
+            name: round(median(b / a for a, b in zip(times, seconds[first], strict=True)), 2)
+            for name, times in seconds.items()
+            if name != first
+        },
+    }
+
+
+# -- the result ------------------------------------------------------------------------------------
+
+
+def describe_machine() -> dict[str, Any]:
+    """Machine, versions and commit: what a figure means nothing without."""
+    return {
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_name(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "fastprep": fastprep.__version__,
+        "commit": _commit(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _commit() -> str | None:
+    """The commit of the working tree, ``+changes`` if files differ from it; None without git."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
+        changes = subprocess.check_output([*git, "status", "--porcelain", "-uno"], text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+changes" if changes else "")
+
+
+def describe_corpus(path: Path, documents: Sequence[str], seed: int) -> dict[str, Any]:
+    """Which documents were used."""
+    return {
+        "file": path.name,
+        "documents": len(documents),
+        "bytes": utf8_size(documents),
+        "seed": seed,
+    }
+
+
+def write_result(result: dict[str, Any], output: Path | None) -> None:
+    """Write the result, with the machine's description, as JSON to a file or to stdout."""
+    text = json.dumps({**result, "run": describe_machine()}, indent=2, ensure_ascii=False) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.write_text(text, encoding="utf-8")

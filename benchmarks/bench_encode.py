@@ -1,0 +1,67 @@
+"""How much faster than tiktoken is gpt2 encoding, one thread, documents one by one?
+
+    python benchmarks/bench_encode.py --corpus prose.jsonl.zst
+
+tiktoken's encode_ordinary runs in turns with fastprep's, as lists and as arrays. "cold" is a first
+pass of a new encoding, whose piece cache is empty: what a corpus that is tokenized once costs.
+"warm" is a later pass over the same text.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import tiktoken
+from _run import argument_parser, choose_documents, compare, describe_corpus, write_result
+
+from fastprep.encoding import Encoding, get_encoding
+from fastprep.vocabulary import bundled
+
+
+def over(encode: Callable[[str], Sequence[int]], documents: list[str]) -> None:
+    """Encode each document, keep nothing."""
+    for document in documents:
+        encode(document)
+
+
+def array(encoding: Encoding) -> Callable[[str], npt.NDArray[np.uint32]]:
+    """encode_ordinary, but into an array."""
+    return functools.partial(encoding.encode_to_numpy, disallowed_special=())
+
+
+def main() -> None:
+    """Compare all ids, measure, print."""
+    question = __doc__.splitlines()[0]
+    arguments = argument_parser(question, megabytes=16, repeats=5).parse_args()
+    documents = choose_documents(arguments.corpus, arguments.megabytes, arguments.seed)
+    corpus = describe_corpus(arguments.corpus, documents, arguments.seed)
+    warm = get_encoding("gpt2")
+    own = {"pat_str": warm._pat_str, "special_tokens": warm._special_tokens}
+    peer = tiktoken.Encoding("gpt2", mergeable_ranks=warm._mergeable_ranks, **own)
+    for document in documents:
+        ids = peer.encode_ordinary(document)
+        if warm.encode_ordinary(document) != ids or array(warm)(document).tolist() != ids:
+            raise SystemExit("tiktoken gives other ids; nothing was timed")
+    # Made beforehand: building a table is not encoding.
+    table = bundled("r50k_base")
+    cold = [Encoding("gpt2", table=table, **own) for _ in range(2 * arguments.repeats)]
+    for encoding in cold:
+        encoding.encode_ordinary("")
+    sides: dict[str, Callable[[], None]] = {
+        "tiktoken": lambda: over(peer.encode_ordinary, documents),
+        "fastprep list, cold": lambda: over(cold.pop().encode_ordinary, documents),
+        "fastprep list, warm": lambda: over(warm.encode_ordinary, documents),
+        "fastprep array, cold": lambda: over(array(cold.pop()), documents),
+        "fastprep array, warm": lambda: over(array(warm), documents),
+    }
+    how = {"megabytes": corpus["bytes"] / 1e6, "repeats": arguments.repeats}
+    write_result(
+        {"question": question, "corpus": corpus, **how, **compare(sides, **how)}, arguments.output
+    )
+
+
+if __name__ == "__main__":
+    main()

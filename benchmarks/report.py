@@ -1,0 +1,85 @@
+"""Writes README's table of figures from the JSON in benchmarks/results.
+
+    python benchmarks/report.py
+
+Nothing in the table is typed by hand: a figure that was not measured does not appear.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+
+
+def load(name: str) -> dict[str, Any]:
+    """One result."""
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return result
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A table in Markdown, numbers to the right."""
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def encode_rows() -> list[list[str]]:
+    """MB/s of gpt2 encoding and how many times tiktoken's that is, a column a corpus."""
+    results = [load(f"encode-{name}") for name in ("prose", "code", "multi")]
+    rows = []
+    for side in results[0]["megabytes_per_second"]:
+        row = [side]
+        for result in results:
+            cell = f"{result['megabytes_per_second'][side]:.0f}"
+            times = result["times_faster_than_tiktoken"].get(side)
+            row.append(cell if times is None else f"{cell} ({times:.1f}x)")
+        rows.append(row)
+    return rows
+
+
+def word_rows() -> list[list[str]]:
+    """MB/s of the word tokenizers and of the notebook's."""
+    return [
+        [
+            row["what"],
+            f"{row['megabytes_per_second']['notebook']:.0f}",
+            f"{row['megabytes_per_second']['fastprep']:.0f}",
+            f"{row['times_faster_than_notebook']['fastprep']:.1f}x",
+        ]
+        for row in load("words-prose")["rows"]
+    ]
+
+
+def main() -> None:
+    """Replace what stands between the marks in README."""
+    run = load("encode-prose")["run"]
+    lines = [
+        BEGIN,
+        "## Figures",
+        f"MB/s of text, one thread, medians on a {run['cpus']}-core {run['cpu']} virtual machine, "
+        f"Python {run['python']}; both sides in turns in one process, all ids compared first. The "
+        "JSON, with versions and commits, is in `benchmarks/results`.",
+        "",
+        "GPT-2 encoding, documents one by one. Cold: the first pass of a new encoding over new "
+        "text. Warm: the same text again.",
+        "",
+        *table(["", "prose", "code", "multilingual"], encode_rows()),
+        "",
+        "Word tokenizers on prose:",
+        "",
+        *table(["", "notebook", "fastprep", ""], word_rows()),
+        END,
+    ]
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    path.write_text(before + "\n".join(lines) + rest.split(END)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

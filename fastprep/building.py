@@ -1,0 +1,122 @@
+"""From tokens to what encodes with them. What is published is built once and shared."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from operator import index
+from typing import TypeAlias
+
+import numpy as np
+
+from fastprep.errors import BadVocabulary
+from fastprep.general import GeneralEncoder
+from fastprep.splitting import regex_splitter, splitter
+from fastprep.vocabulary import RankTable, bundled
+from fastprep_ext.encode import PATTERNS, Encoder, split_pieces
+
+AnyEncoder: TypeAlias = Encoder | GeneralEncoder
+
+_MOST = 2**32 - 1  # the largest id
+_lock = threading.RLock()
+_tables: dict[str, RankTable] = {}
+_encoders: dict[tuple[str, int], Encoder] = {}
+
+
+def published_table(name: str) -> RankTable:
+    """A bundled rank table; the same one each time.
+
+    >>> published_table("r50k_base") is published_table("r50k_base")
+    True
+    """
+    with _lock:
+        if name not in _tables:
+            _tables[name] = bundled(name)
+        return _tables[name]
+
+
+def table_of(mergeable_ranks: dict[bytes, int]) -> RankTable:
+    """The rank table of a dict from token to id; a token without bytes is left out.
+
+    >>> table_of({b"b": 1, b"a": 0}).blob
+    b'ab'
+
+    If a published table that is in use has the same tokens, it is that one. Raises
+    :class:`~fastprep.errors.BadVocabulary` for an id that two tokens have, OverflowError for a number
+    that is no id.
+    """
+    tokens = [token for token in mergeable_ranks if token]
+    ids = np.fromiter((index(mergeable_ranks[token]) for token in tokens), np.int64, len(tokens))
+    if len(ids) and not 0 <= ids.min() <= ids.max() < _MOST:
+        raise OverflowError(f"ids are 0 to {_MOST - 1}; these are {ids.min()} to {ids.max()}")
+    if not np.all(ids[1:] > ids[:-1]):
+        order = np.argsort(ids, kind="stable")
+        ids = ids[order]
+        tokens = [tokens[row] for row in order.tolist()]
+        if twice := ids[1:][ids[1:] == ids[:-1]].tolist():
+            raise BadVocabulary(f"two tokens have the id {twice[0]}; give each its own")
+    blob = b"".join(tokens)
+    ends = np.cumsum(np.fromiter(map(len, tokens), np.uint64, len(tokens)), dtype=np.uint64)
+    for table in list(_tables.values()):
+        if (
+            table.blob == blob
+            and np.array_equal(table.ids, ids)
+            and np.array_equal(table.ends, ends)
+        ):
+            return table
+    return RankTable(blob, ends, ids.astype(np.uint32), sha256="")
+
+
+def encoder_of(table: RankTable, pattern: str) -> AnyEncoder:
+    """What encodes with these tokens and this pattern; the same one for the same published table."""
+    compiled = splitter(pattern)
+    missing = [byte for byte in range(256) if byte not in _single_bytes(table)]
+    if compiled is not None and not missing:
+        return _compiled(table, compiled)
+    split = regex_splitter(pattern) if compiled is None else _split_with(compiled)
+    if not missing:
+        return GeneralEncoder(_compiled(table, PATTERNS["r50k"]), split, {})
+    # Each missing byte gets a token, behind all others, whose id no other has; it tells on the byte.
+    stand_ins = {_MOST - len(missing) + 1 + i: bytes([byte]) for i, byte in enumerate(missing)}
+    if int(table.ids[-1]) >= min(stand_ins):
+        raise BadVocabulary(
+            f"ids up to {table.ids[-1]} leave no room to tell {len(missing)} bytes that are no tokens; "
+            f"use ids below {min(stand_ins)}, or give every byte a token"
+        )
+    last = np.uint64(len(table.blob))
+    encoder = Encoder(
+        table.blob + b"".join(stand_ins.values()),
+        np.concatenate([table.ends, last + np.arange(1, len(missing) + 1, dtype=np.uint64)]),
+        np.concatenate([table.ids, np.array(list(stand_ins), np.uint32)]),
+        PATTERNS["r50k"],
+    )
+    return GeneralEncoder(encoder, split, stand_ins)
+
+
+def _compiled(table: RankTable, pattern: int) -> Encoder:
+    def build() -> Encoder:
+        return Encoder(table.blob, table.ends, table.ids, pattern)
+
+    with _lock:
+        name = next((name for name, known in _tables.items() if known is table), None)
+        if name is None:
+            return build()
+        if (name, pattern) not in _encoders:
+            _encoders[name, pattern] = build()
+        return _encoders[name, pattern]
+
+
+def _single_bytes(table: RankTable) -> set[int]:
+    ends = table.ends.astype(np.int64)
+    single = np.flatnonzero(np.diff(ends, prepend=0) == 1)
+    return {table.blob[at - 1] for at in ends[single].tolist()}
+
+
+def _split_with(pattern: int) -> Callable[[str], list[str]]:
+    def split(text: str) -> list[str]:
+        data = text.encode("utf-8")
+        ends = split_pieces(data, pattern)
+        starts = [0, *ends[:-1]]
+        return [data[a:b].decode("utf-8") for a, b in zip(starts, ends, strict=True)]
+
+    return split

@@ -1,0 +1,25 @@
+"""Python objects that own or keep alive the memory that kernels work on."""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+
+# Ids in memory of their own (malloc), as a buffer of uint32.
+cdef class Ids:
+    cdef uint32_t *ids
+    cdef Py_ssize_t count
+    cdef Py_ssize_t shape[1]
+    cdef Py_ssize_t strides[1]
+
+
+# Where the UTF-8 of many texts lies: str, or buffers unless `only_str`.
+cdef class Documents:
+    cdef tuple kept
+    cdef const uint8_t **texts # [len(kept)]
+    cdef size_t *sizes         # [len(kept)] bytes of each
+    cdef Py_buffer *views
+    cdef Py_ssize_t held
+    cdef readonly size_t total
+
+
+# A str's UTF-8, which lives as long as the str. TypeError, UnicodeEncodeError.
+cdef const uint8_t *utf8_of(object text, Py_ssize_t *n) except NULL

@@ -1,0 +1,71 @@
+"""Ids that numpy reads without a copy, and texts that kernels read without one."""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.unicode cimport PyUnicode_Check
+from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport calloc, free
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+
+cdef class Ids:
+    """Ids in memory of their own, which goes when the last view of it does."""
+
+    def __dealloc__(self):
+        free(self.ids)
+
+    def __len__(self):
+        return self.count
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        self.shape[0] = self.count
+        self.strides[0] = sizeof(uint32_t)
+        view.buf = self.ids
+        view.obj = self
+        view.len = self.count * sizeof(uint32_t)
+        view.itemsize = sizeof(uint32_t)
+        view.readonly = 0
+        view.ndim = 1
+        view.format = b"I"
+        view.shape = self.shape
+        view.strides = self.strides
+        view.suboffsets = NULL
+        view.internal = NULL
+
+
+cdef class Documents:
+    """Where the UTF-8 of many texts lies; keeps their buffers alive."""
+
+    def __cinit__(self, tuple kept, bint only_str=False):
+        cdef Py_ssize_t count = len(kept), i, n
+        self.kept = kept
+        self.texts = <const uint8_t **>calloc(count + 1, sizeof(void *))
+        self.sizes = <size_t *>calloc(count + 1, sizeof(size_t))
+        self.views = <Py_buffer *>calloc(count + 1, sizeof(Py_buffer))
+        if self.texts == NULL or self.sizes == NULL or self.views == NULL:
+            raise MemoryError(f"no memory for a list of {count} texts")
+        for i in range(count):
+            if only_str or PyUnicode_Check(kept[i]):
+                self.texts[i] = utf8_of(kept[i], &n)
+                self.sizes[i] = n
+            else:
+                PyObject_GetBuffer(kept[i], &self.views[self.held], PyBUF_SIMPLE)
+                self.texts[i] = <const uint8_t *>self.views[self.held].buf
+                self.sizes[i] = self.views[self.held].len
+                self.held += 1
+            self.total += self.sizes[i]
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.held):
+            PyBuffer_Release(&self.views[i])
+        free(self.texts)
+        free(self.sizes)
+        free(self.views)
+
+
+cdef const uint8_t *utf8_of(object text, Py_ssize_t *n) except NULL:
+    if not PyUnicode_Check(text):
+        raise TypeError(f"expected a str, got {type(text).__name__}")
+    return <const uint8_t *>PyUnicode_AsUTF8AndSize(text, n)

@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def masks_of(block: Buffer, path: str) -> dict[str, int] | None: ...

@@ -1,0 +1,13 @@
+"""The size of the comparisons."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def full_size() -> bool:
+    """Whether to compare all there is, not a sample: set FASTPREP_FULL=1."""
+    return bool(os.environ.get("FASTPREP_FULL"))
