@@ -1,22 +1,26 @@
 """Columns of text as Apache Arrow keeps them, in; columns of token ids, out.
 
-Any object that speaks Arrow's PyCapsule interface is a column: an array or chunked array of pyarrow,
-a Series of polars or pandas, a column of a Hugging Face dataset or of a DuckDB result. The text is
-read where it lies. What comes out is an array of pyarrow, which all of these take in without a copy.
+Any object that speaks Arrow's PyCapsule interface is a column: an array or chunked array of
+pyarrow, a Series of polars or pandas, a column of a Hugging Face dataset or of a DuckDB result. The
+text is read where it lies. What comes out is an array of pyarrow, which all of these take in
+without a copy.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from fastprep.errors import InvalidUtf8
+
 if TYPE_CHECKING:
     from fastprep.encoding import Encoding
+
+Places: TypeAlias = npt.NDArray[np.int64]
 
 # Rows that one thread takes at a time, in bytes: enough to make up for handing them out.
 _PART_BYTES = 1 << 20
@@ -61,7 +65,7 @@ def encode_arrow(encoding: Encoding, column: Any, *, num_threads: int = 8) -> An
 
 def _pyarrow() -> Any:
     try:
-        import pyarrow
+        import pyarrow  # type: ignore[import-untyped, unused-ignore]
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
             "encode_arrow needs pyarrow: pip install 'fastprep[arrow]'", name="pyarrow"
@@ -92,8 +96,8 @@ def _encode_chunk(encoding: Encoding, chunk: Any, run: Callable[..., Any], pa: A
     if not (pa.types.is_string(chunk.type) or pa.types.is_large_string(chunk.type)):
         raise TypeError(f"a column of {chunk.type}, not of strings; select one column of text")
     offset_type = np.dtype(np.int64 if pa.types.is_large_string(chunk.type) else np.int32)
-    rows = _rows(chunk, offset_type)
-    arrays, counts = _encode_rows(encoding, rows, run)
+    text, starts, ends = _rows(chunk, offset_type)
+    arrays, counts = _encode_rows(encoding, text, starts, ends, run)
     offsets = np.zeros(len(chunk) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     if offset_type.itemsize == 4 and offsets[-1] >> 31:
@@ -110,22 +114,18 @@ def _encode_chunk(encoding: Encoding, chunk: Any, run: Callable[..., Any], pa: A
     )
 
 
-def _rows(chunk: Any, offset_type: np.dtype[Any]) -> list[memoryview]:
-    """The UTF-8 of each row, in the chunk's own memory; nothing for a null.
-
-    A row is a slice of a memoryview, which ends where the buffer ends: offsets that lie beyond it,
-    out of a broken producer, show no memory of others.
-    """
+def _rows(chunk: Any, offset_type: np.dtype[Any]) -> tuple[memoryview, Places, Places]:
+    """The chunk's UTF-8 in its own memory, and where in it each row begins and ends."""
     _, offsets, data = chunk.buffers()
+    text = memoryview(b"" if data is None else data).cast("B")
     if len(chunk) == 0:
-        return []
-    text = memoryview(b"" if data is None else data)
-    ends = np.frombuffer(offsets, offset_type)[chunk.offset : chunk.offset + len(chunk) + 1]
-    starts, ends = ends[:-1], ends[1:]
+        return text, np.empty(0, np.int64), np.empty(0, np.int64)
+    places = np.frombuffer(offsets, offset_type)[chunk.offset : chunk.offset + len(chunk) + 1]
+    starts, ends = places[:-1].astype(np.int64), places[1:].astype(np.int64)
     if chunk.null_count:
         # The bytes under a null mean nothing, but there may be some.
         starts = np.where(chunk.is_valid().to_numpy(zero_copy_only=False), starts, ends)
-    return [text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+    return text, starts, ends
 
 
 def _validity(chunk: Any) -> Any:
@@ -133,23 +133,25 @@ def _validity(chunk: Any) -> Any:
 
 
 def _encode_rows(
-    encoding: Encoding, rows: list[memoryview], run: Callable[..., Any]
-) -> tuple[list[npt.NDArray[np.uint32]], npt.NDArray[np.int64]]:
+    encoding: Encoding, text: memoryview, starts: Places, ends: Places, run: Callable[..., Any]
+) -> tuple[list[npt.NDArray[np.uint32]], Places]:
     """All rows' ids in a few arrays, and how many ids each row has."""
 
-    def encode(part: list[memoryview]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-        out = np.empty(sum(map(len, part)) + len(part), np.uint32)
-        ends = np.empty(len(part), np.uint64)
-        written = encoding.encode_documents(part, out, ends)
-        return out[:written].copy(), np.diff(ends.astype(np.int64), prepend=0)
+    def encode(first: int, last: int) -> tuple[npt.NDArray[np.uint32], Places]:
+        reached = np.empty(last - first, np.uint64)
+        try:
+            ids = encoding._encoder.encode_rows(text, starts[first:last], ends[first:last], reached)
+        except InvalidUtf8 as error:
+            row = first + error.index
+            raise InvalidUtf8(f"row {row} of a chunk: {error}", row, error.offset) from None
+        counts = reached.astype(np.int64)
+        counts[1:] -= counts[:-1].copy()
+        return np.asarray(ids), counts
 
-    found = list(run(encode, _parts(rows)))
+    sizes = np.cumsum(ends - starts)
+    total = int(sizes[-1]) if len(sizes) else 0
+    between = np.searchsorted(sizes, range(_PART_BYTES, total, _PART_BYTES), "right")
+    cuts = np.unique([0, *between.tolist(), len(starts)]).tolist()
+    found = list(run(encode, cuts[:-1], cuts[1:]))
     counts = [count for _, count in found]
     return [ids for ids, _ in found], np.concatenate([np.empty(0, np.int64), *counts])
-
-
-def _parts(rows: list[memoryview]) -> list[list[memoryview]]:
-    """Rows in a few lists, of about as many bytes each."""
-    reached = itertools.accumulate(map(len, rows))
-    groups = itertools.groupby(zip(rows, reached, strict=True), lambda row: row[1] // _PART_BYTES)
-    return [[row for row, _ in group] for _, group in groups]

@@ -88,6 +88,17 @@ class GeneralEncoder:
             ends[number] = written
         return written
 
+    def encode_rows(self, text: Any, starts: Any, stops: Any, ends: Any) -> memoryview:
+        """The ids of rows that lie in one buffer of UTF-8, back to back."""
+        arrays = [np.empty(0, np.uint32)]
+        reached = 0
+        for row, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
+            section = text_of(memoryview(text)[start:stop], row)
+            arrays.append(np.asarray(self.encode_to_buffer(section)))
+            reached += len(arrays[-1])
+            ends[row] = reached
+        return memoryview(np.concatenate(arrays))
+
     def count(self, text: Any, specials: Specials | None = None) -> int:
         """How many ids a str, or a buffer of UTF-8, has."""
         return len(self.encode(text_of(text), specials))
