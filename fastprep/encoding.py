@@ -137,6 +137,7 @@ class Encoding(Decoding):
         name: str | None = None,
         pat_str: str | None = None,
         special_tokens: dict[str, int] | None = None,
+        allow_pattern: bool = False,
     ) -> Encoding:
         """Read a vocabulary file: tiktoken's, GPT-2's or Hugging Face's.
 
@@ -154,6 +155,9 @@ class Encoding(Decoding):
         special_tokens
             from special token to id; by default those of the published file, or ``<|endoftext|>``
             where a ``vocab.bpe`` goes with one.
+        allow_pattern
+            whether to run a pattern of a ``tokenizer.json`` that has no splitter of its own, by the
+            package ``regex`` and slowly. Only for files that you trust: a pattern can take for ever.
 
         A ``.tiktoken`` file means what it means to tiktoken. The others mean what they mean to the
         tokenizers library of Hugging Face: :class:`fastprep.huggingface.HuggingFaceEncoding`.
@@ -169,7 +173,13 @@ class Encoding(Decoding):
         """
         from fastprep.vocabulary_files import load
 
-        return load(path, name=name, pat_str=pat_str, special_tokens=special_tokens)
+        return load(
+            path,
+            name=name,
+            pat_str=pat_str,
+            special_tokens=special_tokens,
+            allow_pattern=allow_pattern,
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the vocabulary to a ``.tiktoken`` file or a ``tokenizer.json``, as `path` is named.

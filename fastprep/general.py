@@ -26,7 +26,10 @@ class GeneralEncoder:
     """
 
     def __init__(
-        self, encoder: Encoder, split: Callable[[str], list[str]], missing: dict[int, bytes]
+        self,
+        encoder: Encoder | GeneralEncoder,
+        split: Callable[[str], list[str]],
+        missing: dict[int, bytes],
     ) -> None:
         self._encoder = encoder
         self._split = split

@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastprep.added_tokens import AddedToken, AddedTokens
+from fastprep.building import AnyEncoder
 from fastprep.byte_level import MergeList
 from fastprep.decoding import make_decoder
 from fastprep.encoding import Encoding
+from fastprep.foreign_patterns import isolated_splitter
+from fastprep.general import GeneralEncoder
 from fastprep.nfc import nfc
 from fastprep.sections import SectionEncoder
 from fastprep.special import SpecialTokens
@@ -33,9 +36,11 @@ class HuggingFaceEncoding(Encoding):
     merge_list
         tokens and merges.
     family
-        which splitter, a key of `PATTERNS`.
+        which splitter, a key of `PATTERNS`; empty where `patterns` split.
     pat_str
         the pattern as the file spells it.
+    patterns
+        patterns that have no splitter of their own, for :mod:`fastprep.foreign_patterns`.
     added
         the added tokens, special and not.
     normalize
@@ -51,6 +56,7 @@ class HuggingFaceEncoding(Encoding):
         merge_list: MergeList,
         family: str,
         pat_str: str,
+        patterns: Sequence[str] = (),
         added: Sequence[AddedToken] = (),
         normalize: bool = False,
         space_before: bool = False,
@@ -58,20 +64,24 @@ class HuggingFaceEncoding(Encoding):
         self.name = name
         self.merge_list = merge_list
         self.family = family
+        self.patterns = tuple(patterns)
         self.added = tuple(added)
         self.normalize = normalize
         self.space_before = space_before
         self._pat_str = pat_str
         self._special_tokens = {token.content: token.id for token in added if token.special}
         self._table = table = merge_list.table
-        encoder = Encoder(
+        compiled = Encoder(
             table.blob,
             table.ends,
             table.ids,
-            PATTERNS[family],
+            PATTERNS[family or "r50k"],
             merge_list.merges.ravel(),
             merge_list.whole_pieces,
         )
+        encoder: AnyEncoder = compiled
+        if patterns:
+            encoder = GeneralEncoder(compiled, isolated_splitter(patterns), {})
         self._encoder = encoder
         if not self.is_plain:
             found = AddedTokens(added, nfc if normalize else None)
@@ -114,6 +124,7 @@ class HuggingFaceEncoding(Encoding):
             "merge_list": self.merge_list,
             "family": self.family,
             "pat_str": self._pat_str,
+            "patterns": self.patterns,
             "added": self.added,
             "normalize": self.normalize,
             "space_before": self.space_before,

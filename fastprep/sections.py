@@ -27,7 +27,9 @@ class SectionEncoder(GeneralEncoder):
         whether a space is put before a section that begins with none.
     """
 
-    def __init__(self, encoder: Encoder, added: AddedTokens, space_before: bool) -> None:
+    def __init__(
+        self, encoder: Encoder | GeneralEncoder, added: AddedTokens, space_before: bool
+    ) -> None:
         super().__init__(encoder, lambda text: [text], {})
         self._added = added
         self._space_before = space_before

@@ -98,10 +98,13 @@ class _ByteLevel(msgspec.Struct, forbid_unknown_fields=True):
 class _Splitting:
     family: str
     pattern: str
-    space_before: bool
+    space_before: bool = False
+    patterns: tuple[str, ...] = ()
 
 
-def from_tokenizer_json(data: bytes, name: str, source: str) -> HuggingFaceEncoding:
+def from_tokenizer_json(
+    data: bytes, name: str, source: str, *, allow_pattern: bool = False
+) -> HuggingFaceEncoding:
     """The encoding that the bytes of a ``tokenizer.json`` describe.
 
     Parameters
@@ -112,6 +115,8 @@ def from_tokenizer_json(data: bytes, name: str, source: str) -> HuggingFaceEncod
         what the encoding is called.
     source
         what an error calls the file.
+    allow_pattern
+        whether a pattern without a splitter of its own is run by the package ``regex``.
 
     Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged or contradicts itself,
     and, by its name, for what is no byte-level BPE behind a known pattern.
@@ -119,7 +124,7 @@ def from_tokenizer_json(data: bytes, name: str, source: str) -> HuggingFaceEncod
     fields(data, source)
     top = decoded(data, _Document, source)
     normalize = _normalizer(top.normalizer, source)
-    splitting = _splitting(top.pre_tokenizer, source)
+    splitting = _splitting(top.pre_tokenizer, allow_pattern, source)
     model = _model(top.model, source)
     vocab = numbers(model.vocab, MAX_ID, f"{source}, model.vocab")
     added = _added_tokens(top.added_tokens, normalize, source)
@@ -137,6 +142,7 @@ def from_tokenizer_json(data: bytes, name: str, source: str) -> HuggingFaceEncod
             merge_list=listed,
             family=splitting.family,
             pat_str=splitting.pattern,
+            patterns=splitting.patterns,
             added=added,
             normalize=normalize,
             space_before=splitting.space_before,
@@ -187,19 +193,18 @@ def _normalizer(data: msgspec.Raw, source: str) -> bool:
 # -- pre-tokenizer ---------------------------------------------------------------------------------
 
 
-def _splitting(data: msgspec.Raw, source: str) -> _Splitting:
+def _splitting(data: msgspec.Raw, allow_pattern: bool, source: str) -> _Splitting:
     if _is_none(data):
         _refuse(source, "a file without a pre-tokenizer")
     match _flat(data, source):
         case [_ByteLevel(use_regex=True) as only]:
             return _Splitting("r50k", HUGGING_FACE["r50k"][0], only.add_prefix_space)
-        case [_Split(), _ByteLevel(use_regex=True)]:
+        case [_Split(), *_, _ByteLevel(use_regex=True)]:
             _refuse(source, "a Split before a ByteLevel that splits again (use_regex)")
-        case [_Split(), _ByteLevel(add_prefix_space=True)]:
+        case [_Split(), *_, _ByteLevel(add_prefix_space=True)]:
             _refuse(source, "a space before each piece of a Split (add_prefix_space)")
-        case [_Split() as split, _ByteLevel()]:
-            pattern = _pattern(split, source)
-            return _Splitting(_family(pattern, split, source), pattern, space_before=False)
+        case [*splits, _ByteLevel()] if splits:
+            return _splitting_by(splits, allow_pattern, source)
         case steps:
             names = ", ".join(step.type for step in steps) or "Sequence of nothing"
             _refuse(source, f"the pre-tokenizer {names:.200}")
@@ -226,22 +231,29 @@ def _pattern(split: _Split, source: str) -> str:
     return decoded(found["Regex"], str, f"{source}, pre_tokenizer.pattern.Regex")
 
 
-def _family(pattern: str, split: _Split, source: str) -> str:
-    family = family_of(pattern)
-    if family is None:
-        _refuse(
-            source,
-            f"the pattern {pattern!r:.400} (it is none of those of gpt2, cl100k, "
-            "o200k, Llama 3 and Qwen 2, and a pattern out of a file is never compiled)",
+def _splitting_by(
+    splits: list[_Split | _ByteLevel], allow_pattern: bool, source: str
+) -> _Splitting:
+    patterns = []
+    for split in splits:
+        if not isinstance(split, _Split):
+            _refuse(source, "a ByteLevel before another pre-tokenizer")
+        patterns.append(_pattern(split, source))
+        # All of a text matches the known patterns, so what is kept of it is the same either way.
+        kept_whole = (split.behavior, split.invert) == ("Removed", True)
+        if split.behavior != "Isolated" and not (kept_whole and family_of(patterns[-1])):
+            _refuse(source, f"a Split that is {split.behavior!r:.80} with invert={split.invert}")
+    family = family_of(patterns[0]) if len(patterns) == 1 else None
+    if family is not None:
+        return _Splitting(family, patterns[0])
+    if not allow_pattern:
+        which = " and then ".join(f"{pattern!r:.300}" for pattern in patterns[:4])
+        raise BadVocabulary(
+            f"{source}: the pattern {which} is not supported: it is none of those of gpt2, cl100k, "
+            "o200k, Llama 3 and Qwen 2, and others out of a file are not run unless you trust it; "
+            "if so, give allow_pattern=True"
         )
-    # All of a text matches these patterns, so what is kept is the same either way.
-    if (split.behavior, split.invert) not in (
-        ("Isolated", False),
-        ("Isolated", True),
-        ("Removed", True),
-    ):
-        _refuse(source, f"a Split that is {split.behavior!r:.80} with invert={split.invert}")
-    return family
+    return _Splitting("", " and then ".join(patterns), patterns=tuple(patterns))
 
 
 # -- model -----------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from fastprep.added_tokens import AddedToken
 from fastprep.byte_level import MergeList, listed_table, to_bytes, to_characters
 from fastprep.encoding import Encoding
-from fastprep.errors import BadVocabulary, InvalidUtf8
+from fastprep.errors import BadVocabulary
+from fastprep.foreign_patterns import isolated_splitter
 from fastprep.huggingface import HuggingFaceEncoding
 from fastprep.patterns import HUGGING_FACE
 from fastprep.splitting import SPLITTERS
@@ -146,7 +147,7 @@ def _make_room_for(
                 f"{encoding.name}: the added token {content!r:.80} is written as the token "
                 f"{vocab[content]} is; a tokenizer.json cannot tell the two apart"
             )
-        if encoding.merge_list.whole_pieces and _may_be_a_piece(content, encoding.family):
+        if encoding.merge_list.whole_pieces and _may_be_a_piece(content, encoding):
             raise BadVocabulary(
                 f"{encoding.name}: the added token {content!r:.80} may be a piece of ordinary "
                 "text, and a tokenizer.json would take it for itself there"
@@ -154,10 +155,13 @@ def _make_room_for(
         vocab[content] = token.id
 
 
-def _may_be_a_piece(content: str, family: str) -> bool:
+def _may_be_a_piece(content: str, encoding: HuggingFaceEncoding) -> bool:
     try:
-        return len(split_pieces(to_bytes(content), PATTERNS[family])) == 1
-    except (UnicodeEncodeError, InvalidUtf8):
+        piece = to_bytes(content).decode("utf-8")
+        if encoding.patterns:
+            return isolated_splitter(encoding.patterns)(piece) == [piece]
+        return len(split_pieces(piece.encode(), PATTERNS[encoding.family])) == 1
+    except UnicodeError:
         return False
 
 
@@ -176,14 +180,12 @@ def _added(token: AddedToken) -> dict[str, Any]:
 def _pre_tokenizer(encoding: HuggingFaceEncoding) -> dict[str, Any]:
     if encoding.family == "r50k":
         return _byte_level(encoding.space_before, use_regex=True)
-    split = {
-        "type": "Split",
-        "pattern": {"Regex": HUGGING_FACE[encoding.family][0]},
-        "behavior": "Isolated",
-        "invert": False,
-    }
+    splits = [
+        {"type": "Split", "pattern": {"Regex": text}, "behavior": "Isolated", "invert": False}
+        for text in encoding.patterns or HUGGING_FACE[encoding.family][:1]
+    ]
     byte_level = _byte_level(space_before=False, use_regex=False)
-    return {"type": "Sequence", "pretokenizers": [split, byte_level]}
+    return {"type": "Sequence", "pretokenizers": [*splits, byte_level]}
 
 
 def _byte_level(space_before: bool, use_regex: bool) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Vocabulary files: which kind one is, reading it within limits, and writing it.
 
 A vocabulary may come from anywhere, so it is read with suspicion: regular files only, of at most 64
-MiB, 2**20 tokens of at most 64 KiB, and no pattern in one is ever compiled. What is refused is
-refused by :class:`~fastprep.errors.BadVocabulary`, which names the file, what was found, and the
-mend.
+MiB, 2**20 tokens of at most 64 KiB, and no pattern in one is run unless the caller asks for it. What
+is refused is refused by :class:`~fastprep.errors.BadVocabulary`, which names the file, what was
+found, and the mend.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def load(
     name: str | None = None,
     pat_str: str | None = None,
     special_tokens: dict[str, int] | None = None,
+    allow_pattern: bool = False,
 ) -> Encoding:
     """The encoding that a file describes; :meth:`fastprep.Encoding.from_file` says more."""
     path = Path(path)
@@ -56,7 +57,7 @@ def load(
                 f"{path}: a tokenizer.json says itself what its pattern and special tokens are; "
                 "leave out pat_str and special_tokens"
             )
-        return from_tokenizer_json(data, name or path.stem, str(path))
+        return from_tokenizer_json(data, name or path.stem, str(path), allow_pattern=allow_pattern)
     return _from_tiktoken(data, path, name, pat_str, special_tokens)
 
 

@@ -27,6 +27,7 @@ from tokenizers import (
 
 from fastprep import Encoding, get_encoding, vocabulary
 from fastprep.byte_level import ALPHABET
+from fastprep.errors import BadVocabulary
 from fastprep.huggingface import HuggingFaceEncoding
 from fastprep.nfc import nfc
 from fastprep.patterns import HUGGING_FACE
@@ -141,12 +142,40 @@ STYLES: list[Callable[[], Tokenizer]] = [
 ]
 
 
+# The patterns of DeepSeek V3, one after the other; they have no splitter of their own.
+DEEPSEEK = (
+    r"\p{N}{1,3}",
+    "[一-龥\u3040-ゟ゠-ヿ]+",
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+    "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+)
+
+
+def deepseek_style() -> Tokenizer:
+    splits = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in DEEPSEEK]
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer = trained(pre_tokenizers.Sequence([*splits, byte_level]))
+    tokenizer.add_special_tokens(["<｜begin▁of▁sentence｜>", "<|endoftext|>"])
+    tokenizer.add_tokens([AddedToken("<｜tool▁sep｜>", normalized=False)])
+    return tokenizer
+
+
+def lines_style() -> Tokenizer:
+    """What the two dialects of regular expressions write differently, and matches with gaps."""
+    tokenizer = trained(split(r"^ +|[a-z]+$|\p{Lu}+|\n\z"), ignore_merges=True)
+    tokenizer.add_special_tokens(["<|endoftext|>"])
+    return tokenizer
+
+
+FOREIGN = [deepseek_style, lines_style]
+
+
 @functools.cache
 def both(style: Callable[[], Tokenizer], directory: Path) -> tuple[Tokenizer, Encoding]:
     path = directory / f"{style.__name__}.json"
     style().save(str(path))
     # Read back: a file's added tokens are numbered anew when it is read.
-    return Tokenizer.from_file(str(path)), Encoding.from_file(path)
+    return Tokenizer.from_file(str(path)), Encoding.from_file(path, allow_pattern=True)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +204,48 @@ def test_ids_are_those_of_the_tokenizers_library(style, directory):
     theirs, ours = both(style, directory)
     for text in texts(seed=1, count=4_000):
         assert ours.encode(text, allowed_special="all") == ids_of(theirs, text), repr(text)
+
+
+@pytest.mark.parametrize("style", FOREIGN)
+def test_patterns_without_a_splitter_are_run_if_the_caller_asks(style, directory, tmp_path):
+    theirs, ours = both(style, directory)
+    with pytest.raises(BadVocabulary, match="allow_pattern=True"):
+        Encoding.from_file(directory / f"{style.__name__}.json")
+    ours.save(tmp_path / "tokenizer.json")
+    again = Encoding.from_file(tmp_path, allow_pattern=True)
+    assert again.rank_table_sha256 == ours.rank_table_sha256
+    # The two know Unicode in different versions, so: no code points at random.
+    known = set("".join(ATOMS))
+    for text in texts(seed=13, count=4_000):
+        text = "".join(filter(known.__contains__, text))
+        expected = ids_of(theirs, text)
+        assert ours.encode(text, allowed_special="all") == expected, repr(text)
+        assert again.encode(text, allowed_special="all") == expected, repr(text)
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\p{N}{1,3}+", r"\h+", r"[a-z&&[^b]]", r"a\K", "(", r"(?~ab)"]
+)
+def test_patterns_that_the_dialects_do_not_mean_alike_are_refused(pattern, tmp_path):
+    document = json.loads(gpt2_style().to_str())
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    document["pre_tokenizer"] = {
+        "type": "Sequence",
+        "pretokenizers": [
+            {
+                "type": "Split",
+                "pattern": {"Regex": pattern},
+                "behavior": "Isolated",
+                "invert": False,
+            },
+            {**byte_level, "use_regex": False},
+        ],
+    }
+    (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+    with pytest.raises(
+        BadVocabulary, match=r"tokenizer\.json.*(the tokenizers library does|no regular)"
+    ):
+        Encoding.from_file(tmp_path, allow_pattern=True)
 
 
 @pytest.mark.parametrize("style", STYLES)
