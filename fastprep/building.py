@@ -66,7 +66,7 @@ def table_of(mergeable_ranks: dict[bytes, int]) -> RankTable:
 def encoder_of(table: RankTable, pattern: str) -> AnyEncoder:
     """What encodes with these tokens and this pattern; the same one for the same published table."""
     compiled = splitter(pattern)
-    missing = [byte for byte in range(256) if byte not in _single_bytes(table)]
+    missing = sorted(set(range(256)) - _single_bytes(table))
     if compiled is not None and not missing:
         return _compiled(table, compiled)
     split = regex_splitter(pattern) if compiled is None else _split_with(compiled)
