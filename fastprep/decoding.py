@@ -1,4 +1,4 @@
-"""The half of an encoding that needs neither pattern nor merges: ids -> text, facts about tokens."""
+"""The half of an encoding that needs no merges: ids -> text, and facts about tokens."""
 
 from __future__ import annotations
 
@@ -215,6 +215,8 @@ def make_decoder(
     lengths = np.array([len(token) for token, _ in extra], np.uint64)
     return Decoder(
         table.blob + b"".join(token for token, _ in extra),
-        np.concatenate([table.ends, np.cumsum(lengths, dtype=np.uint64) + np.uint64(len(table.blob))]),
+        np.concatenate(
+            [table.ends, np.cumsum(lengths, dtype=np.uint64) + np.uint64(len(table.blob))]
+        ),
         np.concatenate([table.ids, np.array([i for _, i in extra], np.uint32)]),
     )

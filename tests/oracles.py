@@ -10,10 +10,10 @@ import os
 
 os.environ.setdefault("RUST_BACKTRACE", "0")  # where tiktoken panics, its message is enough
 
-import tiktoken  # noqa: E402
-from tiktoken_ext import openai_public  # noqa: E402
+import tiktoken
+from tiktoken_ext import openai_public
 
-from fastprep.vocabulary import SHA256, bundled  # noqa: E402
+from fastprep.vocabulary import SHA256, bundled
 
 NAMES = [
     *("gpt2", "r50k_base", "p50k_base", "p50k_edit"),
