@@ -1,4 +1,4 @@
-"""How much faster than tiktoken is gpt2 encoding, one thread, documents one by one?
+"""How much faster than tiktoken is encoding, one thread, documents one by one?
 
     python benchmarks/bench_encode.py --corpus prose.jsonl.zst
 
@@ -18,6 +18,7 @@ import tiktoken
 from _run import argument_parser, choose_documents, compare, describe_corpus, write_result
 
 from fastprep.encoding import Encoding, get_encoding
+from fastprep.published import PUBLISHED
 from fastprep.vocabulary import bundled
 
 
@@ -35,19 +36,29 @@ def array(encoding: Encoding) -> Callable[[str], npt.NDArray[np.uint32]]:
 def main() -> None:
     """Compare all ids, measure, print."""
     question = __doc__.splitlines()[0]
-    arguments = argument_parser(question, megabytes=16, repeats=5).parse_args()
+    parser = argument_parser(question, megabytes=40, repeats=5)
+    parser.add_argument("--encoding", default="gpt2", help="its name (default: %(default)s)")
+    arguments = parser.parse_args()
+    name = arguments.encoding
     documents = choose_documents(arguments.corpus, arguments.megabytes, arguments.seed)
     corpus = describe_corpus(arguments.corpus, documents, arguments.seed)
-    warm = get_encoding("gpt2")
-    own = {"pat_str": warm._pat_str, "special_tokens": warm._special_tokens}
-    peer = tiktoken.Encoding("gpt2", mergeable_ranks=warm._mergeable_ranks, **own)
+    warm = get_encoding(name)
+    peer = tiktoken.Encoding(
+        name,
+        pat_str=warm._pat_str,
+        mergeable_ranks=warm._mergeable_ranks,
+        special_tokens=warm._special_tokens,
+    )
     for document in documents:
         ids = peer.encode_ordinary(document)
         if warm.encode_ordinary(document) != ids or array(warm)(document).tolist() != ids:
             raise SystemExit("tiktoken gives other ids; nothing was timed")
     # Made beforehand: building a table is not encoding.
-    table = bundled("r50k_base")
-    cold = [Encoding("gpt2", table=table, **own) for _ in range(2 * arguments.repeats)]
+    table = bundled(PUBLISHED[name].table)  # a copy of its own, which shares no cache
+    cold = [
+        Encoding._from_table(name, table, warm._pat_str, warm._special_tokens)
+        for _ in range(2 * arguments.repeats)
+    ]
     for encoding in cold:
         encoding.encode_ordinary("")
     sides: dict[str, Callable[[], None]] = {
@@ -59,7 +70,8 @@ def main() -> None:
     }
     how = {"megabytes": corpus["bytes"] / 1e6, "repeats": arguments.repeats}
     write_result(
-        {"question": question, "corpus": corpus, **how, **compare(sides, **how)}, arguments.output
+        {"question": question, "encoding": name, "corpus": corpus, **how, **compare(sides, **how)},
+        arguments.output,
     )
 
 

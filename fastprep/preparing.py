@@ -19,7 +19,7 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from fastprep import corpus
 from fastprep import manifest as manifests

@@ -37,7 +37,6 @@ cdef struct Line:
 
 cdef struct Cache:
     Line *lines
-    void *memory               # what `lines` was cut from, to lie on a 64-byte edge
     uint64_t mask
     size_t entered             # entries written since the table was made
     uint32_t *arena

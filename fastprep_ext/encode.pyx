@@ -2,8 +2,7 @@
 
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_FromUnsignedLong
-from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_GET_ITEM
+from cpython.ref cimport Py_INCREF, Py_XINCREF, PyObject
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport SIZE_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
@@ -27,6 +26,10 @@ from fastprep_ext.texts cimport encode_documents, encode_each, encode_parts
 
 from fastprep.errors import BadVocabulary, InvalidUtf8
 from fastprep_ext.split import simd
+
+cdef extern from "Python.h":
+    PyObject **tuple_items "&PyTuple_GET_ITEM"(object ints, Py_ssize_t first)
+    void list_set_item "PyList_SET_ITEM"(object items, Py_ssize_t at, PyObject *item)
 
 __all__ = ["PATTERNS", "Encoder", "simd", "split_pieces"]
 
@@ -426,19 +429,29 @@ cdef class Encoder:
 
     cdef list _list(self, const uint32_t *ids, Py_ssize_t count):
         cdef list result = PyList_New(count)
-        cdef object item
-        cdef Py_ssize_t i
         cdef tuple ints = self._ints
+        cdef size_t ready = 0
+        cdef PyObject **items = NULL
+        cdef PyObject *item
+        cdef object number
+        cdef Py_ssize_t i
         if ints is None and self.largest < READY_INTS:
             ints = tuple(range(self.largest + 1))
             self._ints = ints
+        if ints is not None:
+            items = tuple_items(ints, 0)
+            ready = len(ints)
         for i in range(count):
-            if ints is not None and ids[i] <= self.largest:
-                item = <object>PyTuple_GET_ITEM(ints, ids[i])
+            if ids[i] < ready:
+                # Bare pointers: a variable of Cython's counts each object up and down once more.
+                # (Fetching the objects ahead of their use was tried: no effect.)
+                item = items[ids[i]]
+                Py_XINCREF(item)
+                list_set_item(result, i, item)
             else:
-                item = PyLong_FromUnsignedLong(ids[i])
-            Py_INCREF(item)
-            PyList_SET_ITEM(result, i, item)
+                number = PyLong_FromUnsignedLong(ids[i])
+                Py_INCREF(number)
+                PyList_SET_ITEM(result, i, number)
         return result
 
 
