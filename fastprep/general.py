@@ -1,4 +1,4 @@
-"""An encoder for what the compiled one does not do: any pattern, and vocabularies that lack bytes."""
+"""An encoder for any pattern, and for vocabularies that lack bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`import fastprep as tiktoken`: each test states what tiktoken does, and runs on both libraries."""
+"""`import fastprep as tiktoken`: each test states what tiktoken does, and runs on both."""
 
 from __future__ import annotations
 
