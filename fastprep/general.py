@@ -94,7 +94,13 @@ class GeneralEncoder:
 
     def encode_piece(self, piece: bytes) -> list[int]:
         """The ids of one piece."""
-        ids = self._encoder.encode_piece(piece)
+        return self._all_there(self._encoder.encode_piece(piece), piece)
+
+    def merge_piece(self, piece: bytes, way: str) -> list[int]:
+        """The ids of one piece by merging alone."""
+        return self._all_there(self._encoder.merge_piece(piece, way), piece)
+
+    def _all_there(self, ids: list[int], piece: bytes) -> list[int]:
         if self._missing:
             for i in ids:
                 if i in self._missing:

@@ -61,14 +61,14 @@ class Pieces(Decoding):
         in_last_piece = self._ids_in_last_piece(data[cuts[-1][1] if cuts else 0 :])
         if not in_last_piece:
             return ids, []
-        count = unsettled(ids, in_last_piece, self._decoder.decode_token)
+        count = unsettled(ids, in_last_piece, self._ordinary_token)
         rest = b"".join(map(self._decoder.decode_token, ids[-count:]))
         found = completions(
             rest,
             self.token_byte_values(),
             self._mergeable_ranks,
             self._encoder.encode,
-            self._encoder.encode_piece,
+            lambda piece: self._encoder.merge_piece(piece, "heap"),
         )
         return ids[:-count], [list(sequence) for sequence in found]
 
@@ -87,6 +87,12 @@ class Pieces(Decoding):
         return cut_bytes(
             _bytes(text), encode, self._decoder.decode_token, self._encoder.encode_piece
         )
+
+    def _ordinary_token(self, token_id: int) -> bytes:
+        # A special token is no whitespace, even if it is spelt so.
+        if token_id in self._special_token_values:
+            return b"special"
+        return self._decoder.decode_token(token_id)
 
     def _ids_in_last_piece(self, part: bytes) -> int:
         last = part[self._encoder.last_piece(part) :]

@@ -53,7 +53,7 @@ def completions(
     token_ids
         the id of each.
     encode, merge
-        the ids of a text, and of bytes that are one piece.
+        the ids of a text, and of bytes by merging alone.
 
     Every token that reaches over the end is tried at every place where it can begin. A sequence
     ends with the token that does.
