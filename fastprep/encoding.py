@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -127,6 +128,62 @@ class Encoding(Pieces):
             mergeable_ranks=encoding._mergeable_ranks,
             special_tokens=encoding._special_tokens,
         )
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        pat_str: str | None = None,
+        special_tokens: dict[str, int] | None = None,
+    ) -> Encoding:
+        """Read a vocabulary file: tiktoken's, GPT-2's or Hugging Face's.
+
+        Parameters
+        ----------
+        path
+            a ``.tiktoken`` file; a ``tokenizer.json``; one of ``vocab.bpe`` and ``encoder.json``,
+            or of ``merges.txt`` and ``vocab.json``, with the other one beside it; a directory that
+            holds one of these.
+        name
+            what the encoding is called; by default after the file.
+        pat_str
+            how text is split. Needed for a ``.tiktoken`` file unless it is a published one; by
+            default GPT-2's for ``vocab.bpe``. A ``tokenizer.json`` says it itself.
+        special_tokens
+            from special token to id; by default those of the published file, or ``<|endoftext|>``
+            where a ``vocab.bpe`` goes with one.
+
+        A ``.tiktoken`` file means what it means to tiktoken. The others mean what they mean to the
+        tokenizers library of Hugging Face: :class:`fastprep.huggingface.HuggingFaceEncoding`.
+
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "tokenizer.json"
+        >>> get_encoding("gpt2").save(path)
+        >>> Encoding.from_file(path, name="again").encode("hello world")
+        [31373, 995]
+
+        Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged, too large, or not
+        supported: anything but byte-level BPE with a known pattern.
+        """
+        from fastprep.vocabulary_files import load
+
+        return load(path, name=name, pat_str=pat_str, special_tokens=special_tokens)
+
+    def save(self, path: str | Path) -> None:
+        """Write the vocabulary to a ``.tiktoken`` file or a ``tokenizer.json``, as `path` is named.
+
+        A ``.tiktoken`` file holds ranks alone: keep the pattern and the special tokens beside it.
+        From a ``tokenizer.json`` the tokenizers library of Hugging Face gives the same ids for all
+        texts.
+
+        Raises :class:`~fastprep.errors.BadVocabulary` where such a file cannot say what the
+        encoding does, and ValueError for another name.
+        """
+        from fastprep.vocabulary_files import save
+
+        save(self, path)
 
     def __repr__(self) -> str:
         return f"<Encoding {self.name!r}>"
@@ -345,6 +402,20 @@ class Encoding(Pieces):
         return self._encoder.encode_documents(
             texts, out, ends, end_token=end_token, close_last=close_last
         )
+
+    def encode_arrow(self, column: Any, *, num_threads: int = 8) -> Any:
+        """Encode an Arrow column of strings; see :func:`fastprep.arrow.encode_arrow`.
+
+        `column` is any object that speaks Arrow's PyCapsule interface: an array of pyarrow, a
+        Series of polars or pandas, a column of a dataset. An array of ``list<uint32>`` comes back.
+
+        >>> import pyarrow as pa
+        >>> get_encoding("gpt2").encode_arrow(pa.array(["hello world", None])).to_pylist()
+        [[31373, 995], None]
+        """
+        from fastprep.arrow import encode_arrow
+
+        return encode_arrow(self, column, num_threads=num_threads)
 
 
 def _repaired(text: str) -> str:

@@ -54,13 +54,13 @@ class GeneralEncoder:
         self, text: Any, specials: Specials | None = None, most: int | None = None
     ) -> memoryview:
         """The ids of a str, or of a buffer of UTF-8."""
-        return memoryview(np.array(self.encode(_text(text), specials, most), np.uint32))
+        return memoryview(np.array(self.encode(text_of(text), specials, most), np.uint32))
 
     def encode_into(
         self, text: Any, out: Any, specials: Specials | None = None, most: int | None = None
     ) -> int:
         """Writes the ids into `out`; how many."""
-        ids = self.encode(_text(text), specials, most)
+        ids = self.encode(text_of(text), specials, most)
         if len(ids) > len(out):
             raise ValueError(f"the text has {len(ids)} ids; there is room for {len(out)}")
         limit = np.iinfo(np.asarray(out).dtype).max
@@ -81,16 +81,27 @@ class GeneralEncoder:
         """Writes the ids of all texts into `out`; how many."""
         written = 0
         for number, text in enumerate(texts):
-            written += self.encode_into(_text(text, number), out[written:])
+            written += self.encode_into(text_of(text, number), out[written:])
             if end_token is not None and (close_last or number + 1 < len(texts)):
                 out[written] = end_token
                 written += 1
             ends[number] = written
         return written
 
+    def encode_rows(self, text: Any, starts: Any, stops: Any, ends: Any) -> memoryview:
+        """The ids of rows that lie in one buffer of UTF-8, back to back."""
+        arrays = [np.empty(0, np.uint32)]
+        reached = 0
+        for row, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
+            section = text_of(memoryview(text)[start:stop], row)
+            arrays.append(np.asarray(self.encode_to_buffer(section)))
+            reached += len(arrays[-1])
+            ends[row] = reached
+        return memoryview(np.concatenate(arrays))
+
     def count(self, text: Any, specials: Specials | None = None) -> int:
         """How many ids a str, or a buffer of UTF-8, has."""
-        return len(self.encode(_text(text), specials))
+        return len(self.encode(text_of(text), specials))
 
     def encode_piece(self, piece: bytes) -> list[int]:
         """The ids of one piece."""
@@ -127,7 +138,8 @@ class GeneralEncoder:
             ids += self.encode_piece(piece.encode("utf-8"))
 
 
-def _text(text: Any, number: int = 0) -> str:
+def text_of(text: Any, number: int = 0) -> str:
+    """A str, or a buffer of UTF-8 as one. Raises InvalidUtf8 with the `number` of the text."""
     if isinstance(text, str):
         return text
     try:

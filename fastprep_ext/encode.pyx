@@ -4,7 +4,7 @@ from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_FromUnsignedLong
 from cpython.ref cimport Py_INCREF, Py_XINCREF, PyObject
 from cpython.unicode cimport PyUnicode_Check
-from libc.stdint cimport SIZE_MAX, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport SIZE_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 
 from fastprep_ext.buffers cimport Documents, Ids, utf8_of
@@ -409,6 +409,54 @@ cdef class Encoder:
         _check(written, worker, failed)
         self._idle.append(worker)
         return written
+
+    def encode_rows(
+        self, const uint8_t[::1] text not None, const int64_t[::1] starts not None,
+        const int64_t[::1] stops not None, uint64_t[::1] ends not None,
+    ) -> memoryview:
+        """The ids of rows that lie in one buffer of UTF-8, back to back, as a memoryview of uint32.
+
+        Row i is text[starts[i]:stops[i]]; `ends`, as long, receives the index behind its last id.
+        """
+        cdef Py_ssize_t rows = starts.shape[0], size = text.shape[0], i, count = 0, failed = 0
+        cdef size_t total = 0
+        cdef const uint8_t *first = &text[0] if size else NULL
+        cdef const uint8_t **texts = <const uint8_t **>malloc((rows + 1) * sizeof(void *))
+        cdef size_t *sizes = <size_t *>malloc((rows + 1) * sizeof(size_t))
+        cdef Ids out = Ids()
+        cdef _Worker worker
+        try:
+            if texts == NULL or sizes == NULL:
+                raise MemoryError(f"no memory for {rows} rows")
+            if stops.shape[0] != rows or ends.shape[0] != rows:
+                raise ValueError(f"{rows} rows begin, {len(stops)} end, {len(ends)} ends have room")
+            for i in range(rows):
+                if not 0 <= starts[i] <= stops[i] <= size:
+                    raise ValueError(
+                        f"row {i} goes from {starts[i]} to {stops[i]}, in a buffer of {size} bytes"
+                    )
+                texts[i] = first + starts[i]
+                sizes[i] = stops[i] - starts[i]
+                total += sizes[i]
+            out.ids = <uint32_t *>malloc((total + BPE_SLACK) * sizeof(uint32_t))
+            if out.ids == NULL:
+                raise MemoryError(f"no memory for the ids of {total} bytes")
+            worker = self._take()
+            with nogil:
+                count = encode_each(
+                    &self.ranks, &worker.at, self.pattern, texts, sizes, rows, NULL, out.ids,
+                    &ends[0] if rows else NULL, &failed,
+                )
+            _check(count, worker, failed)
+            self._idle.append(worker)
+        finally:
+            free(texts)
+            free(sizes)
+        out.count = count
+        cdef void *shrunk = realloc(out.ids, (count + 1) * sizeof(uint32_t))
+        if shrunk != NULL:
+            out.ids = <uint32_t *>shrunk
+        return memoryview(out)
 
     cdef Py_ssize_t _run(
         self, const uint8_t *utf8, size_t n, Specials specials, size_t most, uint32_t *ids

@@ -1,0 +1,335 @@
+"""Reading ``tokenizer.json``, the file of the tokenizers library of Hugging Face.
+
+Such a file describes a chain: normalizer, pre-tokenizer, model, post-processor. What is read here
+is byte-level BPE behind a pattern that has a compiled splitter. Everything else is refused by its
+name. The post-processor, truncation and padding say what happens to ids afterwards; they are not
+read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, NoReturn
+
+import msgspec
+
+from fastprep.added_tokens import AddedToken
+from fastprep.byte_level import MAX_ID, MAX_MERGES, merge_list
+from fastprep.errors import BadVocabulary
+from fastprep.huggingface import HuggingFaceEncoding
+from fastprep.json_values import decoded, fields, numbers
+from fastprep.nfc import nfc
+from fastprep.patterns import HUGGING_FACE, family_of
+from fastprep_ext.json_outline import outline
+
+MAX_ADDED = 1 << 14
+MAX_ADDED_CHARACTERS = 1 << 20
+MAX_SETTINGS = 1000
+
+NULL = msgspec.Raw(b"null")
+Id = Annotated[int, msgspec.Meta(ge=0, lt=MAX_ID)]
+
+
+# Unknown keys are refused: a setting that is not understood may change the ids.
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    model: msgspec.Raw
+    version: Literal["1.0"] = "1.0"
+    truncation: msgspec.Raw = NULL
+    padding: msgspec.Raw = NULL
+    added_tokens: msgspec.Raw = NULL
+    normalizer: msgspec.Raw = NULL
+    pre_tokenizer: msgspec.Raw = NULL
+    post_processor: msgspec.Raw = NULL
+    decoder: msgspec.Raw = NULL
+
+
+class _Added(msgspec.Struct, forbid_unknown_fields=True):
+    id: Id
+    content: str
+    single_word: bool
+    lstrip: bool
+    rstrip: bool
+    normalized: bool
+    special: bool
+
+
+class _Bpe(msgspec.Struct, forbid_unknown_fields=True):
+    vocab: msgspec.Raw
+    merges: msgspec.Raw
+    type: str = "BPE"
+    dropout: float | None = None
+    unk_token: str | None = None
+    continuing_subword_prefix: str | None = None
+    end_of_word_suffix: str | None = None
+    fuse_unk: bool = False
+    byte_fallback: bool = False
+    ignore_merges: bool = False
+
+
+class _Nfc(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+
+
+class _Normalizers(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    normalizers: list[msgspec.Raw]
+
+
+class _PreTokenizers(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    pretokenizers: list[msgspec.Raw]
+
+
+class _Split(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    pattern: msgspec.Raw
+    behavior: str
+    invert: bool
+
+
+class _ByteLevel(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    add_prefix_space: bool
+    trim_offsets: bool
+    use_regex: bool = True
+
+
+@dataclass(frozen=True)
+class _Splitting:
+    family: str
+    pattern: str
+    space_before: bool
+
+
+def from_tokenizer_json(data: bytes, name: str, source: str) -> HuggingFaceEncoding:
+    """The encoding that the bytes of a ``tokenizer.json`` describe.
+
+    Parameters
+    ----------
+    data
+        the file.
+    name
+        what the encoding is called.
+    source
+        what an error calls the file.
+
+    Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged or contradicts itself,
+    and, by its name, for what is no byte-level BPE behind a known pattern.
+    """
+    fields(data, source)
+    top = decoded(data, _Document, source)
+    normalize = _normalizer(top.normalizer, source)
+    splitting = _splitting(top.pre_tokenizer, source)
+    model = _model(top.model, source)
+    vocab = numbers(model.vocab, MAX_ID, f"{source}, model.vocab")
+    added = _added_tokens(top.added_tokens, normalize, source)
+    listed = merge_list(
+        vocab,
+        _merges(model.merges, f"{source}, model.merges"),
+        whole_pieces=model.ignore_merges,
+        apart=[token.content for token in added],
+        source=source,
+    )
+    _check_ids(added, vocab, f"{source}, added_tokens")
+    try:
+        return HuggingFaceEncoding(
+            name,
+            merge_list=listed,
+            family=splitting.family,
+            pat_str=splitting.pattern,
+            added=added,
+            normalize=normalize,
+            space_before=splitting.space_before,
+        )
+    except BadVocabulary as error:
+        raise BadVocabulary(f"{source}: {error}") from None
+
+
+def _refuse(source: str, what: str) -> NoReturn:
+    raise BadVocabulary(
+        f"{source}: {what} is not supported; fastprep reads byte-level BPE with a known pattern, "
+        "so use the tokenizers library for this file"
+    )
+
+
+def _is_none(value: msgspec.Raw) -> bool:
+    return bytes(value).strip() == b"null"
+
+
+def _type(data: msgspec.Raw, place: str) -> str:
+    """The type of a normalizer or pre-tokenizer."""
+    _, keys, items = outline(data)
+    if keys + items > MAX_SETTINGS:
+        raise BadVocabulary(f"{place}: {keys} keys and {items} items, where a few should stand")
+    found = fields(data, place)
+    return decoded(found.get("type", NULL), str, f"{place}.type")
+
+
+# -- normalizer ------------------------------------------------------------------------------------
+
+
+def _normalizer(data: msgspec.Raw, source: str) -> bool:
+    """Whether text is put into normal form C."""
+    if _is_none(data):
+        return False
+    place = f"{source}, normalizer"
+    kind = _type(data, place)
+    if kind == "Sequence":
+        steps = decoded(data, _Normalizers, place).normalizers
+        # Not any(): each step must be looked at. Doing it twice is doing it once.
+        return True in [_normalizer(step, source) for step in steps]
+    if kind != "NFC":
+        _refuse(source, f"the normalizer {kind:.80}")
+    decoded(data, _Nfc, place)
+    return True
+
+
+# -- pre-tokenizer ---------------------------------------------------------------------------------
+
+
+def _splitting(data: msgspec.Raw, source: str) -> _Splitting:
+    if _is_none(data):
+        _refuse(source, "a file without a pre-tokenizer")
+    match _flat(data, source):
+        case [_ByteLevel(use_regex=True) as only]:
+            return _Splitting("r50k", HUGGING_FACE["r50k"][0], only.add_prefix_space)
+        case [_Split(), _ByteLevel(use_regex=True)]:
+            _refuse(source, "a Split before a ByteLevel that splits again (use_regex)")
+        case [_Split(), _ByteLevel(add_prefix_space=True)]:
+            _refuse(source, "a space before each piece of a Split (add_prefix_space)")
+        case [_Split() as split, _ByteLevel()]:
+            pattern = _pattern(split, source)
+            return _Splitting(_family(pattern, split, source), pattern, space_before=False)
+        case steps:
+            names = ", ".join(step.type for step in steps) or "Sequence of nothing"
+            _refuse(source, f"the pre-tokenizer {names:.200}")
+
+
+def _flat(data: msgspec.Raw, source: str) -> list[_Split | _ByteLevel]:
+    """The steps of a pre-tokenizer, those of a sequence in a sequence among them."""
+    place = f"{source}, pre_tokenizer"
+    kind = _type(data, place)
+    if kind == "Sequence":
+        steps = decoded(data, _PreTokenizers, place).pretokenizers
+        return [inner for step in steps for inner in _flat(step, source)]
+    if kind == "Split":
+        return [decoded(data, _Split, place)]
+    if kind == "ByteLevel":
+        return [decoded(data, _ByteLevel, place)]
+    _refuse(source, f"the pre-tokenizer {kind:.80}")
+
+
+def _pattern(split: _Split, source: str) -> str:
+    found = fields(split.pattern, f"{source}, pre_tokenizer.pattern")
+    if list(found) != ["Regex"]:
+        _refuse(source, f"a Split by {', '.join(found) or 'no pattern'!r:.80}")
+    return decoded(found["Regex"], str, f"{source}, pre_tokenizer.pattern.Regex")
+
+
+def _family(pattern: str, split: _Split, source: str) -> str:
+    family = family_of(pattern)
+    if family is None:
+        _refuse(
+            source,
+            f"the pattern {pattern!r:.400} (it is none of those of gpt2, cl100k, "
+            "o200k, Llama 3 and Qwen 2, and a pattern out of a file is never compiled)",
+        )
+    # All of a text matches these patterns, so what is kept is the same either way.
+    if (split.behavior, split.invert) not in (
+        ("Isolated", False),
+        ("Isolated", True),
+        ("Removed", True),
+    ):
+        _refuse(source, f"a Split that is {split.behavior!r:.80} with invert={split.invert}")
+    return family
+
+
+# -- model -----------------------------------------------------------------------------------------
+
+
+def _model(data: msgspec.Raw, source: str) -> _Bpe:
+    place = f"{source}, model"
+    found = fields(data, place)
+    kind = decoded(found["type"], str, f"{place}.type") if "type" in found else "BPE"
+    if kind != "BPE":
+        _refuse(source, f"the model {kind!r:.80}")
+    model = decoded(data, _Bpe, place)
+    if model.dropout:
+        _refuse(source, f"dropout ({model.dropout})")
+    if model.byte_fallback:
+        _refuse(source, "byte_fallback")
+    if model.continuing_subword_prefix:
+        _refuse(source, f"the continuing_subword_prefix {model.continuing_subword_prefix!r:.80}")
+    if model.end_of_word_suffix:
+        _refuse(source, f"the end_of_word_suffix {model.end_of_word_suffix!r:.80}")
+    # An unk_token is for characters that are no token. All 256 bytes are, or the file is refused.
+    return model
+
+
+def _merges(data: msgspec.Raw, place: str) -> list[str | tuple[str, str]]:
+    _, _, commas = outline(data)
+    if commas > 2 * MAX_MERGES:
+        raise BadVocabulary(f"{place}: {commas} or more merges; the limit is {MAX_MERGES}")
+    return decoded(data, list[str | tuple[str, str]], place)
+
+
+# -- added tokens ----------------------------------------------------------------------------------
+
+
+def _added_tokens(data: msgspec.Raw, normalize: bool, source: str) -> list[AddedToken]:
+    if _is_none(data):
+        return []
+    place = f"{source}, added_tokens"
+    _, keys, items = outline(data)
+    if max(keys, items) > MAX_ADDED * len(_Added.__struct_fields__):
+        raise BadVocabulary(
+            f"{place}: more than {MAX_ADDED} added tokens; the limit is {MAX_ADDED}"
+        )
+    parts = decoded(data, list[msgspec.Raw], place)
+    for at, part in enumerate(parts):
+        fields(part, f"{place}[{at}]")
+    found = decoded(data, list[_Added], place)
+    if sum(len(token.content) for token in found) > MAX_ADDED_CHARACTERS:
+        raise BadVocabulary(
+            f"{place}: their texts have more than {MAX_ADDED_CHARACTERS} characters"
+        )
+    for token in found:
+        if not token.content:
+            raise BadVocabulary(f"{place}: the token {token.id} is empty; leave it out")
+        if token.single_word:
+            _refuse(source, f"single_word, of the added token {token.content!r:.80},")
+    _check_twice(found, normalize, place)
+    return [AddedToken(t.content, t.id, t.special, t.normalized, t.lstrip, t.rstrip) for t in found]
+
+
+def _check_ids(added: list[AddedToken], vocab: dict[str, int], place: str) -> None:
+    """The tokenizers library does not read the ids of added tokens, it counts; they must agree."""
+    free = len(vocab)
+    taken = set(vocab.values())
+    for token in added:
+        id = vocab.get(token.content)
+        if id is None:
+            id = free
+            free += 1
+            if id in taken:
+                raise BadVocabulary(
+                    f"{place}: {token.content!r:.80} gets the id {id}, which is taken: the ids of "
+                    "the vocabulary have gaps"
+                )
+        if id != token.id:
+            raise BadVocabulary(
+                f"{place}: {token.content!r:.80} says its id is {token.id}, but Hugging Face gives "
+                f"it {id}, the next free one or that in the vocabulary; the file contradicts itself"
+            )
+
+
+def _check_twice(added: list[_Added], normalize: bool, place: str) -> None:
+    seen: set[tuple[bool, str]] = set()
+    contents: set[str] = set()
+    for token in added:
+        late = token.normalized and normalize
+        key = (token.normalized, nfc(token.content) if late else token.content)
+        if key in seen or token.content in contents:
+            raise BadVocabulary(f"{place}: {token.content!r:.80} stands there twice; leave one out")
+        seen.add(key)
+        contents.add(token.content)

@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def outline(text: Buffer, most: int = -1) -> tuple[int, int, int]: ...
