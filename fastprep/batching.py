@@ -1,4 +1,4 @@
-"""Many texts on several threads: a few at a time, so that handing them out costs next to nothing."""
+"""Many texts on several threads: many at a time, so that handing them out costs little."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ def table_of(mergeable_ranks: dict[bytes, int]) -> RankTable:
     b'ab'
 
     If a published table that is in use has the same tokens, it is that one. Raises
-    :class:`~fastprep.errors.BadVocabulary` for an id that two tokens have, OverflowError for a number
-    that is no id.
+    :class:`~fastprep.errors.BadVocabulary` for an id that two tokens have, OverflowError for a
+    number that is no id.
     """
     tokens = [token for token in mergeable_ranks if token]
     ids = np.fromiter((index(mergeable_ranks[token]) for token in tokens), np.int64, len(tokens))
@@ -68,20 +68,20 @@ def table_of(mergeable_ranks: dict[bytes, int]) -> RankTable:
 
 
 def encoder_of(table: RankTable, pattern: str) -> AnyEncoder:
-    """What encodes with these tokens and this pattern; the same one for the same published table."""
+    """What encodes with these tokens and this pattern; shared where the table is published."""
     compiled = splitter(pattern)
-    missing = [byte for byte in range(256) if byte not in _single_bytes(table)]
+    missing = sorted(set(range(256)) - _single_bytes(table))
     if compiled is not None and not missing:
         return _compiled(table, compiled)
     split = regex_splitter(pattern) if compiled is None else _split_with(compiled)
     if not missing:
         return GeneralEncoder(_compiled(table, PATTERNS["r50k"]), split, {})
-    # Each missing byte gets a token, behind all others, whose id no other has; it tells on the byte.
+    # Each missing byte gets a token behind all others, whose id no other has: it tells.
     stand_ins = {_MOST - len(missing) + 1 + i: bytes([byte]) for i, byte in enumerate(missing)}
     if int(table.ids[-1]) >= min(stand_ins):
         raise BadVocabulary(
-            f"ids up to {table.ids[-1]} leave no room to tell {len(missing)} bytes that are no tokens; "
-            f"use ids below {min(stand_ins)}, or give every byte a token"
+            f"ids up to {table.ids[-1]} leave no room to tell the {len(missing)} bytes that are no "
+            f"tokens; use ids below {min(stand_ins)}, or give every byte a token"
         )
     last = np.uint64(len(table.blob))
     encoder = Encoder(

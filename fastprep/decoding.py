@@ -1,4 +1,4 @@
-"""The half of an encoding that needs neither pattern nor merges: ids -> text, facts about tokens."""
+"""The half of an encoding that needs no merges: ids -> text, and facts about tokens."""
 
 from __future__ import annotations
 

@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep import batching, building
-from fastprep.decoding import Decoding, make_decoder
+from fastprep.decoding import make_decoder
 from fastprep.errors import UnknownEncoding, WrongSize
+from fastprep.pieces import Pieces
 from fastprep.published import PUBLISHED, Published
 from fastprep.special import NOTHING, Allowed, Disallowed
-from fastprep.unstable import completions, cut_bytes, unsettled
 from fastprep.vocabulary import RankTable
 
 Self = TypeVar("Self", bound="Encoding")
 
 
-class Encoding(Decoding):
+class Encoding(Pieces):
     """A vocabulary, a pattern and special tokens: everything that turns text into ids and back.
 
     Get a published one with :func:`get_encoding`, or make one.
@@ -48,9 +48,9 @@ class Encoding(Decoding):
     >>> enc.decode([31373, 995])
     'hello world'
 
-    An encoding never changes, and any number of threads may share one: each call takes a piece cache
-    of its own. The method is byte-level BPE (Radford et al. 2019, "Language Models are Unsupervised
-    Multitask Learners"), id for id as tiktoken 0.14 does it.
+    An encoding never changes, and any number of threads may share one: each call takes a piece
+    cache of its own. The method is byte-level BPE (Radford et al. 2019, "Language Models are
+    Unsupervised Multitask Learners"), id for id as tiktoken 0.14 does it.
 
     Raises :class:`~fastprep.errors.BadVocabulary` for tokens that are no vocabulary,
     :class:`~fastprep.errors.WrongSize` for another number of them. A vocabulary may lack single
@@ -71,8 +71,8 @@ class Encoding(Decoding):
             count = len(mergeable_ranks) + len(special_tokens)
             if not count == explicit_n_vocab == largest + 1:
                 raise WrongSize(
-                    f"explicit_n_vocab is {explicit_n_vocab}, but there are {count} tokens with ids "
-                    f"up to {largest}"
+                    f"explicit_n_vocab is {explicit_n_vocab}, but there are {count} tokens with "
+                    f"ids up to {largest}"
                 )
         table = building.table_of(mergeable_ranks)
         self._mergeable_ranks = mergeable_ranks
@@ -223,8 +223,8 @@ class Encoding(Decoding):
         [27, 91, 437, 1659, 5239, 91, 29]
 
         With `max_tokens` only the first so many ids are made, and the text behind them is not
-        looked at. A lone surrogate, which UTF-8 cannot hold, is encoded as U+FFFD, as tiktoken does.
-        Raises TypeError if `text` is not a str.
+        looked at. A lone surrogate, which UTF-8 cannot hold, is encoded as U+FFFD, as tiktoken
+        does. Raises TypeError if `text` is not a str.
         """
         try:
             if max_tokens is None:
@@ -290,10 +290,11 @@ class Encoding(Decoding):
         >>> get_encoding("gpt2").encode_to_numpy("hello world")
         array([31373,   995], dtype=uint32)
 
-        `out`, a contiguous uint16 or uint32 array, receives the ids instead, and what is returned is
-        its first part, which holds them. It is written without a detour where it is uint32 with room
-        for the bytes of the text and 4 more. Raises ValueError if the ids are more than its room,
-        OverflowError if one does not fit, UnicodeEncodeError on a lone surrogate, as tiktoken does here.
+        `out`, a contiguous uint16 or uint32 array, receives the ids instead, and what is returned
+        is its first part, which holds them. It is written without a detour where it is uint32 with
+        room for as many ids as the text has bytes, and 4 more. Raises ValueError if the ids are
+        more than its room, OverflowError if one does not fit, UnicodeEncodeError on a lone
+        surrogate, as tiktoken does here.
 
         >>> room = np.empty(8, np.uint16)
         >>> get_encoding("gpt2").encode_to_numpy("hello world", out=room)
@@ -361,8 +362,8 @@ class Encoding(Decoding):
         self._specials.screen("", allowed_special, disallowed_special)
 
         def many(texts: Sequence[str]) -> list[list[int]]:
-            for one in texts:
-                specials = self._specials.screen(one, allowed_special, disallowed_special)
+            for text in texts:
+                specials = self._specials.screen(text, allowed_special, disallowed_special)
             return self._encoder.encode_many(texts, specials)
 
         one = functools.partial(
@@ -425,92 +426,6 @@ class Encoding(Decoding):
         from fastprep.arrow import encode_arrow
 
         return encode_arrow(self, column, num_threads=num_threads)
-
-    def encode_single_token(self, text_or_bytes: str | bytes) -> int:
-        """The id of one token, special ones included. Raises KeyError where it is none.
-
-        >>> get_encoding("gpt2").encode_single_token("hello")
-        31373
-        """
-        token = _as_bytes(text_or_bytes)
-        found = self._encoder.find(token)
-        if found >= 0:
-            return found
-        if not token and b"" in self._mergeable_ranks:
-            return self._mergeable_ranks[b""]
-        try:
-            return self._special_tokens[token.decode("utf-8")]
-        except (KeyError, UnicodeDecodeError):
-            raise KeyError(token) from None
-
-    def encode_with_unstable(
-        self,
-        text: str,
-        *,
-        allowed_special: Allowed = NOTHING,
-        disallowed_special: Disallowed = "all",
-    ) -> tuple[list[int], list[list[int]]]:
-        """The ids of `text` that no further text changes, and what may stand behind them then.
-
-        Returns
-        -------
-        (list of int, list of lists of int)
-            the ids of a first part of `text`; sequences of ids, in no particular order, each of
-            which spells the rest of it and perhaps more.
-
-        >>> certain, possible = get_encoding("gpt2").encode_with_unstable("hello fanta")
-        >>> certain, [8842] in possible, [277, 4910] in possible
-        ([31373], True, True)
-
-        Arguments are those of :meth:`encode`; UnicodeEncodeError on a lone surrogate.
-        """
-        specials = self._specials.screen(text, allowed_special, disallowed_special)
-        ids = self._encoder.encode(text, specials)
-        data = text.encode("utf-8")
-        cuts = specials.cut(data) if specials is not None else []
-        in_last_piece = self._ids_in_last_piece(data[cuts[-1][1] if cuts else 0 :])
-        if not in_last_piece:
-            return ids, []
-        count = unsettled(ids, in_last_piece, self._decoder.decode_token)
-        rest = b"".join(map(self._decoder.decode_token, ids[-count:]))
-        found = completions(
-            rest,
-            self.token_byte_values(),
-            self._mergeable_ranks,
-            self._encoder.encode,
-            self._encoder.encode_piece,
-        )
-        return ids[:-count], [list(sequence) for sequence in found]
-
-    # -- pieces: names that tiktoken does not document, and that people use -----------------------
-
-    def _encode_single_piece(self, text_or_bytes: str | bytes) -> list[int]:
-        return self._encoder.encode_piece(_as_bytes(text_or_bytes))
-
-    def _encode_only_native_bpe(self, text: str) -> list[int]:
-        return self._encoder.encode(text)
-
-    def _encode_bytes(self, text: bytes) -> list[int]:
-        def encode(valid: str) -> tuple[list[int], int]:
-            return self._encoder.encode(valid), self._ids_in_last_piece(valid.encode("utf-8"))
-
-        return cut_bytes(
-            _bytes(text), encode, self._decoder.decode_token, self._encoder.encode_piece
-        )
-
-    def _ids_in_last_piece(self, part: bytes) -> int:
-        last = part[self._encoder.last_piece(part) :]
-        return len(self._encoder.encode_piece(last)) if last else 0
-
-
-def _as_bytes(token: str | bytes) -> bytes:
-    return token.encode("utf-8") if isinstance(token, str) else _bytes(token)
-
-
-def _bytes(data: bytes) -> bytes:
-    if not isinstance(data, bytes):
-        raise TypeError(f"expected str or bytes, got {type(data).__name__}")
-    return data
 
 
 def _repaired(text: str) -> str:

@@ -1,4 +1,4 @@
-"""An encoder for what the compiled one does not do: any pattern, and vocabularies that lack bytes."""
+"""An encoder for any pattern, and for vocabularies that lack bytes."""
 
 from __future__ import annotations
 
@@ -108,7 +108,13 @@ class GeneralEncoder:
 
     def encode_piece(self, piece: bytes) -> list[int]:
         """The ids of one piece."""
-        ids = self._encoder.encode_piece(piece)
+        return self._all_there(self._encoder.encode_piece(piece), piece)
+
+    def merge_piece(self, piece: bytes, way: str) -> list[int]:
+        """The ids of one piece by merging alone."""
+        return self._all_there(self._encoder.merge_piece(piece, way), piece)
+
+    def _all_there(self, ids: list[int], piece: bytes) -> list[int]:
         if self._missing:
             for i in ids:
                 if i in self._missing:

@@ -1,10 +1,9 @@
 """Which of two special tokens is meant where both begin, and which of two with the same id.
 
 tiktoken asks a regular expression whose alternatives are its special tokens, in the order in which
-its hash map happens to hold them. So of ``<|a|>`` and ``<|a|>b`` sometimes the shorter one wins, and
-not always the same way for other texts. The order follows from the tokens alone: this file works it
-out, since equal ids mean equal here, too. It matters only where a special token is the beginning of
-another one, or where two have the same id.
+its hash map happens to hold them. So of ``<|a|>`` and ``<|a|>b`` the shorter one may win, and with
+other names the longer one. The order follows from the tokens alone, and this file works it out. It
+matters only where a special token is the beginning of another one, or where two have the same id.
 
 The hash is that of Rust's rustc-hash 2, the map that of hashbrown: open addressing over groups of
 control bytes, as many as one SIMD register holds.

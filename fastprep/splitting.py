@@ -1,7 +1,7 @@
 """The regular expressions that split text, and which of them have a compiled splitter.
 
-A pattern is known by its text. Several spellings mean the same splits: those here are tiktoken's, now
-and in earlier versions, and the ones in ``tokenizer.json`` files of the same models. Any other
+A pattern is known by its text. Several spellings mean the same splits: those here are tiktoken's,
+now and in earlier versions, and the ones in ``tokenizer.json`` files of the same models. Any other
 pattern is left to the package ``regex``.
 """
 
@@ -53,7 +53,7 @@ SPLITTERS: Final = {
 
 
 def splitter(pattern: str) -> int | None:
-    """The compiled splitter of a pattern, as `fastprep_ext.encode.PATTERNS` numbers them, or None."""
+    """The number in `fastprep_ext.encode.PATTERNS` of a pattern's splitter; None: it has none."""
     family = SPLITTERS.get(pattern)
     return None if family is None else PATTERNS[family]
 
@@ -64,16 +64,16 @@ def regex_splitter(pattern: str) -> Callable[[str], list[str]]:
     >>> regex_splitter(r"[a-c]+|[^a-c]")("abc, a")
     ['abc', ',', ' ', 'a']
 
-    Text that the pattern does not match is in no piece. The classes are those of the Unicode version
-    that ``regex`` has, which may be newer than the one of the compiled splitters. Raises
+    Text that the pattern does not match is in no piece. The classes are those of the Unicode
+    version that ``regex`` has, which may be newer than that of the compiled splitters. Raises
     :class:`~fastprep.errors.BadVocabulary` if the pattern is none, ImportError without ``regex``.
     """
     try:
-        import regex
+        import regex  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         raise ImportError(
-            f"fastprep has no splitter of its own for the pattern {pattern!r}, and the package that "
-            "can run any is not there: pip install 'fastprep[regex]'"
+            f"fastprep has no splitter of its own for the pattern {pattern!r}, and the package "
+            "that can run any is not there: pip install 'fastprep[regex]'"
         ) from None
     try:
         compiled = regex.compile(_with_ends_of_text(pattern))

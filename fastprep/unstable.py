@@ -1,8 +1,8 @@
 """Text that goes on: ids of a text whose last bytes may belong to another token once more follow.
 
-Two questions of that kind have published answers, and these are they: which ids are certain and what
-may come to stand in place of the rest, and what the ids of bytes are that end within a character.
-Both take back the tokens of the last piece.
+Two questions of that kind have published answers, and these are they: which ids are certain and
+what may come to stand in place of the rest, and what the ids of bytes are that end within a
+character. Both take back the tokens of the last piece.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def completions(
     token_ids
         the id of each.
     encode, merge
-        the ids of a text, and of bytes that are one piece.
+        the ids of a text, and of bytes by merging alone.
 
-    Every token that reaches over the end is tried at every place where it can begin. A sequence ends
-    with the token that does.
+    Every token that reaches over the end is tried at every place where it can begin. A sequence
+    ends with the token that does.
 
     >>> ids = {b"a": 0, b"b": 1, b"ab": 2, b"bb": 3}
     >>> def merge(piece): return [ids[piece]] if piece in ids else [ids[piece[:1]], ids[piece[1:]]]
@@ -89,8 +89,8 @@ def cut_bytes(
 ) -> list[int]:
     """The ids of bytes of which only a first part is UTF-8.
 
-    What follows that part is taken for one piece with the end of it; `encode` also says how many ids
-    are those of its last piece.
+    What follows that part is taken for one piece with the end of it; `encode` also says how many
+    ids are those of its last piece.
     """
     try:
         return encode(data.decode("utf-8"))[0]

@@ -299,7 +299,7 @@ cdef class Encoder:
         return ids
 
     def merge_piece(self, const uint8_t[::1] piece not None, str way not None) -> list:
-        """The ids of one piece by "search", "heap" or "windows": for tests that they agree."""
+        """The ids of one piece by merging alone, in one way: "search", "heap" or "windows"."""
         cdef Py_ssize_t n = piece.shape[0], count
         cdef uint32_t *ranks
         if n == 0 or (n > MERGE_SHORT and way == "search"):

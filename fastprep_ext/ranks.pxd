@@ -98,16 +98,19 @@ cdef inline uint32_t ranks_find_hashed(
         slot = (slot + 1) & self.piece_mask
 
 
+# Whether a token may have this hash; if not, none has.
+cdef inline bint may_be_piece(const Ranks *self, uint64_t h) noexcept nogil:
+    cdef uint64_t bit = spread(h) & (FILTER_BITS * self.piece_mask + FILTER_BITS - 1)
+    return self.piece_filter[bit >> 6] >> (bit & 63) & 1
+
+
 # The token that a piece is, or NO_RANK.
 cdef inline uint32_t ranks_find(const Ranks *self, const uint8_t *piece, size_t n) noexcept nogil:
-    cdef uint64_t h, bit
+    cdef uint64_t h
     if n > self.longest:
         return NO_RANK
     h = piece_hash(piece, n)
-    bit = spread(h) & (FILTER_BITS * self.piece_mask + FILTER_BITS - 1)
-    if not self.piece_filter[bit >> 6] >> (bit & 63) & 1:
-        return NO_RANK
-    return ranks_find_hashed(self, piece, n, h)
+    return ranks_find_hashed(self, piece, n, h) if may_be_piece(self, h) else NO_RANK
 
 
 # The rank of a pair of neighbours, or NO_RANK where they do not merge.

@@ -46,6 +46,14 @@ ATOMS = [
 ]
 
 
+# What the patterns of cl100k and o200k can trip over, beyond those of gpt2.
+MORE_ATOMS = [
+    *("A", "AB", "Ab", "aB", "b", "C", "亚", "洲", "ʰ", "ـ", "ǅ", "\u0301", "\u0301\u0300", "İ"),
+    *("!\n", "\n/", "/", "//", "/\n", "!\r\n/", "\u3000\n", "\u2003", " \n", "\n ", "\t\n", "\x85"),
+    *("it's", "'s'", "'ſ", "'S", "'Ll", "'RE", "x'VE", "'sx", "'K", "1234567", "٣٤٥٦", "½1", "١a"),
+]
+
+
 def mixed(rnd: random.Random) -> str:
     """A text of atoms: any of them, a few of them over and over, or code points at random."""
     size = rnd.randrange(1, 60)
@@ -62,6 +70,18 @@ def mixed_texts(seed: int, count: int) -> Iterator[str]:
     """`count` texts of `mixed`, the same for the same seed."""
     rnd = random.Random(seed)
     return (mixed(rnd) for _ in range(count))
+
+
+def dense(rnd: random.Random) -> str:
+    """A text dense in what the patterns of cl100k and o200k tell apart, often at a block's edge."""
+    padding = "a" * rnd.choice([0, 0, 0, 55 + rnd.randrange(12)])
+    return padding + "".join(rnd.choices(MORE_ATOMS + ATOMS, k=rnd.randrange(1, 25)))
+
+
+def dense_texts(seed: int, count: int) -> Iterator[str]:
+    """`count` texts, every second one of `mixed` and of `dense`."""
+    rnd = random.Random(seed)
+    return (dense(rnd) if i % 2 else mixed(rnd) for i in range(count))
 
 
 def shared_file(name: str) -> Path:

@@ -13,18 +13,11 @@ import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import DISTINCT, NAMES, theirs
-from texts import ATOMS, corpus_documents, mixed_texts
+from texts import MORE_ATOMS, corpus_documents, dense_texts
 
 from fastprep import get_encoding, reference, splitting
 from fastprep.encoding import Encoding
 from fastprep_ext.encode import PATTERNS, split_pieces
-
-# What the patterns of cl100k and o200k can trip over, beyond those of gpt2.
-MORE_ATOMS = [
-    *("A", "AB", "Ab", "aB", "b", "C", "亚", "洲", "ʰ", "ـ", "ǅ", "\u0301", "\u0301\u0300", "İ"),
-    *("!\n", "\n/", "/", "//", "/\n", "!\r\n/", "\u3000\n", "\u2003", " \n", "\n ", "\t\n", "\x85"),
-    *("it's", "'s'", "'ſ", "'S", "'Ll", "'RE", "x'VE", "'sx", "'K", "1234567", "٣٤٥٦", "½1", "١a"),
-]
 
 SPLITS: dict[str, Callable[[str], list[str]]] = {
     "r50k": reference.split_r50k,
@@ -33,20 +26,10 @@ SPLITS: dict[str, Callable[[str], list[str]]] = {
 }
 
 
-def texts(seed: int, count: int) -> list[str]:
-    """Half of them generated as for gpt2, half dense in what the other patterns tell apart."""
-    rnd = random.Random(seed)
-    dense = []
-    for _ in range(count // 2):
-        padding = "a" * rnd.choice([0, 0, 0, 55 + rnd.randrange(12)])
-        dense.append(padding + "".join(rnd.choices(MORE_ATOMS + ATOMS, k=rnd.randrange(1, 25))))
-    return [*mixed_texts(seed, count - len(dense)), *dense]
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_ids_of_generated_texts(name):
     ours, oracle = get_encoding(name), theirs(name)
-    for text in texts(seed=46137, count=20_000 if name in DISTINCT else 2_000):
+    for text in dense_texts(seed=46137, count=20_000 if name in DISTINCT else 2_000):
         ids = ours.encode(text, disallowed_special=())
         assert ids == oracle.encode_ordinary(text), repr(text)
         assert ours.decode(ids) == text
@@ -111,7 +94,7 @@ def ends_of(pieces: list[str]) -> list[int]:
 
 @pytest.mark.parametrize("family", SPLITS)
 def test_pieces_of_generated_texts_are_the_references(family):
-    for text in texts(seed=31, count=4_000):
+    for text in dense_texts(seed=31, count=4_000):
         assert split_pieces(text.encode(), PATTERNS[family]) == ends_of(SPLITS[family](text)), text
 
 
@@ -140,7 +123,7 @@ def test_a_known_spelling_splits_as_tiktoken_runs_it(pattern):
         kind("pairs", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
         for kind in (Encoding, tiktoken.Encoding)
     )
-    for text in texts(seed=8, count=3_000):
+    for text in dense_texts(seed=8, count=3_000):
         assert ours.encode_ordinary(text) == oracle.encode_ordinary(text), repr(text)
     for length in range(5):
         for characters in itertools.product("aA1 \n'ſ!/", repeat=length):
@@ -164,7 +147,7 @@ def test_more_spaces_than_tiktoken_can_take(name):
         theirs(name).encode_ordinary(text)
     ours = get_encoding(name)
     ids = ours.encode_ordinary(text)
-    # The pieces are all spaces but one, and a space with the letter; the reference merges the first.
+    # Two pieces: all spaces but one, and the last one with the letter.
     assert ids[-1] == ours.encode_single_token(" a")
     assert ids[:-1] == ours._encode_single_piece(" " * 1_199_999)
     few = " " * 3_000 + "a"

@@ -1,4 +1,4 @@
-"""`import fastprep as tiktoken`: each test states what tiktoken does, and runs on both libraries."""
+"""`import fastprep as tiktoken`: each test states what tiktoken does, and runs on both."""
 
 from __future__ import annotations
 
@@ -622,6 +622,30 @@ def test_unstable_text_has_tiktokens_completions(name, text):
     assert ours[0] == oracle[0]
     assert sorted(ours[1]) == sorted(oracle[1])
     assert {type(ours[1]), *map(type, ours[1])} == {list}
+
+
+def test_completions_within_characters_are_merged_not_looked_up():
+    # No merge makes the token of five bytes, and what it is part of is no UTF-8.
+    ranks = {**BYTES, b"\xe4\xb8": 256, b"a\xe4\xb8\xadb": 257, b"b\xe4": 258, b"\xadb\xe4": 259}
+    for text in ("a", "a中", "a中b", "b"):
+        ours, oracle = (
+            make(library, ranks, pat_str=r"(?s).+").encode_with_unstable(text)
+            for library in (fastprep, tiktoken)
+        )
+        assert ours[0] == oracle[0]
+        assert sorted(ours[1]) == sorted(oracle[1])
+
+
+def test_a_special_token_of_spaces_is_no_unstable_whitespace():
+    specials = {"  ": 300}
+    ours, oracle = (
+        make(library, special_tokens=specials, pat_str=r"\s+|\S").encode_with_unstable(
+            "a  \n", allowed_special="all"
+        )
+        for library in (fastprep, tiktoken)
+    )
+    assert ours[0] == oracle[0] == [97, 300]
+    assert sorted(ours[1]) == sorted(oracle[1])
 
 
 def test_unstable_text_may_not_hold_special_tokens_that_are_not_allowed(enc):
