@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard fastprep_ext/*.pyx fastprep_ext/*.pxd fastprep_ext/*.h)
 
-.PHONY: help build demo test check unit bench clean
+.PHONY: help build demo test check unit clean
 
 help:   ## this list
 	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
