@@ -1,8 +1,7 @@
 """JSON out of files that anyone may have written: decoded into types, or refused with the place.
 
-A decoder keeps the last of two equal keys, makes an object of every item and goes as deep as the
-text does. So the outline is read first: what is too deep or too much is refused before it costs
-anything.
+A decoder keeps the last of two equal keys and makes an object of every item. So the outline is read
+first: what is too much is refused before it costs anything.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from fastprep_ext.json_outline import outline
 T = TypeVar("T")
 Json = bytes | msgspec.Raw
 
-MAX_DEPTH = 32
+MAX_STRING_BYTES = 1 << 16
+ESCAPED = 6  # bytes that a character may take as it is written: \u0041
 
 
 def decoded(data: Json, type: type[T], place: str) -> T:
@@ -29,11 +29,10 @@ def decoded(data: Json, type: type[T], place: str) -> T:
     Raises :class:`~fastprep.errors.BadVocabulary` for what is no JSON, nests too deep, or has
     another type.
     """
-    depth, _, _ = outline(data)
-    if depth > MAX_DEPTH:
-        raise BadVocabulary(f"{place}: its JSON nests {depth} deep; the limit is {MAX_DEPTH}")
     try:
         return msgspec.json.decode(data, type=type)
+    except RecursionError:
+        raise BadVocabulary(f"{place}: its JSON nests deeper than any vocabulary does") from None
     except UnicodeDecodeError as error:
         raise BadVocabulary(f"{place}: a string is not UTF-8: {error.reason}") from None
     except msgspec.ValidationError as error:
@@ -50,7 +49,7 @@ def fields(data: Json, place: str) -> dict[str, msgspec.Raw]:
 
     Raises :class:`~fastprep.errors.BadVocabulary` also for a key that stands twice.
     """
-    _, keys, _ = outline(data, 1)
+    keys, _, _ = outline(data, 1)
     if keys > 1000:
         raise BadVocabulary(f"{place}: an object of {keys} keys, where settings should stand")
     found = decoded(data, dict[str, msgspec.Raw], place)
@@ -59,13 +58,17 @@ def fields(data: Json, place: str) -> dict[str, msgspec.Raw]:
 
 
 def numbers(data: Json, most: int, place: str) -> dict[str, int]:
-    """A JSON object from strings to integers, of `most` keys at most.
+    """A JSON object from strings of up to 64 KiB to integers, of `most` keys at most.
 
     Raises :class:`~fastprep.errors.BadVocabulary` also for a key that stands twice.
     """
-    _, keys, _ = outline(data)
+    keys, _, longest = outline(data)
     if keys > most:
         raise BadVocabulary(f"{place}: {keys} tokens; the limit is {most}")
+    if longest > ESCAPED * MAX_STRING_BYTES:
+        raise BadVocabulary(
+            f"{place}: a token is written in {longest} bytes; it may have {MAX_STRING_BYTES}"
+        )
     found = decoded(data, dict[str, int], place)
     _refuse_repeated_keys(keys, len(found), place)
     return found

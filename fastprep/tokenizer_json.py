@@ -164,7 +164,7 @@ def _is_none(value: msgspec.Raw) -> bool:
 
 def _type(data: msgspec.Raw, place: str) -> str:
     """The type of a normalizer or pre-tokenizer."""
-    _, keys, items = outline(data)
+    keys, items, _ = outline(data)
     if keys + items > MAX_SETTINGS:
         raise BadVocabulary(f"{place}: {keys} keys and {items} items, where a few should stand")
     found = fields(data, place)
@@ -279,7 +279,7 @@ def _model(data: msgspec.Raw, source: str) -> _Bpe:
 
 
 def _merges(data: msgspec.Raw, place: str) -> list[str | tuple[str, str]]:
-    _, _, commas = outline(data)
+    _, commas, _ = outline(data)
     if commas > 2 * MAX_MERGES:
         raise BadVocabulary(f"{place}: {commas} or more merges; the limit is {MAX_MERGES}")
     return decoded(data, list[str | tuple[str, str]], place)
@@ -292,7 +292,7 @@ def _added_tokens(data: msgspec.Raw, normalize: bool, source: str) -> list[Added
     if _is_none(data):
         return []
     place = f"{source}, added_tokens"
-    _, keys, items = outline(data)
+    keys, items, _ = outline(data)
     if max(keys, items) > MAX_ADDED * len(_Added.__struct_fields__):
         raise BadVocabulary(
             f"{place}: more than {MAX_ADDED} added tokens; the limit is {MAX_ADDED}"

@@ -1,4 +1,4 @@
-"""The outline of a JSON text, before anything is decoded: how deep, how many keys, how many items.
+"""The outline of a JSON text, before anything is decoded: how many keys and items, how long strings.
 
 A decoder keeps the last of two equal keys and makes an object of every item, so what a file would
 cost, and whether a key stands in it twice, has to be known first. Nothing is checked here but that.
@@ -9,27 +9,28 @@ from libc.stdint cimport uint8_t
 __all__ = ["outline"]
 
 cdef struct Outline:
-    size_t depth
     size_t keys
     size_t items
+    size_t longest             # bytes of the longest string, as it is written
 
 
 cdef void read_outline(const uint8_t *text, size_t n, size_t most, Outline *out) noexcept nogil:
-    cdef size_t i = 0, depth = 0
+    cdef size_t i = 0, depth = 0, begin
     cdef uint8_t c
-    out.depth = 0
     out.keys = 0
     out.items = 0
+    out.longest = 0
     while i < n:
         c = text[i]
         if c == c'"':
             i += 1
+            begin = i
             while i < n and text[i] != c'"':
                 i += 2 if text[i] == c'\\' else 1
+            if i - begin > out.longest:
+                out.longest = i - begin
         elif c == c'{' or c == c'[':
             depth += 1
-            if depth > out.depth:
-                out.depth = depth
         elif c == c'}' or c == c']':
             depth -= depth > 0
         elif depth <= most:
@@ -39,7 +40,7 @@ cdef void read_outline(const uint8_t *text, size_t n, size_t most, Outline *out)
 
 
 def outline(const uint8_t[::1] text not None, Py_ssize_t most=-1) -> tuple:
-    """How deep a JSON text nests, and how many colons and commas stand outside its strings.
+    """How many colons and commas stand outside the strings of a JSON text, and its longest string.
 
     Parameters
     ----------
@@ -48,11 +49,12 @@ def outline(const uint8_t[::1] text not None, Py_ssize_t most=-1) -> tuple:
 
     Returns
     -------
-    (int, int, int) : the greatest depth, colons, commas. For a text that is no JSON, some numbers.
+    (int, int, int) : colons, commas, bytes of the longest string as it is written. For a text that is
+    no JSON, some numbers.
     """
     cdef Outline found
     if text.shape[0] == 0:
         return 0, 0, 0
     with nogil:
         read_outline(&text[0], text.shape[0], <size_t>most, &found)
-    return found.depth, found.keys, found.items
+    return found.keys, found.items, found.longest
