@@ -15,6 +15,7 @@ from fastprep import encoding as registry
 from fastprep import model
 from fastprep.encoding import Encoding, get_encoding, list_encoding_names
 from fastprep.errors import FastprepError
+from fastprep.mixture import Mixture
 from fastprep.model import encoding_for_model, encoding_name_for_model
 from fastprep.preparing import prepare
 from fastprep.store import TokenStore
@@ -23,9 +24,12 @@ from fastprep.windows import sliding_windows
 from fastprep.words import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
 
 if TYPE_CHECKING:
-    from fastprep.dataset import GPTDatasetV1, WindowDataset
+    from fastprep.batch import collate_windows
+    from fastprep.dataset import WindowDataset
     from fastprep.embedding import InputEmbedding, PositionalEmbedding, TokenEmbedding
-    from fastprep.loader import collate_windows, create_dataloader_v1
+    from fastprep.loader import create_dataloader
+    from fastprep.notebook import GPTDatasetV1, create_dataloader_v1
+    from fastprep.sampler import WindowSampler
 
 __version__ = _version("fastprep")
 __all__ = [
@@ -33,15 +37,18 @@ __all__ = [
     "FastprepError",
     "GPTDatasetV1",
     "InputEmbedding",
+    "Mixture",
     "PositionalEmbedding",
     "SimpleTokenizerV1",
     "SimpleTokenizerV2",
     "TokenEmbedding",
     "TokenStore",
     "WindowDataset",
+    "WindowSampler",
     "build_vocab",
     "collate_windows",
     "core",
+    "create_dataloader",
     "create_dataloader_v1",
     "encoding_for_model",
     "encoding_name_for_model",
@@ -55,13 +62,15 @@ __all__ = [
 ]
 
 _NEEDS_TORCH = {
-    "GPTDatasetV1": "dataset",
+    "GPTDatasetV1": "notebook",
     "WindowDataset": "dataset",
+    "WindowSampler": "sampler",
     "InputEmbedding": "embedding",
     "PositionalEmbedding": "embedding",
     "TokenEmbedding": "embedding",
-    "collate_windows": "loader",
-    "create_dataloader_v1": "loader",
+    "collate_windows": "batch",
+    "create_dataloader": "loader",
+    "create_dataloader_v1": "notebook",
 }
 
 

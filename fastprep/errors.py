@@ -86,3 +86,7 @@ class TextTooShort(InvalidWindow, AssertionError):
 
 class IdOutOfRange(FastprepError, IndexError):
     """A token id outside the vocabulary, or a sequence longer than the positions there are."""
+
+
+class WrongState(FastprepError, ValueError):
+    """The saved state of a loader with other tokens or another order, or no state at all."""

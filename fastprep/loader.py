@@ -1,112 +1,421 @@
-"""Batches: a torch DataLoader over the windows of a text."""
+"""The loader of a training loop: batches made ahead, in an order that can be resumed anywhere."""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Iterator
+from typing import Any, Literal
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader
 
-from fastprep.dataset import GPTDatasetV1, Sample, Tokenizer, Windows
+from fastprep.batch import Batch, BatchForm, Blank, Sample, collate_windows
+from fastprep.dataset import Layout, WindowDataset
+from fastprep.errors import InvalidWindow
+from fastprep.loader_state import VERSION, check_state, fingerprint
+from fastprep.mixture import Mixture
+from fastprep.sampler import WindowSampler
 from fastprep.tokens import Tokens
+from fastprep.windows import checked_size
+from fastprep_ext.prefetch import Prefetcher
 
 
-def collate_windows(samples: Any) -> list[torch.Tensor]:
-    """Make a batch of samples: ``[inputs, targets]``, int64 ``[B, L]`` each, contiguous.
-
-    A :class:`~fastprep.dataset.Windows` is a batch already and handed on; for anything else this
-    is torch's ``default_collate``. Use it as the `collate_fn` of a DataLoader of your own.
-
-    Examples
-    --------
-    >>> from fastprep.dataset import WindowDataset
-    >>> dataset = WindowDataset([5, 6, 7, 8], max_length=2, stride=1)
-    >>> loader = DataLoader(dataset, batch_size=2, collate_fn=collate_windows)
-    >>> next(iter(loader))
-    [tensor([[5, 6],
-            [6, 7]]), tensor([[6, 7],
-            [7, 8]])]
-    """
-    if isinstance(samples, Windows):
-        return [samples.inputs, samples.targets]
-    batch: list[torch.Tensor] = default_collate(samples)
-    return batch
-
-
-def create_dataloader_v1(
-    txt: str | Tokens,
-    batch_size: int = 4,
-    max_length: int = 256,
-    stride: int = 128,
-    shuffle: bool = True,
-    drop_last: bool = True,
-    num_workers: int = 0,
+def create_dataloader(
+    tokens: Tokens | Mixture | WindowDataset,
     *,
-    tokenizer: Tokenizer | str | None = "gpt2",
-) -> DataLoader[Sample]:
-    """Make the notebook's loader: the batches of a text, bit for bit those of the notebook.
+    batch_size: int,
+    max_length: int | None = None,
+    stride: int | None = None,
+    shuffle: bool = True,
+    seed: int = 0,
+    epoch: int = 0,
+    drop_last: bool = True,
+    rank: int | None = None,
+    world_size: int | None = None,
+    num_workers: int = 0,
+    prefetch: int = 2,
+    pin_memory: bool | None = None,
+    dtype: torch.dtype | Literal["store"] = torch.int64,
+    multiprocessing_context: Any = None,
+    persistent_workers: bool = False,
+    layout: Layout = "sliding",
+    **options: Any,
+) -> WindowLoader:
+    """Make the loader of a training loop.
 
-    With ``torch.manual_seed`` the order is the same too, in every epoch and with any number of
-    workers: the loader is torch's own and draws from torch's global generator as it did.
+    The order of the windows is a pure function of seed, epoch and position. It takes no memory
+    and no time to begin, is the same for any number of workers, and is shared by all ranks: the
+    batches of all ranks at one step, put together, are one stretch of it. So a run saved on 8
+    ranks goes on with 4 or 16, or with another batch size, and no window is lost or repeated.
 
     Parameters
     ----------
-    txt
-        a text; with ``tokenizer=None`` ids that are made already.
+    tokens
+        what :class:`~fastprep.dataset.WindowDataset` takes, such a dataset, or a
+        :class:`~fastprep.mixture.Mixture`.
     batch_size
-        samples in a batch, B.
+        windows in a batch of one rank, B.
     max_length
         ids in an input, L.
     stride
-        ids from the begin of a window to the begin of the next.
+        ids from the begin of a window to the begin of the next; `max_length` if not given.
     shuffle
-        whether each epoch has an order of its own.
+        False: windows in the order of the corpus.
+    seed, epoch
+        what the order depends on; `epoch` is where to begin.
     drop_last
-        whether a last batch of fewer than `batch_size` samples is left out.
+        True: every batch is whole, on every rank alike; what is left, fewer than
+        ``world_size * batch_size`` windows, is left out of this epoch. False: it goes round the
+        ranks one by one, so that last batches differ by at most one window; with fewer windows
+        than ranks some ranks have one batch less.
+    rank, world_size
+        which process of how many; if not given, torch.distributed's where it runs, else one.
     num_workers
-        processes that make batches; 0 makes them in this one, which is faster unless the model's
-        steps are shorter than the copy of a batch.
-    tokenizer
-        an encoding, the name of one of fastprep's, or None.
+        0: batches are made by a native thread of this process, which is the fast way. Otherwise
+        torch's worker processes; the batches are the same.
+    prefetch
+        how many batches are made ahead, by the thread or by each worker. 0: none, no thread.
+    pin_memory
+        whether batches lie in pinned memory, for a copy to the GPU that does not wait:
+        ``batch.to("cuda", non_blocking=True)``. If not given, so where there is CUDA.
+    dtype
+        ``torch.int64``, ``torch.int32``, or "store": the ids as they are, uint16 or uint32, a
+        quarter or half of the bytes to copy to a GPU, where ``.long()`` widens them. Windows that
+        are not shuffled, padded or pinned and do not overlap come as views of the file then.
+    multiprocessing_context, persistent_workers
+        torch's, for workers.
+    layout, **options
+        more of :class:`~fastprep.dataset.WindowDataset`: `pad_last`, `pad_token`, `crop`,
+        `position_ids`, `document_ids`, `cu_seqlens`, `mask_targets`, `document_ends`,
+        `vocab_size`, `mmap`.
 
     Returns
     -------
-    torch.utils.data.DataLoader
-        of a :class:`~fastprep.dataset.GPTDatasetV1`; a batch is ``[inputs, targets]``, int64
-        ``[B, L]`` each, contiguous.
+    WindowLoader
+        an iterable of ``[inputs, targets]``, ``[B, L]`` each, contiguous; of dicts, where marks
+        of documents are asked for.
 
     Raises
     ------
-    TextTooShort
-        for a text of no more than `max_length` tokens.
     InvalidWindow
-        for a wrong size or ids of a wrong kind.
-    UnknownEncoding
-        for a name that is no encoding.
+        for options out of range.
+    FastprepError
+        what :class:`~fastprep.dataset.WindowDataset` raises, also while batches are made.
 
     Examples
     --------
-    >>> ids = [40, 367, 2885, 1464, 1807, 3619]
-    >>> loader = create_dataloader_v1(
-    ...     ids, batch_size=2, max_length=4, stride=1, shuffle=False, tokenizer=None
-    ... )
-    >>> inputs, targets = next(iter(loader))
-    >>> inputs
-    tensor([[  40,  367, 2885, 1464],
-            [ 367, 2885, 1464, 1807]])
+    >>> loader = create_dataloader(range(101), batch_size=2, max_length=10, seed=3)
+    >>> batches = list(loader)
+    >>> len(loader), [inputs[:, 0].tolist() for inputs, targets in batches]
+    (5, [[90, 70], [40, 0], [50, 60], [80, 30], [20, 10]])
     """
-    if isinstance(tokenizer, str):
-        from fastprep.encoding import get_encoding
-
-        encoding: Tokenizer | None = get_encoding(tokenizer)
+    if isinstance(tokens, WindowDataset):
+        if max_length is not None or stride is not None or options:
+            raise InvalidWindow("a WindowDataset has its max_length and options; pass none here")
+        dataset = tokens
     else:
-        encoding = tokenizer
-    return DataLoader(
-        GPTDatasetV1(txt, encoding, max_length, stride),
-        batch_size=batch_size,
+        if max_length is None:
+            raise InvalidWindow("max_length is missing: how many ids an input has")
+        dataset = WindowDataset(
+            tokens, max_length, stride, dtype=dtype, layout=layout, **options
+        )
+    sampler = WindowSampler(
+        dataset,
+        batch_size,
         shuffle=shuffle,
+        seed=seed,
+        epoch=epoch,
         drop_last=drop_last,
-        num_workers=num_workers,
-        # batch_size=None hands on single samples, which are torch's own business.
-        collate_fn=None if batch_size is None else collate_windows,
+        rank=rank,
+        world_size=world_size,
     )
+    return WindowLoader(
+        dataset,
+        sampler,
+        num_workers=num_workers,
+        prefetch=prefetch,
+        pin_memory=pin_memory,
+        multiprocessing_context=multiprocessing_context,
+        persistent_workers=persistent_workers,
+    )
+
+
+class WindowLoader(DataLoader[Sample]):
+    """What :func:`create_dataloader` makes: a torch DataLoader that can say where it stands.
+
+    ``len()`` is the number of batches of a whole epoch on this rank. ``iter()`` begins the epoch
+    at its start, or once where a loaded state stands; when an epoch ends, the next one begins,
+    unless :meth:`set_epoch` says which. Breaking off ends nothing: the next ``iter()`` gives the
+    same epoch again.
+
+    Under Lightning and Accelerate it is a DataLoader like any other. Accelerate's `prepare`
+    divides the batches of whatever it gets among processes, so make the loader with ``rank=0,
+    world_size=1`` for it; Lightning leaves the ranks to the sampler.
+
+    Parameters
+    ----------
+    dataset
+        the windows.
+    sampler
+        their order.
+    num_workers, prefetch, pin_memory, multiprocessing_context, persistent_workers
+        see :func:`create_dataloader`.
+
+    Raises
+    ------
+    InvalidWindow
+        for options out of range.
+
+    Examples
+    --------
+    >>> loader = create_dataloader(range(101), batch_size=2, max_length=10)
+    >>> batches = iter(loader)
+    >>> _ = next(batches), next(batches)
+    >>> state = loader.state_dict()
+    >>> state["epoch"], state["position"]
+    (0, 4)
+    >>> resumed = create_dataloader(range(101), batch_size=3, max_length=10)
+    >>> resumed.load_state_dict(state)
+    >>> sum(len(inputs) for inputs, targets in resumed)
+    6
+    """
+
+    sampler: WindowSampler
+    dataset: WindowDataset
+
+    def __init__(
+        self,
+        dataset: WindowDataset,
+        sampler: WindowSampler,
+        *,
+        num_workers: int = 0,
+        prefetch: int = 2,
+        pin_memory: bool | None = None,
+        multiprocessing_context: Any = None,
+        persistent_workers: bool = False,
+    ) -> None:
+        if prefetch != 0:
+            checked_size("prefetch", prefetch)
+        self.prefetch = prefetch
+        has_gpu = torch.cuda.is_available()
+        if pin_memory and not has_gpu:
+            raise InvalidWindow("pin_memory needs CUDA, and torch finds none; leave it out")
+        super().__init__(
+            dataset,
+            batch_size=sampler.batch_size,
+            sampler=sampler,
+            drop_last=sampler.drop_last,
+            collate_fn=collate_windows,
+            num_workers=num_workers,
+            prefetch_factor=max(prefetch, 1) if num_workers else None,
+            pin_memory=has_gpu if pin_memory is None else pin_memory,
+            multiprocessing_context=multiprocessing_context,
+            persistent_workers=persistent_workers,
+        )
+        self._fingerprint: dict[str, Any] | None = None
+        self._stand = (sampler.epoch, 0)  # what was handed out
+        self._resume = self._stand  # where the next iter() begins, if it is of that epoch
+
+    def __len__(self) -> int:
+        return len(self.sampler.shares())
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next batch belongs to."""
+        return self.sampler.epoch
+
+    @property
+    def position(self) -> int:
+        """How many windows of the epoch all ranks together were handed."""
+        epoch, position = self._stand
+        return position if epoch == self.epoch else 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next ``iter()``; the present one goes on where it stands."""
+        if epoch < 0:
+            raise InvalidWindow(f"epoch must be at least 0; found {epoch}")
+        self.sampler.set_epoch(epoch)
+
+    def source_epochs(self) -> list[float]:
+        """How many times each source was gone through up to here: 1.25 is in its second epoch."""
+        length = self.sampler.length
+        return self.dataset.source_epochs(self.epoch * length + self.position)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Say where the loader stands: after the batch that was handed out last.
+
+        Every rank gives the same state at the same step, so one of them saves it for all. It is
+        made of ints, strings and lists, for ``torch.save`` and JSON alike.
+        """
+        return {
+            "version": VERSION,
+            "epoch": self.epoch,
+            "position": self.position,
+            "fingerprint": self._own_fingerprint(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where a state was taken, with any ranks, workers, batch size and dtype.
+
+        Raises
+        ------
+        WrongState
+            for a state of other tokens, or of another seed, max_length, stride, layout or mixture.
+        """
+        epoch, position = check_state(state, self._own_fingerprint())
+        self.sampler.set_epoch(epoch)
+        self._stand = self._resume = (epoch, position)
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        epoch, position = self._resume
+        start = position if epoch == self.epoch else 0
+        self._resume = (0, 0)
+        self._stand = (self.epoch, start)
+        return self._epoch(self._worker_batches if self.num_workers else self._batches, start)
+
+    def _epoch(self, batches: Any, start: int) -> Iterator[Batch]:
+        epoch, shares = self.epoch, self.sampler.shares(start)
+        for step, batch in enumerate(batches(start), 1):
+            self._stand = (epoch, shares.position_after(step))
+            yield batch
+        if self.epoch == epoch:
+            self.sampler.set_epoch(epoch + 1)
+            self._stand = (epoch + 1, 0)
+
+    def _worker_batches(self, start: int) -> Iterator[Batch]:
+        self.sampler.start = start
+        try:
+            batches = super().__iter__()
+            first = next(batches, None)  # by now the workers have begun, and so has the sampler
+        finally:
+            self.sampler.start = 0
+        if first is not None:
+            yield first  # type: ignore[misc]
+            yield from batches
+
+    def _batches(self, start: int) -> Iterator[Batch]:
+        shares = self.sampler.shares(start)
+        views = self._views()
+        steps = len(shares)
+        pool = _Pool(self.dataset.form, self.pin_memory)
+        prefetcher: Prefetcher[Blank] = Prefetcher(
+            self.dataset.maker, self.sampler.order(), 0 if views else self.prefetch
+        )
+        try:
+            asked = 0
+            for step in range(steps):
+                if views is not None and (batch := views.batch(shares.positions(step))):
+                    yield batch
+                    asked = step + 1
+                    continue
+                while asked < min(steps, step + max(1, self.prefetch)):
+                    positions = shares.positions(asked)
+                    blank = pool.blank(len(positions))
+                    prefetcher.submit(positions, blank.places, blank)
+                    asked += 1
+                    if views is not None:
+                        break
+                blank, num_seqlens, longest = prefetcher.take()
+                made = blank.windows(num_seqlens, longest).batch()
+                del blank
+                yield made
+        finally:
+            prefetcher.stop()
+
+    def _views(self) -> _Views | None:
+        dataset = self.dataset
+        if (
+            self.sampler.shuffle
+            or self.pin_memory
+            or dataset.mixture is not None
+            or dataset.layout != "sliding"
+            or dataset.stride != dataset.max_length
+            or dataset.pad_last
+            or not dataset.form.is_plain
+            or dataset.mask_targets
+            or dataset.vocab_size
+            or dataset.form.dtype.name != dataset.sources[0].dtype.name
+            or (files := dataset.sources[0].files()) is None
+        ):
+            return None
+        return _Views(files, dataset.form.dtype, dataset.max_length)
+
+    def _own_fingerprint(self) -> dict[str, Any]:
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(
+                self.dataset, seed=self.sampler.seed, shuffle=self.sampler.shuffle
+            )
+        return self._fingerprint
+
+
+class _Views:
+    """Batches that are views of a mapped file: windows side by side, as they lie."""
+
+    def __init__(self, files: Any, dtype: np.dtype[Any], length: int) -> None:
+        self._length = length
+        self._shards = []
+        first = 0
+        for path, offset, count in files:
+            if count:
+                # Copy on write: a tensor over a read-only map kills the process that writes to it.
+                ids = np.memmap(path, dtype, "c", offset, (count,))
+                self._shards.append((first, first + count, torch.from_numpy(ids)))
+            first += count
+
+    def batch(self, positions: range) -> Batch | None:
+        """The windows at `positions`; None if they do not lie side by side in one file."""
+        if positions.step != 1 and len(positions) > 1:
+            return None
+        start = positions.start * self._length
+        size = len(positions) * self._length
+        for first, end, ids in self._shards:
+            if first <= start and start + size < end:
+                part = ids[start - first : start - first + size + 1]
+                shape = (len(positions), self._length)
+                return [part[:-1].view(shape), part[1:].view(shape)]
+        return None
+
+
+class _Pool:
+    """Memory for batches, used again when nobody holds the batch any more.
+
+    Fresh memory has to be cleared by the system page by page, which takes longer than to fill it.
+    A tensor made of an array holds a reference to it, and every view of the tensor shares that;
+    so the count of references tells when all of them are gone. Pinned memory is left to torch,
+    which knows when the copies that read from it have ended.
+    """
+
+    def __init__(self, form: BatchForm, pinned: bool) -> None:
+        self._form = form
+        self._fresh = pinned or not form.is_plain
+        self._pinned = pinned
+        self._kept: list[Any] = []
+        self._places: list[tuple[int, int, int, int, int]] = []
+        self._last = 0
+
+    def blank(self, rows: int) -> Blank:
+        """Give the memory of a batch."""
+        if self._fresh:
+            return self._form.blank(rows, pinned=self._pinned)
+        for _ in range(len(self._kept)):
+            self._last = (self._last + 1) % len(self._kept)
+            ids = self._kept[self._last]
+            if sys.getrefcount(ids) == _UNUSED and ids.shape[1] == rows:
+                return Blank(ids, {}, self._places[self._last])
+        blank = self._form.blank(rows)
+        if len(self._kept) < _MOST_KEPT:
+            self._kept.append(blank.ids)
+            self._places.append(blank.places)
+        return blank
+
+
+def _count_unused() -> int:
+    """How many references there are to an array in a list that a local name is given to."""
+    kept = [np.empty(1)]
+    ids = kept[0]
+    return sys.getrefcount(ids)
+
+
+_UNUSED = _count_unused()
+_MOST_KEPT = 8

@@ -101,6 +101,23 @@ class TokenStore:
         return tuple(self._shard(index) for index in range(len(self._tokens)))
 
     @property
+    def shard_files(self) -> tuple[Path, ...]:
+        """The files of the ids, shard by shard."""
+        return tuple(
+            manifests.shard_path(self.path, index, "bin") for index in range(len(self._tokens))
+        )
+
+    @property
+    def shard_sizes(self) -> tuple[int, ...]:
+        """How many ids each shard has."""
+        return tuple(shard.tokens for shard in self.manifest.shards)
+
+    @property
+    def shard_ends(self) -> tuple[npt.NDArray[np.uint64], ...]:
+        """Where documents end, shard by shard, in tokens from the shard's start: mapped files."""
+        return tuple(self._shard_ends(index) for index in range(len(self._ends)))
+
+    @property
     def document_ends(self) -> npt.NDArray[np.uint64]:
         """The end of each document in tokens from the store's start: uint64, one a document.
 

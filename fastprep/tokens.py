@@ -119,15 +119,18 @@ class TokenSource:
     tokens
         a token store or the path of one, a memory map, an array, a CPU tensor, or a sequence of
         ints. Stores, maps, arrays and tensors are shared, not copied.
+    mmap
+        False: read the ids of a file whenever they are wanted (``pread``), for disks where
+        mapping is unwise; ids in memory stay where they are.
 
     Attributes
     ----------
-    shards
-        tuple of one-dimensional arrays that together are the sequence.
     core
-        the same for compiled code: :class:`fastprep_ext.windows.TokenShards`.
+        the ids for compiled code: :class:`fastprep_ext.windows.TokenShards`.
     num_tokens
         how many ids there are.
+    dtype
+        their type.
 
     Raises
     ------
@@ -150,24 +153,96 @@ class TokenSource:
     3
     """
 
-    __slots__ = ("_origin", "core", "num_tokens", "shards")
+    __slots__ = ("_mmap", "_origin", "_reader", "core", "dtype", "num_tokens")
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, *, mmap: bool = True) -> None:
         origin = open_tokens(tokens)
         if isinstance(origin, np.ndarray) and not _mapped_file(origin):
             origin = np.ascontiguousarray(origin)
             _refuse_negative(origin)
         self._origin = origin
-        self.shards: tuple[IdArray, ...] = (
-            (origin,) if isinstance(origin, np.ndarray) else tuple(origin.shards)
-        )
-        self.core = TokenShards(map(_plain, self.shards))
+        self._mmap = mmap
+        files = None if mmap else self.files()
+        if files is None:
+            shards = self.shards
+            self._reader = None
+            self.core = TokenShards(map(_plain, shards))
+        else:
+            # Shards are not even mapped: an empty array tells the type.
+            shards = (np.empty(0, _dtype_of(origin)),)
+            self._reader = _OpenFiles([path for path, _, _ in files])
+            places = zip(self._reader.descriptors, files, strict=True)
+            self.core = TokenShards(
+                map(_plain, shards * len(files)),
+                [(descriptor, offset, count) for descriptor, (_, offset, count) in places],
+            )
         self.num_tokens: int = self.core.num_tokens
+        self.dtype: np.dtype[Any] = shards[0].dtype if shards else np.dtype(np.int64)
+
+    @property
+    def shards(self) -> tuple[IdArray, ...]:
+        """One-dimensional arrays that together are the sequence."""
+        return (self._origin,) if isinstance(self._origin, np.ndarray) else self._origin.shards
+
+    @property
+    def store(self) -> Store | None:
+        """The token store that the ids are in, or None."""
+        return None if isinstance(self._origin, np.ndarray) else self._origin
+
+    def files(self) -> list[tuple[Path, int, int]] | None:
+        """Where each shard lies: its file, first byte and number of ids; None for memory."""
+        if isinstance(self._origin, np.ndarray):
+            mapped = _mapped_file(self._origin)
+            return None if mapped is None else [(Path(mapped[0]), mapped[1], self._origin.size)]
+        if not isinstance(self._origin, _StoreOfFiles):
+            return None
+        counts = self._origin.shard_sizes
+        return [
+            (path.absolute(), 0, count)
+            for path, count in zip(self._origin.shard_files, counts, strict=True)
+        ]
+
+    def describe(self, position: int) -> str:
+        """The name of the file that holds the id at `position`, for messages."""
+        for path, _, count in self.files() or ():
+            if position < count:
+                return str(path)
+            position -= count
+        return "the ids in memory"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if isinstance(self._origin, np.ndarray) and (mapped := _mapped_file(self._origin)):
-            return _map_again, (*mapped, self._origin.dtype.str, self._origin.size)
-        return TokenSource, (self._origin,)
+            dtype, size = self._origin.dtype.str, self._origin.size
+            return _map_again, (*mapped, dtype, size, self._mmap)
+        return _open_again, (self._origin, self._mmap)
+
+
+@runtime_checkable
+class _StoreOfFiles(Protocol):
+    """A store that tells where its shards lie."""
+
+    @property
+    def shard_files(self) -> tuple[Path, ...]: ...
+    @property
+    def shard_sizes(self) -> tuple[int, ...]: ...
+
+
+class _OpenFiles:
+    """Open files, closed when nobody needs them any more."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.descriptors: list[int] = []
+        for path in paths:
+            self.descriptors.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+    def __del__(self) -> None:
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+
+
+def _dtype_of(origin: Store | IdArray) -> np.dtype[Any]:
+    known: np.dtype[Any] | None = getattr(origin, "dtype", None)
+    return np.dtype(np.int64) if known is None else known
 
 
 def _plain(array: IdArray) -> IdArray:
@@ -206,7 +281,11 @@ def _mapped_file(array: IdArray) -> tuple[str, int] | None:
     return str(Path(root.filename)), root.offset + array.ctypes.data - root.ctypes.data
 
 
-def _map_again(path: str, offset: int, dtype: str, size: int) -> TokenSource:
+def _open_again(origin: Store | IdArray, mapped: bool) -> TokenSource:
+    return TokenSource(origin, mmap=mapped)
+
+
+def _map_again(path: str, offset: int, dtype: str, size: int, mapped: bool) -> TokenSource:
     """Unpickle a source that lies in a mapped file."""
     needed = offset + size * np.dtype(dtype).itemsize
     if (found := Path(path).stat().st_size) < needed:
@@ -214,4 +293,5 @@ def _map_again(path: str, offset: int, dtype: str, size: int) -> TokenSource:
             f"{path}: {found} bytes, but the token ids that were mapped from it end at byte "
             f"{needed}; the file was cut since, so write it again"
         )
-    return TokenSource(np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=(size,)))
+    ids = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=(size,))
+    return TokenSource(ids, mmap=mapped)

@@ -45,4 +45,14 @@ static inline uint64_t mul_fold(uint64_t a, uint64_t b) {
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* High half of the 128-bit product: maps a uniform `a` to 0..b-1 without a division. */
+static inline uint64_t scale_down(uint64_t a, uint64_t b) {
+    return (uint64_t)(((unsigned __int128)a * b) >> 64);
+}
+
+/* (a * b + add) / d, exact; the quotient must fit. */
+static inline uint64_t mul_div(uint64_t a, uint64_t b, uint64_t add, uint64_t d) {
+    return (uint64_t)(((unsigned __int128)a * b + add) / d);
+}
+
 #endif

@@ -1,24 +1,11 @@
-"""Token ids and window starts -> one widened batch."""
+"""Token ids -> the inputs and targets of windows."""
 
-from collections.abc import Iterable
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Sequence
 
 class TokenShards:
     """One long sequence of token ids that lies in one buffer or in several."""
 
-    def __init__(self, shards: Iterable[object]) -> None: ...
-    @property
-    def num_tokens(self) -> int:
-        """How many ids there are in all shards together."""
-
-    def gather(
-        self,
-        starts: NDArray[np.int64],
-        inputs: NDArray[np.int64],
-        targets: NDArray[np.int64],
-        input_fill: int | None = None,
-        target_fill: int = -100,
-    ) -> None:
-        """Copy the windows that begin at `starts` into a batch."""
+    def __init__(
+        self, shards: Iterable[object], files: Sequence[tuple[int, int, int]] | None = None
+    ) -> None: ...
+    num_tokens: int

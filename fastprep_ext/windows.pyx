@@ -1,17 +1,21 @@
-"""Token ids and window starts -> one widened batch.
+"""Token ids -> the inputs and targets of windows.
 
 Ids lie as uint8, uint16, uint32, int32 or int64 in one array or in several (the shards of a token
-store); a model wants int64. :class:`TokenShards` holds the arrays; its :meth:`~TokenShards.gather`
-copies any windows of them, widened, into buffers that the caller made.
+store), in memory or in files; :class:`TokenShards` holds them. The kernels copy any stretch of
+them, widened, into rows that the caller made.
 """
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy
 
 from fastprep.errors import InvalidWindow
 
 cdef extern from "bits.h" nogil:
     void prefetch(const void *p)
+
+cdef extern from "<unistd.h>" nogil:
+    ssize_t pread(int file, void* buffer, size_t count, long long offset)
 
 cdef enum:
     CACHE_LINE = 64  # bytes; a processor with longer lines is asked twice for some, no more
@@ -19,44 +23,6 @@ cdef enum:
 
 
 # ---- kernels ---------------------------------------------------------------------------------
-
-
-cdef int64_t widen(const token_t* tokens, int64_t count, int64_t* out) noexcept nogil:
-    cdef int64_t i
-    cdef int64_t seen = 0
-    if token_t is int32_t or token_t is int64_t:
-        # All ids or-ed together are negative exactly if one of them is: no branch in the loop.
-        for i in range(count):
-            out[i] = tokens[i]
-            seen |= out[i]
-    else:
-        for i in range(count):
-            out[i] = tokens[i]
-    return seen
-
-
-cdef inline int64_t widen_row(
-    const token_t* tokens, int64_t length, int64_t* inputs, int64_t* targets
-) noexcept nogil:
-    """As `widen`, for one window of `length` + 1 tokens that lie in one shard.
-
-    Both rows in one loop have 1.2 times the speed of one after the other. Tried and dropped
-    (uint16, length 256 and 1024): memcpy of the inputs, one place on, to the targets has 1.2 times
-    the speed of this, but a sixth of it where the two buffers lie 16 bytes apart modulo 4096;
-    loops for AVX2 have 1.15 times, too little to choose a CPU for.
-    """
-    cdef int64_t i
-    cdef int64_t seen = tokens[length]
-    if token_t is int32_t or token_t is int64_t:
-        for i in range(length):
-            inputs[i] = tokens[i]
-            targets[i] = tokens[i + 1]
-            seen |= inputs[i]
-    else:
-        for i in range(length):
-            inputs[i] = tokens[i]
-            targets[i] = tokens[i + 1]
-    return seen
 
 
 cdef inline int64_t shard_of(
@@ -75,104 +41,117 @@ cdef inline int64_t shard_of(
     return low
 
 
-cdef inline void prefetch_window(
-    const token_t** shards, const int64_t* bounds, int64_t num_shards, int64_t start, int64_t length
-) noexcept nogil:
+cdef void prefetch_tokens(const tokens_t* tokens, int64_t start, int64_t count) noexcept nogil:
     """Ask for the begin of a window while another one is copied.
 
     In a shuffled order each window is a surprise to the processor: for uint16 and length 256 this
     gains 1.2 times in 8 MB of tokens and 1.7 times in 400 MB.
     """
-    cdef int64_t shard = shard_of(bounds, num_shards, start)
-    cdef const char* place = <const char*>(shards[shard] + (start - bounds[shard]))
-    cdef int64_t count = min(length, bounds[shard + 1] - start)
-    cdef int64_t ahead = min(<int64_t>PREFETCHED, count * <int64_t>sizeof(token_t))
-    cdef int64_t at = 0
+    cdef int64_t shard = shard_of(tokens.bounds, tokens.num_shards, start)
+    cdef const char* place = tokens.places[shard]
+    cdef int64_t ahead, at
+    if place == NULL:
+        return
+    place += (start - tokens.bounds[shard]) * tokens.itemsize
+    ahead = min(count, tokens.bounds[shard + 1] - start) * tokens.itemsize
+    ahead = min(<int64_t>PREFETCHED, ahead)
+    at = 0
     while at < ahead:
         prefetch(place + at)
         at += CACHE_LINE
 
 
-cdef inline int64_t widen_span(
-    const token_t** shards,
-    const int64_t* bounds,
-    int64_t shard,
-    int64_t first,
-    int64_t count,
-    int64_t* out,
+cdef int64_t read_part(
+    const tokens_t* tokens, int64_t shard, int64_t first, int64_t count, char* out
 ) noexcept nogil:
-    """As `widen`, for `count` tokens of the whole sequence, from `first` on.
+    """Copy tokens of one shard; 0, or READ_FAILED."""
+    cdef int64_t at = first * tokens.itemsize
+    cdef int64_t left = count * tokens.itemsize
+    cdef ssize_t got
+    if tokens.places[shard] != NULL:
+        memcpy(out, tokens.places[shard] + at, left)
+        return 0
+    at += tokens.offsets[shard]
+    while left > 0:
+        got = pread(tokens.files[shard], out, left, at)
+        if got <= 0:
+            return READ_FAILED
+        out += got
+        at += got
+        left -= got
+    return 0
 
-    Needs `shard` to be that of `first` or one before it.
-    """
-    cdef int64_t seen = 0
+
+cdef const char* fetch(
+    const tokens_t* tokens, int64_t start, int64_t count, char* scratch
+) noexcept nogil:
+    """`count` tokens in a row: where they lie, or a copy in `scratch`; NULL if none can be had."""
+    cdef int64_t shard = shard_of(tokens.bounds, tokens.num_shards, start)
     cdef int64_t take
+    cdef char* out = scratch
+    if start + count <= tokens.bounds[shard + 1] and tokens.places[shard] != NULL:
+        return tokens.places[shard] + (start - tokens.bounds[shard]) * tokens.itemsize
     while count > 0:
-        take = min(count, bounds[shard + 1] - first)
+        take = min(count, tokens.bounds[shard + 1] - start)
         if take > 0:
-            seen |= widen(shards[shard] + (first - bounds[shard]), take, out)
-            first += take
-            out += take
+            if read_part(tokens, shard, start - tokens.bounds[shard], take, out) != 0:
+                return NULL
+            start += take
             count -= take
+            out += take * tokens.itemsize
         shard += 1
-    return seen
+    return scratch
 
 
-cdef inline void fill(int64_t* out, int64_t count, int64_t value) noexcept nogil:
+cdef void fill(void* out, int64_t count, int64_t value, int64_t itemsize) noexcept nogil:
     cdef int64_t i
-    for i in range(count):
-        out[i] = value
+    if itemsize == 8:
+        for i in range(count):
+            (<int64_t*>out)[i] = value
+    elif itemsize == 4:
+        for i in range(count):
+            (<int32_t*>out)[i] = <int32_t>value
+    elif itemsize == 2:
+        for i in range(count):
+            (<uint16_t*>out)[i] = <uint16_t>value
+    else:
+        for i in range(count):
+            (<uint8_t*>out)[i] = <uint8_t>value
 
 
-cdef int64_t gather_rows(
-    const token_t** shards,
-    const int64_t* bounds,
-    int64_t num_shards,
-    const int64_t* starts,
-    int64_t rows,
-    int64_t length,
-    int64_t* inputs,
-    int64_t* targets,
-    int64_t input_fill,
-    int64_t target_fill,
+cdef int64_t write_pairs(
+    const tokens_t* tokens,
+    const row_t* row,
+    int64_t start,
+    int64_t count,
+    void* inputs,
+    void* targets,
 ) noexcept nogil:
-    cdef int64_t total = bounds[num_shards]
-    cdef int64_t row, start, shard, num_inputs, num_targets
-    cdef int64_t seen
-    for row in range(rows):
-        if row + 1 < rows:
-            prefetch_window(shards, bounds, num_shards, starts[row + 1], length)
-        start = starts[row]
-        shard = shard_of(bounds, num_shards, start)
-        if start + length < bounds[shard + 1]:
-            seen = widen_row(shards[shard] + (start - bounds[shard]), length, inputs, targets)
-        else:
-            num_inputs = min(length, total - start)
-            num_targets = min(length, total - start - 1)
-            seen = widen_span(shards, bounds, shard, start, num_inputs, inputs)
-            seen |= widen_span(shards, bounds, shard, start + 1, num_targets, targets)
-            fill(inputs + num_inputs, length - num_inputs, input_fill)
-            fill(targets + num_targets, length - num_targets, target_fill)
-        if seen < 0:
-            return -1 - row
-        inputs += length
-        targets += length
-    return rows
+    cdef const char* place = fetch(tokens, start, count + 1, row.scratch)
+    if place == NULL:
+        return READ_FAILED
+    return BAD_ID if row.pairs(place, count, inputs, targets, row.last) < 0 else 0
+
+
+cdef int64_t write_last(
+    const tokens_t* tokens, const row_t* row, int64_t start, void* inputs, void* targets
+) noexcept nogil:
+    cdef const char* place = fetch(tokens, start, 1, row.scratch)
+    if place == NULL:
+        return READ_FAILED
+    if place != row.scratch:
+        memcpy(row.scratch, place, tokens.itemsize)
+    memcpy(row.scratch + tokens.itemsize, row.scratch, tokens.itemsize)  # a pair, to be widened
+    if row.pairs(row.scratch, 1, inputs, targets, row.last) < 0:
+        return BAD_ID
+    fill(targets, 1, row.target_fill, row.itemsize)
+    return 0
 
 
 # ---- binding ---------------------------------------------------------------------------------
 
 
-cdef enum Kind:
-    NO_KIND
-    UINT8
-    UINT16
-    UINT32
-    INT32
-    INT64
-
-
-cdef Kind kind_of(object view) except NO_KIND:
+cdef int kind_of(object view) except -1:
     """How the ids of a one-dimensional buffer lie in memory."""
     cdef str form = view.format
     cdef Py_ssize_t size = view.itemsize
@@ -203,6 +182,10 @@ cdef class TokenShards:
     shards
         one-dimensional contiguous buffers, all of one type: uint8, uint16, uint32, int32 or int64.
         They are held, not copied, and may be empty.
+    files
+        None, or ``(descriptor, offset, count)`` for each shard: then `count` ids are read from
+        byte `offset` of an open file whenever they are wanted, and the buffer, which may be
+        empty, tells their type. Who made the descriptors closes them.
 
     Raises
     ------
@@ -217,154 +200,47 @@ cdef class TokenShards:
     5
     """
 
-    cdef tuple views  # keeps the buffers exported, so that nobody moves what the pointers point at
-    cdef const void** pointers
-    cdef int64_t* bounds
-    cdef int64_t num_shards
-    cdef Kind kind
-
-    def __cinit__(self, shards):
-        cdef Py_ssize_t k
+    def __cinit__(self, shards, files=None):
+        cdef Py_ssize_t k, n
         cdef const uint8_t[::1] raw
         self.views = tuple([memoryview(shard) for shard in shards])
-        self.num_shards = len(self.views)
-        self.pointers = <const void**>PyMem_Malloc((self.num_shards + 1) * sizeof(void*))
-        self.bounds = <int64_t*>PyMem_Malloc((self.num_shards + 1) * sizeof(int64_t))
-        if self.pointers == NULL or self.bounds == NULL:
+        n = len(self.views)
+        self.tokens.num_shards = n
+        self.tokens.places = <const char**>PyMem_Calloc(n + 1, sizeof(char*))
+        self.tokens.files = <int*>PyMem_Calloc(n + 1, sizeof(int))
+        self.tokens.offsets = <int64_t*>PyMem_Calloc(n + 1, sizeof(int64_t))
+        self.tokens.bounds = <int64_t*>PyMem_Calloc(n + 1, sizeof(int64_t))
+        if (
+            self.tokens.places == NULL or self.tokens.files == NULL
+            or self.tokens.offsets == NULL or self.tokens.bounds == NULL
+        ):
             raise MemoryError
-        self.bounds[0] = 0
-        self.kind = NO_KIND
+        self.tokens.itemsize = 1
         for k, view in enumerate(self.views):
             if view.ndim != 1 or not view.c_contiguous:
                 raise InvalidWindow(
                     f"token ids must be a contiguous row; shard {k} has the shape {view.shape} "
                     f"and the strides {view.strides}"
                 )
-            if self.kind == NO_KIND:
-                self.kind = kind_of(view)
+            if k == 0:
+                self.kind = <Kind>kind_of(view)
+                self.tokens.itemsize = view.itemsize
             elif self.kind != kind_of(view):
                 raise InvalidWindow(
                     f"the shards of one sequence must have one type; shard {k} has format "
                     f"{view.format!r}, the one before it {self.views[k - 1].format!r}"
                 )
-            self.bounds[k + 1] = self.bounds[k] + <int64_t>len(view)
-            self.pointers[k] = NULL
-            if len(view):
+            count = len(view)
+            if files is not None:
+                self.tokens.files[k], self.tokens.offsets[k], count = files[k]
+            elif count:
                 raw = view.cast("B")
-                self.pointers[k] = &raw[0]
+                self.tokens.places[k] = <const char*>&raw[0]
+            self.tokens.bounds[k + 1] = self.tokens.bounds[k] + <int64_t>count
+        self.num_tokens = self.tokens.bounds[n]
 
     def __dealloc__(self):
-        PyMem_Free(self.pointers)
-        PyMem_Free(self.bounds)
-
-    @property
-    def num_tokens(self):
-        """How many ids there are in all shards together."""
-        return self.bounds[self.num_shards]
-
-    def gather(
-        self,
-        const int64_t[::1] starts,
-        int64_t[:, ::1] inputs,
-        int64_t[:, ::1] targets,
-        input_fill=None,
-        int64_t target_fill=-100,
-    ):
-        """Copy the windows that begin at `starts` into a batch.
-
-        Row r of `inputs` becomes the ids from ``starts[r]`` on, row r of `targets` those from
-        ``starts[r] + 1`` on. Windows run across the borders of shards. The GIL is released.
-
-        Parameters
-        ----------
-        starts
-            int64 [B], positions in the whole sequence.
-        inputs, targets
-            int64 [B, L], contiguous and writable; every item is written.
-        input_fill
-            None: a window must lie in the sequence with all its L + 1 ids. An id: a window may
-            run past the end; its inputs there are this id and its targets `target_fill`.
-        target_fill
-            what stands where there is nothing to predict.
-
-        Raises
-        ------
-        InvalidWindow
-            if the shapes differ, a window leaves the sequence, or an id is negative.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> tokens = TokenShards([np.arange(10, 15, dtype=np.uint16)])
-        >>> inputs, targets = np.empty((2, 3), np.int64), np.empty((2, 3), np.int64)
-        >>> tokens.gather(np.array([0, 1]), inputs, targets)
-        >>> inputs.tolist(), targets.tolist()
-        ([[10, 11, 12], [11, 12, 13]], [[11, 12, 13], [12, 13, 14]])
-        """
-        cdef int64_t rows = starts.shape[0]
-        cdef int64_t length = inputs.shape[1]
-        cdef int64_t total = self.bounds[self.num_shards]
-        cdef int64_t fill = 0 if input_fill is None else input_fill
-        cdef int64_t last
-        cdef int64_t row, status
-        if inputs.shape[0] != rows or targets.shape[0] != rows or targets.shape[1] != length:
-            raise InvalidWindow(
-                f"{rows} starts need inputs and targets of shape [{rows}, L]; found "
-                f"[{inputs.shape[0]}, {length}] and [{targets.shape[0]}, {targets.shape[1]}]"
-            )
-        if rows == 0 or length == 0:
-            return
-        last = total - 1 - (length if input_fill is None else 0)
-        for row in range(rows):
-            if not 0 <= starts[row] <= last:
-                raise InvalidWindow(
-                    f"window {row} of the batch, {length} + 1 ids from position {starts[row]} on, "
-                    f"does not lie within the {total} ids there are"
-                )
-        with nogil:
-            status = self.gather_any(starts, length, inputs, targets, fill, target_fill)
-        if status < 0:
-            row = -1 - status
-            raise negative_id(starts[row], inputs[row], targets[row])
-
-    cdef int64_t gather_any(
-        self,
-        const int64_t[::1] starts,
-        int64_t length,
-        int64_t[:, ::1] inputs,
-        int64_t[:, ::1] targets,
-        int64_t input_fill,
-        int64_t target_fill,
-    ) noexcept nogil:
-        """The kernel that fits the type of the ids."""
-        if self.kind == UINT8:
-            return gather_rows(
-                <const uint8_t**>self.pointers, self.bounds, self.num_shards, &starts[0],
-                starts.shape[0], length, &inputs[0, 0], &targets[0, 0], input_fill, target_fill)
-        if self.kind == UINT16:
-            return gather_rows(
-                <const uint16_t**>self.pointers, self.bounds, self.num_shards, &starts[0],
-                starts.shape[0], length, &inputs[0, 0], &targets[0, 0], input_fill, target_fill)
-        if self.kind == UINT32:
-            return gather_rows(
-                <const uint32_t**>self.pointers, self.bounds, self.num_shards, &starts[0],
-                starts.shape[0], length, &inputs[0, 0], &targets[0, 0], input_fill, target_fill)
-        if self.kind == INT32:
-            return gather_rows(
-                <const int32_t**>self.pointers, self.bounds, self.num_shards, &starts[0],
-                starts.shape[0], length, &inputs[0, 0], &targets[0, 0], input_fill, target_fill)
-        return gather_rows(
-            <const int64_t**>self.pointers, self.bounds, self.num_shards, &starts[0],
-            starts.shape[0], length, &inputs[0, 0], &targets[0, 0], input_fill, target_fill)
-
-
-cdef object negative_id(int64_t start, const int64_t[::1] inputs, const int64_t[::1] targets):
-    """The error for the first negative id of a gathered window."""
-    cdef int64_t length = inputs.shape[0]
-    cdef int64_t at = 0
-    while at < length and inputs[at] >= 0:
-        at += 1
-    return InvalidWindow(
-        f"the id at position {start + at} is {inputs[at] if at < length else targets[length - 1]}; "
-        f"ids are never negative; were unsigned ids read as signed ones?"
-    )
+        PyMem_Free(self.tokens.places)
+        PyMem_Free(self.tokens.files)
+        PyMem_Free(self.tokens.offsets)
+        PyMem_Free(self.tokens.bounds)
