@@ -15,6 +15,8 @@ IGNORED_TARGET = -100
 
 Sample: TypeAlias = "tuple[torch.Tensor, torch.Tensor] | dict[str, torch.Tensor]"
 Batch: TypeAlias = "list[torch.Tensor] | dict[str, Any]"
+# Addresses of inputs, targets, position ids, document ids, sequence lengths; 0 where not wanted.
+Places: TypeAlias = "tuple[int, int, int, int, int]"
 
 
 class Windows(Sequence[Sample]):
@@ -175,7 +177,7 @@ class Blank(NamedTuple):
 
     ids: NDArray[Any] | torch.Tensor
     marks: dict[str, Any]
-    places: tuple[int, int, int, int, int]
+    places: Places
 
     def windows(self, num_seqlens: int, longest: int) -> Windows:
         """Give the batch, once its memory is filled."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from fastprep.batch import Batch, BatchForm, Blank, Sample, collate_windows
+from fastprep.batch import Batch, BatchForm, Places, Sample, Windows, collate_windows
 from fastprep.dataset import Layout, WindowDataset
 from fastprep.errors import InvalidWindow
 from fastprep.loader_state import VERSION, check_state, fingerprint
@@ -272,56 +272,58 @@ class WindowLoader(DataLoader[Sample]):
         start = position if epoch == self.epoch else 0
         self._resume = (0, 0)
         self._stand = (self.epoch, start)
-        return self._epoch(self._worker_batches if self.num_workers else self._batches, start)
-
-    def _epoch(self, batches: Any, start: int) -> Iterator[Batch]:
-        epoch, shares = self.epoch, self.sampler.shares(start)
-        for step, batch in enumerate(batches(start), 1):
-            self._stand = (epoch, shares.position_after(step))
-            yield batch
-        if self.epoch == epoch:
-            self.sampler.set_epoch(epoch + 1)
-            self._stand = (epoch + 1, 0)
+        return self._worker_batches(start) if self.num_workers else self._batches(start)
 
     def _worker_batches(self, start: int) -> Iterator[Batch]:
+        epoch, shares = self.epoch, self.sampler.shares(start)
         self.sampler.start = start
         try:
             batches = super().__iter__()
-            first = next(batches, None)  # by now the workers have begun, and so has the sampler
+            made: Any = next(batches, None)  # by now the workers, and the sampler, have begun
         finally:
             self.sampler.start = 0
-        if first is not None:
-            yield first  # type: ignore[misc]
-            yield from batches
+        step = 0
+        while made is not None:
+            step += 1
+            self._stand = (epoch, shares.position_after(step))
+            yield made
+            made = next(batches, None)
+        self._end(epoch)
 
     def _batches(self, start: int) -> Iterator[Batch]:
-        shares = self.sampler.shares(start)
-        views = self._views()
+        epoch, shares = self.epoch, self.sampler.shares(start)
         steps = len(shares)
+        views = self._views()
         pool = _Pool(self.dataset.form, self.pin_memory)
-        prefetcher: Prefetcher[Blank] = Prefetcher(
-            self.dataset.maker, self.sampler.order(), 0 if views else self.prefetch
+        prefetch = 0 if views else self.prefetch
+        prefetcher: Prefetcher[Any] = Prefetcher(
+            self.dataset.maker, self.sampler.order(), prefetch
         )
+        ahead = max(1, prefetch)
+        asked = 0
         try:
-            asked = 0
             for step in range(steps):
-                if views is not None and (batch := views.batch(shares.positions(step))):
-                    yield batch
-                    asked = step + 1
-                    continue
-                while asked < min(steps, step + max(1, self.prefetch)):
-                    positions = shares.positions(asked)
-                    blank = pool.blank(len(positions))
-                    prefetcher.submit(positions, blank.places, blank)
-                    asked += 1
-                    if views is not None:
-                        break
-                blank, num_seqlens, longest = prefetcher.take()
-                made = blank.windows(num_seqlens, longest).batch()
-                del blank
+                made = views.batch(shares.positions(step)) if views else None
+                if made is None:
+                    asked = max(asked, step)
+                    while asked < min(steps, step + ahead):
+                        positions = shares.positions(asked)
+                        places, memory = pool.memory(len(positions))
+                        prefetcher.submit(positions, places, memory)
+                        asked += 1
+                    made = pool.batch(*prefetcher.take())
+                    memory = None  # or it would count as in use
+                self._stand = (epoch, shares.position_after(step + 1))
                 yield made
         finally:
             prefetcher.stop()
+        self._end(epoch)
+
+    def _end(self, epoch: int) -> None:
+        """Go on to the next epoch, unless another one was chosen meanwhile."""
+        if self.epoch == epoch:
+            self.sampler.set_epoch(epoch + 1)
+            self._stand = (epoch + 1, 0)
 
     def _views(self) -> _Views | None:
         dataset = self.dataset
@@ -388,34 +390,51 @@ class _Pool:
 
     def __init__(self, form: BatchForm, pinned: bool) -> None:
         self._form = form
-        self._fresh = pinned or not form.is_plain
         self._pinned = pinned
-        self._kept: list[Any] = []
-        self._places: list[tuple[int, int, int, int, int]] = []
+        self._plain = form.is_plain and not pinned
+        # Inputs and targets each with the address; a tuple is held by who writes to it.
+        self._kept: list[tuple[Any, Any, Places]] = []
         self._last = 0
 
-    def blank(self, rows: int) -> Blank:
-        """Give the memory of a batch."""
-        if self._fresh:
-            return self._form.blank(rows, pinned=self._pinned)
+    def memory(self, rows: int) -> tuple[Places, Any]:
+        """Give memory for a batch: its addresses, and what :meth:`batch` wants back."""
+        if not self._plain:
+            blank = self._form.blank(rows, pinned=self._pinned)
+            return blank.places, blank
         for _ in range(len(self._kept)):
             self._last = (self._last + 1) % len(self._kept)
-            ids = self._kept[self._last]
-            if sys.getrefcount(ids) == _UNUSED and ids.shape[1] == rows:
-                return Blank(ids, {}, self._places[self._last])
+            entry = self._kept[self._last]
+            if _counts(entry) == _UNUSED and len(entry[0]) == rows:
+                return entry[2], entry
         blank = self._form.blank(rows)
+        inputs, targets = blank.ids
+        entry = (inputs, targets, blank.places)
         if len(self._kept) < _MOST_KEPT:
-            self._kept.append(blank.ids)
-            self._places.append(blank.places)
-        return blank
+            self._kept.append(entry)
+        return blank.places, entry
+
+    def batch(self, memory: Any, num_seqlens: int, longest: int) -> Batch:
+        """Give the batch in memory that was filled."""
+        if self._plain:
+            return [torch.from_numpy(memory[0]), torch.from_numpy(memory[1])]
+        windows: Windows = memory.windows(num_seqlens, longest)
+        return windows.batch()
 
 
-def _count_unused() -> int:
-    """How many references there are to an array in a list that a local name is given to."""
-    kept = [np.empty(1)]
-    ids = kept[0]
-    return sys.getrefcount(ids)
+def _counts(entry: tuple[Any, Any, Places]) -> tuple[int, int, int]:
+    return sys.getrefcount(entry), sys.getrefcount(entry[0]), sys.getrefcount(entry[1])
 
 
-_UNUSED = _count_unused()
+def _counts_unused() -> tuple[int, int, int]:
+    """What `_counts` finds of an entry that nobody but the pool holds."""
+    inputs, targets = np.empty((2, 1))
+    kept = [(inputs, targets, (0, 0, 0, 0, 0))]
+    del inputs, targets
+    for k in range(len(kept)):
+        entry = kept[k]
+        counts = _counts(entry)
+    return counts
+
+
+_UNUSED = _counts_unused()
 _MOST_KEPT = 8

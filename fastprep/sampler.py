@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch.utils.data import DistributedSampler
 
@@ -12,14 +12,14 @@ from fastprep.windows import checked_size
 from fastprep_ext.order import Order
 
 
-class Shares(NamedTuple):
+class Shares:
     """How the ranks share the positions of an epoch.
 
     A step of all ranks together is the next ``world_size * batch_size`` positions, a block for
     each rank: put together by rank, the batches of a step are what one process would get at that
     batch size. Where fewer are left, they go round the ranks one by one.
 
-    Attributes
+    Parameters
     ----------
     length
         positions in the epoch.
@@ -32,6 +32,11 @@ class Shares(NamedTuple):
     start
         the position to begin at.
 
+    Attributes
+    ----------
+    whole_steps
+        how many steps give every rank a whole batch.
+
     Examples
     --------
     >>> shares = Shares(10, batch_size=2, rank=1, world_size=2, drop_last=False, start=0)
@@ -41,20 +46,27 @@ class Shares(NamedTuple):
     10
     """
 
-    length: int
-    batch_size: int
-    rank: int
-    world_size: int
-    drop_last: bool
-    start: int
+    __slots__ = ("_step", "batch_size", "drop_last", "length", "rank", "start", "whole_steps")
 
-    @property
-    def whole_steps(self) -> int:
-        """How many steps give every rank a whole batch."""
-        return max(0, self.length - self.start) // (self.world_size * self.batch_size)
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        rank: int,
+        world_size: int,
+        drop_last: bool,
+        start: int,
+    ) -> None:
+        self.length = length
+        self.batch_size = batch_size
+        self.rank = rank
+        self.drop_last = drop_last
+        self.start = start
+        self._step = world_size * batch_size
+        self.whole_steps = max(0, length - start) // self._step
 
     def __len__(self) -> int:
-        after = self.start + self.whole_steps * self.world_size * self.batch_size + self.rank
+        after = self.start + self.whole_steps * self._step + self.rank
         return self.whole_steps + (not self.drop_last and after < self.length)
 
     @property
@@ -66,15 +78,15 @@ class Shares(NamedTuple):
 
     def positions(self, step: int) -> range:
         """The positions of this rank in a step."""
-        first = self.start + step * self.world_size * self.batch_size
+        first = self.start + step * self._step
         if step < self.whole_steps:
             first += self.rank * self.batch_size
             return range(first, first + self.batch_size)
-        return range(first + self.rank, self.length, self.world_size)
+        return range(first + self.rank, self.length, self._step // self.batch_size)
 
     def position_after(self, steps: int) -> int:
         """Where the epoch stands after so many steps of all ranks."""
-        return min(self.start + steps * self.world_size * self.batch_size, self.length)
+        return min(self.start + steps * self._step, self.length)
 
 
 def world(rank: int | None, world_size: int | None) -> tuple[int, int]:

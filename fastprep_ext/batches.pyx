@@ -35,6 +35,10 @@ cdef extern from "fault_guard.h" nogil:
     int64_t guarded(int64_t (*body)(void*, void*) noexcept nogil, void* context, void* job)
 
 
+cdef enum:
+    AHEAD = 4  # windows asked for beforehand; 1: 0.8 times the speed from 100 MB of uint16
+
+
 # ---- kernels ---------------------------------------------------------------------------------
 
 
@@ -49,6 +53,14 @@ cdef inline int64_t first_token(const source_t* source, int64_t row) noexcept no
     if source.row_first == NULL:
         return row * source.stride
     return source.starts[source.row_first[row]]
+
+
+cdef inline void ask_for(const maker_t* maker, int64_t index) noexcept nogil:
+    """Have the memory of a window on its way before its turn comes."""
+    cdef int64_t number = source_of(maker, index)
+    cdef const source_t* source = &maker.sources[number]
+    index -= maker.first_index[number]
+    prefetch_tokens(source.tokens, first_token(source, index), maker.row.length)
 
 
 cdef int64_t write_row(
@@ -105,7 +117,7 @@ cdef int64_t write_row(
 cdef int64_t write_rows(void* context, void* job) noexcept nogil:
     cdef maker_t* maker = <maker_t*>context
     cdef batch_t* batch = <batch_t*>job
-    cdef int64_t source, following, index, status, r
+    cdef int64_t source, index, status, r
     cdef int64_t limit = maker.first_index[maker.num_sources]
     batch.marks.num_seqlens = 0
     batch.marks.longest = 0
@@ -115,21 +127,14 @@ cdef int64_t write_rows(void* context, void* job) noexcept nogil:
         batch.row = r
         if not 0 <= batch.indices[r] < limit:
             return BAD_INDEX
-    following = source_of(maker, batch.indices[0]) if batch.rows else 0
+    for r in range(min(batch.rows, <int64_t>AHEAD)):
+        ask_for(maker, batch.indices[r])
     for r in range(batch.rows):
         batch.row = r
-        source = following
+        if r + AHEAD < batch.rows:
+            ask_for(maker, batch.indices[r + AHEAD])
         index = batch.indices[r]
-        if r + 1 < batch.rows:
-            following = source_of(maker, batch.indices[r + 1])
-            prefetch_tokens(
-                maker.sources[following].tokens,
-                first_token(
-                    &maker.sources[following],
-                    batch.indices[r + 1] - maker.first_index[following],
-                ),
-                maker.row.length,
-            )
+        source = source_of(maker, index)
         status = write_row(
             maker,
             &maker.sources[source],

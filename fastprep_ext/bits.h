@@ -55,4 +55,18 @@ static inline uint64_t mul_div(uint64_t a, uint64_t b, uint64_t add, uint64_t d)
     return (uint64_t)(((unsigned __int128)a * b + add) / d);
 }
 
+/* What another thread has written there by now, and all it wrote before. */
+static inline int64_t load_now(const int64_t *place) {
+    return __atomic_load_n(place, __ATOMIC_ACQUIRE);
+}
+
+/* Leave the core to its other thread for a moment, while waiting in a loop. */
+static inline void pause_core(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 #endif

@@ -43,14 +43,24 @@ cdef extern from "<signal.h>" nogil:
 cdef extern from "<unistd.h>" nogil:
     int getpid()
 
-cdef enum State:
+cdef extern from "bits.h" nogil:
+    void pause_core()
+    int64_t load_now(const int64_t* place)
+
+cdef enum:
+    # Looks at what another thread does before a sleep, some 20 microseconds. Waking a sleeper
+    # takes 5 to 10, more than a small batch does: without this, 0.3 times the speed of batches
+    # of 8192 tokens that nothing is done with.
+    LOOKS = 400
+
+cdef enum:
     WAITING
     BEGUN
     DONE
 
 cdef struct slot_t:
     batch_t batch
-    State state
+    int64_t state
 
 # A queue: jobs number..., of which `begun` are taken by someone and `taken` handed out.
 cdef struct queue_t:
@@ -77,6 +87,7 @@ cdef void* work(void* context) noexcept nogil:
     cdef queue_t* queue = <queue_t*>context
     cdef slot_t* slot
     cdef sigset_t signals
+    cdef int64_t known, looks
     # Signals are the other threads' business, but for those that this one raises itself.
     sigfillset(&signals)
     sigdelset(&signals, SIGBUS)
@@ -87,6 +98,15 @@ cdef void* work(void* context) noexcept nogil:
     pthread_mutex_lock(&queue.lock)
     while not queue.stop:
         if queue.begun == queue.submitted:
+            known = queue.submitted
+            pthread_mutex_unlock(&queue.lock)
+            looks = 0
+            while looks < LOOKS and load_now(&queue.submitted) == known:
+                pause_core()
+                looks += 1
+            pthread_mutex_lock(&queue.lock)
+            if queue.begun != queue.submitted or queue.stop:
+                continue
             queue.idle = True
             pthread_cond_wait(&queue.work, &queue.lock)
             queue.idle = False
@@ -106,6 +126,7 @@ cdef void* work(void* context) noexcept nogil:
 
 cdef void finish(queue_t* queue, slot_t* slot) noexcept nogil:
     """Have the oldest batch made: wait for it, or make it here if nobody has begun it."""
+    cdef int64_t looks = 0
     pthread_mutex_lock(&queue.lock)
     if slot.state == WAITING:
         queue.begun += 1
@@ -114,6 +135,12 @@ cdef void finish(queue_t* queue, slot_t* slot) noexcept nogil:
         make_batch(queue.maker, &slot.batch)
         slot.state = DONE
         return
+    if slot.state != DONE:
+        pthread_mutex_unlock(&queue.lock)
+        while looks < LOOKS and load_now(&slot.state) != DONE:
+            pause_core()
+            looks += 1
+        pthread_mutex_lock(&queue.lock)
     queue.awaited = True
     while slot.state != DONE:
         pthread_cond_wait(&queue.ready, &queue.lock)
