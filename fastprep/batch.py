@@ -184,7 +184,7 @@ class Blank(NamedTuple):
         inputs, targets = _tensor(self.ids).unbind()
         if not self.marks:
             return Windows(inputs, targets)
-        marks = {name: _tensor(memory) for name, memory in self.marks.items()}
+        marks: dict[str, Any] = {name: _tensor(memory) for name, memory in self.marks.items()}
         if "cu_seqlens" in marks:
             marks["cu_seqlens"] = marks["cu_seqlens"][: num_seqlens + 1]
             marks["max_seqlen"] = longest
@@ -199,7 +199,7 @@ def _memory(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> Any:
 
 
 def _address(memory: Any) -> int:
-    return memory.data_ptr() if isinstance(memory, torch.Tensor) else memory.ctypes.data  # type: ignore[no-any-return]
+    return memory.data_ptr() if isinstance(memory, torch.Tensor) else int(memory.ctypes.data)
 
 
 def _tensor(memory: NDArray[Any] | torch.Tensor) -> torch.Tensor:

@@ -177,18 +177,21 @@ class WindowDataset(Dataset[Sample]):
         self._build()
 
     def _checked_dtype(self, dtype: torch.dtype | str) -> np.dtype[Any]:
-        known = {torch.int64: np.dtype(np.int64), torch.int32: np.dtype(np.int32)}
+        known: dict[Any, np.dtype[Any]] = {
+            torch.int64: np.dtype(np.int64),
+            torch.int32: np.dtype(np.int32),
+        }
         if isinstance(dtype, torch.dtype) and dtype in known:
             return known[dtype]
         if dtype != "store":
             raise InvalidWindow(f"dtype must be torch.int64, torch.int32 or 'store', not {dtype}")
-        found = {source.dtype.newbyteorder("=") for source in self._sources}
+        found: set[Any] = {source.dtype.newbyteorder("=") for source in self._sources}
         if len(found) > 1:
             raise InvalidWindow(
                 f"the sources hold {', '.join(sorted(map(str, found)))}, so no one dtype is that "
                 f"of the store; ask for torch.int64"
             )
-        own = found.pop()
+        own: np.dtype[Any] = found.pop()
         fills = self.layout != "sliding" or self.mask_targets or self.pad_last
         if own.kind == "u" and fills:
             raise InvalidWindow(
@@ -336,7 +339,7 @@ class WindowDataset(Dataset[Sample]):
         Examples
         --------
         >>> WindowDataset(Mixture([(range(41), 1), (range(21), 1)]), 4).source_epochs(15)
-        [0.8, 1.4]
+        [0.7, 1.6]
         """
         counts = [positions] if self.mixture is None else self.mixture.counts(positions)
         return [count / size for count, size in zip(counts, self.sizes, strict=True)]

@@ -108,7 +108,7 @@ def create_dataloader(
     >>> loader = create_dataloader(range(101), batch_size=2, max_length=10, seed=3)
     >>> batches = list(loader)
     >>> len(loader), [inputs[:, 0].tolist() for inputs, targets in batches]
-    (5, [[90, 70], [40, 0], [50, 60], [80, 30], [20, 10]])
+    (5, [[70, 60], [20, 50], [80, 30], [10, 0], [40, 90]])
     """
     if isinstance(tokens, WindowDataset):
         if max_length is not None or stride is not None or options:
@@ -117,9 +117,7 @@ def create_dataloader(
     else:
         if max_length is None:
             raise InvalidWindow("max_length is missing: how many ids an input has")
-        dataset = WindowDataset(
-            tokens, max_length, stride, dtype=dtype, layout=layout, **options
-        )
+        dataset = WindowDataset(tokens, max_length, stride, dtype=dtype, layout=layout, **options)
     sampler = WindowSampler(
         dataset,
         batch_size,
@@ -296,9 +294,7 @@ class WindowLoader(DataLoader[Sample]):
         views = self._views()
         pool = _Pool(self.dataset.form, self.pin_memory)
         prefetch = 0 if views else self.prefetch
-        prefetcher: Prefetcher[Any] = Prefetcher(
-            self.dataset.maker, self.sampler.order(), prefetch
-        )
+        prefetcher: Prefetcher[Any] = Prefetcher(self.dataset.maker, self.sampler.order(), prefetch)
         ahead = max(1, prefetch)
         asked = 0
         try:

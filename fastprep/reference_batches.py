@@ -108,7 +108,9 @@ def marks_of_window(
     >>> marks_of_window([0, 0, 1, 1, 1], start=1, length=3)
     ([0, 0, 1], [0, 1, 1], [False, True, True])
     """
-    positions, ids, same = [], [], []
+    positions: list[int] = []
+    ids: list[int] = []
+    same: list[bool] = []
     for place in range(start, min(start + length, len(documents))):
         ids.append(documents[place])
         first = place == start or documents[place] != documents[place - 1]

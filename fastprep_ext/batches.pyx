@@ -380,6 +380,7 @@ def read_tokens(TokenShards tokens not None, int64_t start, int64_t count):
     Examples
     --------
     >>> from array import array
+    >>> from fastprep_ext.windows import TokenShards
     >>> read_tokens(TokenShards([array("H", [10, 11]), array("H", [12])]), 1, 2)
     [11, 12]
     """
