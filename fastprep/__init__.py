@@ -26,7 +26,12 @@ from fastprep.words import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
 if TYPE_CHECKING:
     from fastprep.batch import collate_windows
     from fastprep.dataset import WindowDataset
-    from fastprep.embedding import InputEmbedding, PositionalEmbedding, TokenEmbedding
+    from fastprep.embedding import (
+        InputEmbedding,
+        PositionalEmbedding,
+        SinusoidalEmbedding,
+        TokenEmbedding,
+    )
     from fastprep.loader import create_dataloader
     from fastprep.notebook import GPTDatasetV1, create_dataloader_v1
     from fastprep.sampler import WindowSampler
@@ -41,6 +46,7 @@ __all__ = [
     "PositionalEmbedding",
     "SimpleTokenizerV1",
     "SimpleTokenizerV2",
+    "SinusoidalEmbedding",
     "TokenEmbedding",
     "TokenStore",
     "WindowDataset",
@@ -67,6 +73,7 @@ _NEEDS_TORCH = {
     "WindowSampler": "sampler",
     "InputEmbedding": "embedding",
     "PositionalEmbedding": "embedding",
+    "SinusoidalEmbedding": "embedding",
     "TokenEmbedding": "embedding",
     "collate_windows": "batch",
     "create_dataloader": "loader",

@@ -116,7 +116,7 @@ def test_cropping_keeps_the_begin_of_each_document(sizes: list[int], length: int
 @given(st.integers(2, 40), st.integers(1, 9), st.integers(1, 12))
 def test_windows_of_a_document_start_at_its_start(size: int, length: int, stride: int) -> None:
     rows = cut_documents([(size, np.array([size], np.uint64))], length, stride)
-    expected = [start for start in range(0, size - 1, stride)]
+    expected = list(range(0, size - 1, stride))
     while len(expected) > 1 and expected[-2] + length >= size - 1:
         expected.pop()
     assert rows.starts.tolist() == expected

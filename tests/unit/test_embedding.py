@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -11,7 +12,12 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from fastprep.embedding import InputEmbedding, PositionalEmbedding, TokenEmbedding  # noqa: E402
+from fastprep.embedding import (  # noqa: E402
+    InputEmbedding,
+    PositionalEmbedding,
+    SinusoidalEmbedding,
+    TokenEmbedding,
+)
 from fastprep.errors import IdOutOfRange, InvalidWindow  # noqa: E402
 
 VOCABULARY, DIM, LENGTH = 50, 8, 6
@@ -153,3 +159,66 @@ def test_a_trace_keeps_the_numbers_and_the_length_open(pair: Any) -> None:
     for length in (3, LENGTH):
         ids = torch.randint(VOCABULARY, (2, length))
         assert torch.equal(traced(ids), ours(ids))
+
+
+# ---- sines, tied weights, half precision, meta -----------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_sines_are_those_of_the_paper(dtype: Any) -> None:
+    table = SinusoidalEmbedding(LENGTH, DIM, dtype=dtype)(LENGTH)
+    for position in range(LENGTH):
+        for place in range(DIM):
+            angle = position / 10000 ** (place // 2 * 2 / DIM)
+            value = math.sin(angle) if place % 2 == 0 else math.cos(angle)
+            assert table[position, place] == torch.tensor(value, dtype=torch.float64).to(dtype)
+
+
+def test_sines_are_added_and_never_learned_or_saved() -> None:
+    ours = InputEmbedding(VOCABULARY, DIM, LENGTH, positions="sinusoidal")
+    ids = torch.randint(VOCABULARY, (2, 4))
+    assert torch.equal(ours(ids), ours.wte(ids) + ours.wpe.table[:4])
+    assert [name for name, _ in ours.named_parameters()] == ["wte.weight"]
+    assert set(ours.state_dict()) == {"wte.weight"}
+    with pytest.raises(IdOutOfRange, match="a sequence of 7"):
+        ours(torch.zeros(LENGTH + 1, dtype=torch.int64))
+    with pytest.raises(IdOutOfRange, match=r"position 6 at \[0\]"):
+        ours.wpe(torch.tensor([6], dtype=torch.uint8))
+    with pytest.raises(InvalidWindow, match="must be even"):
+        SinusoidalEmbedding(4, 7)
+    with pytest.raises(InvalidWindow, match="positions must be"):
+        InputEmbedding(4, 4, 4, positions="rotary")  # type: ignore[arg-type]
+
+
+def test_sines_come_back_from_the_meta_device() -> None:
+    ours = SinusoidalEmbedding(LENGTH, DIM, device="meta")
+    ours.to_empty(device="cpu").reset_parameters()
+    assert torch.equal(ours(LENGTH), SinusoidalEmbedding(LENGTH, DIM)(LENGTH))
+
+
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+def test_position_ids_of_packed_documents_are_looked_up(positions: Any) -> None:
+    ours = InputEmbedding(VOCABULARY, DIM, LENGTH, positions=positions)
+    ids, places = torch.randint(VOCABULARY, (1, 5)), torch.tensor([[0, 1, 0, 1, 2]])
+    assert torch.equal(ours(ids, places)[:, 2:], ours(ids[:, 2:]))
+
+
+def test_tied_logits_use_and_teach_the_same_weight() -> None:
+    ours = TokenEmbedding(VOCABULARY, DIM)
+    vectors = torch.rand(2, 3, DIM)
+    assert torch.allclose(ours.logits(vectors), vectors @ ours.weight.T)
+    ours.logits(ours(torch.tensor([1, 2]))).sum().backward()
+    assert ours.weight.grad is not None
+    assert (ours.weight.grad != 0).any(dim=1).all()
+    head = nn.Linear(DIM, VOCABULARY, bias=False)
+    head.weight = ours.weight
+    assert torch.equal(head(vectors), ours.logits(vectors))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_the_bare_sum_too(dtype: Any) -> None:
+    ours = InputEmbedding(VOCABULARY, DIM, LENGTH, dtype=dtype)
+    ids = torch.randint(VOCABULARY, (3, LENGTH))
+    expected = nn.functional.embedding(ids, ours.wte.weight) + ours.wpe.weight
+    assert ours(ids).dtype == dtype
+    assert torch.equal(ours(ids), expected)

@@ -338,6 +338,7 @@ def test_the_sampler_gives_a_plain_dataloader_the_loaders_order(mapped: np.memma
     assert plain(batches) == plain(theirs)
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated")  # torchdata's business with torch
 @pytest.mark.parametrize("workers", [0, 2])
 def test_torchdatas_loader_saves_and_resumes_the_sampler(mapped: np.memmap, workers: int) -> None:
     stateful = pytest.importorskip("torchdata.stateful_dataloader")
@@ -358,6 +359,14 @@ def test_torchdatas_loader_saves_and_resumes_the_sampler(mapped: np.memmap, work
             assert plain(resumed) == whole[step:]
 
 
+def test_accelerate_takes_the_loader_as_any_other(mapped: np.memmap) -> None:
+    accelerate = pytest.importorskip("accelerate")
+    loader = create_dataloader(mapped, batch_size=4, max_length=20)
+    prepared = accelerate.Accelerator(cpu=True).prepare(loader)
+    assert plain(prepared) == plain(create_dataloader(mapped, batch_size=4, max_length=20))
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_grain_reads_a_dataset_as_a_random_access_source(mapped: np.memmap) -> None:
     grain = pytest.importorskip("grain.python")
     dataset = WindowDataset(mapped, 20)
