@@ -1,0 +1,46 @@
+"""The examples run, and a killed training goes on to the same losses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "examples" / script), *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def losses(output: str) -> dict[str, str]:
+    lines = [line.split() for line in output.splitlines() if line.startswith("step")]
+    return {step: loss for _, step, _, loss in lines}
+
+
+def test_a_training_that_is_killed_goes_on_to_the_same_losses(tmp_path: Path) -> None:
+    texts = sorted((ROOT / "data").glob("*.txt"))
+    options = ["--steps", 14, "--save-every", 4]
+    whole = run("train.py", *texts, *options, "--run", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    expected = losses(whole.stdout)
+    assert len(expected) == 14
+    assert float(expected["14"]) < float(expected["1"])
+
+    killed = run("train.py", *texts, *options, "--run", tmp_path / "killed", "--die-after", 10)
+    assert killed.returncode == -9
+    resumed = run("train.py", *texts, *options, "--run", tmp_path / "killed")
+    assert "# goes on after step 8" in resumed.stdout
+    assert losses(killed.stdout) | losses(resumed.stdout) == expected
+    assert list(losses(resumed.stdout)) == [str(step) for step in range(9, 15)]
