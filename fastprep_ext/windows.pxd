@@ -6,7 +6,7 @@ cdef extern from "widen.h" nogil:
     ctypedef int64_t (*PairsFunction)(
         const void* tokens, int64_t count, void* inputs, void* targets, int64_t last
     )
-    PairsFunction pairs_function(int kind, int out, const char* simd)
+    PairsFunction pairs_function(int kind, int out)
 
 # In the order of widen.h's table.
 cdef enum Kind:
