@@ -10,8 +10,9 @@ from typing import TypeAlias
 import numpy as np
 
 from fastprep.errors import BadVocabulary
+from fastprep.foreign_patterns import tiktoken_splitter
 from fastprep.general import GeneralEncoder
-from fastprep.splitting import regex_splitter, splitter
+from fastprep.patterns import splitter
 from fastprep.vocabulary import RankTable, bundled
 from fastprep_ext.encode import PATTERNS, Encoder, split_pieces
 
@@ -73,7 +74,7 @@ def encoder_of(table: RankTable, pattern: str) -> AnyEncoder:
     missing = sorted(set(range(256)) - _single_bytes(table))
     if compiled is not None and not missing:
         return _compiled(table, compiled)
-    split = regex_splitter(pattern) if compiled is None else _split_with(compiled)
+    split = tiktoken_splitter(pattern) if compiled is None else _split_with(compiled)
     if not missing:
         return GeneralEncoder(_compiled(table, PATTERNS["r50k"]), split, {})
     # Each missing byte gets a token behind all others, whose id no other has: it tells.

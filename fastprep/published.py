@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from fastprep.splitting import CL100K_PATTERN, O200K_PATTERN, R50K_PATTERN
+from fastprep.patterns import CL100K_PATTERN, O200K_PATTERN, R50K_PATTERN
 
 ENDOFTEXT: Final = "<|endoftext|>"
 _FILL_IN_MIDDLE: Final = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>")

@@ -22,9 +22,8 @@ from fastprep.encoding import Encoding
 from fastprep.errors import BadVocabulary
 from fastprep.huggingface import HuggingFaceEncoding
 from fastprep.json_values import numbers
-from fastprep.patterns import HUGGING_FACE
+from fastprep.patterns import HUGGING_FACE, TIKTOKEN
 from fastprep.published import ENDOFTEXT, PUBLISHED
-from fastprep.splitting import SPLITTERS
 from fastprep.tokenizer_json import from_tokenizer_json
 from fastprep.tokenizer_json_writer import same_as_ranks, to_tokenizer_json
 from fastprep.vocabulary import SHA256, RankTable, parse
@@ -211,8 +210,7 @@ def _from_pair(
     pat_str: str | None,
     special_tokens: dict[str, int] | None,
 ) -> HuggingFaceEncoding:
-    pat_str = HUGGING_FACE["r50k"][0] if pat_str is None else pat_str
-    family = SPLITTERS.get(pat_str)
+    family = "r50k" if pat_str is None else TIKTOKEN.get(pat_str)
     if family is None:
         raise BadVocabulary(f"there is no splitter for the pattern {pat_str!r:.400}")
     vocab = numbers(_read(vocab_path), MAX_ID, str(vocab_path))
@@ -241,8 +239,7 @@ def _from_pair(
         return HuggingFaceEncoding(
             name,
             merge_list=listed,
-            family=family,
-            pat_str=pat_str,
+            patterns=HUGGING_FACE[family][0],
             added=[AddedToken(token, id) for token, id in special_tokens.items()],
         )
     except BadVocabulary as error:

@@ -18,29 +18,17 @@ from fastprep_ext.ranks cimport (
     RANKS_TOO_MANY_PAIRS, Ranks, ranks_build, ranks_find, ranks_find_pair, ranks_free, token_bytes,
 )
 from fastprep_ext.specials cimport Specials, SpecialTable
-from fastprep_ext.split cimport (
-    PATTERN_CL100K, PATTERN_LLAMA3, PATTERN_O200K, PATTERN_QWEN2, PATTERN_R50K, Split, split_begin,
-    split_next,
-)
+from fastprep_ext.split cimport PATTERN_R50K, Split, split_begin, split_next
 from fastprep_ext.texts cimport encode_documents, encode_each, encode_parts
 
 from fastprep.errors import BadVocabulary, InvalidUtf8
-from fastprep_ext.split import simd
+from fastprep_ext.split import PATTERNS, simd
 
 cdef extern from "Python.h":
     PyObject **tuple_items "&PyTuple_GET_ITEM"(object ints, Py_ssize_t first)
     void list_set_item "PyList_SET_ITEM"(object items, Py_ssize_t at, PyObject *item)
 
 __all__ = ["PATTERNS", "Encoder", "simd", "split_pieces"]
-
-#: Patterns that have a splitter, by family name.
-PATTERNS = {
-    "r50k": PATTERN_R50K,
-    "cl100k": PATTERN_CL100K,
-    "o200k": PATTERN_O200K,
-    "llama3": PATTERN_LLAMA3,
-    "qwen2": PATTERN_QWEN2,
-}
 
 cdef enum:
     ON_STACK = 2048            # texts up to this many bytes need no memory of their own
