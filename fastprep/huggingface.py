@@ -96,6 +96,16 @@ class HuggingFaceEncoding(Encoding):
             and len({token.normalized for token in self.added}) < 2
         )
 
+    def most_ids(self, size: int, texts: int) -> int:
+        """The most ids that texts of `size` bytes of UTF-8 can have.
+
+        More than bytes where the text grows: normal form C may triple it (Unicode Standard Annex
+        15), and a space is put before each part that stands between added tokens.
+        """
+        if self.normalize:
+            size *= 3
+        return 2 * size + texts if self.space_before else size
+
     def encode_single_token(self, text_or_bytes: str | bytes) -> int:
         """The id of one token, added ones included. Raises KeyError where it is none."""
         token = text_or_bytes.encode() if isinstance(text_or_bytes, str) else text_or_bytes

@@ -6,12 +6,35 @@ from fastprep.building import AnyEncoder
 from fastprep.decoding import Decoding
 from fastprep.special import NOTHING, Allowed, Disallowed
 from fastprep.unstable import completions, cut_bytes, unsettled
+from fastprep_ext.encode import Encoder
 
 
 class Pieces(Decoding):
     """The part of :class:`~fastprep.Encoding` that is rarely called, and that need not be fast."""
 
     _encoder: AnyEncoder
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether the parts of a text, cut as :mod:`fastprep.cutting` proves, have the text's ids.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").may_be_cut
+        True
+
+        Where they may not, because a pattern has no splitter of its own or the text is changed
+        before it is split, :func:`fastprep.prepare` holds each document in memory as a whole.
+        """
+        return isinstance(self._encoder, Encoder)
+
+    def most_ids(self, size: int, texts: int) -> int:
+        """The most ids that texts of `size` bytes of UTF-8 can have.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").most_ids(100, 1)
+        100
+        """
+        return size
 
     def encode_single_token(self, text_or_bytes: str | bytes) -> int:
         """The id of one token, special ones included. Raises KeyError where it is none.

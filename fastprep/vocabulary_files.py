@@ -52,7 +52,7 @@ def load(
     data = _read(path)
     if path.suffix == ".json" or (path.suffix != ".tiktoken" and data.lstrip()[:1] == b"{"):
         if pat_str is not None or special_tokens is not None:
-            raise ValueError(
+            raise BadVocabulary(
                 f"{path}: a tokenizer.json says itself what its pattern and special tokens are; "
                 "leave out pat_str and special_tokens"
             )

@@ -169,7 +169,8 @@ STYLES: list[Callable[[], Tokenizer]] = [
 def lines_style() -> Tokenizer:
     """What the two dialects of regular expressions write differently, and matches with gaps."""
     tokenizer = trained(split(r"^ +|[a-z]+$|\p{Lu}+|\n\z"), ignore_merges=True)
-    tokenizer.add_special_tokens(["<|endoftext|>"])
+    # The first one is also a piece, and a token of the vocabulary, wherever a text holds it.
+    tokenizer.add_special_tokens(["<|endoftext|>", "</s>"])
     return tokenizer
 
 
