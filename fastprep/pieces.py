@@ -75,7 +75,9 @@ class Pieces(Decoding):
         >>> certain, [8842] in possible, [277, 4910] in possible
         ([31373], True, True)
 
-        Arguments are those of :meth:`encode`; UnicodeEncodeError on a lone surrogate.
+        Arguments are those of :meth:`encode`; UnicodeEncodeError on a lone surrogate. Raises
+        :class:`~fastprep.errors.TextIsChanged` for an encoding from a file that normalizes text or
+        has added tokens that are not special.
         """
         specials = self._specials.screen(text, allowed_special, disallowed_special)
         ids = self._encoder.encode(text, specials)
@@ -104,11 +106,12 @@ class Pieces(Decoding):
         return self._encoder.encode(text)
 
     def _encode_bytes(self, text: bytes) -> list[int]:
-        def encode(valid: str) -> tuple[list[int], int]:
-            return self._encoder.encode(valid), self._ids_in_last_piece(valid.encode("utf-8"))
-
         return cut_bytes(
-            _bytes(text), encode, self._decoder.decode_token, self._encoder.encode_piece
+            _bytes(text),
+            self._encoder.encode,
+            self._ids_in_last_piece,
+            self._decoder.decode_token,
+            self._encoder.encode_piece,
         )
 
     def _ordinary_token(self, token_id: int) -> bytes:

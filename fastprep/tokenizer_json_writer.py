@@ -41,7 +41,8 @@ def to_tokenizer_json(encoding: Encoding) -> bytes:
         if one.id == other.id:
             raise BadVocabulary(
                 f"{encoding.name}: {one.content!r:.80} and {other.content!r:.80} both have the id "
-                f"{one.id}; a tokenizer.json cannot say that"
+                f"{one.id}, and a tokenizer.json gives each token its own; save an encoding without "
+                "one of the two"
             )
     _make_room_for(added, vocab, encoding)
     document = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import pickle
 import random
 from pathlib import Path
 from typing import Any
@@ -114,24 +113,6 @@ def test_what_is_saved_is_read_by_both_as_it_was(style, directory, tmp_path):
         expected = ids_of(theirs, text)
         assert again.encode(text, allowed_special="all") == expected, repr(text)
         assert ids_of(saved, text) == expected, repr(text)
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_all_ways_to_encode_agree(style, directory):
-    _, ours = both(style, directory)
-    copy = pickle.loads(pickle.dumps(ours))
-    batch = list(texts(seed=4, count=200))
-    out = np.empty(4 * sum(len(text.encode()) for text in batch) + 100, np.uint32)
-    ends = np.empty(len(batch), np.uint64)
-    sources = [text.encode() if i % 2 else text for i, text in enumerate(batch)]
-    written = ours.encode_documents(sources, out, ends, end_token=7)
-    assert written == int(ends[-1])
-    for text, end, start in zip(batch, ends.tolist(), [0, *ends.tolist()], strict=False):
-        ordinary = ours.encode_ordinary(text)
-        assert out[start:end].tolist() == [*ordinary, 7]
-        assert copy.encode_ordinary(text) == ordinary
-        allowed = ours.encode(text, allowed_special="all")
-        assert ours.encode_to_numpy(text, allowed_special="all").tolist() == allowed
 
 
 @pytest.mark.parametrize("style", STYLES)
