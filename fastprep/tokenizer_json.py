@@ -14,12 +14,13 @@ from typing import Annotated, Literal, NoReturn
 import msgspec
 
 from fastprep.added_tokens import AddedToken
-from fastprep.byte_level import MAX_ID, MAX_MERGES, merge_list
+from fastprep.byte_level import MAX_ID, MAX_MERGES, merge_list, token_list
 from fastprep.errors import BadVocabulary
 from fastprep.huggingface import HuggingFaceEncoding
-from fastprep.json_values import decoded, fields, numbers
+from fastprep.json_values import decoded, fields, number_parts, settings, string_parts
 from fastprep.nfc import nfc
 from fastprep.patterns import BYTE_LEVEL_PATTERN, DIGIT_PATTERN, family_of
+from fastprep.token_list import TokenList
 from fastprep_ext.json_outline import outline
 
 MAX_ADDED = 1 << 14
@@ -128,16 +129,16 @@ def from_tokenizer_json(
     Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged or contradicts itself,
     and, by its name, for what is no byte-level BPE behind a known pattern.
     """
-    fields(data, source)
-    top = decoded(data, _Document, source)
+    values = fields(data, source)
+    top = settings(values, _Document, ["model"], source)
     normalize = _normalizer(top.normalizer, source)
     splitting = _splitting(top.pre_tokenizer, allow_pattern, source)
-    model = _model(top.model, source)
-    vocab = numbers(model.vocab, MAX_ID, f"{source}, model.vocab")
+    model, parts = _model(values["model"], source)
+    vocab = token_list(number_parts(parts["vocab"], MAX_ID, f"{source}, model.vocab"), source)
     added = _added_tokens(top.added_tokens, normalize, source)
     listed = merge_list(
         vocab,
-        _merges(model.merges, f"{source}, model.merges"),
+        string_parts(parts["merges"], MAX_MERGES, f"{source}, model.merges"),
         whole_pieces=model.ignore_merges,
         apart=[token.content for token in added],
         source=source,
@@ -257,13 +258,14 @@ def _pattern(step: _Step, source: str) -> str:
 # -- model -----------------------------------------------------------------------------------------
 
 
-def _model(data: msgspec.Raw, source: str) -> _Bpe:
+def _model(data: msgspec.Raw, source: str) -> tuple[_Bpe, dict[str, msgspec.Raw]]:
+    """The settings of the model, and its values: tokens and merges are not decoded yet."""
     place = f"{source}, model"
     found = fields(data, place)
     kind = decoded(found["type"], str, f"{place}.type") if "type" in found else "BPE"
     if kind != "BPE":
         _refuse(source, f"the model {kind!r:.80}")
-    model = decoded(data, _Bpe, place)
+    model = settings(found, _Bpe, ["vocab", "merges"], place)
     if model.dropout:
         _refuse(source, f"dropout ({model.dropout})")
     if model.byte_fallback:
@@ -273,14 +275,7 @@ def _model(data: msgspec.Raw, source: str) -> _Bpe:
     if model.end_of_word_suffix:
         _refuse(source, f"the end_of_word_suffix {model.end_of_word_suffix!r:.80}")
     # An unk_token is for characters that are no token. All 256 bytes are, or the file is refused.
-    return model
-
-
-def _merges(data: msgspec.Raw, place: str) -> list[str | tuple[str, str]]:
-    _, commas, _ = outline(data)
-    if commas > 2 * MAX_MERGES:
-        raise BadVocabulary(f"{place}: {commas} or more merges; the limit is {MAX_MERGES}")
-    return decoded(data, list[str | tuple[str, str]], place)
+    return model, found
 
 
 # -- added tokens ----------------------------------------------------------------------------------
@@ -312,16 +307,16 @@ def _added_tokens(data: msgspec.Raw, normalize: bool, source: str) -> list[Added
     return [AddedToken(t.content, t.id, t.special, t.normalized, t.lstrip, t.rstrip) for t in found]
 
 
-def _check_ids(added: list[AddedToken], vocab: dict[str, int], place: str) -> None:
+def _check_ids(added: list[AddedToken], vocab: TokenList, place: str) -> None:
     """The tokenizers library does not read the ids of added tokens, it counts; they must agree."""
     free = len(vocab)
-    taken = set(vocab.values())
+    known = vocab.ids_of([token.content for token in added])
     for token in added:
-        id = vocab.get(token.content)
+        id = known.get(token.content)
         if id is None:
             id = free
             free += 1
-            if id in taken:
+            if vocab.has_id(id):
                 raise BadVocabulary(
                     f"{place}: {token.content!r:.80} gets the id {id}, which is taken: the ids of "
                     "the vocabulary have gaps"
