@@ -13,7 +13,8 @@ from fastprep.errors import BadVocabulary
 from fastprep.general import GeneralEncoder
 from fastprep.splitting import regex_splitter, splitter
 from fastprep.vocabulary import RankTable, bundled
-from fastprep_ext.encode import PATTERNS, Encoder, split_pieces
+from fastprep_ext.encode import Encoder
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 AnyEncoder: TypeAlias = Encoder | GeneralEncoder
 

@@ -17,8 +17,9 @@ from fastprep.general import GeneralEncoder
 from fastprep.nfc import nfc
 from fastprep.sections import SectionEncoder
 from fastprep.special import SpecialTokens
-from fastprep_ext.encode import PATTERNS, Encoder
+from fastprep_ext.encode import Encoder
 from fastprep_ext.specials import Specials
+from fastprep_ext.splitters import PATTERNS
 
 
 class HuggingFaceEncoding(Encoding):

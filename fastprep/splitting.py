@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fastprep.errors import BadVocabulary
-from fastprep_ext.encode import PATTERNS
+from fastprep_ext.splitters import PATTERNS
 
 R50K_PATTERN: Final = (
     r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
@@ -53,7 +53,7 @@ SPLITTERS: Final = {
 
 
 def splitter(pattern: str) -> int | None:
-    """The number in `fastprep_ext.encode.PATTERNS` of a pattern's splitter; None: it has none."""
+    """The number in `fastprep_ext.splitters.PATTERNS` of a pattern's splitter; None: it has none."""
     family = SPLITTERS.get(pattern)
     return None if family is None else PATTERNS[family]
 

@@ -24,7 +24,8 @@ from texts import ATOMS, MORE_ATOMS, corpus_documents, dense, mixed
 
 import fastprep
 from fastprep import get_encoding, reference
-from fastprep_ext.encode import PATTERNS, simd, split_pieces
+from fastprep_ext.split import simd
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 CONTEXTS = ("{}", "a{}b", "A{}b", "!{}\n", " {}'s", "\n{} {}", "\u3000{} {}", "1{}\u0301")
 SPLITS = {

@@ -10,7 +10,8 @@ import pytest
 
 from fastprep import vocabulary
 from fastprep.errors import BadVocabulary
-from fastprep_ext.encode import PATTERNS, Encoder
+from fastprep_ext.encode import Encoder
+from fastprep_ext.splitters import PATTERNS
 
 
 def test_the_bundled_file_is_the_published_one():

@@ -17,7 +17,7 @@ from texts import MORE_ATOMS, corpus_documents, dense_texts
 
 from fastprep import get_encoding, reference, splitting
 from fastprep.encoding import Encoding
-from fastprep_ext.encode import PATTERNS, split_pieces
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 SPLITS: dict[str, Callable[[str], list[str]]] = {
     "r50k": reference.split_r50k,

@@ -33,7 +33,8 @@ from fastprep.nfc import nfc
 from fastprep.patterns import HUGGING_FACE
 from fastprep.reference import merge
 from fastprep.tokenizer_json_writer import by_merges
-from fastprep_ext.encode import PATTERNS, Encoder, split_pieces
+from fastprep_ext.encode import Encoder
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 # -- tokenizers to compare with: trained here, with the settings of published files ----------------
 

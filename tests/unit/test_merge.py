@@ -9,7 +9,8 @@ import pytest
 
 from fastprep.encoding import Encoding
 from fastprep.reference import encode_piece, merge
-from fastprep_ext.encode import PATTERNS, Encoder
+from fastprep_ext.encode import Encoder
+from fastprep_ext.splitters import PATTERNS
 
 
 def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:

@@ -14,8 +14,8 @@ from texts import mixed_texts
 
 from fastprep.errors import InvalidUtf8
 from fastprep.reference import split_r50k
-from fastprep_ext.encode import PATTERNS, split_pieces
 from fastprep_ext.split import lanes_of
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 # One character for each class that the pattern tells apart, and those that contractions need.
 REPRESENTATIVES = "a1 \n'!ts" + "é" + "\u3000" + "’"
