@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from fastprep.errors import NotAnId
 from fastprep.published import ENDOFTEXT
 from fastprep.special import SpecialTokens
 from fastprep.vocabulary import RankTable, sha256_of
 from fastprep_ext.decode import Decoder
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    import numpy.typing as npt
 
 
 class Decoding:
@@ -212,11 +214,4 @@ def make_decoder(
     extra = [(token.encode("utf-8"), ids[token]) for token in names]
     if empty is not None:
         extra.insert(0, (b"", empty))
-    lengths = np.array([len(token) for token, _ in extra], np.uint64)
-    return Decoder(
-        table.blob + b"".join(token for token, _ in extra),
-        np.concatenate(
-            [table.ends, np.cumsum(lengths, dtype=np.uint64) + np.uint64(len(table.blob))]
-        ),
-        np.concatenate([table.ids, np.array([i for _, i in extra], np.uint32)]),
-    )
+    return Decoder(table.blob, table.ends_buffer, table.ids_buffer, extra)

@@ -7,6 +7,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from itertools import accumulate
+
 __all__ = ["Decoder"]
 
 ctypedef fused any_id_t:
@@ -103,6 +105,8 @@ cdef class Decoder:
         Where each token ends in `blob`.
     ids : buffer of uint32, [n]
         Each token's id. Of two tokens with one id the first is meant.
+    extra : list of (bytes, int)
+        Tokens that come after these, each with its id.
     """
 
     cdef Tokens tokens
@@ -111,23 +115,27 @@ cdef class Decoder:
     cdef bytes blob
 
     def __cinit__(
-        self, bytes blob not None, const uint64_t[::1] ends not None, const uint32_t[::1] ids not None
+        self, bytes blob not None, const uint64_t[::1] ends not None,
+        const uint32_t[::1] ids not None, list extra not None=[],
     ):
-        cdef Py_ssize_t n = ids.shape[0], i, k
-        cdef uint64_t start = 0, largest = 0
-        if ends.shape[0] != n or (n and ends[n - 1] > <uint64_t>len(blob)):
+        cdef Py_ssize_t rows = ids.shape[0], n = rows + len(extra), i, k
+        cdef uint64_t start = 0, end = 0, id, largest = 0
+        cdef list extra_ids = [id_of(number) for _, number in extra]
+        if ends.shape[0] != rows or (rows and ends[rows - 1] > <uint64_t>len(blob)):
             raise ValueError("ends, ids and blob do not belong together")
-        for i in range(n):
+        for i in range(rows):
             if ends[i] < start:
                 raise ValueError("ends do not increase")
             start = ends[i]
             largest = max(largest, ids[i])
-        self.blob = blob + bytes(PADDING)
+        self.blob = b"".join([blob, *[token for token, _ in extra], bytes(PADDING)])
+        for id in extra_ids:
+            largest = max(largest, id)
         if largest < 8 * <uint64_t>n + 4096:
             self.tokens.n = largest + 1
         else:
             # Stable, so that of equal ids the first token's comes first.
-            order = sorted(range(n), key=lambda row: ids[row])
+            order = sorted(range(n), key=lambda row: ids[row] if row < rows else extra_ids[row - rows])
             self.tokens.n = n
             self.sorted_ids = <uint32_t *>malloc(n * sizeof(uint32_t))
         self.places = <Token *>malloc((self.tokens.n + 1) * sizeof(Token))
@@ -136,15 +144,19 @@ cdef class Decoder:
         self.tokens.at = self.places
         self.tokens.ids = self.sorted_ids
         memset(self.places, 0xFF, (self.tokens.n + 1) * sizeof(Token))
+        # Where each of `extra` begins, and where the last one ends.
+        starts = list(accumulate([len(token) for token, _ in extra], initial=len(blob)))
         for k in range(n):
-            i = k
+            i = k if self.sorted_ids == NULL else order[k]
+            if i < rows:
+                id, start, end = ids[i], ends[i - 1] if i else 0, ends[i]
+            else:
+                id, start, end = extra_ids[i - rows], starts[i - rows], starts[i - rows + 1]
             if self.sorted_ids != NULL:
-                i = order[k]
-                self.sorted_ids[k] = ids[i]
-            elif self.places[ids[i]].length != ABSENT:
-                continue
-            start = ends[i - 1] if i else 0
-            self.places[k if self.sorted_ids != NULL else ids[i]] = Token(start, ends[i] - start)
+                self.sorted_ids[k] = <uint32_t>id
+                self.places[k] = Token(start, end - start)
+            elif self.places[id].length == ABSENT:
+                self.places[id] = Token(start, end - start)
 
     def __dealloc__(self):
         free(self.places)

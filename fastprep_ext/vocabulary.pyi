@@ -1,5 +1,7 @@
 from typing_extensions import Buffer
 
+def missing_bytes(blob: bytes, ends: Buffer) -> bytes: ...
+
 class Vocabulary:
     largest: int
     pattern: int

@@ -23,7 +23,7 @@ cdef extern from "Python.h":
     PyObject **tuple_items "&PyTuple_GET_ITEM"(object ints, Py_ssize_t first)
     void list_set_item "PyList_SET_ITEM"(object items, Py_ssize_t at, PyObject *item)
 
-__all__ = ["Vocabulary"]
+__all__ = ["Vocabulary", "missing_bytes"]
 
 cdef enum:
     READY_INTS = 1 << 18       # vocabularies up to this size get ready-made int objects
@@ -238,3 +238,28 @@ cdef int check(Py_ssize_t status, Scratch scratch, Py_ssize_t index=0) except -1
     if status == BPE_TOO_LONG:
         raise OverflowError("a single piece of 4 GiB or more cannot be merged")
     raise MemoryError("no memory to merge a long piece")
+
+
+def missing_bytes(bytes blob not None, const uint64_t[::1] ends not None) -> bytes:
+    """The single bytes that are no tokens, in their order.
+
+    Parameters
+    ----------
+    blob : bytes
+        All tokens' bytes, back to back.
+    ends : buffer of uint64, [n]
+        Where each token ends in `blob`.
+    """
+    cdef bint there[256]
+    cdef const uint8_t *bytes_ = <const uint8_t *><char *>blob
+    cdef Py_ssize_t i
+    cdef uint64_t start = 0
+    if ends.shape[0] and ends[ends.shape[0] - 1] > <uint64_t>len(blob):
+        raise ValueError("ends and blob do not belong together")
+    for i in range(256):
+        there[i] = False
+    for i in range(ends.shape[0]):
+        if ends[i] == start + 1:
+            there[bytes_[start]] = True
+        start = ends[i]
+    return bytes([i for i in range(256) if not there[i]])

@@ -124,7 +124,7 @@ def test_the_path_can_be_forced(path):
     if lanes_of(bytes(64), path) is None:
         pytest.skip(f"this machine has no {path}")
     program = (
-        "from fastprep.encoding import get_encoding; from fastprep_ext.split import simd;"
+        "from fastprep.registry import get_encoding; from fastprep_ext.split import simd;"
         "print(simd, get_encoding('gpt2').encode_ordinary('Hello, wörld' * 9)[:4])"
     )
     done = subprocess.run(
