@@ -25,6 +25,7 @@ cdef class Vocabulary:
     # For a call's length; what a failed call had is not given back.
     cdef Scratch take(self)
     cdef int give(self, Scratch scratch) except -1
+    cdef tuple ready_ints(self)
     # Ids as a list of int.
     cdef list listed(self, const uint32_t *ids, Py_ssize_t count)
 

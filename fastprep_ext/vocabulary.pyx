@@ -1,5 +1,6 @@
 """The binding of the rank table: a vocabulary is built, and single pieces become ids."""
 
+cimport cython
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_FromUnsignedLong
 from cpython.ref cimport Py_INCREF, Py_XINCREF, PyObject
@@ -198,17 +199,22 @@ cdef class Vocabulary:
             row = ranks_find(&self.ranks, &token[0], token.shape[0])
         return -1 if row == NO_RANK else self.ranks.ids[row]
 
+    cdef tuple ready_ints(self):
+        # Without a GIL one thread must not see the other's assignment half done; with one this is no
+        # lock at all.
+        with cython.critical_section(self):
+            if self._ints is None and self.largest < READY_INTS:
+                self._ints = tuple(range(self.largest + 1))
+            return self._ints
+
     cdef list listed(self, const uint32_t *ids, Py_ssize_t count):
         cdef list result = PyList_New(count)
-        cdef tuple ints = self._ints
+        cdef tuple ints = self.ready_ints()
         cdef size_t ready = 0
         cdef PyObject **items = NULL
         cdef PyObject *item
         cdef object number
         cdef Py_ssize_t i
-        if ints is None and self.largest < READY_INTS:
-            ints = tuple(range(self.largest + 1))
-            self._ints = ints
         if ints is not None:
             items = tuple_items(ints, 0)
             ready = len(ints)
