@@ -1,5 +1,6 @@
 """ids -> bytes."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.long cimport PyLong_Check
 from cpython.number cimport PyNumber_Index
@@ -8,6 +9,13 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from itertools import accumulate
+
+cdef extern from "Python.h":
+    ctypedef struct PyObject
+    bint PyLong_CheckExact(PyObject *item)
+    long long PyLong_AsLongLong(PyObject *item)
+    PyObject *PyList_GET_ITEM(object items, Py_ssize_t at)
+    void PyErr_Clear()
 
 __all__ = ["Decoder"]
 
@@ -19,6 +27,7 @@ ctypedef fused any_id_t:
 
 cdef enum:
     ON_STACK = 256             # ids of a list that need no memory of their own
+    KEEP_GIL = 256             # below so many ids, giving the GIL away costs more than the work
     PADDING = 16               # bytes behind the last token's that may be read
 
 # Where a token's bytes lie. No token has more than 2^40 bytes: ABSENT is no length.
@@ -92,6 +101,22 @@ cdef inline size_t characters(const uint8_t *bytes, size_t n) noexcept nogil:
 # Anything with __index__ is an id, a float is none.
 cdef inline uint32_t id_of(object item) except? 0xFFFFFFFF:
     return <uint32_t>(item if PyLong_Check(item) else PyNumber_Index(item))
+
+
+# The ids of a list up to the first that is no int, or no id, by borrowed pointers; how many. (A tuple
+# of them made decoding take twice as long: the ints lie scattered, and it counts each up and down.)
+cdef Py_ssize_t plain_ids(list items, Py_ssize_t count, uint32_t *values) noexcept:
+    cdef Py_ssize_t i, limit = min(count, <Py_ssize_t>len(items))
+    cdef PyObject *item
+    cdef long long value
+    for i in range(limit):
+        item = PyList_GET_ITEM(items, i)
+        value = PyLong_AsLongLong(item) if PyLong_CheckExact(item) else -1
+        if not 0 <= value <= <long long>0xFFFFFFFF:
+            PyErr_Clear()
+            return i
+        values[i] = <uint32_t>value
+    return limit
 
 
 cdef class Decoder:
@@ -172,7 +197,7 @@ cdef class Decoder:
         cdef const int32_t[::1] int32s
         cdef const int64_t[::1] int64s
         if isinstance(ids, list):
-            return self._decode_tuple(tuple(ids))
+            return self._decode_list(ids)
         try:
             view = memoryview(ids)
         except TypeError:
@@ -224,8 +249,11 @@ cdef class Decoder:
         cdef bytes out
         cdef const uint8_t *blob = <const uint8_t *>PyBytes_AS_STRING(self.blob)
         cdef uint8_t *at
-        with nogil:
+        if count < KEEP_GIL:
             total = measure(&self.tokens, ids, count)
+        else:
+            with nogil:
+                total = measure(&self.tokens, ids, count)
         if total < 0:
             wrong = ids[-1 - total]
             if not 0 <= wrong <= 2**32 - 1:
@@ -233,9 +261,30 @@ cdef class Decoder:
             raise KeyError(f"Invalid token for decoding: {wrong}")
         out = PyBytes_FromStringAndSize(NULL, total)
         at = <uint8_t *>PyBytes_AS_STRING(out)
-        with nogil:
+        if count < KEEP_GIL:
             spell(&self.tokens, blob, ids, count, at, total)
+        else:
+            with nogil:
+                spell(&self.tokens, blob, ids, count, at, total)
         return out
+
+    cdef bytes _decode_list(self, list ids):
+        cdef Py_ssize_t count = len(ids), plain
+        cdef uint32_t few[ON_STACK]
+        cdef uint32_t *values = few
+        if count > ON_STACK:
+            values = <uint32_t *>malloc(count * sizeof(uint32_t))
+            if values == NULL:
+                raise MemoryError(f"no memory for {count} ids")
+        try:
+            with cython.critical_section(ids):
+                plain = plain_ids(ids, count, values)
+            if plain == count:
+                return self._decode(values, count)
+        finally:
+            if values != few:
+                free(values)
+        return self._decode_tuple(tuple(ids))
 
     # A tuple: nobody can shorten it while its items are read.
     cdef bytes _decode_tuple(self, tuple ids):
