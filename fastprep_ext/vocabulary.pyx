@@ -10,7 +10,7 @@ from libc.stdlib cimport free, malloc
 from fastprep_ext.bpe cimport (
     BPE_INVALID_UTF8, BPE_TOO_LONG, bpe_piece, worker_begin, worker_free,
 )
-from fastprep_ext.last_merges cimport last_merges
+from fastprep_ext.merge_list cimport merge_list
 from fastprep_ext.merge cimport MERGE_SHORT, merge_heap, merge_short, merge_windows
 from fastprep_ext.ranks cimport (
     MAX_PAIRS, MAX_TOKENS, NO_RANK, RANKS_BAD_MERGE, RANKS_DUPLICATE, RANKS_MERGE_TWICE,
@@ -178,7 +178,7 @@ cdef class Vocabulary:
 
         Fills `made`, [3 * n], with rows of the table as the constructor takes them, and returns how
         many merges there are. They are listed by the row of the token they make, and merge all text
-        as the whole table does: last_merges.pxd says why.
+        as the whole table does: merge_list.pxd says why.
         """
         cdef size_t count
         cdef uint32_t *scratch
@@ -188,7 +188,7 @@ cdef class Vocabulary:
         if scratch == NULL:
             raise MemoryError(f"no memory for a token of {self.ranks.longest} bytes")
         with nogil:
-            count = last_merges(&self.ranks, &made[0], scratch)
+            count = merge_list(&self.ranks, &made[0], scratch)
         free(scratch)
         return count
 

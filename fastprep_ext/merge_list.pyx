@@ -6,7 +6,7 @@ from fastprep_ext.merge cimport merge_to_two
 from fastprep_ext.ranks cimport NO_RANK, Ranks, ranks_find_pair, token_bytes
 
 
-cdef size_t last_merges(const Ranks *ranks, uint32_t *made, uint32_t *scratch) noexcept nogil:
+cdef size_t merge_list(const Ranks *ranks, uint32_t *made, uint32_t *scratch) noexcept nogil:
     cdef size_t n, count = 0
     cdef uint32_t token
     cdef const uint8_t *piece

@@ -13,4 +13,4 @@ from fastprep_ext.ranks cimport Ranks
 
 # Writes [left, right, made], rows of the table, for each such token to made[3 * n], in the order of the
 # tokens they make, and returns how many there are. `scratch` has room for 2 * ranks.longest.
-cdef size_t last_merges(const Ranks *ranks, uint32_t *made, uint32_t *scratch) noexcept nogil
+cdef size_t merge_list(const Ranks *ranks, uint32_t *made, uint32_t *scratch) noexcept nogil
