@@ -280,7 +280,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _encode(options: argparse.Namespace) -> None:
-    from fastprep.encoding import get_encoding
+    from fastprep.registry import get_encoding
 
     encoding = get_encoding(options.encoding)
     text = _standard_input() if options.text == "-" else options.text
@@ -292,7 +292,7 @@ def _encode(options: argparse.Namespace) -> None:
 
 
 def _decode(options: argparse.Namespace) -> None:
-    from fastprep.encoding import get_encoding
+    from fastprep.registry import get_encoding
 
     encoding = get_encoding(options.encoding)
     ids = []

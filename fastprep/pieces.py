@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from fastprep.building import AnyEncoder
 from fastprep.decoding import Decoding
-from fastprep.special import NOTHING, Allowed, Disallowed
-from fastprep.unstable import completions, cut_bytes, unsettled
+from fastprep.special import NOTHING
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from fastprep.building import AnyEncoder
+    from fastprep.special import Allowed, Disallowed
 
 
 class Pieces(Decoding):
@@ -54,6 +57,8 @@ class Pieces(Decoding):
 
         Arguments are those of :meth:`encode`; UnicodeEncodeError on a lone surrogate.
         """
+        from fastprep.unstable import completions, unsettled
+
         specials = self._specials.screen(text, allowed_special, disallowed_special)
         ids = self._encoder.encode(text, specials)
         data = text.encode("utf-8")
@@ -81,6 +86,8 @@ class Pieces(Decoding):
         return self._encoder.encode(text)
 
     def _encode_bytes(self, text: bytes) -> list[int]:
+        from fastprep.unstable import cut_bytes
+
         def encode(valid: str) -> tuple[list[int], int]:
             return self._encoder.encode(valid), self._ids_in_last_piece(valid.encode("utf-8"))
 

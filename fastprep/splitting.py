@@ -7,12 +7,13 @@ pattern is left to the package ``regex``.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import Final
-
 from fastprep.errors import BadVocabulary
-from fastprep_ext.encode import PATTERNS
+from fastprep_ext.splitters import PATTERNS
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
 
 R50K_PATTERN: Final = (
     r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
@@ -53,7 +54,7 @@ SPLITTERS: Final = {
 
 
 def splitter(pattern: str) -> int | None:
-    """The number in `fastprep_ext.encode.PATTERNS` of a pattern's splitter; None: it has none."""
+    """The number in `fastprep_ext.splitters.PATTERNS` of a pattern's splitter; None: it has none."""
     family = SPLITTERS.get(pattern)
     return None if family is None else PATTERNS[family]
 
@@ -89,5 +90,7 @@ def regex_splitter(pattern: str) -> Callable[[str], list[str]]:
 def _with_ends_of_text(pattern: str) -> str:
     # In tiktoken's dialect `$` and `\z` are the end of the text alone; in Python's, `$` is also a
     # place before a newline there, and the end of the text is `\Z`.
+    import re
+
     parts = re.findall(r"\\.|\[(?:\\.|\[:.*?:\]|[^\]\\])+\]|.", pattern, re.DOTALL)
     return "".join(r"\Z" if part in ("$", r"\z") else part for part in parts)

@@ -24,7 +24,8 @@ from fastprep.foreign_patterns import isolated_splitter
 from fastprep.huggingface import HuggingFaceEncoding
 from fastprep.patterns import HUGGING_FACE
 from fastprep.splitting import SPLITTERS
-from fastprep_ext.encode import PATTERNS, Encoder, split_pieces
+from fastprep_ext.encode import Encoder
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 
 def to_tokenizer_json(encoding: Encoding) -> bytes:

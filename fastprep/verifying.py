@@ -223,7 +223,7 @@ def _check_document(store: TokenStore, number: int, expected: list[int]) -> None
 
 def _tiktoken(store: TokenStore) -> tiktoken.Encoding:
     """tiktoken's encoder over the rank table that fastprep brings along: nothing is downloaded."""
-    from fastprep.encoding import get_encoding
+    from fastprep.registry import get_encoding
 
     try:
         import tiktoken
