@@ -43,7 +43,7 @@ def add_encoding_options(command: argparse.ArgumentParser, *, by_name: bool = Tr
 
 def encoding_of(options: argparse.Namespace) -> Encoding:
     """The encoding that the options name."""
-    from fastprep.encoding import get_encoding
+    from fastprep.registry import get_encoding
 
     return encoding_of_file(options) or get_encoding(options.encoding or "gpt2")
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from fastprep.errors import NotAnId
 from fastprep.published import ENDOFTEXT
 from fastprep.special import SpecialTokens
 from fastprep.vocabulary import RankTable, sha256_of
 from fastprep_ext.decode import Decoder
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    import numpy.typing as npt
 
 
 class Decoding:
@@ -92,8 +94,9 @@ class Decoding:
     ) -> list[str]:
         """:meth:`decode` of each sequence of ids.
 
-        `num_threads` changes nothing but is checked: reading ids out of Python objects and making
-        str takes nearly all of the time, and threads cannot share that.
+        `num_threads` changes nothing but is checked. Reading ids out of Python objects and making
+        str are work that threads cannot share, and to hand the interpreter over for the rest of a
+        text takes as long as that rest: two threads were 0.93 to 1.04 times as fast as one.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").decode_batch([[31373], [995]])
@@ -212,11 +215,4 @@ def make_decoder(
     extra = [(token.encode("utf-8"), ids[token]) for token in names]
     if empty is not None:
         extra.insert(0, (b"", empty))
-    lengths = np.array([len(token) for token, _ in extra], np.uint64)
-    return Decoder(
-        table.blob + b"".join(token for token, _ in extra),
-        np.concatenate(
-            [table.ends, np.cumsum(lengths, dtype=np.uint64) + np.uint64(len(table.blob))]
-        ),
-        np.concatenate([table.ids, np.array([i for _, i in extra], np.uint32)]),
-    )
+    return Decoder(table.blob, table.ends_buffer, table.ids_buffer, extra)

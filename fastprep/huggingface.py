@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastprep.added_tokens import AddedToken, AddedTokens
-from fastprep.building import AnyEncoder
 from fastprep.byte_level import MergeList
 from fastprep.decoding import make_decoder
 from fastprep.encoding import Encoding
@@ -18,8 +17,12 @@ from fastprep.nfc import nfc
 from fastprep.patterns import family_of
 from fastprep.sections import SectionEncoder
 from fastprep.special import SpecialTokens
-from fastprep_ext.encode import PATTERNS, Encoder
+from fastprep_ext.encode import Encoder
 from fastprep_ext.specials import Specials
+from fastprep_ext.splitters import PATTERNS
+
+if TYPE_CHECKING:
+    from fastprep.building import AnyEncoder
 
 
 class HuggingFaceEncoding(Encoding):

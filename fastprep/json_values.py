@@ -6,7 +6,7 @@ first: what is too much is refused before it costs anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -61,7 +61,7 @@ def fields(data: Json, place: str) -> dict[str, msgspec.Raw]:
     return found
 
 
-def settings(found: dict[str, msgspec.Raw], type: type[T], large: Sequence[str], place: str) -> T:
+def settings(found: dict[str, msgspec.Raw], type: type[T], large: Collection[str], place: str) -> T:
     """What :func:`fields` found, decoded into `type` as if null stood for the keys in `large`.
 
     >>> settings(fields(b'{"a": 1, "b": [2, 3]}', "x"), dict[str, int | None], ["b"], "x")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastprep.encoding import Encoding, get_encoding
+from fastprep.encoding import Encoding
 from fastprep.errors import FastprepError, InvalidInput, InvalidStore, UnknownEncoding
 from fastprep.huggingface import HuggingFaceEncoding
+from fastprep.registry import get_encoding
 from fastprep.store import TokenStore
 from fastprep.tokenizer_json_writer import to_tokenizer_json
 

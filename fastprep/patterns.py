@@ -7,7 +7,7 @@ several spellings, and one spelling may have two meanings: ``\\p{N}{1,3}+`` is p
 a repetition of groups in the other, ``$`` is the end of the text in one and of a line in the other.
 And a ``tokenizer.json`` may name several patterns: each splits the pieces that the one before left.
 
-A *family* is a compiled splitter with its settings, a key of `fastprep_ext.split.PATTERNS`:
+A *family* is a compiled splitter with its settings, a key of `fastprep_ext.splitters.PATTERNS`:
 
 ============ ==================================================================================
 family       models whose files have its pattern
@@ -30,10 +30,12 @@ byte-level BPE.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from fastprep_ext.splitters import PATTERNS
 
-from fastprep_ext.split import PATTERNS
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
 
 R50K_PATTERN: Final = (
     r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""

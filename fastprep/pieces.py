@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from fastprep.building import AnyEncoder
 from fastprep.decoding import Decoding
-from fastprep.special import NOTHING, Allowed, Disallowed
-from fastprep.unstable import completions, cut_bytes, unsettled
+from fastprep.special import NOTHING
 from fastprep_ext.encode import Encoder
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from fastprep.building import AnyEncoder
+    from fastprep.special import Allowed, Disallowed
 
 
 class Pieces(Decoding):
@@ -79,6 +82,8 @@ class Pieces(Decoding):
         :class:`~fastprep.errors.TextIsChanged` for an encoding from a file that normalizes text or
         has added tokens that are not special.
         """
+        from fastprep.unstable import completions, unsettled
+
         specials = self._specials.screen(text, allowed_special, disallowed_special)
         ids = self._encoder.encode(text, specials)
         data = text.encode("utf-8")
@@ -106,6 +111,8 @@ class Pieces(Decoding):
         return self._encoder.encode(text)
 
     def _encode_bytes(self, text: bytes) -> list[int]:
+        from fastprep.unstable import cut_bytes
+
         return cut_bytes(
             _bytes(text),
             self._encoder.encode,

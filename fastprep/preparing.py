@@ -24,10 +24,11 @@ from tqdm import tqdm
 from fastprep import corpus
 from fastprep import manifest as manifests
 from fastprep.atomic import replacing, sync_directory
-from fastprep.encoding import Encoding, get_encoding
+from fastprep.encoding import Encoding
 from fastprep.errors import FastprepError, InvalidInput, StoreExists
 from fastprep.manifest import EncodingRecord, Manifest, ShardRecord
 from fastprep.published import ENDOFTEXT
+from fastprep.registry import get_encoding
 from fastprep.shards import ShardWriter
 from fastprep.spans import BLOCK_BYTES, Batch, Format, Span
 from fastprep.store import TokenStore

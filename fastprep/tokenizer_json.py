@@ -130,12 +130,12 @@ def from_tokenizer_json(
     and, by its name, for what is no byte-level BPE behind a known pattern.
     """
     values = fields(data, source)
-    top = settings(values, _Document, ["model"], source)
-    normalize = _normalizer(top.normalizer, source)
-    splitting = _splitting(top.pre_tokenizer, allow_pattern, source)
+    settings(values, _Document, values.keys() - {"version"}, source)  # which keys there are
+    normalize = _normalizer(values.get("normalizer", NULL), source)
+    splitting = _splitting(values.get("pre_tokenizer", NULL), allow_pattern, source)
     model, parts = _model(values["model"], source)
     vocab = token_list(number_parts(parts["vocab"], MAX_ID, f"{source}, model.vocab"), source)
-    added = _added_tokens(top.added_tokens, normalize, source)
+    added = _added_tokens(values.get("added_tokens", NULL), normalize, source)
     listed = merge_list(
         vocab,
         string_parts(parts["merges"], MAX_MERGES, f"{source}, model.merges"),
@@ -165,7 +165,7 @@ def _refuse(source: str, what: str) -> NoReturn:
 
 
 def _is_none(value: msgspec.Raw) -> bool:
-    return bytes(value).strip() == b"null"
+    return len(memoryview(value)) < 100 and bytes(value).strip() == b"null"
 
 
 def _type(data: msgspec.Raw, place: str) -> str:

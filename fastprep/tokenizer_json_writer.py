@@ -23,7 +23,8 @@ from fastprep.errors import BadVocabulary
 from fastprep.foreign_patterns import isolated_splitter
 from fastprep.huggingface import HuggingFaceEncoding
 from fastprep.patterns import BYTE_LEVEL_PATTERN, DIGIT_PATTERN, HUGGING_FACE, TIKTOKEN
-from fastprep_ext.encode import PATTERNS, Encoder, split_pieces
+from fastprep_ext.encode import Encoder
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 
 def to_tokenizer_json(encoding: Encoding) -> bytes:

@@ -143,7 +143,7 @@ def _from_tiktoken(
         known = PUBLISHED[bundled]
         pat_str = known.pattern
         if special_tokens is None:
-            special_tokens = dict(known.special_tokens)
+            special_tokens = known.special_tokens()
     if bundled is not None:
         table = published_table(bundled)
     special_tokens = dict(special_tokens or {})

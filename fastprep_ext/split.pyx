@@ -34,19 +34,6 @@ if LANES == NULL:
 simd = lanes_name(LANES).decode()
 cdef const uint8_t *CLASSES = unicode_classes()
 
-#: Patterns that have a splitter, by family name; fastprep.patterns says which those are.
-PATTERNS = {
-    "r50k": PATTERN_R50K,
-    "cl100k": PATTERN_CL100K,
-    "o200k": PATTERN_O200K,
-    "llama3": PATTERN_LLAMA3,
-    "qwen2": PATTERN_QWEN2,
-    "qwen35": PATTERN_QWEN35,
-    "tekken": PATTERN_TEKKEN,
-    "starcoder": PATTERN_STARCODER,
-    "deepseek3": PATTERN_DEEPSEEK3,
-}
-
 
 cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) noexcept nogil:
     memset(self, 0, sizeof(Split))

@@ -4,8 +4,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from fastprep_ext.ranks cimport (
-    MAX_TOKENS, NO_RANK, RANKS_DUPLICATE, RANKS_TOO_MANY_PAIRS, Ranks, ranks_build, ranks_find,
-    ranks_free,
+    MAX_TOKENS, NO_RANK, RANKS_DUPLICATE, RANKS_TOO_MANY_PAIRS, Ranks, ranks_build_pieces,
+    ranks_find, ranks_free,
 )
 
 from fastprep.errors import BadVocabulary
@@ -99,10 +99,8 @@ cdef class TokenRows:
         self.ranks.n = n
         self.ranks.blob = <const uint8_t *><char *>blob
         self.ranks.ends = &ends[0]
-        # A list of no merges: nothing is looked for but tokens.
-        self.ranks.merges = <const uint32_t *>&ends[0]
         with nogil:
-            status = ranks_build(&self.ranks)
+            status = ranks_build_pieces(&self.ranks)
         if status == RANKS_DUPLICATE:
             raise BadVocabulary("the same token stands there twice; leave one out")
         if status == RANKS_TOO_MANY_PAIRS:

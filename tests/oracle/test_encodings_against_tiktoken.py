@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
-import threading
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import tiktoken
+from checks.round_trips import round_trips
+from checks.shapes import shapes
+from checks.small_stack import in_a_small_thread
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import DISTINCT, NAMES, theirs
@@ -17,7 +18,7 @@ from texts import MORE_ATOMS, corpus_documents, dense_texts
 
 from fastprep import get_encoding, patterns, reference
 from fastprep.encoding import Encoding
-from fastprep_ext.encode import PATTERNS, split_pieces
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 SPLITS: dict[str, Callable[[str], list[str]]] = {
     "r50k": reference.split_r50k,
@@ -160,12 +161,17 @@ def test_more_spaces_than_tiktoken_can_take(name):
 def test_64_mib_without_a_newline_in_a_thread_with_a_small_stack(name):
     text = "a" * (32 << 20) + " b!" * (32 << 20 >> 2)
     ours = get_encoding(name)
-    outcome: list[np.ndarray] = []
-    threading.stack_size(256 << 10)
-    try:
-        thread = threading.Thread(target=lambda: outcome.append(ours.encode_to_numpy(text)))
-        thread.start()
-        thread.join()
-    finally:
-        threading.stack_size(0)
-    assert ours.decode(outcome[0]) == text
+    assert ours.decode(in_a_small_thread(ours.encode_to_numpy, text)) == text
+
+
+# -- other comparisons, of which tests/full.py runs more -------------------------------------------
+
+
+def test_bytes_come_back_and_have_tiktokens_ids():
+    for found in round_trips(11, 20_000):
+        assert found.differing == 0, found.what
+
+
+def test_long_texts_of_every_shape_have_tiktokens_ids():
+    for found in shapes(0, 0):
+        assert found.differing == 0, found.what

@@ -15,7 +15,7 @@ from tokenizers import Regex, normalizers, pre_tokenizers
 from fastprep import reference_splits as reference
 from fastprep.nfc import nfc
 from fastprep.patterns import DIGIT_PATTERN, HUGGING_FACE
-from fastprep_ext.encode import PATTERNS, split_pieces
+from fastprep_ext.splitters import PATTERNS, split_pieces
 from fastprep_ext.utf8 import unicode_class
 
 # All code points but the inner ones of the large blocks whose characters are all alike.

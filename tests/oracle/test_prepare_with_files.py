@@ -16,7 +16,7 @@ from fastprep.cutting import cut
 from fastprep.errors import BadVocabulary, InvalidInput
 from fastprep.huggingface import HuggingFaceEncoding
 from fastprep.verifying import verify
-from fastprep_ext.encode import PATTERNS, split_pieces
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 #: Every class that a pattern tells apart, and every kind of whitespace it treats in its own way.
 ALPHABET = (

@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import random
 
-import numpy as np
 import pytest
+from checks.merging import encoder, merge_paths, random_ranks
 
 from fastprep.encoding import Encoding
-from fastprep.reference import encode_piece, merge
-from fastprep_ext.encode import PATTERNS, Encoder
-
-
-def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
-    """A vocabulary whose tokens need not come from merges: any strings over a few letters."""
-    tokens = {bytes([i]) for i in range(256)}
-    while len(tokens) < 256 + size:
-        tokens.add(bytes(rnd.choices(letters, k=rnd.randrange(2, 9))))
-    order = sorted(tokens)
-    rnd.shuffle(order)
-    return {token: rank for rank, token in enumerate(order)}
-
-
-def encoder(ranks: dict[bytes, int]) -> Encoder:
-    tokens = sorted(ranks, key=ranks.__getitem__)
-    ends = np.cumsum([len(token) for token in tokens], dtype=np.uint64)
-    ids = np.array([ranks[token] for token in tokens], np.uint32)
-    return Encoder(b"".join(tokens), ends, ids, PATTERNS["r50k"])
+from fastprep.reference import encode_piece
 
 
 def test_all_ways_are_the_references_way_on_random_vocabularies():
-    rnd = random.Random(4)
-    for _ in range(150):
-        ranks = random_ranks(rnd, b"abc", rnd.randrange(1, 60))
-        compiled = encoder(ranks)
-        for _ in range(20):
-            piece = bytes(rnd.choices(b"abcd", k=rnd.randrange(1, 97)))
-            expected = merge(piece, ranks)
-            for way in ("search", "heap", "windows"):
-                assert compiled.merge_piece(piece, way) == expected
+    for found in merge_paths(4, 20_000):
+        assert found.differing == 0
+        assert found.figures["at_threshold"] > 1_000
 
 
 def test_windows_give_what_the_heap_gives_on_long_pieces():
