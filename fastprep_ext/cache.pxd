@@ -18,6 +18,7 @@ cdef enum:
     KEY_BYTES = 15                 # longest piece that is its own key
     LONG_BYTES = 1024              # longest piece that is remembered at all
     INLINE_IDS = 3
+    FAR = 1 << 30              # in an entry's count: more than INLINE_IDS, or those of a long piece
     FIRST_LINES = 1 << 11          # 128 KiB
     MOST_LINES = 1 << 19           # 32 MiB
     ARENA_WORDS = 1 << 20          # 4 MiB
@@ -28,8 +29,8 @@ cdef struct Key:
 
 cdef struct Entry:
     Key key                    # high == 0: empty
-    uint32_t count
-    uint32_t ids[3]            # more than INLINE_IDS, or a long piece: ids[0] is a place in the arena
+    uint32_t count             # and FAR, if the ids are in the arena
+    uint32_t ids[3]            # or ids[0] is a place in the arena
 
 cdef struct Line:
     Entry newer
@@ -87,21 +88,33 @@ cdef inline bint key_equal(const Key *a, const Key *b) noexcept nogil:
     return ((a.low ^ b.low) | (a.high ^ b.high)) == 0
 
 
-# The entry's ids; a long piece's lie behind its bytes.
-cdef inline const uint32_t *entry_ids(const Cache *self, const Entry *entry) noexcept nogil:
-    cdef size_t piece_words
-    if key_is_long(&entry.key):
-        piece_words = (<size_t>(entry.key.high & <uint64_t>0xFFFFFFFF) + 3) // 4
-        return &self.arena[entry.ids[0] + piece_words]
-    if entry.count > INLINE_IDS:
-        return &self.arena[entry.ids[0]]
-    return entry.ids
-
-
-# Whether the entry's piece is this one: for a long piece equal keys are not yet equal bytes.
-cdef inline bint entry_is(
-    const Cache *self, const Entry *entry, const Key *key, const uint8_t *piece, size_t n
+# The entry of a piece that may be in this line, or NULL. For a long piece equal keys are not yet equal
+# bytes. Its ids lie in the arena, behind its bytes.
+cdef inline const Entry *line_find(
+    const Cache *self, const Line *line, const Key *key, const uint8_t *piece, size_t n
 ) noexcept nogil:
-    if not key_equal(&entry.key, key):
-        return False
-    return not key_is_long(key) or memcmp(self.arena + entry.ids[0], piece, n) == 0
+    if key_equal(&line.newer.key, key) and (
+        not key_is_long(key) or memcmp(self.arena + line.newer.ids[0], piece, n) == 0
+    ):
+        return &line.newer
+    if key_equal(&line.older.key, key) and (
+        not key_is_long(key) or memcmp(self.arena + line.older.ids[0], piece, n) == 0
+    ):
+        return &line.older
+    return NULL
+
+
+cdef inline const uint32_t *entry_ids(const Cache *self, const Entry *entry, size_t n) noexcept nogil:
+    if entry.count & FAR == 0:
+        return entry.ids
+    return &self.arena[entry.ids[0] + ((n + 3) // 4 if key_is_long(&entry.key) else 0)]
+
+
+# Eight bytes a step; n >= 8.
+cdef inline uint64_t long_hash(const uint8_t *piece, size_t n) noexcept nogil:
+    cdef uint64_t h = n
+    cdef size_t i = 0
+    while i + 8 < n:
+        h = mul_fold(h ^ load64(piece + i), <uint64_t>0xA0761D6478BD642F)
+        i += 8
+    return mul_fold(h ^ load64(piece + n - 8), <uint64_t>0xE7037ED1A0B428DB)

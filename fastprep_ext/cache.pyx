@@ -79,6 +79,7 @@ cdef void cache_add(
             # Full: forget everything, since any entry may point into the arena.
             memset(self.lines, 0, (self.mask + 1) * sizeof(Line))
             self.used = 0
+        entry.count |= FAR
         entry.ids[0] = <uint32_t>self.used
         memcpy(self.arena + self.used, piece, n if piece_words else 0)
         memcpy(self.arena + self.used + piece_words, ids, count * sizeof(uint32_t))

@@ -10,6 +10,8 @@ from libc.stdlib cimport free, malloc
 from fastprep_ext.bpe cimport (
     BPE_INVALID_UTF8, BPE_TOO_LONG, bpe_piece, worker_begin, worker_free,
 )
+from fastprep_ext.cuts cimport find_cuts, merge_piece
+from fastprep_ext.few cimport FEW_BYTES, merge_few
 from fastprep_ext.merge_list cimport merge_list
 from fastprep_ext.merge cimport MERGE_SHORT, merge_heap, merge_short, merge_windows
 from fastprep_ext.ranks cimport (
@@ -24,7 +26,10 @@ cdef extern from "Python.h":
     PyObject **tuple_items "&PyTuple_GET_ITEM"(object ints, Py_ssize_t first)
     void list_set_item "PyList_SET_ITEM"(object items, Py_ssize_t at, PyObject *item)
 
-__all__ = ["Vocabulary", "missing_bytes"]
+__all__ = ["WAYS", "Vocabulary", "missing_bytes"]
+
+#: The ways to merge a piece, and how many bytes each takes at most.
+WAYS = {"few": FEW_BYTES, "search": MERGE_SHORT, "heap": 1 << 32, "windows": 1 << 32, "cuts": 1 << 32}
 
 cdef enum:
     READY_INTS = 1 << 18       # vocabularies up to this size get ready-made int objects
@@ -152,26 +157,40 @@ cdef class Vocabulary:
         return ids
 
     def merge_piece(self, const uint8_t[::1] piece not None, str way not None) -> list:
-        """The ids of one piece by merging alone, in one way: "search", "heap" or "windows"."""
-        cdef Py_ssize_t n = piece.shape[0], count
+        """The ids of one piece by merging alone, in one of `WAYS`: for tests that they agree."""
+        cdef Py_ssize_t n = piece.shape[0], count = 0
         cdef uint32_t *ranks
-        if n == 0 or (n > MERGE_SHORT and way == "search"):
-            raise ValueError(f"a piece of {n} bytes; a search takes 1 to {MERGE_SHORT}")
+        if way not in WAYS or not 1 <= n <= WAYS[way]:
+            raise ValueError(f"a piece of {n} bytes by {way!r}; the ways and their most bytes: {WAYS}")
         ranks = <uint32_t *>malloc(n * sizeof(uint32_t))
         if ranks == NULL:
             raise MemoryError(f"no memory for a piece of {n} bytes")
         try:
-            if way == "search":
+            if way == "few":
+                count = merge_few(&self.ranks, &piece[0], n, ranks)
+            elif way == "search":
                 count = merge_short(&self.ranks, &piece[0], n, ranks)
             elif way == "heap":
                 count = merge_heap(&self.ranks, &piece[0], n, ranks)
-            else:
+            elif way == "windows":
                 count = merge_windows(&self.ranks, &piece[0], n, ranks)
+            elif way == "cuts":
+                count = merge_piece(&self.ranks, &piece[0], n, ranks)
             if count < 0:
                 raise MemoryError(f"no memory to merge a piece of {n} bytes")
             return [self.ranks.ids[ranks[i]] for i in range(count)]
         finally:
             free(ranks)
+
+    def cuts(self, const uint8_t[::1] piece not None) -> list:
+        """The places at which a piece may be cut before it is merged: for tests of that."""
+        cdef Py_ssize_t n = piece.shape[0], i
+        cdef bytearray flags = bytearray(n)
+        cdef uint8_t[::1] cut = flags
+        if n == 0:
+            return []
+        find_cuts(&self.ranks, &piece[0], n, &cut[0])
+        return [i for i in range(n) if cut[i]]
 
     def last_merges(self, uint32_t[::1] made not None) -> int:
         """For each token that merging makes, the last merge on the way to it.

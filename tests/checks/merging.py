@@ -11,8 +11,10 @@ from checks import Found
 from fastprep.reference import encode_piece, merge
 from fastprep_ext.encode import Encoder
 from fastprep_ext.splitters import PATTERNS
+from fastprep_ext.vocabulary import WAYS
 
 PIECES_EACH = 500  # of a random vocabulary
+THRESHOLDS = (WAYS["few"], WAYS["search"])
 
 
 def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
@@ -25,6 +27,23 @@ def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, i
     return {token: rank for rank, token in enumerate(order)}
 
 
+def merged_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
+    """A vocabulary whose tokens are each two others put together, as merging makes them."""
+    tokens = [bytes([i]) for i in range(256)]
+    growing = [bytes([letter]) for letter in letters]
+    for _ in range(100 * size):
+        token = rnd.choice(growing) + rnd.choice(growing)
+        if token not in tokens and len(token) < 40:
+            tokens.append(token)
+            growing.append(token)
+        if len(tokens) == 256 + size:
+            break
+    return {token: rank for rank, token in enumerate(tokens)}
+
+
+VOCABULARIES = (random_ranks, merged_ranks)
+
+
 def encoder(ranks: dict[bytes, int]) -> Encoder:
     """What encodes with these."""
     tokens = sorted(ranks, key=ranks.__getitem__)
@@ -33,43 +52,35 @@ def encoder(ranks: dict[bytes, int]) -> Encoder:
     return Encoder(b"".join(tokens), ends, ids, PATTERNS["r50k"])
 
 
-def longest_search() -> int:
-    """The length up to which a piece is merged by a search."""
-    compiled = encoder({bytes([i]): i for i in range(256)})
-    for size in range(1, 1 << 16):
-        try:
-            compiled.merge_piece(bytes(size), "search")
-        except ValueError:
-            return size - 1
-    raise AssertionError("no piece is too long for a search")
+def ways_for(size: int) -> list[str]:
+    """The ways that take a piece of so many bytes."""
+    return [way for way, most in WAYS.items() if size <= most]
 
 
-def random_size(rnd: random.Random, threshold: int) -> int:
-    """1 to 300 bytes: one in eight at the threshold, of the others more that are short."""
+def random_size(rnd: random.Random) -> int:
+    """1 to 300 bytes: one in eight at a threshold, of the others more that are short."""
     if rnd.random() < 0.125:
-        return threshold + rnd.randrange(-1, 2)
+        return rnd.choice(THRESHOLDS) + rnd.randrange(-1, 2)
     return rnd.randrange(1, 1 + rnd.choice((24, 24, 24, 110, 110, 300)))
 
 
 def merge_paths(seed: int, cases: int) -> Iterator[Found]:
     """Pieces of random vocabularies."""
     rnd = random.Random(seed)
-    threshold = longest_search()
     differing = at_threshold = 0
     vocabularies = max(1, cases // PIECES_EACH)
     for number in range(vocabularies):
         letters = rnd.choice((b"ab", b"abc", b"abcd", b"etaoin ", bytes(range(256))))
-        ranks = random_ranks(rnd, letters, rnd.randrange(1, 20 * len(letters[:8])))
+        ranks = VOCABULARIES[number % 2](rnd, letters, rnd.randrange(1, 20 * len(letters[:8])))
         compiled = encoder(ranks)
         for _ in range(PIECES_EACH):
-            size = random_size(rnd, threshold)
+            size = random_size(rnd)
             piece = bytes(rnd.choices(letters + b"z"[: number % 2], k=size))
             expected = merge(piece, ranks)
-            ways = ["heap", "windows", *(["search"] if size <= threshold else [])]
             differing += (
-                any(compiled.merge_piece(piece, way) != expected for way in ways)
+                any(compiled.merge_piece(piece, way) != expected for way in ways_for(size))
                 or compiled.encode_piece(piece) != encode_piece(piece, ranks)
             )  # fmt: skip
-            at_threshold += abs(size - threshold) <= 1
-    figures = {"vocabularies": vocabularies, "threshold": threshold, "at_threshold": at_threshold}
+            at_threshold += min(abs(size - at) for at in THRESHOLDS) <= 1
+    figures = {"vocabularies": vocabularies, "thresholds": THRESHOLDS, "at_threshold": at_threshold}
     yield Found("merge paths", vocabularies * PIECES_EACH, differing, figures)
