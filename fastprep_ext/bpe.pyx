@@ -11,8 +11,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from fastprep_ext.cache cimport (
-    Entry, INLINE_IDS, KEY_BYTES, LONG_BYTES, Line, cache_add, cache_begin, cache_free, cache_grow,
-    entry_ids, FAR, key_equal, key_long, key_short, key_short_at_end, key_slot, line_find, long_hash,
+    Cache, Entry, INLINE_IDS, KEY_BYTES, LONG_BYTES, Line, cache_add, cache_begin, cache_free, cache_grow,
+    entry_ids, FAR, key_equal, key_long, key_short, key_short_at_end, key_slot, long_hash,
 )
 from fastprep_ext.few cimport FEW_BYTES, merge_tasks
 from fastprep_ext.cuts cimport merge_piece
@@ -122,6 +122,9 @@ cdef int resolve(
     cdef Py_ssize_t count
     cdef uint32_t token
     cdef uint32_t *out
+    cdef const uint32_t *ids
+    cdef const Key *key
+    cdef const Line *line
     cdef const Entry *entry
     cdef uint8_t *seen
     cdef Found *found
@@ -137,15 +140,19 @@ cdef int resolve(
         found = &worker.found[i]
         start = worker.ends[i - 1] if i else begin
         n = worker.ends[i] - start
-        entry = line_find(
-            &worker.cache, &worker.cache.lines[worker.slots[i]], &worker.keys[i], text + start, n
-        )
+        line = &worker.cache.lines[worker.slots[i]]
+        key = &worker.keys[i]
+        entry = &line.newer
+        ids = entry_ids(&worker.cache, entry, key, text + start, n)
+        if ids == NULL:
+            entry = &line.older
+            ids = entry_ids(&worker.cache, entry, key, text + start, n)
         worker.task_of[j] = NO_TASK
         worker.far[i] = out
         out += n
-        if entry != NULL:
+        if ids != NULL:
             found.count = entry.count & (FAR - 1)
-            memcpy(worker.far[i], entry_ids(&worker.cache, entry, n), found.count * sizeof(uint32_t))
+            memcpy(worker.far[i], ids, found.count * sizeof(uint32_t))
             continue
         seen = &worker.seen[worker.slots[i] & (SEEN - 1)]
         # The same piece twice in a batch: the first one's task serves both.
@@ -163,7 +170,7 @@ cdef int resolve(
             worker.tasks[tasks].n = <uint32_t>n
             tasks += 1
             continue
-        count = tokens_of(ranks, text + start, n, worker.far[i])
+        count = tokens_of(ranks, worker, text + start, n, worker.far[i])
         if count < 0:
             return <int>count
         found.count = <uint32_t>count
@@ -186,14 +193,16 @@ cdef int resolve(
 # The tokens of a piece that is too long for a task, or of a vocabulary where a piece that is a token
 # need not be what merging makes of it.
 cdef inline Py_ssize_t tokens_of(
-    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
+    const Ranks *ranks, Worker *worker, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil:
     cdef Py_ssize_t count
+    # What is remembered of a piece is what merging its bytes gives, if these two hold.
+    cdef Cache *parts = &worker.cache if ranks.merge_only and ranks.same_ids else NULL
     if not ranks.merge_only:
         out[0] = ranks_find(ranks, piece, n)
         if out[0] != NO_RANK:
             return 1
-    count = merge_piece(ranks, piece, n, out)
+    count = merge_piece(ranks, parts, piece, n, out)
     if count == MERGE_NO_MEMORY:
         return BPE_NO_MEMORY
     if count == MERGE_TOO_LONG:
@@ -251,7 +260,7 @@ cdef Py_ssize_t bpe_piece(
     cdef Py_ssize_t count, k
     if not make_room(worker, n):
         return BPE_NO_MEMORY
-    count = tokens_of(ranks, piece, n, worker.merged)
+    count = tokens_of(ranks, worker, piece, n, worker.merged)
     for k in range(count):
         worker.merged[k] = ranks.ids[worker.merged[k]]
     return count

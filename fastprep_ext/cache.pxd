@@ -3,7 +3,8 @@
 A piece of up to 15 bytes is its own key: its bytes and its length in two words. A longer one is
 known by its hash, and its bytes are kept to compare. Two entries share a 64-byte line; a newcomer
 takes the first place and pushes the older one to the second. Up to three ids lie in the entry, more
-in an arena. The table grows with what it is asked, up to a bound, then forgets. One a thread.
+in an arena. The table grows with what it is asked, up to a bound; then the older of two neighbours is
+forgotten, and in the arena the oldest. One a thread.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -21,7 +22,7 @@ cdef enum:
     FAR = 1 << 30              # in an entry's count: more than INLINE_IDS, or those of a long piece
     FIRST_LINES = 1 << 11          # 128 KiB
     MOST_LINES = 1 << 19           # 32 MiB
-    ARENA_WORDS = 1 << 20          # 4 MiB
+    ARENA_WORDS = 1 << 22          # 16 MiB
 
 cdef struct Key:
     uint64_t low               # bytes 0-7; of a longer piece its hash
@@ -30,7 +31,7 @@ cdef struct Key:
 cdef struct Entry:
     Key key                    # high == 0: empty
     uint32_t count             # and FAR, if the ids are in the arena
-    uint32_t ids[3]            # or ids[0] is a place in the arena
+    uint32_t ids[3]            # or where in the arena they are: see entry_place
 
 cdef struct Line:
     Entry newer
@@ -40,8 +41,8 @@ cdef struct Cache:
     Line *lines
     uint64_t mask
     size_t entered             # entries written since the table was made
-    uint32_t *arena
-    size_t used                # words of it
+    uint32_t *arena            # a ring: what is written last overwrites what is oldest
+    uint64_t used              # words ever written to it
 
 cdef int cache_begin(Cache *self) noexcept nogil
 cdef void cache_free(Cache *self) noexcept nogil
@@ -88,26 +89,33 @@ cdef inline bint key_equal(const Key *a, const Key *b) noexcept nogil:
     return ((a.low ^ b.low) | (a.high ^ b.high)) == 0
 
 
-# The entry of a piece that may be in this line, or NULL. For a long piece equal keys are not yet equal
-# bytes. Its ids lie in the arena, behind its bytes.
-cdef inline const Entry *line_find(
-    const Cache *self, const Line *line, const Key *key, const uint8_t *piece, size_t n
+# How many words were written to the arena before the entry's.
+cdef inline uint64_t entry_place(const Entry *entry) noexcept nogil:
+    return entry.ids[0] | <uint64_t>entry.ids[1] << 32
+
+
+# A far entry's words, or NULL where they were overwritten.
+cdef inline const uint32_t *entry_words(const Cache *self, const Entry *entry) noexcept nogil:
+    cdef uint64_t place = entry_place(entry)
+    if self.used - place > ARENA_WORDS:
+        return NULL
+    return &self.arena[place & (ARENA_WORDS - 1)]
+
+
+# The ids of the piece if the entry is its own, or NULL. For a long piece equal keys are not yet equal
+# bytes: they lie in the arena before its ids.
+cdef inline const uint32_t *entry_ids(
+    const Cache *self, const Entry *entry, const Key *key, const uint8_t *piece, size_t n
 ) noexcept nogil:
-    if key_equal(&line.newer.key, key) and (
-        not key_is_long(key) or memcmp(self.arena + line.newer.ids[0], piece, n) == 0
-    ):
-        return &line.newer
-    if key_equal(&line.older.key, key) and (
-        not key_is_long(key) or memcmp(self.arena + line.older.ids[0], piece, n) == 0
-    ):
-        return &line.older
-    return NULL
-
-
-cdef inline const uint32_t *entry_ids(const Cache *self, const Entry *entry, size_t n) noexcept nogil:
+    cdef const uint32_t *words
+    if not key_equal(&entry.key, key):
+        return NULL
     if entry.count & FAR == 0:
         return entry.ids
-    return &self.arena[entry.ids[0] + ((n + 3) // 4 if key_is_long(&entry.key) else 0)]
+    words = entry_words(self, entry)
+    if words == NULL or not key_is_long(key):
+        return words
+    return words + (n + 3) // 4 if memcmp(words, piece, n) == 0 else NULL
 
 
 # Eight bytes a step; n >= 8.

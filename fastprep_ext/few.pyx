@@ -22,14 +22,14 @@ cdef extern from "bits.h" nogil:
 cdef enum:
     AT_ONCE = 16
     NO_TOKEN = MAX_TOKENS      # the neighbour of the first part and of the last
-    BEHIND = FEW_BYTES + 1
     NO_PAIR = NO_PAIR_RANK << 6    # a key of no pair, whatever its place
 
 # A piece on its way. A part is known by the place of its first byte, 1 to n.
 cdef struct Few:
-    uint32_t keys[BEHIND + 1]  # rank << 6 | place, of the pair of a part and its right neighbour
-    uint32_t tokens[BEHIND + 1]
+    uint32_t keys[FEW_BYTES + 2] # rank << 6 | place, of the pair of a part and its right neighbour
+    uint32_t tokens[FEW_BYTES + 2]
     uint64_t live              # a bit for each part
+    int width                  # of the keys that are looked at: 8, 16 or 32
     int at                     # the part made last, whose pairs are not known yet
     int before
     uint64_t key               # of its right pair, and where it would be
@@ -41,27 +41,29 @@ cdef struct Few:
 
 cdef void merge_tasks(const Ranks *ranks, Task *tasks, size_t count) noexcept nogil:
     cdef Few few[AT_ONCE]
-    cdef size_t next = 0, running = 0, i
-    while next < count and running < AT_ONCE:
-        running += begin(ranks, &few[running], &tasks[next])
+    cdef Few *running[AT_ONCE]
+    cdef size_t next = 0, n = 0, i
+    while next < count and n < AT_ONCE:
+        running[n] = &few[n]
+        n += begin(ranks, &few[n], &tasks[next])
         next += 1
-    while running:
-        for i in range(running):
-            arrive(ranks, &few[i])
+    while n:
+        for i in range(n):
+            arrive(ranks, running[i])
         i = 0
-        while i < running:
-            if advance(ranks, &few[i]):
+        while i < n:
+            if advance(ranks, running[i]):
                 i += 1
                 continue
-            finish(&few[i])
+            finish(running[i])
             while next < count:
                 next += 1
-                if begin(ranks, &few[i], &tasks[next - 1]):
+                if begin(ranks, running[i], &tasks[next - 1]):
                     i += 1
                     break
             else:
-                running -= 1
-                few[i] = few[running]
+                n -= 1
+                running[i] = running[n]
 
 
 cdef size_t merge_few(
@@ -86,10 +88,11 @@ cdef inline bint begin(const Ranks *ranks, Few *self, Task *task) noexcept nogil
     cdef const uint8_t *piece = task.piece
     self.task = task
     self.live = (<uint64_t>1 << (n + 1)) - 2
-    for i in range(BEHIND + 1):
+    self.width = 8 if n <= 9 else (16 if n <= 17 else 32)
+    for i in range(n, self.width + 1):
         self.keys[i] = NO_PAIR
     self.tokens[0] = NO_TOKEN
-    self.tokens[BEHIND] = NO_TOKEN
+    self.tokens[n + 1] = NO_TOKEN
     for i in range(n):
         self.tokens[i + 1] = ranks.byte_ranks[piece[i]]
     for i in range(n - 1):
@@ -118,9 +121,9 @@ cdef inline bint advance(const Ranks *ranks, Few *self) noexcept nogil:
     cdef uint32_t lowest, made, right_token, left_token
     cdef uint64_t live = self.live
     cdef int at, right, before, beyond
-    if self.task.n <= 9:
+    if self.width == 8:
         lowest = lowest8(self.keys + 1)
-    elif self.task.n <= 17:
+    elif self.width == 16:
         lowest = lowest16(self.keys + 1)
     else:
         lowest = lowest32(self.keys + 1)
@@ -130,7 +133,7 @@ cdef inline bint advance(const Ranks *ranks, Few *self) noexcept nogil:
     right = lowest_bit(live & (<uint64_t>-2 << at))
     live ^= <uint64_t>1 << right
     before = highest_bit((live & ((<uint64_t>1 << at) - 1)) | 1)
-    beyond = lowest_bit((live & (<uint64_t>-2 << at)) | <uint64_t>1 << BEHIND)
+    beyond = lowest_bit((live & (<uint64_t>-2 << at)) | <uint64_t>2 << self.task.n)
     made = token_made(ranks, lowest >> 6)
     right_token = self.tokens[beyond]
     left_token = self.tokens[before]
@@ -141,7 +144,7 @@ cdef inline bint advance(const Ranks *ranks, Few *self) noexcept nogil:
     self.tokens[at] = made
     self.key = pair_key(made, right_token)
     self.key_before = pair_key(left_token, made)
-    self.bucket = pair_bucket_unless(&ranks.pairs, self.key, beyond == BEHIND)
+    self.bucket = pair_bucket_unless(&ranks.pairs, self.key, beyond > <int>self.task.n)
     self.bucket_before = pair_bucket_unless(&ranks.pairs, self.key_before, before == 0)
     prefetch(self.bucket)
     prefetch(self.bucket_before)

@@ -175,7 +175,7 @@ cdef class Vocabulary:
             elif way == "windows":
                 count = merge_windows(&self.ranks, &piece[0], n, ranks)
             elif way == "cuts":
-                count = merge_piece(&self.ranks, &piece[0], n, ranks)
+                count = merge_piece(&self.ranks, NULL, &piece[0], n, ranks)
             if count < 0:
                 raise MemoryError(f"no memory to merge a piece of {n} bytes")
             return [self.ranks.ids[ranks[i]] for i in range(count)]
