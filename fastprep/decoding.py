@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-
+from fastprep.cached import cached_property
 from fastprep.errors import NotAnId
 from fastprep.published import ENDOFTEXT
 from fastprep.special import SpecialTokens
@@ -148,7 +147,7 @@ class Decoding:
         """
         return self._special_tokens[ENDOFTEXT]
 
-    @functools.cached_property
+    @cached_property
     def special_tokens_set(self) -> set[str]:
         """The special tokens.
 
@@ -169,23 +168,23 @@ class Decoding:
             raise NotAnId(f"a token id is an int, not {token!r}")
         return token in self._special_token_values
 
-    @functools.cached_property
+    @cached_property
     def _specials(self) -> SpecialTokens:
         return SpecialTokens(self._special_tokens)
 
-    @functools.cached_property
+    @cached_property
     def _special_token_values(self) -> set[int]:
         return set(self._special_tokens.values())
 
-    @functools.cached_property
+    @cached_property
     def _mergeable_ranks(self) -> dict[bytes, int]:
         return self._table.mergeable_ranks()
 
-    @functools.cached_property
+    @cached_property
     def _sorted_tokens(self) -> list[bytes]:
         return sorted(self._mergeable_ranks)
 
-    @functools.cached_property
+    @cached_property
     def rank_table_sha256(self) -> str:
         """sha256 of the rank table as a ``.tiktoken`` file: what a token store pins.
 

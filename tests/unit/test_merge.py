@@ -61,7 +61,9 @@ def test_one_pair_a_token_is_enough_where_tokens_are_made_of_tokens():
             assert compiled.merge_piece(token, "cuts") == merge(token, ranks)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 16, 31, 32, 33, 34, 95, 96, 97, 98, 300, 511, 512, 513, 600])
+@pytest.mark.parametrize(
+    "size", [1, 2, 3, 16, 31, 32, 33, 34, 95, 96, 97, 98, 300, 511, 512, 513, 600]
+)
 def test_around_the_threshold_a_piece_has_the_references_ids(gpt2, size):
     rnd = random.Random(size)
     for letters in (b"a", b"ab", b"=-", b"etaoin", bytes(range(256))):
