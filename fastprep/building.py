@@ -5,7 +5,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 
 from fastprep.errors import BadVocabulary
-from fastprep.splitting import regex_splitter, splitter
+from fastprep.patterns import splitter
 from fastprep.vocabulary import RankTable, bundled
 from fastprep_ext.encode import Encoder
 from fastprep_ext.splitters import PATTERNS, split_pieces
@@ -82,9 +82,10 @@ def encoder_of(table: RankTable, pattern: str) -> AnyEncoder:
         return _compiled(table, compiled)
     import numpy as np
 
+    from fastprep.foreign_patterns import tiktoken_splitter
     from fastprep.general import GeneralEncoder
 
-    split = regex_splitter(pattern) if compiled is None else _split_with(compiled)
+    split = tiktoken_splitter(pattern) if compiled is None else _split_with(compiled)
     if not missing:
         return GeneralEncoder(_compiled(table, PATTERNS["r50k"]), split, {})
     # Each missing byte gets a token behind all others, whose id no other has: it tells.

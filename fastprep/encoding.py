@@ -412,7 +412,8 @@ class Encoding(Pieces):
         texts
             str, or buffers of UTF-8.
         out
-            uint16 or uint32 ``[>= bytes of all texts + len(texts)]``, contiguous: receives the ids.
+            uint16 or uint32 ``[>= most_ids(bytes of all texts, len(texts)) + len(texts)]``,
+            contiguous: receives the ids.
         ends
             uint64 ``[>= len(texts)]``: for each text the index in `out` behind its last id.
         end_token

@@ -5,7 +5,7 @@ These are facts about the published encodings, kept apart from the code that rea
 
 from __future__ import annotations
 
-from fastprep.splitting import CL100K_PATTERN, O200K_PATTERN, R50K_PATTERN
+from fastprep.patterns import CL100K_PATTERN, O200K_PATTERN, R50K_PATTERN
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:

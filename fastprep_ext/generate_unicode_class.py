@@ -26,6 +26,7 @@ CLASSES = [
     ("UC_M", r"\p{M}", 2501),
     ("UC_N", r"\p{N}", 1911),
     ("UC_SPACE", r"\s", 25),
+    ("UC_SIGN", r"[\p{P}\p{S}]", 9369),
 ]
 
 

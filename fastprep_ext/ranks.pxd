@@ -59,6 +59,8 @@ cdef struct Ranks:
 # Builds the table over arrays that stay the caller's: n, blob, ends, ids, and merges with their
 # number and whole_pieces are set, all else is 0. Returns 0 or a negative status.
 cdef int ranks_build(Ranks *self) noexcept nogil
+# The same for n, blob and ends alone, and just enough for ranks_find.
+cdef int ranks_build_pieces(Ranks *self) noexcept nogil
 cdef void ranks_free(Ranks *self) noexcept nogil
 
 cdef enum:

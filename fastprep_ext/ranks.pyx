@@ -44,6 +44,14 @@ cdef int ranks_build(Ranks *self) noexcept nogil:
     return status
 
 
+cdef int ranks_build_pieces(Ranks *self) noexcept nogil:
+    cdef uint64_t compared = 0
+    cdef int status = build_pieces(self, &compared)
+    if status != 0:
+        ranks_free(self)
+    return status
+
+
 cdef void ranks_free(Ranks *self) noexcept nogil:
     free(self.pieces)
     free(self.piece_filter)

@@ -27,4 +27,4 @@ def unicode_class(size_t point):
     return _NAMES[CLASSES[point]]
 
 
-_NAMES = ("OTHER", "LU", "LT", "LL", "LM", "LO", "M", "N", "SPACE")
+_NAMES = ("OTHER", "LU", "LT", "LL", "LM", "LO", "M", "N", "SPACE", "SIGN")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from oracles import DISTINCT, NAMES, theirs
 from texts import MORE_ATOMS, corpus_documents, dense_texts
 
-from fastprep import get_encoding, reference, splitting
+from fastprep import get_encoding, patterns, reference
 from fastprep.encoding import Encoding
 from fastprep_ext.splitters import PATTERNS, split_pieces
 
@@ -117,7 +117,7 @@ def pairs_vocabulary(seed: int) -> dict[bytes, int]:
     return {token: i for i, token in enumerate([*(bytes([i]) for i in range(256)), *pairs])}
 
 
-@pytest.mark.parametrize("pattern", splitting.SPLITTERS)
+@pytest.mark.parametrize("pattern", patterns.TIKTOKEN)
 def test_a_known_spelling_splits_as_tiktoken_runs_it(pattern):
     ranks = pairs_vocabulary(7)
     ours, oracle = (
@@ -133,9 +133,9 @@ def test_a_known_spelling_splits_as_tiktoken_runs_it(pattern):
 
 
 def test_our_patterns_are_the_published_ones():
-    spelled = (splitting.R50K_PATTERN, splitting.R50K_PATTERN, splitting.CL100K_PATTERN)
+    spelled = (patterns.R50K_PATTERN, patterns.R50K_PATTERN, patterns.CL100K_PATTERN)
     assert spelled == tuple(theirs(name)._pat_str for name in DISTINCT[:3])
-    assert theirs("o200k_base")._pat_str == splitting.O200K_PATTERN
+    assert theirs("o200k_base")._pat_str == patterns.O200K_PATTERN
 
 
 # -- where tiktoken gives up -----------------------------------------------------------------------
@@ -152,7 +152,7 @@ def test_more_spaces_than_tiktoken_can_take(name):
     assert ids[-1] == ours.encode_single_token(" a")
     assert ids[:-1] == ours._encode_single_piece(" " * 1_199_999)
     few = " " * 3_000 + "a"
-    split = SPLITS[splitting.SPLITTERS[ours._pat_str]]
+    split = SPLITS[patterns.TIKTOKEN[ours._pat_str]]
     assert ours.encode_ordinary(few) == reference.encode(few, ours._mergeable_ranks, split)
     assert ours.decode(ids) == text
 
