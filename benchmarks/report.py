@@ -116,8 +116,8 @@ def main() -> None:
             load_rows(),
         ),
         "",
-        "One call on a prompt of 100 bytes, microseconds, tiktoken / fastprep; and a million random "
-        "ids to bytes, milliseconds, tiktoken / fastprep from a list / from an array.",
+        "One call on a prompt of 100 bytes, microseconds, tiktoken / fastprep; and a million random ids "
+        "to bytes, milliseconds, tiktoken / fastprep from a list / from an array.",
         "",
         *table(["", *load("calls")["rows"][0]["microseconds"], "million ids"], call_rows()),
         "",

@@ -11,6 +11,7 @@ from fastprep.special import NOTHING
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from os import PathLike
     from pathlib import Path
     from typing import Any, TypeVar
 
@@ -395,6 +396,38 @@ class Encoding(Pieces):
             )
 
         return batching.mapped(text, num_threads, many=many, one=one)
+
+    def encode_file(
+        self,
+        source: str | PathLike[str],
+        target: str | PathLike[str],
+        *,
+        dtype: npt.DTypeLike | None = None,
+        workers: int = 1,
+    ) -> int:
+        """Encode a text file as one ordinary text into a file of ids; returns how many ids.
+
+        >>> import tempfile, pathlib, numpy as np
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "hello.txt")
+        >>> _ = path.write_text("hello world")
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").encode_file(path, path.with_suffix(".bin"))
+        2
+        >>> np.fromfile(path.with_suffix(".bin"), np.uint16)
+        array([31373,   995], dtype=uint16)
+
+        The ids are those of the whole content, byte order mark and all; they lie back to back in
+        `dtype`, uint16 (where every id is below 65,536, then the default) or uint32. Memory is a few
+        MiB a worker, whatever the size; `workers` threads share the work. The target appears when it
+        is whole. For many documents, checksums and what survives a power cut there is
+        :func:`fastprep.prepare`.
+
+        Raises :class:`~fastprep.errors.InvalidInput` naming the file, and the byte that is no UTF-8;
+        ValueError for another dtype, OverflowError where ids do not fit it.
+        """
+        from fastprep.token_files import encode_file
+
+        return encode_file(self, source, target, dtype, workers)
 
     def encode_documents(
         self,
