@@ -362,13 +362,15 @@ static const uint32_t unicode_runs[] = {
     0x2f8005, 0x2fa1e0, 0x300005, 0x3134b0, 0x313505, 0x323b00, 0xe01006, 0xe01f00,
 };
 
-/* Writes the class of every code point into classes[0x110000]. */
+/* Writes the class of every code point into classes[0x110000], which is zeroed: class 0
+ * is not written, so most of its pages are never touched. */
 static void unicode_fill(uint8_t *classes) {
     size_t i, count = sizeof unicode_runs / sizeof *unicode_runs;
     for (i = 0; i < count; i++) {
         size_t first = unicode_runs[i] >> 4;
         size_t end = i + 1 < count ? unicode_runs[i + 1] >> 4 : 0x110000;
-        memset(classes + first, (int)(unicode_runs[i] & 15), end - first);
+        int kind = (int)(unicode_runs[i] & 15);
+        if (kind) memset(classes + first, kind, end - first);
     }
 }
 
