@@ -30,9 +30,19 @@ ROOT = Path(__file__).resolve().parents[1]
 # -- arguments -------------------------------------------------------------------------------------
 
 
+def plain_parser(question: str, *, repeats: int) -> argparse.ArgumentParser:
+    """A parser with the arguments that every benchmark takes."""
+    parser = argparse.ArgumentParser(description=question)
+    parser.add_argument(
+        "--repeats", type=int, default=repeats, help="rounds that are timed (default: %(default)s)"
+    )
+    parser.add_argument("--output", type=Path, help="write the JSON to this file, not to stdout")
+    return parser
+
+
 def argument_parser(question: str, *, megabytes: float, repeats: int) -> argparse.ArgumentParser:
     """A parser with the arguments that every benchmark on a corpus takes."""
-    parser = argparse.ArgumentParser(description=question)
+    parser = plain_parser(question, repeats=repeats)
     parser.add_argument(
         "--corpus",
         type=Path,
@@ -43,12 +53,8 @@ def argument_parser(question: str, *, megabytes: float, repeats: int) -> argpars
         "--megabytes", type=float, default=megabytes, help="of UTF-8 to use (default: %(default)s)"
     )
     parser.add_argument(
-        "--repeats", type=int, default=repeats, help="rounds that are timed (default: %(default)s)"
-    )
-    parser.add_argument(
         "--seed", type=int, default=1, help="of the choice of documents (default: %(default)s)"
     )
-    parser.add_argument("--output", type=Path, help="write the JSON to this file, not to stdout")
     return parser
 
 

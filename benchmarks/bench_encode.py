@@ -17,8 +17,9 @@ import numpy.typing as npt
 import tiktoken
 from _run import argument_parser, choose_documents, compare, describe_corpus, write_result
 
-from fastprep.encoding import Encoding, get_encoding
+from fastprep.encoding import Encoding
 from fastprep.published import PUBLISHED
+from fastprep.registry import get_encoding
 from fastprep.vocabulary import bundled
 
 

@@ -55,6 +55,42 @@ def word_rows() -> list[list[str]]:
     ]
 
 
+def load_rows() -> list[list[str]]:
+    """Milliseconds until a fresh process has an encoding, and until it has the first ids."""
+    rows = []
+    for row in load("load")["rows"]:
+        theirs, ours = (
+            {part: times["median_milliseconds"] for part, times in row[side].items()}
+            for side in ("tiktoken", "fastprep")
+        )
+        first = [side["total"] + side["first ids"] for side in (theirs, ours)]
+        rows.append(
+            [
+                row["encoding"],
+                f"{theirs['import']:.0f} + {theirs['load']:.0f}",
+                f"{ours['total']:.0f}",
+                f"{row['part_of_tiktokens_total']:.2f}",
+                f"{first[0]:.0f}",
+                f"{first[1]:.0f}",
+            ]
+        )
+    return rows
+
+
+def call_rows() -> list[list[str]]:
+    """Microseconds of a call on a prompt, and milliseconds of decoding a million ids."""
+    rows = []
+    for row in load("calls")["rows"]:
+        cells = [
+            f"{times['tiktoken']:.1f} / {times['fastprep']:.2f}"
+            for times in row["microseconds"].values()
+        ]
+        million = row["million_ids_milliseconds"]
+        cells.append(" / ".join(f"{million[side]:.0f}" for side in million))
+        rows.append([row["encoding"], *cells])
+    return rows
+
+
 def main() -> None:
     """Replace what stands between the marks in README."""
     run = load("encode-gpt2-prose")["run"]
@@ -72,6 +108,19 @@ def main() -> None:
         "first pass of a new encoding over new text. Warm: the same text again.",
         "",
         *encodings,
+        "A fresh process, milliseconds: until it has an encoding (tiktoken: importing + loading its "
+        "cached files; fastprep: both), as a part of tiktoken's time, and until it has the first ids.",
+        "",
+        *table(
+            ["", "tiktoken", "fastprep", "part", "tiktoken, first ids", "fastprep, first ids"],
+            load_rows(),
+        ),
+        "",
+        "One call on a prompt of 100 bytes, microseconds, tiktoken / fastprep; and a million random ids "
+        "to bytes, milliseconds, tiktoken / fastprep from a list / from an array.",
+        "",
+        *table(["", *load("calls")["rows"][0]["microseconds"], "million ids"], call_rows()),
+        "",
         "Word tokenizers on prose:",
         "",
         *table(["", "notebook", "fastprep", ""], word_rows()),

@@ -6,7 +6,6 @@ What changed is the imports, and that vocabulary, dataset and embeddings come fr
 instead of being written out. data/README.md says where the text is.
 """
 
-# ruff: noqa: D103, E501
 from __future__ import annotations
 
 import sys

@@ -2,28 +2,14 @@
 
 text -> tokens -> memory-mapped token store -> sliding windows -> batches -> embeddings
 
-Names that need torch import it when they are first used; nothing else does.
+A name is imported when it is first used: a process that only encodes waits for no array package, and
+nothing but the names that need torch imports it.
 """
 
-from importlib import import_module as _import_module
-from importlib.metadata import version as _version
-from typing import TYPE_CHECKING
-from typing import Any as _Any
-
-from fastprep import encoding as core
-from fastprep import encoding as registry
-from fastprep import model
-from fastprep.encoding import Encoding, get_encoding, list_encoding_names
-from fastprep.errors import FastprepError
-from fastprep.mixture import Mixture
-from fastprep.model import encoding_for_model, encoding_name_for_model
-from fastprep.preparing import prepare
-from fastprep.store import TokenStore
-from fastprep.verifying import verify
-from fastprep.windows import sliding_windows
-from fastprep.words import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
-
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
+    from fastprep import encoding as core
+    from fastprep import errors, model, registry
     from fastprep.batch import collate_windows
     from fastprep.dataset import WindowDataset
     from fastprep.embedding import (
@@ -32,11 +18,22 @@ if TYPE_CHECKING:
         SinusoidalEmbedding,
         TokenEmbedding,
     )
+    from fastprep.encoding import Encoding
+    from fastprep.errors import FastprepError
     from fastprep.loader import create_dataloader
+    from fastprep.mixture import Mixture
+    from fastprep.model import encoding_for_model, encoding_name_for_model
     from fastprep.notebook import GPTDatasetV1, create_dataloader_v1
+    from fastprep.preparing import prepare
+    from fastprep.registry import get_encoding, list_encoding_names
     from fastprep.sampler import WindowSampler
+    from fastprep.store import TokenStore
+    from fastprep.verifying import verify
+    from fastprep.windows import sliding_windows
+    from fastprep.words import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
 
-__version__ = _version("fastprep")
+    __version__: str
+
 __all__ = [
     "Encoding",
     "FastprepError",
@@ -58,6 +55,7 @@ __all__ = [
     "create_dataloader_v1",
     "encoding_for_model",
     "encoding_name_for_model",
+    "errors",
     "get_encoding",
     "list_encoding_names",
     "model",
@@ -67,33 +65,59 @@ __all__ = [
     "verify",
 ]
 
-_NEEDS_TORCH = {
+# From name to the module that has it.
+_MODULE_OF = {
+    "Encoding": "encoding",
+    "FastprepError": "errors",
     "GPTDatasetV1": "notebook",
-    "WindowDataset": "dataset",
-    "WindowSampler": "sampler",
     "InputEmbedding": "embedding",
+    "Mixture": "mixture",
     "PositionalEmbedding": "embedding",
+    "SimpleTokenizerV1": "words",
+    "SimpleTokenizerV2": "words",
     "SinusoidalEmbedding": "embedding",
     "TokenEmbedding": "embedding",
+    "TokenStore": "store",
+    "WindowDataset": "dataset",
+    "WindowSampler": "sampler",
+    "build_vocab": "words",
     "collate_windows": "batch",
     "create_dataloader": "loader",
     "create_dataloader_v1": "notebook",
+    "encoding_for_model": "model",
+    "encoding_name_for_model": "model",
+    "get_encoding": "registry",
+    "list_encoding_names": "registry",
+    "prepare": "preparing",
+    "sliding_windows": "windows",
+    "verify": "verifying",
 }
+# The name is the module.
+_MODULES = {"core": "encoding", "errors": "errors", "model": "model", "registry": "registry"}
 
 
-def __getattr__(name: str) -> _Any:
-    if name not in _NEEDS_TORCH:
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        found: object = version("fastprep")
+    elif name in _MODULES or name in _MODULE_OF:
+        path = f"fastprep.{_MODULES.get(name) or _MODULE_OF[name]}"
+        try:
+            # As importlib.import_module, which is a module to import itself.
+            module = __import__(path, fromlist=[name])
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise ModuleNotFoundError(
+                f"fastprep.{name} needs torch: pip install 'fastprep[torch]'", name="torch"
+            ) from None
+        found = module if name in _MODULES else getattr(module, name)
+    else:
         raise AttributeError(f"module 'fastprep' has no attribute {name!r}")
-    try:
-        module = _import_module(f"fastprep.{_NEEDS_TORCH[name]}")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ModuleNotFoundError(
-            f"fastprep.{name} needs torch: pip install 'fastprep[torch]'", name="torch"
-        ) from None
-    return getattr(module, name)
+    globals()[name] = found  # from now on it is found without a call
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

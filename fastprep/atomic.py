@@ -20,11 +20,12 @@ _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under ``path`` only when the block ends well.
 
     The bytes go to ``path`` + ``.tmp``, in the same directory. When the block raises, that file
-    is removed and whatever stood under ``path`` before still stands there.
+    is removed and whatever stood under ``path`` before still stands there. Without ``sync`` that holds
+    for errors and killed processes, but not for a power cut.
 
     Raises
     ------
@@ -49,12 +50,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with temporary.open("xb") as file:
             yield file
             file.flush()
-            _sync(file.fileno())
+            if sync:
+                _sync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    if sync:
+        sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

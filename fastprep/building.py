@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from operator import index
-from typing import TypeAlias
-
-import numpy as np
+from _thread import allocate_lock
 
 from fastprep.errors import BadVocabulary
-from fastprep.general import GeneralEncoder
-from fastprep.splitting import regex_splitter, splitter
+from fastprep.patterns import splitter
 from fastprep.vocabulary import RankTable, bundled
-from fastprep_ext.encode import PATTERNS, Encoder, split_pieces
+from fastprep_ext.encode import Encoder
+from fastprep_ext.splitters import PATTERNS, split_pieces
+from fastprep_ext.vocabulary import missing_bytes
 
-AnyEncoder: TypeAlias = Encoder | GeneralEncoder
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from fastprep.general import GeneralEncoder
+
+    AnyEncoder: TypeAlias = Encoder | GeneralEncoder
 
 _MOST = 2**32 - 1  # the largest id
-_lock = threading.RLock()
+_lock = allocate_lock()  # as threading.Lock, whose module takes longer to import than this one
 _tables: dict[str, RankTable] = {}
 _encoders: dict[tuple[str, int], Encoder] = {}
 
@@ -45,6 +48,10 @@ def table_of(mergeable_ranks: dict[bytes, int]) -> RankTable:
     :class:`~fastprep.errors.BadVocabulary` for an id that two tokens have, OverflowError for a
     number that is no id.
     """
+    from operator import index
+
+    import numpy as np
+
     tokens = [token for token in mergeable_ranks if token]
     ids = np.fromiter((index(mergeable_ranks[token]) for token in tokens), np.int64, len(tokens))
     if len(ids) and not 0 <= ids.min() <= ids.max() < _MOST:
@@ -70,17 +77,22 @@ def table_of(mergeable_ranks: dict[bytes, int]) -> RankTable:
 def encoder_of(table: RankTable, pattern: str) -> AnyEncoder:
     """What encodes with these tokens and this pattern; shared where the table is published."""
     compiled = splitter(pattern)
-    missing = sorted(set(range(256)) - _single_bytes(table))
+    missing = missing_bytes(table.blob, table.ends_buffer)
     if compiled is not None and not missing:
         return _compiled(table, compiled)
-    split = regex_splitter(pattern) if compiled is None else _split_with(compiled)
+    import numpy as np
+
+    from fastprep.foreign_patterns import tiktoken_splitter
+    from fastprep.general import GeneralEncoder
+
+    split = tiktoken_splitter(pattern) if compiled is None else _split_with(compiled)
     if not missing:
         return GeneralEncoder(_compiled(table, PATTERNS["r50k"]), split, {})
     # Each missing byte gets a token behind all others, whose id no other has: it tells.
-    stand_ins = {_MOST - len(missing) + 1 + i: bytes([byte]) for i, byte in enumerate(missing)}
-    if int(table.ids[-1]) >= min(stand_ins):
+    stand_ins = {_MOST - len(missing) + 1 + i: missing[i : i + 1] for i in range(len(missing))}
+    if table.largest >= min(stand_ins):
         raise BadVocabulary(
-            f"ids up to {table.ids[-1]} leave no room to tell the {len(missing)} bytes that are no "
+            f"ids up to {table.largest} leave no room to tell the {len(missing)} bytes that are no "
             f"tokens; use ids below {min(stand_ins)}, or give every byte a token"
         )
     last = np.uint64(len(table.blob))
@@ -95,7 +107,7 @@ def encoder_of(table: RankTable, pattern: str) -> AnyEncoder:
 
 def _compiled(table: RankTable, pattern: int) -> Encoder:
     def build() -> Encoder:
-        return Encoder(table.blob, table.ends, table.ids, pattern)
+        return Encoder(table.blob, table.ends_buffer, table.ids_buffer, pattern)
 
     with _lock:
         name = next((name for name, known in _tables.items() if known is table), None)
@@ -104,12 +116,6 @@ def _compiled(table: RankTable, pattern: int) -> Encoder:
         if (name, pattern) not in _encoders:
             _encoders[name, pattern] = build()
         return _encoders[name, pattern]
-
-
-def _single_bytes(table: RankTable) -> set[int]:
-    ends = table.ends.astype(np.int64)
-    single = np.flatnonzero(np.diff(ends, prepend=0) == 1)
-    return {table.blob[at - 1] for at in ends[single].tolist()}
 
 
 def _split_with(pattern: int) -> Callable[[str], list[str]]:

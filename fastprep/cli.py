@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 import fastprep
+from fastprep.cli_encoding import add_encoding_options, encoding_of, encoding_of_file
 from fastprep.errors import FastprepError, InvalidInput, InvalidUtf8
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
         # A pipe may be found closed only now.
         sys.stdout.flush()
-    except (FastprepError, OSError, MemoryError) as error:
+    except (FastprepError, ImportError, OSError, MemoryError) as error:
         if isinstance(error, BrokenPipeError):
             # Python flushes once more on its way out; give it something to flush into.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,7 +104,6 @@ def _add_prepare(commands: _Commands[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("inputs", nargs="+", metavar="INPUT", help="a .txt or .jsonl file")
     command.add_argument("-o", "--output", required=True, metavar="OUT", help="directory to make")
-    command.add_argument("--encoding", default="gpt2", help="default: %(default)s")
     between = command.add_mutually_exclusive_group()
     between.add_argument(
         "--separator",
@@ -120,8 +120,12 @@ def _add_prepare(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--field", default="text", metavar="F", help="key of the text in .jsonl (default: text)"
     )
     command.add_argument(
-        "--no-eot", action="store_true", help="put no <|endoftext|> after each document"
+        "--eot",
+        default=True,
+        metavar="TOKEN",
+        help="the special token to put after each document (default: <|endoftext|>)",
     )
+    command.add_argument("--no-eot", action="store_true", help="put none")
     command.add_argument(
         "--workers", type=_at_least_one, metavar="N", help="processes (default: one a core)"
     )
@@ -133,7 +137,8 @@ def _add_prepare(commands: _Commands[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--overwrite", action="store_true", help="replace a store at OUT")
     command.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    command.set_defaults(run=_prepare)
+    add_encoding_options(command)
+    command.set_defaults(run=_prepare, usage=command.error)
 
 
 def _add_info(commands: _Commands[argparse.ArgumentParser]) -> None:
@@ -153,18 +158,21 @@ def _add_verify(commands: _Commands[argparse.ArgumentParser]) -> None:
         "verify",
         help="check every byte of a token store",
         description="Check sizes, checksums, ids and document ends of a whole store; with "
-        "--against tiktoken also encode its inputs again and compare id by id.",
+        "--against also encode its inputs again by another library and compare id by id.",
         epilog="example: fastprep verify store --against tiktoken --sample 1000",
     )
     command.add_argument("store", metavar="STORE", help="the store's directory")
     command.add_argument(
-        "--against", choices=["tiktoken"], help="compare with tiktoken; needs the input files"
+        "--against",
+        choices=["tiktoken", "tokenizers"],
+        help="compare with that library; needs the input files",
     )
     command.add_argument(
         "--sample", type=_at_least_one, metavar="N", help="compare N documents, not all"
     )
     command.add_argument("--quiet", action="store_true", help="say nothing when all is well")
-    command.set_defaults(run=_verify)
+    add_encoding_options(command, by_name=False)
+    command.set_defaults(run=_verify, usage=command.error)
 
 
 def _add_encode(commands: _Commands[argparse.ArgumentParser]) -> None:
@@ -176,13 +184,13 @@ def _add_encode(commands: _Commands[argparse.ArgumentParser]) -> None:
         epilog="example: printf 'Hello, world' | fastprep encode --encoding gpt2",
     )
     command.add_argument("text", nargs="?", default="-", metavar="TEXT", help="- or none: stdin")
-    command.add_argument("--encoding", default="gpt2", help="default: %(default)s")
     command.add_argument(
         "--allow-special",
         action="store_true",
         help="encode <|endoftext|> and its like as special tokens, not as ordinary text",
     )
-    command.set_defaults(run=_encode)
+    add_encoding_options(command)
+    command.set_defaults(run=_encode, usage=command.error)
 
 
 def _add_decode(commands: _Commands[argparse.ArgumentParser]) -> None:
@@ -194,8 +202,8 @@ def _add_decode(commands: _Commands[argparse.ArgumentParser]) -> None:
         epilog="example: fastprep decode 15496 11 995",
     )
     command.add_argument("ids", nargs="*", metavar="IDS", help="none: ids from standard input")
-    command.add_argument("--encoding", default="gpt2", help="default: %(default)s")
-    command.set_defaults(run=_decode)
+    add_encoding_options(command)
+    command.set_defaults(run=_decode, usage=command.error)
 
 
 # Each command imports what it needs, so that --help and usage errors come at once.
@@ -207,10 +215,10 @@ def _prepare(options: argparse.Namespace) -> None:
     store = prepare(
         options.inputs,
         options.output,
-        encoding=options.encoding,
+        encoding=encoding_of(options),
         separator=None if options.whole_files else options.separator,
         field=options.field,
-        append_eot=not options.no_eot,
+        append_eot=False if options.no_eot else options.eot,
         workers=options.workers,
         shard_bytes=options.shard_bytes,
         overwrite=options.overwrite,
@@ -270,9 +278,16 @@ def _info(options: argparse.Namespace) -> None:
 def _verify(options: argparse.Namespace) -> None:
     from fastprep.verifying import verify
 
-    found = verify(options.store, against=options.against, sample=options.sample)
+    found = verify(
+        options.store,
+        against=options.against,
+        sample=options.sample,
+        encoding=encoding_of_file(options),
+    )
     if not options.quiet:
-        compared = f", {found.compared:,} compared with tiktoken" if options.against else ""
+        compared = (
+            f", {found.compared:,} compared with {options.against}" if options.against else ""
+        )
         print(
             f"{options.store}: good: {found.tokens:,} tokens, {found.documents:,} documents"
             f"{compared}"
@@ -280,9 +295,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _encode(options: argparse.Namespace) -> None:
-    from fastprep.encoding import get_encoding
-
-    encoding = get_encoding(options.encoding)
+    encoding = encoding_of(options)
     text = _standard_input() if options.text == "-" else options.text
     if options.allow_special:
         ids = encoding.encode(text, allowed_special="all")
@@ -292,9 +305,7 @@ def _encode(options: argparse.Namespace) -> None:
 
 
 def _decode(options: argparse.Namespace) -> None:
-    from fastprep.encoding import get_encoding
-
-    encoding = get_encoding(options.encoding)
+    encoding = encoding_of(options)
     ids = []
     for word in options.ids or _standard_input().split():
         try:

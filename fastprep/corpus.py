@@ -90,8 +90,8 @@ def batches(
 
     With ``cut``, a document longer than a block comes in parts, cut only where every known
     pattern ends a piece (see :mod:`fastprep.cutting`), so the parts' ids are the document's ids.
-    Memory is a few blocks; it grows only for a line of JSON longer than a block, or for text that
-    goes on for longer than a block without a place to cut.
+    Memory is a few blocks; it grows only for a line of JSON longer than a block, for text that
+    goes on for longer than a block without a place to cut, and without ``cut``.
 
     Raises
     ------

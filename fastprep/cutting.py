@@ -1,8 +1,12 @@
 """Where a text may be cut so that the parts' ids, put together, are the text's ids.
 
-The known patterns (those of gpt2, cl100k and o200k) match pieces from left to right and look at
-nothing behind them. So a cut is exact when the whole text has a piece that ends there and the
-text before the cut, on its own, still ends in that same piece. Two kinds of place are such:
+All this is about text that goes to a compiled splitter as it is. Only :attr:`Encoding.may_be_cut`
+says that it does: nothing is known of other patterns, and a text that is normalized, gets a space
+before it or is cut at added tokens has other ids in parts.
+
+The known patterns match pieces from left to right and look at nothing behind them. So a cut is
+exact when the whole text has a piece that ends there and the text before the cut, on its own, still
+ends in that same piece. Two kinds of place are such:
 
 1.  Before a space (U+0020) that follows a character that is no whitespace. In no pattern does a
     piece hold a space after something that is no whitespace. And only runs of whitespace look at
@@ -12,6 +16,10 @@ text before the cut, on its own, still ends in that same piece. Two kinds of pla
     text behind; else the newline is a piece of its own, because ``\\s+(?!\\S)`` needs two
     characters, and ``\\s++$`` at the end of the part takes just the one. A ``/`` is left out since
     o200k joins it to the newline before it.
+
+In a chain of patterns, as DeepSeek's, what an earlier one takes out ends the text before it. It
+holds neither spaces nor newlines, so it never reaches over a cut, and to the whitespace before it,
+which lies behind the first kind of cut as a whole, nothing changes.
 
 Longer runs of whitespace are no such place: at the end of a text ``\\s++$`` takes a whole run, in
 the middle ``\\s+(?!\\S)`` leaves its last character.

@@ -20,8 +20,8 @@ from fastprep.mixture import Mixture
 from fastprep.packing import DocumentParts, PackedRows, cut_documents, pack_documents
 from fastprep.tokens import Tokens, TokenSource
 from fastprep.windows import checked_size, window_starts
-from fastprep_ext.batches import BatchMaker, Rows
 from fastprep_ext.documents import DocumentEnds
+from fastprep_ext.gather import BatchMaker, Rows
 from fastprep_ext.order import Order
 
 Layout: TypeAlias = Literal["sliding", "documents", "packed"]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-import threading
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
-
-import numpy as np
-import numpy.typing as npt
-
-from fastprep import batching, building
+from fastprep import building
 from fastprep.decoding import make_decoder
-from fastprep.errors import UnknownEncoding, WrongSize
+from fastprep.errors import WrongSize
 from fastprep.pieces import Pieces
-from fastprep.published import PUBLISHED, Published
-from fastprep.special import NOTHING, Allowed, Disallowed
-from fastprep.vocabulary import RankTable
+from fastprep.special import NOTHING
 
-Self = TypeVar("Self", bound="Encoding")
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from os import PathLike
+    from pathlib import Path
+    from typing import Any, TypeVar
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from fastprep.published import Published
+    from fastprep.special import Allowed, Disallowed
+    from fastprep.vocabulary import RankTable
+
+    Self = TypeVar("Self", bound="Encoding")
 
 
 class Encoding(Pieces):
@@ -42,6 +45,7 @@ class Encoding(Pieces):
     explicit_n_vocab
         how many tokens there are; given, it is checked, and that no id is left out.
 
+    >>> from fastprep import get_encoding
     >>> enc = get_encoding("gpt2")
     >>> enc.encode("hello world")
     [31373, 995]
@@ -82,7 +86,7 @@ class Encoding(Pieces):
     def _of_published(cls: type[Self], name: str, facts: Published) -> Self:
         # Without the dict of all tokens, which takes longer to make than all else.
         table = building.published_table(facts.table)
-        return cls._from_table(name, table, facts.pattern, dict(facts.special_tokens))
+        return cls._from_table(name, table, facts.pattern, facts.special_tokens())
 
     @classmethod
     def _from_table(
@@ -107,7 +111,7 @@ class Encoding(Pieces):
         self._encoder = building.encoder_of(table, pat_str)
         self._decoder = make_decoder(table, special_tokens, self._specials, empty)
         self.max_token_value: int = max(
-            int(table.ids[-1]), *special_tokens.values(), 0 if empty is None else empty
+            table.largest, *special_tokens.values(), 0 if empty is None else empty
         )
 
     @classmethod
@@ -162,6 +166,8 @@ class Encoding(Pieces):
         A ``.tiktoken`` file means what it means to tiktoken. The others mean what they mean to the
         tokenizers library of Hugging Face: :class:`fastprep.huggingface.HuggingFaceEncoding`.
 
+        >>> from fastprep import get_encoding
+        >>> from pathlib import Path
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "tokenizer.json"
         >>> get_encoding("gpt2").save(path)
@@ -199,6 +205,8 @@ class Encoding(Pieces):
         return f"<Encoding {self.name!r}>"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
+        from fastprep.registry import ENCODINGS, get_encoding
+
         if self is ENCODINGS.get(self.name):
             return get_encoding, (self.name,)
         return super().__reduce_ex__(protocol)
@@ -219,6 +227,7 @@ class Encoding(Pieces):
     def encode_ordinary(self, text: str, *, max_tokens: int | None = None) -> list[int]:
         """Encode `text`, taking special tokens in it for ordinary text.
 
+        >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").encode_ordinary("<|endoftext|>")
         [27, 91, 437, 1659, 5239, 91, 29]
 
@@ -255,6 +264,7 @@ class Encoding(Pieces):
         max_tokens
             how many ids to stop at. What is disallowed is still looked for in all of the text.
 
+        >>> from fastprep import get_encoding
         >>> enc = get_encoding("gpt2")
         >>> enc.encode("tea<|endoftext|>", allowed_special={"<|endoftext|>"})
         [660, 64, 50256]
@@ -287,6 +297,8 @@ class Encoding(Pieces):
     ) -> npt.NDArray[Any]:
         """As :meth:`encode`, into a uint32 array ``[n]`` without a Python object a token.
 
+        >>> from fastprep import get_encoding
+        >>> import numpy as np
         >>> get_encoding("gpt2").encode_to_numpy("hello world")
         array([31373,   995], dtype=uint32)
 
@@ -303,17 +315,22 @@ class Encoding(Pieces):
         specials = self._specials.screen(text, allowed_special, disallowed_special)
         most = () if max_tokens is None else (max(0, max_tokens),)
         if out is None:
+            import numpy as np
+
             return np.frombuffer(self._encoder.encode_to_buffer(text, specials, *most), np.uint32)
         return out[: self._encoder.encode_into(text, out, specials, *most)]
 
     def encode_bytes(self, data: bytes | bytearray | memoryview) -> npt.NDArray[np.uint32]:
         """Encode a buffer of UTF-8 as ordinary text, without making a str of it: uint32 ``[n]``.
 
+        >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").encode_bytes(b"hello world")
         array([31373,   995], dtype=uint32)
 
         Raises :class:`~fastprep.errors.InvalidUtf8` naming the byte.
         """
+        import numpy as np
+
         return np.frombuffer(self._encoder.encode_to_buffer(data), np.uint32)
 
     def count(
@@ -325,6 +342,7 @@ class Encoding(Pieces):
     ) -> int:
         """How many ids :meth:`encode` gives, without making them.
 
+        >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").count("hello world")
         2
         """
@@ -339,9 +357,12 @@ class Encoding(Pieces):
     ) -> list[list[int]]:
         """:meth:`encode_ordinary` of each text, on up to `num_threads` threads.
 
+        >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").encode_ordinary_batch(["hello world", "goodbye world"])
         [[31373, 995], [11274, 16390, 995]]
         """
+        from fastprep import batching
+
         return batching.mapped(
             text, num_threads, many=self._encoder.encode_many, one=self.encode_ordinary
         )
@@ -356,9 +377,12 @@ class Encoding(Pieces):
     ) -> list[list[int]]:
         """:meth:`encode` of each text, on up to `num_threads` threads.
 
+        >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").encode_batch(["hello world", "goodbye world"])
         [[31373, 995], [11274, 16390, 995]]
         """
+        from fastprep import batching
+
         self._specials.screen("", allowed_special, disallowed_special)
 
         def many(texts: Sequence[str]) -> list[list[int]]:
@@ -366,10 +390,44 @@ class Encoding(Pieces):
                 specials = self._specials.screen(text, allowed_special, disallowed_special)
             return self._encoder.encode_many(texts, specials)
 
-        one = functools.partial(
-            self.encode, allowed_special=allowed_special, disallowed_special=disallowed_special
-        )
+        def one(text: str) -> list[int]:
+            return self.encode(
+                text, allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
+
         return batching.mapped(text, num_threads, many=many, one=one)
+
+    def encode_file(
+        self,
+        source: str | PathLike[str],
+        target: str | PathLike[str],
+        *,
+        dtype: npt.DTypeLike | None = None,
+        workers: int = 1,
+    ) -> int:
+        """Encode a text file as one ordinary text into a file of ids; returns how many ids.
+
+        >>> import tempfile, pathlib, numpy as np
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "hello.txt")
+        >>> _ = path.write_text("hello world")
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").encode_file(path, path.with_suffix(".bin"))
+        2
+        >>> np.fromfile(path.with_suffix(".bin"), np.uint16)
+        array([31373,   995], dtype=uint16)
+
+        The ids are those of the whole content, byte order mark and all; they lie back to back in
+        `dtype`, uint16 (where every id is below 65,536, then the default) or uint32. Memory is a few
+        MiB a worker, whatever the size; `workers` threads share the work. The target appears when it
+        is whole. For many documents, checksums and what survives a power cut there is
+        :func:`fastprep.prepare`.
+
+        Raises :class:`~fastprep.errors.InvalidInput` naming the file, and the byte that is no UTF-8;
+        ValueError for another dtype, OverflowError where ids do not fit it.
+        """
+        from fastprep.token_files import encode_file
+
+        return encode_file(self, source, target, dtype, workers)
 
     def encode_documents(
         self,
@@ -387,7 +445,8 @@ class Encoding(Pieces):
         texts
             str, or buffers of UTF-8.
         out
-            uint16 or uint32 ``[>= bytes of all texts + len(texts)]``, contiguous: receives the ids.
+            uint16 or uint32 ``[>= most_ids(bytes of all texts, len(texts)) + len(texts)]``,
+            contiguous: receives the ids.
         ends
             uint64 ``[>= len(texts)]``: for each text the index in `out` behind its last id.
         end_token
@@ -400,6 +459,8 @@ class Encoding(Pieces):
         int
             how many ids were written.
 
+        >>> from fastprep import get_encoding
+        >>> import numpy as np
         >>> enc = get_encoding("gpt2")
         >>> out, ends = np.empty(40, np.uint16), np.empty(2, np.uint64)
         >>> n = enc.encode_documents(["hello world", b"tea"], out, ends, end_token=enc.eot_token)
@@ -419,6 +480,7 @@ class Encoding(Pieces):
         `column` is any object that speaks Arrow's PyCapsule interface: an array of pyarrow, a
         Series of polars or pandas, a column of a dataset. An array of ``list<uint32>`` comes back.
 
+        >>> from fastprep import get_encoding
         >>> import pyarrow as pa
         >>> get_encoding("gpt2").encode_arrow(pa.array(["hello world", None])).to_pylist()
         [[31373, 995], None]
@@ -431,42 +493,3 @@ class Encoding(Pieces):
 def _repaired(text: str) -> str:
     # Surrogate pairs become the character they stand for, lone ones U+FFFD.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-#: The published encodings that were asked for.
-ENCODINGS: dict[str, Encoding] = {}
-_loading = threading.Lock()
-
-
-def get_encoding(encoding_name: str) -> Encoding:
-    """The published encoding of that name; offline, made once a process.
-
-    >>> get_encoding("gpt2")
-    <Encoding 'gpt2'>
-
-    Raises :class:`~fastprep.errors.UnknownEncoding` for a name that is not in
-    :func:`list_encoding_names`.
-    """
-    if not isinstance(encoding_name, str):
-        raise UnknownEncoding(f"Expected a string in get_encoding, got {type(encoding_name)}")
-    found = ENCODINGS.get(encoding_name)
-    if found is not None:
-        return found
-    facts = PUBLISHED.get(encoding_name)
-    if facts is None:
-        raise UnknownEncoding(
-            f"Unknown encoding {encoding_name}.\nThere are {', '.join(list_encoding_names())}."
-        )
-    with _loading:
-        if encoding_name not in ENCODINGS:
-            ENCODINGS[encoding_name] = Encoding._of_published(encoding_name, facts)
-        return ENCODINGS[encoding_name]
-
-
-def list_encoding_names() -> list[str]:
-    """The names that :func:`get_encoding` knows.
-
-    >>> list_encoding_names()
-    ['gpt2', 'r50k_base', 'p50k_base', 'p50k_edit', 'cl100k_base', 'o200k_base', 'o200k_harmony']
-    """
-    return list(PUBLISHED)

@@ -34,6 +34,10 @@ class MissingByte(BadVocabulary, KeyError):
         return str(self.args[0])
 
 
+class TextIsChanged(FastprepError, NotImplementedError):
+    """A question about the pieces of a text, to an encoding that changes text before it splits it."""
+
+
 class NotAnId(FastprepError, TypeError, AssertionError):
     """Something that is no int where a token id was asked for.
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastprep.added_tokens import AddedToken, AddedTokens
-from fastprep.building import AnyEncoder
 from fastprep.byte_level import MergeList
 from fastprep.decoding import make_decoder
 from fastprep.encoding import Encoding
 from fastprep.foreign_patterns import isolated_splitter
 from fastprep.general import GeneralEncoder
 from fastprep.nfc import nfc
+from fastprep.patterns import family_of
 from fastprep.sections import SectionEncoder
 from fastprep.special import SpecialTokens
-from fastprep_ext.encode import PATTERNS, Encoder
+from fastprep_ext.encode import Encoder
 from fastprep_ext.specials import Specials
+from fastprep_ext.splitters import PATTERNS
+
+if TYPE_CHECKING:
+    from fastprep.building import AnyEncoder
 
 
 class HuggingFaceEncoding(Encoding):
@@ -35,12 +39,9 @@ class HuggingFaceEncoding(Encoding):
         what it is called.
     merge_list
         tokens and merges.
-    family
-        which splitter, a key of `PATTERNS`; empty where `patterns` split.
-    pat_str
-        the pattern as the file spells it.
     patterns
-        patterns that have no splitter of their own, for :mod:`fastprep.foreign_patterns`.
+        the patterns as the file spells them, each for the pieces that the one before left. Those
+        that :mod:`fastprep.patterns` does not know are run by :mod:`fastprep.foreign_patterns`.
     added
         the added tokens, special and not.
     normalize
@@ -54,33 +55,31 @@ class HuggingFaceEncoding(Encoding):
         name: str,
         *,
         merge_list: MergeList,
-        family: str,
-        pat_str: str,
-        patterns: Sequence[str] = (),
+        patterns: Sequence[str],
         added: Sequence[AddedToken] = (),
         normalize: bool = False,
         space_before: bool = False,
     ) -> None:
         self.name = name
         self.merge_list = merge_list
-        self.family = family
         self.patterns = tuple(patterns)
+        self.family = family_of(self.patterns)
         self.added = tuple(added)
         self.normalize = normalize
         self.space_before = space_before
-        self._pat_str = pat_str
+        self._pat_str = " and then ".join(self.patterns)
         self._special_tokens = {token.content: token.id for token in added if token.special}
         self._table = table = merge_list.table
         compiled = Encoder(
             table.blob,
             table.ends,
             table.ids,
-            PATTERNS[family or "r50k"],
+            PATTERNS[self.family or "r50k"],
             merge_list.merges.ravel(),
             merge_list.whole_pieces,
         )
         encoder: AnyEncoder = compiled
-        if patterns:
+        if self.family is None:
             encoder = GeneralEncoder(compiled, isolated_splitter(patterns), {})
         self._encoder = encoder
         if not self.is_plain:
@@ -99,6 +98,16 @@ class HuggingFaceEncoding(Encoding):
             and all(t.special and not t.lstrip and not t.rstrip for t in self.added)
             and len({token.normalized for token in self.added}) < 2
         )
+
+    def most_ids(self, size: int, texts: int) -> int:
+        """The most ids that texts of `size` bytes of UTF-8 can have.
+
+        More than bytes where the text grows: normal form C may triple it (Unicode Standard Annex
+        15), and a space is put before each part that stands between added tokens.
+        """
+        if self.normalize:
+            size *= 3
+        return 2 * size + texts if self.space_before else size
 
     def encode_single_token(self, text_or_bytes: str | bytes) -> int:
         """The id of one token, added ones included. Raises KeyError where it is none."""
@@ -122,8 +131,6 @@ class HuggingFaceEncoding(Encoding):
         return {
             "name": self.name,
             "merge_list": self.merge_list,
-            "family": self.family,
-            "pat_str": self._pat_str,
             "patterns": self.patterns,
             "added": self.added,
             "normalize": self.normalize,

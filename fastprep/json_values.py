@@ -6,17 +6,21 @@ first: what is too much is refused before it costs anything.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import TypeVar
 
 import msgspec
+import numpy as np
 
 from fastprep.errors import BadVocabulary
-from fastprep_ext.json_outline import outline
+from fastprep_ext.json_outline import cuts, outline
 
 T = TypeVar("T")
 Json = bytes | msgspec.Raw
 
+NULL = msgspec.Raw(b"null")
 MAX_STRING_BYTES = 1 << 16
+ITEMS = 1 << 14  # in a part
 ESCAPED = 6  # bytes that a character may take as it is written: \u0041
 
 
@@ -57,10 +61,26 @@ def fields(data: Json, place: str) -> dict[str, msgspec.Raw]:
     return found
 
 
-def numbers(data: Json, most: int, place: str) -> dict[str, int]:
-    """A JSON object from strings of up to 64 KiB to integers, of `most` keys at most.
+def settings(found: dict[str, msgspec.Raw], type: type[T], large: Collection[str], place: str) -> T:
+    """What :func:`fields` found, decoded into `type` as if null stood for the keys in `large`.
 
-    Raises :class:`~fastprep.errors.BadVocabulary` also for a key that stands twice.
+    >>> settings(fields(b'{"a": 1, "b": [2, 3]}', "x"), dict[str, int | None], ["b"], "x")
+    {'a': 1, 'b': None}
+    """
+    small = {key: NULL if key in large else value for key, value in found.items()}
+    return decoded(msgspec.json.encode(small), type, place)
+
+
+def number_parts(data: Json, most: int, place: str) -> Iterator[dict[str, int]]:
+    """A JSON object from strings to integers, some keys at a time.
+
+    There may be `most` keys at most, of 64 KiB at most. A million str and int at once would take a
+    quarter of a gigabyte.
+
+    >>> list(number_parts(b'{"a": 1, "b": 2}', 10, "an example"))
+    [{'a': 1, 'b': 2}]
+
+    Raises :class:`~fastprep.errors.BadVocabulary` also for a key that stands twice in a part.
     """
     keys, _, longest = outline(data)
     if keys > most:
@@ -69,9 +89,41 @@ def numbers(data: Json, most: int, place: str) -> dict[str, int]:
         raise BadVocabulary(
             f"{place}: a token is written in {longest} bytes; it may have {MAX_STRING_BYTES}"
         )
-    found = decoded(data, dict[str, int], place)
-    _refuse_repeated_keys(keys, len(found), place)
-    return found
+    # All parts but the last have as many.
+    left = keys
+    for part in _parts(data, most):
+        found = decoded(part, dict[str, int], place)
+        _refuse_repeated_keys(min(ITEMS, left), len(found), place)
+        left -= ITEMS
+        yield found
+
+
+def string_parts(data: Json, most: int, place: str) -> Iterator[list[str | tuple[str, str]]]:
+    """A JSON array of strings and pairs of strings, some at a time; `most` of them at most."""
+    _, commas, _ = outline(data)
+    if commas > 2 * most:
+        raise BadVocabulary(f"{place}: {commas} or more merges; the limit is {most}")
+    for part in _parts(data, 2 * most):
+        yield decoded(part, list[str | tuple[str, str]], place)
+
+
+def _parts(data: Json, most: int) -> Iterator[Json]:
+    """A JSON array or object as several, of so many items each."""
+    places = np.empty(most // ITEMS + 1, np.uint64)
+    count = cuts(data, ITEMS, places)
+    if count == 0:
+        yield data
+        return
+    view = memoryview(data)
+    opening = bytes(view[: int(places[0])]).lstrip()[:1]
+    closing = b"}" if opening == b"{" else b"]"
+    start = 0
+    for number, end in enumerate(places[:count].tolist()):
+        yield (opening if number else b"") + bytes(view[start:end]) + closing
+        start = end + 1
+    last = bytes(view[start:])
+    # A comma with nothing behind it is an error, which an empty part would hide.
+    yield opening + (b"," if len(last.strip()) < 2 else b"") + last
 
 
 def _refuse_repeated_keys(keys: int, different: int, place: str) -> None:

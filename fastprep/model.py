@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastprep.encoding import Encoding, get_encoding
+from fastprep.encoding import Encoding
+from fastprep.registry import get_encoding
 
 _O200K = ("o1", "o3", "o4-mini", "gpt-5", "gpt-4.1", "gpt-4o")
 _CL100K = (

@@ -196,7 +196,7 @@ def create_dataloader_v1(
             [ 367, 2885, 1464, 1807]])
     """
     if isinstance(tokenizer, str):
-        from fastprep.encoding import get_encoding
+        from fastprep.registry import get_encoding
 
         encoding: Tokenizer | None = get_encoding(tokenizer)
     else:

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
-from fastprep.building import AnyEncoder
 from fastprep.decoding import Decoding
-from fastprep.special import NOTHING, Allowed, Disallowed
-from fastprep.unstable import completions, cut_bytes, unsettled
+from fastprep.special import NOTHING
+from fastprep_ext.encode import Encoder
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from fastprep.building import AnyEncoder
+    from fastprep.special import Allowed, Disallowed
 
 
 class Pieces(Decoding):
     """The part of :class:`~fastprep.Encoding` that is rarely called, and that need not be fast."""
 
     _encoder: AnyEncoder
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether the parts of a text, cut as :mod:`fastprep.cutting` proves, have the text's ids.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").may_be_cut
+        True
+
+        Where they may not, because a pattern has no splitter of its own or the text is changed
+        before it is split, :func:`fastprep.prepare` holds each document in memory as a whole.
+        """
+        return isinstance(self._encoder, Encoder)
+
+    def most_ids(self, size: int, texts: int) -> int:
+        """The most ids that texts of `size` bytes of UTF-8 can have.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").most_ids(100, 1)
+        100
+        """
+        return size
 
     def encode_single_token(self, text_or_bytes: str | bytes) -> int:
         """The id of one token, special ones included. Raises KeyError where it is none.
@@ -52,8 +78,12 @@ class Pieces(Decoding):
         >>> certain, [8842] in possible, [277, 4910] in possible
         ([31373], True, True)
 
-        Arguments are those of :meth:`encode`; UnicodeEncodeError on a lone surrogate.
+        Arguments are those of :meth:`encode`; UnicodeEncodeError on a lone surrogate. Raises
+        :class:`~fastprep.errors.TextIsChanged` for an encoding from a file that normalizes text or
+        has added tokens that are not special.
         """
+        from fastprep.unstable import completions, unsettled
+
         specials = self._specials.screen(text, allowed_special, disallowed_special)
         ids = self._encoder.encode(text, specials)
         data = text.encode("utf-8")
@@ -81,11 +111,14 @@ class Pieces(Decoding):
         return self._encoder.encode(text)
 
     def _encode_bytes(self, text: bytes) -> list[int]:
-        def encode(valid: str) -> tuple[list[int], int]:
-            return self._encoder.encode(valid), self._ids_in_last_piece(valid.encode("utf-8"))
+        from fastprep.unstable import cut_bytes
 
         return cut_bytes(
-            _bytes(text), encode, self._decoder.decode_token, self._encoder.encode_piece
+            _bytes(text),
+            self._encoder.encode,
+            self._ids_in_last_piece,
+            self._decoder.decode_token,
+            self._encoder.encode_piece,
         )
 
     def _ordinary_token(self, token_id: int) -> bytes:

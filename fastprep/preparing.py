@@ -24,9 +24,11 @@ from tqdm import tqdm
 from fastprep import corpus
 from fastprep import manifest as manifests
 from fastprep.atomic import replacing, sync_directory
-from fastprep.encoding import Encoding, get_encoding
+from fastprep.encoding import Encoding
 from fastprep.errors import FastprepError, InvalidInput, StoreExists
 from fastprep.manifest import EncodingRecord, Manifest, ShardRecord
+from fastprep.published import ENDOFTEXT
+from fastprep.registry import get_encoding
 from fastprep.shards import ShardWriter
 from fastprep.spans import BLOCK_BYTES, Batch, Format, Span
 from fastprep.store import TokenStore
@@ -58,7 +60,7 @@ def prepare(
     encoding: str | Encoding = "gpt2",
     separator: str | None = "<|endoftext|>",
     field: str = "text",
-    append_eot: bool = True,
+    append_eot: bool | str = True,
     workers: int | None = None,
     shard_bytes: int | None = None,
     overwrite: bool = False,
@@ -68,7 +70,7 @@ def prepare(
     """Encode text files into a token store, in order, each document closed by an end token.
 
     Memory is constant: under 256 MiB a worker, however large the corpus (see
-    :func:`fastprep.corpus.batches` for the one exception). The same inputs and settings give the
+    :func:`fastprep.corpus.batches` for the exceptions). The same inputs and settings give the
     same bytes, whatever ``workers`` is.
 
     Parameters
@@ -86,7 +88,8 @@ def prepare(
     field
         the key of the text in each object of a ``.jsonl`` file.
     append_eot
-        whether to put the encoding's ``eot_token`` after each document, the last one too.
+        whether to put the encoding's ``eot_token`` after each document, the last one too; or which
+        of its special tokens to put there.
     workers
         how many processes; by default as many as there are cores for this process, and never
         more than tasks. With 1, or with a single task, all is done in this process.
@@ -135,7 +138,7 @@ def prepare(
         output=Path(output),
         encoding=chosen,
         form=Format(separator=separator, field=field),
-        end_token=_eot_token(chosen) if append_eot else None,
+        end_token=_end_token(chosen, append_eot),
         block_bytes=block_bytes,
     )
     spans = [corpus.whole(path) for path in _as_paths(inputs)]
@@ -204,7 +207,9 @@ def run_task(job: Job, index: int, task: Task) -> ShardRecord:
     batches: Iterator[Batch] = (
         batch
         for span in task
-        for batch in corpus.batches(span, job.form, block_bytes=job.block_bytes)
+        for batch in corpus.batches(
+            span, job.form, block_bytes=job.block_bytes, cut=job.encoding.may_be_cut
+        )
     )
     writer = ShardWriter(job.encoding, job.end_token)
     return writer.write(job.output, index, batches, list(task))
@@ -286,14 +291,18 @@ def _as_paths(inputs: PathOrPaths) -> list[str | PathLike[str]]:
     return paths
 
 
-def _eot_token(encoding: Encoding) -> int:
-    try:
-        return encoding.eot_token
-    except KeyError:
+def _end_token(encoding: Encoding, append_eot: bool | str) -> int | None:
+    if append_eot is False:
+        return None
+    token = ENDOFTEXT if append_eot is True else append_eot
+    found = encoding._special_tokens.get(token)
+    if found is None:
+        there = ", ".join(sorted(encoding.special_tokens_set)[:10]) or "none"
         raise InvalidInput(
-            f"the encoding {encoding.name!r} has no <|endoftext|> to close documents with; "
-            "pass append_eot=False"
-        ) from None
+            f"the encoding {encoding.name!r} has no {token} to close documents with; "
+            f"pass append_eot=False (--no-eot), or another of its special tokens (--eot): {there}"
+        )
+    return found
 
 
 def _make_room(output: Path, overwrite: bool) -> None:

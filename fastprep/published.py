@@ -5,18 +5,18 @@ These are facts about the published encodings, kept apart from the code that rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
+from fastprep.patterns import CL100K_PATTERN, O200K_PATTERN, R50K_PATTERN
 
-from fastprep.splitting import CL100K_PATTERN, O200K_PATTERN, R50K_PATTERN
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
 
 ENDOFTEXT: Final = "<|endoftext|>"
 _FILL_IN_MIDDLE: Final = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>")
 _ENDOFPROMPT: Final = "<|endofprompt|>"
 
 
-@dataclass(frozen=True)
 class Published:
     """What an encoding is made of.
 
@@ -27,15 +27,24 @@ class Published:
     pattern
         the regular expression that splits text.
     special_tokens
-        from special token to id.
+        what makes the dict from special token to id; o200k_harmony's takes a while.
     n_vocab
         the number of tokens as published, where the ids have no gap; else None.
     """
 
-    table: str
-    pattern: str
-    special_tokens: MappingProxyType[str, int]
-    n_vocab: int | None = None
+    __slots__ = ("n_vocab", "pattern", "special_tokens", "table")
+
+    def __init__(
+        self,
+        table: str,
+        pattern: str,
+        special_tokens: Callable[[], dict[str, int]],
+        n_vocab: int | None = None,
+    ) -> None:
+        self.table = table
+        self.pattern = pattern
+        self.special_tokens = special_tokens
+        self.n_vocab = n_vocab
 
 
 def _fill_in_middle(first: int) -> dict[str, int]:
@@ -62,25 +71,21 @@ def _harmony() -> dict[str, int]:
     return dict(sorted(both.items(), key=lambda item: item[1]))
 
 
-def _encoding(
-    table: str, pattern: str, special_tokens: dict[str, int], n_vocab: int | None = None
-) -> Published:
-    return Published(table, pattern, MappingProxyType(special_tokens), n_vocab)
-
-
 #: By name.
 PUBLISHED: Final = {
-    "gpt2": _encoding("r50k_base", R50K_PATTERN, {ENDOFTEXT: 50256}, 50257),
-    "r50k_base": _encoding("r50k_base", R50K_PATTERN, {ENDOFTEXT: 50256}, 50257),
-    "p50k_base": _encoding("p50k_base", R50K_PATTERN, {ENDOFTEXT: 50256}, 50281),
-    "p50k_edit": _encoding(
-        "p50k_base", R50K_PATTERN, {ENDOFTEXT: 50256, **_fill_in_middle(50281)}, 50284
+    "gpt2": Published("r50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256}, 50257),
+    "r50k_base": Published("r50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256}, 50257),
+    "p50k_base": Published("p50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256}, 50281),
+    "p50k_edit": Published(
+        "p50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256, **_fill_in_middle(50281)}, 50284
     ),
-    "cl100k_base": _encoding(
+    "cl100k_base": Published(
         "cl100k_base",
         CL100K_PATTERN,
-        {ENDOFTEXT: 100257, **_fill_in_middle(100258), _ENDOFPROMPT: 100276},
+        lambda: {ENDOFTEXT: 100257, **_fill_in_middle(100258), _ENDOFPROMPT: 100276},
     ),
-    "o200k_base": _encoding("o200k_base", O200K_PATTERN, {ENDOFTEXT: 199999, _ENDOFPROMPT: 200018}),
-    "o200k_harmony": _encoding("o200k_base", O200K_PATTERN, _harmony()),
+    "o200k_base": Published(
+        "o200k_base", O200K_PATTERN, lambda: {ENDOFTEXT: 199999, _ENDOFPROMPT: 200018}
+    ),
+    "o200k_harmony": Published("o200k_base", O200K_PATTERN, _harmony),
 }

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep.added_tokens import AddedTokens
+from fastprep.errors import TextIsChanged
 from fastprep.general import GeneralEncoder, text_of
 from fastprep_ext.encode import Encoder
 from fastprep_ext.specials import Specials
@@ -66,9 +67,10 @@ class SectionEncoder(GeneralEncoder):
 
     def last_piece(self, text: bytes) -> NoReturn:
         """Not for text that is normalized or cut at added tokens: its pieces are not parts of it."""
-        raise NotImplementedError(
-            "this encoding changes text before it splits it, so it cannot say which ids more text "
-            "would leave as they are"
+        raise TextIsChanged(
+            "this encoding changes text before it splits it (normal form C, a space before it, or "
+            "added tokens that are cut out), so more text may change any of its ids: there is no "
+            "encode_with_unstable, nor ids of bytes that end within a character; encode whole texts"
         )
 
     def _sections(self, text: str, specials: Specials | None) -> Iterator[tuple[str, int | None]]:

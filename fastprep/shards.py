@@ -90,8 +90,8 @@ class ShardWriter:
 
     def _encode(self, batch: Batch) -> tuple[Ids, npt.NDArray[np.uint64]]:
         """The ids of a batch and the ends of those documents that end in it."""
-        # No text has more ids than bytes, so this is room enough whatever the vocabulary.
-        room = batch.size + len(batch.texts)
+        # And an end token for each.
+        room = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts)
         if len(self._ids) < room:
             self._ids = np.empty(room, self._ids.dtype)
         if len(self._ends) < len(batch.texts):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NoReturn, TypeAlias
 
-from fastprep.special_order import tiktoken_order
 from fastprep_ext.specials import Specials
 
-Allowed: TypeAlias = Literal["all"] | AbstractSet[str]
-Disallowed: TypeAlias = Literal["all"] | Collection[str]
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from typing import Literal, NoReturn, TypeAlias
+
+    Allowed: TypeAlias = Literal["all"] | AbstractSet[str]
+    Disallowed: TypeAlias = Literal["all"] | Collection[str]
 
 #: The default of ``allowed_special``.
 NOTHING: frozenset[str] = frozenset()
@@ -21,7 +21,6 @@ NOTHING: frozenset[str] = frozenset()
 _RULES_KEPT = 64
 
 
-@dataclass(frozen=True)
 class _Rule:
     """What one choice of allowed and disallowed tokens means.
 
@@ -35,9 +34,14 @@ class _Rule:
         finds those to encode as themselves; None if there are none.
     """
 
-    disallowed: frozenset[str]
-    guard: Specials | None
-    cutter: Specials | None
+    __slots__ = ("cutter", "disallowed", "guard")
+
+    def __init__(
+        self, disallowed: frozenset[str], guard: Specials | None, cutter: Specials | None
+    ) -> None:
+        self.disallowed = disallowed
+        self.guard = guard
+        self.cutter = cutter
 
 
 class SpecialTokens:
@@ -65,6 +69,8 @@ class SpecialTokens:
     def order(self) -> list[str]:
         """The tokens in the order in which the first that fits is taken."""
         if self._order is None:
+            from fastprep.special_order import tiktoken_order
+
             self._order = tiktoken_order(self._ids)
         return self._order
 
@@ -154,6 +160,8 @@ def _encodable(token: object) -> bytes:
 
 def search_anyway(text: str, disallowed: Collection[str]) -> None:
     """Raise ValueError for a disallowed token in a text that holds a lone surrogate."""
+    import re
+
     match = re.search("|".join(map(re.escape, disallowed)), text)
     if match is not None:
         raise_disallowed(match.group())

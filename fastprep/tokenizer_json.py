@@ -14,12 +14,13 @@ from typing import Annotated, Literal, NoReturn
 import msgspec
 
 from fastprep.added_tokens import AddedToken
-from fastprep.byte_level import MAX_ID, MAX_MERGES, merge_list
+from fastprep.byte_level import MAX_ID, MAX_MERGES, merge_list, token_list
 from fastprep.errors import BadVocabulary
 from fastprep.huggingface import HuggingFaceEncoding
-from fastprep.json_values import decoded, fields, numbers
+from fastprep.json_values import decoded, fields, number_parts, settings, string_parts
 from fastprep.nfc import nfc
-from fastprep.patterns import HUGGING_FACE, family_of
+from fastprep.patterns import BYTE_LEVEL_PATTERN, DIGIT_PATTERN, family_of
+from fastprep.token_list import TokenList
 from fastprep_ext.json_outline import outline
 
 MAX_ADDED = 1 << 14
@@ -87,6 +88,11 @@ class _Split(msgspec.Struct, forbid_unknown_fields=True):
     invert: bool
 
 
+class _Digits(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    individual_digits: bool
+
+
 class _ByteLevel(msgspec.Struct, forbid_unknown_fields=True):
     type: str
     add_prefix_space: bool
@@ -94,12 +100,14 @@ class _ByteLevel(msgspec.Struct, forbid_unknown_fields=True):
     use_regex: bool = True
 
 
+_Step = _Split | _Digits | _ByteLevel
+_STEPS: dict[str, type[_Step]] = {"Split": _Split, "Digits": _Digits, "ByteLevel": _ByteLevel}
+
+
 @dataclass(frozen=True)
 class _Splitting:
-    family: str
-    pattern: str
+    patterns: tuple[str, ...]
     space_before: bool = False
-    patterns: tuple[str, ...] = ()
 
 
 def from_tokenizer_json(
@@ -121,16 +129,16 @@ def from_tokenizer_json(
     Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged or contradicts itself,
     and, by its name, for what is no byte-level BPE behind a known pattern.
     """
-    fields(data, source)
-    top = decoded(data, _Document, source)
-    normalize = _normalizer(top.normalizer, source)
-    splitting = _splitting(top.pre_tokenizer, allow_pattern, source)
-    model = _model(top.model, source)
-    vocab = numbers(model.vocab, MAX_ID, f"{source}, model.vocab")
-    added = _added_tokens(top.added_tokens, normalize, source)
+    values = fields(data, source)
+    settings(values, _Document, values.keys() - {"version"}, source)  # which keys there are
+    normalize = _normalizer(values.get("normalizer", NULL), source)
+    splitting = _splitting(values.get("pre_tokenizer", NULL), allow_pattern, source)
+    model, parts = _model(values["model"], source)
+    vocab = token_list(number_parts(parts["vocab"], MAX_ID, f"{source}, model.vocab"), source)
+    added = _added_tokens(values.get("added_tokens", NULL), normalize, source)
     listed = merge_list(
         vocab,
-        _merges(model.merges, f"{source}, model.merges"),
+        string_parts(parts["merges"], MAX_MERGES, f"{source}, model.merges"),
         whole_pieces=model.ignore_merges,
         apart=[token.content for token in added],
         source=source,
@@ -140,8 +148,6 @@ def from_tokenizer_json(
         return HuggingFaceEncoding(
             name,
             merge_list=listed,
-            family=splitting.family,
-            pat_str=splitting.pattern,
             patterns=splitting.patterns,
             added=added,
             normalize=normalize,
@@ -159,7 +165,7 @@ def _refuse(source: str, what: str) -> NoReturn:
 
 
 def _is_none(value: msgspec.Raw) -> bool:
-    return bytes(value).strip() == b"null"
+    return len(memoryview(value)) < 100 and bytes(value).strip() == b"null"
 
 
 def _type(data: msgspec.Raw, place: str) -> str:
@@ -198,74 +204,68 @@ def _splitting(data: msgspec.Raw, allow_pattern: bool, source: str) -> _Splittin
         _refuse(source, "a file without a pre-tokenizer")
     match _flat(data, source):
         case [_ByteLevel(use_regex=True) as only]:
-            return _Splitting("r50k", HUGGING_FACE["r50k"][0], only.add_prefix_space)
-        case [_Split(), *_, _ByteLevel(use_regex=True)]:
-            _refuse(source, "a Split before a ByteLevel that splits again (use_regex)")
-        case [_Split(), *_, _ByteLevel(add_prefix_space=True)]:
+            return _Splitting((BYTE_LEVEL_PATTERN,), only.add_prefix_space)
+        case [*_, _ByteLevel(add_prefix_space=True)]:
             _refuse(source, "a space before each piece of a Split (add_prefix_space)")
-        case [*splits, _ByteLevel()] if splits:
-            return _splitting_by(splits, allow_pattern, source)
+        case [*steps, _ByteLevel(use_regex=again)] if steps:
+            patterns = [_pattern(step, source) for step in steps]
+            patterns += [BYTE_LEVEL_PATTERN] * again
         case steps:
             names = ", ".join(step.type for step in steps) or "Sequence of nothing"
             _refuse(source, f"the pre-tokenizer {names:.200}")
+    if family_of(patterns) is None and not allow_pattern:
+        which = " and then ".join(f"{pattern!r:.300}" for pattern in patterns[:4])
+        raise BadVocabulary(
+            f"{source}: the pattern {which} is not supported: it is none of those that "
+            "fastprep.patterns lists, and others out of a file are not run unless you trust it; "
+            "if so, give allow_pattern=True"
+        )
+    return _Splitting(tuple(patterns))
 
 
-def _flat(data: msgspec.Raw, source: str) -> list[_Split | _ByteLevel]:
+def _flat(data: msgspec.Raw, source: str) -> list[_Step]:
     """The steps of a pre-tokenizer, those of a sequence in a sequence among them."""
     place = f"{source}, pre_tokenizer"
     kind = _type(data, place)
     if kind == "Sequence":
         steps = decoded(data, _PreTokenizers, place).pretokenizers
         return [inner for step in steps for inner in _flat(step, source)]
-    if kind == "Split":
-        return [decoded(data, _Split, place)]
-    if kind == "ByteLevel":
-        return [decoded(data, _ByteLevel, place)]
-    _refuse(source, f"the pre-tokenizer {kind:.80}")
+    if kind not in _STEPS:
+        _refuse(source, f"the pre-tokenizer {kind:.80}")
+    return [decoded(data, _STEPS[kind], place)]
 
 
-def _pattern(split: _Split, source: str) -> str:
-    found = fields(split.pattern, f"{source}, pre_tokenizer.pattern")
+def _pattern(step: _Step, source: str) -> str:
+    """The pattern whose matches a step isolates."""
+    if isinstance(step, _ByteLevel):
+        _refuse(source, "a ByteLevel before another pre-tokenizer")
+    if isinstance(step, _Digits):
+        if not step.individual_digits:
+            _refuse(source, "the pre-tokenizer Digits with individual_digits=False")
+        return DIGIT_PATTERN
+    place = f"{source}, pre_tokenizer.pattern"
+    found = fields(step.pattern, place)
     if list(found) != ["Regex"]:
         _refuse(source, f"a Split by {', '.join(found) or 'no pattern'!r:.80}")
-    return decoded(found["Regex"], str, f"{source}, pre_tokenizer.pattern.Regex")
-
-
-def _splitting_by(
-    splits: list[_Split | _ByteLevel], allow_pattern: bool, source: str
-) -> _Splitting:
-    patterns = []
-    for split in splits:
-        if not isinstance(split, _Split):
-            _refuse(source, "a ByteLevel before another pre-tokenizer")
-        patterns.append(_pattern(split, source))
-        # All of a text matches the known patterns, so what is kept of it is the same either way.
-        kept_whole = (split.behavior, split.invert) == ("Removed", True)
-        if split.behavior != "Isolated" and not (kept_whole and family_of(patterns[-1])):
-            _refuse(source, f"a Split that is {split.behavior!r:.80} with invert={split.invert}")
-    family = family_of(patterns[0]) if len(patterns) == 1 else None
-    if family is not None:
-        return _Splitting(family, patterns[0])
-    if not allow_pattern:
-        which = " and then ".join(f"{pattern!r:.300}" for pattern in patterns[:4])
-        raise BadVocabulary(
-            f"{source}: the pattern {which} is not supported: it is none of those of gpt2, cl100k, "
-            "o200k, Llama 3 and Qwen 2, and others out of a file are not run unless you trust it; "
-            "if so, give allow_pattern=True"
-        )
-    return _Splitting("", " and then ".join(patterns), patterns=tuple(patterns))
+    pattern = decoded(found["Regex"], str, f"{place}.Regex")
+    # All of a text matches the known patterns, so what is kept of it is the same either way.
+    kept_whole = (step.behavior, step.invert) == ("Removed", True)
+    if step.behavior != "Isolated" and not (kept_whole and family_of([pattern])):
+        _refuse(source, f"a Split that is {step.behavior!r:.80} with invert={step.invert}")
+    return pattern
 
 
 # -- model -----------------------------------------------------------------------------------------
 
 
-def _model(data: msgspec.Raw, source: str) -> _Bpe:
+def _model(data: msgspec.Raw, source: str) -> tuple[_Bpe, dict[str, msgspec.Raw]]:
+    """The settings of the model, and its values: tokens and merges are not decoded yet."""
     place = f"{source}, model"
     found = fields(data, place)
     kind = decoded(found["type"], str, f"{place}.type") if "type" in found else "BPE"
     if kind != "BPE":
         _refuse(source, f"the model {kind!r:.80}")
-    model = decoded(data, _Bpe, place)
+    model = settings(found, _Bpe, ["vocab", "merges"], place)
     if model.dropout:
         _refuse(source, f"dropout ({model.dropout})")
     if model.byte_fallback:
@@ -275,14 +275,7 @@ def _model(data: msgspec.Raw, source: str) -> _Bpe:
     if model.end_of_word_suffix:
         _refuse(source, f"the end_of_word_suffix {model.end_of_word_suffix!r:.80}")
     # An unk_token is for characters that are no token. All 256 bytes are, or the file is refused.
-    return model
-
-
-def _merges(data: msgspec.Raw, place: str) -> list[str | tuple[str, str]]:
-    _, commas, _ = outline(data)
-    if commas > 2 * MAX_MERGES:
-        raise BadVocabulary(f"{place}: {commas} or more merges; the limit is {MAX_MERGES}")
-    return decoded(data, list[str | tuple[str, str]], place)
+    return model, found
 
 
 # -- added tokens ----------------------------------------------------------------------------------
@@ -314,16 +307,16 @@ def _added_tokens(data: msgspec.Raw, normalize: bool, source: str) -> list[Added
     return [AddedToken(t.content, t.id, t.special, t.normalized, t.lstrip, t.rstrip) for t in found]
 
 
-def _check_ids(added: list[AddedToken], vocab: dict[str, int], place: str) -> None:
+def _check_ids(added: list[AddedToken], vocab: TokenList, place: str) -> None:
     """The tokenizers library does not read the ids of added tokens, it counts; they must agree."""
     free = len(vocab)
-    taken = set(vocab.values())
+    known = vocab.ids_of([token.content for token in added])
     for token in added:
-        id = vocab.get(token.content)
+        id = known.get(token.content)
         if id is None:
             id = free
             free += 1
-            if id in taken:
+            if vocab.has_id(id):
                 raise BadVocabulary(
                     f"{place}: {token.content!r:.80} gets the id {id}, which is taken: the ids of "
                     "the vocabulary have gaps"

@@ -22,9 +22,9 @@ from fastprep.encoding import Encoding
 from fastprep.errors import BadVocabulary
 from fastprep.foreign_patterns import isolated_splitter
 from fastprep.huggingface import HuggingFaceEncoding
-from fastprep.patterns import HUGGING_FACE
-from fastprep.splitting import SPLITTERS
-from fastprep_ext.encode import PATTERNS, Encoder, split_pieces
+from fastprep.patterns import BYTE_LEVEL_PATTERN, DIGIT_PATTERN, HUGGING_FACE, TIKTOKEN
+from fastprep_ext.encode import Encoder
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 
 def to_tokenizer_json(encoding: Encoding) -> bytes:
@@ -42,7 +42,8 @@ def to_tokenizer_json(encoding: Encoding) -> bytes:
         if one.id == other.id:
             raise BadVocabulary(
                 f"{encoding.name}: {one.content!r:.80} and {other.content!r:.80} both have the id "
-                f"{one.id}; a tokenizer.json cannot say that"
+                f"{one.id}, and a tokenizer.json gives each token its own; save an encoding without "
+                "one of the two"
             )
     _make_room_for(added, vocab, encoding)
     document = {
@@ -72,7 +73,7 @@ def to_tokenizer_json(encoding: Encoding) -> bytes:
 
 def as_hugging_face(encoding: Encoding) -> HuggingFaceEncoding:
     """The same ids for the same text, by a list of merges."""
-    family = SPLITTERS.get(encoding._pat_str)
+    family = TIKTOKEN.get(encoding._pat_str)
     if family is None:
         raise BadVocabulary(
             f"{encoding.name}: its pattern has no spelling that is known to mean the same to "
@@ -81,8 +82,7 @@ def as_hugging_face(encoding: Encoding) -> HuggingFaceEncoding:
     return HuggingFaceEncoding(
         encoding.name,
         merge_list=by_merges(encoding._mergeable_ranks),
-        family=family,
-        pat_str=HUGGING_FACE[family][0],
+        patterns=HUGGING_FACE[family][0],
         added=[AddedToken(token, id) for token, id in encoding._special_tokens.items()],
     )
 
@@ -158,7 +158,7 @@ def _make_room_for(
 def _may_be_a_piece(content: str, encoding: HuggingFaceEncoding) -> bool:
     try:
         piece = to_bytes(content).decode("utf-8")
-        if encoding.patterns:
+        if encoding.family is None:
             return isolated_splitter(encoding.patterns)(piece) == [piece]
         return len(split_pieces(piece.encode(), PATTERNS[encoding.family])) == 1
     except UnicodeError:
@@ -178,14 +178,17 @@ def _added(token: AddedToken) -> dict[str, Any]:
 
 
 def _pre_tokenizer(encoding: HuggingFaceEncoding) -> dict[str, Any]:
-    if encoding.family == "r50k":
-        return _byte_level(encoding.space_before, use_regex=True)
-    splits = [
-        {"type": "Split", "pattern": {"Regex": text}, "behavior": "Isolated", "invert": False}
-        for text in encoding.patterns or HUGGING_FACE[encoding.family][:1]
-    ]
-    byte_level = _byte_level(space_before=False, use_regex=False)
-    return {"type": "Sequence", "pretokenizers": [*splits, byte_level]}
+    *first, last = encoding.patterns
+    again = last == BYTE_LEVEL_PATTERN
+    steps = [_isolated(pattern) for pattern in (first if again else encoding.patterns)]
+    byte_level = _byte_level(encoding.space_before, use_regex=again)
+    return {"type": "Sequence", "pretokenizers": [*steps, byte_level]} if steps else byte_level
+
+
+def _isolated(pattern: str) -> dict[str, Any]:
+    if pattern == DIGIT_PATTERN:
+        return {"type": "Digits", "individual_digits": True}
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
 
 
 def _byte_level(space_before: bool, use_regex: bool) -> dict[str, Any]:

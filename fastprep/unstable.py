@@ -83,21 +83,22 @@ def completions(
 
 def cut_bytes(
     data: bytes,
-    encode: Callable[[str], tuple[list[int], int]],
+    encode: Callable[[str], list[int]],
+    in_last_piece: Callable[[bytes], int],
     token: Callable[[int], bytes],
     encode_piece: Merge,
 ) -> list[int]:
     """The ids of bytes of which only a first part is UTF-8.
 
-    What follows that part is taken for one piece with the end of it; `encode` also says how many
-    ids are those of its last piece.
+    What follows that part is taken for one piece with the end of it; `in_last_piece` says how many
+    ids the last piece of a text has.
     """
     try:
-        return encode(data.decode("utf-8"))[0]
+        return encode(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         valid = error.start
-    ids, in_last_piece = encode(data[:valid].decode("utf-8"))
-    count = unsettled(ids, in_last_piece, token)
+    ids = encode(data[:valid].decode("utf-8"))
+    count = unsettled(ids, in_last_piece(data[:valid]), token)
     certain = len(ids) - count
     piece = b"".join(map(token, ids[certain:])) + data[valid:]
     return ids[:certain] + encode_piece(piece)

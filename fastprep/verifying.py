@@ -1,4 +1,4 @@
-"""verify: read a whole store again and hold it against its manifest, or against tiktoken."""
+"""verify: read a whole store again and hold it against its manifest, or against another library."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import random
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from fastprep import corpus
-from fastprep.errors import FastprepError, InvalidInput, InvalidStore
+from fastprep.encoding import Encoding
+from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.manifest import BlockChecksum, ShardRecord, block_ranges, shard_path
+from fastprep.oracles import ORACLES, Oracle, check_made_with, published
 from fastprep.spans import Format
 from fastprep.store import TokenStore
-
-if TYPE_CHECKING:
-    import tiktoken
 
 _MEND = "restore it from a copy, or run `fastprep prepare` again with --overwrite"
 
@@ -33,8 +32,9 @@ class Verified(NamedTuple):
 def verify(
     store: TokenStore | str | PathLike[str],
     *,
-    against: Literal["tiktoken"] | None = None,
+    against: Literal["tiktoken", "tokenizers"] | None = None,
     sample: int | None = None,
+    encoding: Encoding | None = None,
     report: Callable[[int], object] = lambda _: None,
 ) -> Verified:
     """Read every byte of a store and check it.
@@ -49,10 +49,13 @@ def verify(
     store
         a store or its path.
     against
-        ``"tiktoken"`` also reads the recorded inputs again, encodes their documents with
-        tiktoken, from the rank table that fastprep brings along, and compares id by id.
+        ``"tiktoken"`` or ``"tokenizers"`` also reads the recorded inputs again, encodes their
+        documents with that library, from the encoding's own tables, and compares id by id.
     sample
         how many documents to compare, drawn with a fixed seed; by default all.
+    encoding
+        what the store was made with. Needed to compare where that is none of the published ones;
+        wherever it is given it must have the tables, pattern and special tokens of the manifest.
     report
         is called with each number of bytes that was read.
 
@@ -61,9 +64,10 @@ def verify(
     InvalidStore
         for the first fault, naming file and place.
     InvalidInput
-        when an input to compare with is missing or has changed its size.
+        when an input to compare with is missing or has changed its size, or the encoding is not
+        the one that the store was made with.
     FastprepError
-        when tiktoken is not installed.
+        when the library to compare with is not installed.
 
     Examples
     --------
@@ -75,15 +79,21 @@ def verify(
     >>> verify(store, against="tiktoken")
     Verified(tokens=6, documents=2, compared=2)
     """
-    if against not in (None, "tiktoken"):
-        raise InvalidInput(f"against is {against!r}; the only known oracle is 'tiktoken'")
+    if against not in (None, *ORACLES):
+        raise InvalidInput(f"against is {against!r}; the known oracles are {', '.join(ORACLES)}")
     if sample is not None and sample < 0:
         raise InvalidInput(f"sample is {sample}; it must be at least 0")
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
+    if against is not None and encoding is None:
+        encoding = published(opened)
+    if encoding is not None:
+        check_made_with(opened, encoding)
     for index, record in enumerate(opened.manifest.shards):
         _check_ends(opened, index, record, report)
         _check_ids(opened, index, record, report)
-    compared = 0 if against is None else _compare(opened, sample)
+    compared = 0
+    if against is not None and encoding is not None:
+        compared = _compare(opened, against, ORACLES[against](encoding), sample)
     return Verified(opened.num_tokens, opened.num_documents, compared)
 
 
@@ -172,9 +182,8 @@ def _read_block(
     return np.frombuffer(content, dtype)
 
 
-def _compare(store: TokenStore, sample: int | None) -> int:
-    """Encode the recorded documents again with tiktoken; the number of those compared."""
-    oracle = _tiktoken(store)
+def _compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None) -> int:
+    """Encode the recorded documents again with the oracle; the number of those compared."""
     form = Format(separator=store.manifest.separator, field=store.manifest.field)
     chosen: set[int] | None = None
     if sample is not None and sample < store.num_documents:
@@ -196,8 +205,8 @@ def _compare(store: TokenStore, sample: int | None) -> int:
                     f"{record.documents} documents: they changed, or documents were lost"
                 )
             if chosen is None or number in chosen:
-                expected = [*oracle.encode_ordinary(document.decode()), *closing]
-                _check_document(store, number, expected)
+                expected = [*oracle(document.decode()), *closing]
+                _check_document(store, number, expected, against)
                 compared += 1
             number += 1
         if number != stop:
@@ -208,7 +217,7 @@ def _compare(store: TokenStore, sample: int | None) -> int:
     return compared
 
 
-def _check_document(store: TokenStore, number: int, expected: list[int]) -> None:
+def _check_document(store: TokenStore, number: int, expected: list[int], against: str) -> None:
     found = store.document(number).tolist()
     if found == expected:
         return
@@ -216,31 +225,6 @@ def _check_document(store: TokenStore, number: int, expected: list[int]) -> None
     while place < min(len(found), len(expected)) and found[place] == expected[place]:
         place += 1
     raise InvalidStore(
-        f"{store.path}: document {number} differs from tiktoken's at its token {place}: "
-        f"{found[place : place + 5]} in the store, {expected[place : place + 5]} from tiktoken"
-    )
-
-
-def _tiktoken(store: TokenStore) -> tiktoken.Encoding:
-    """tiktoken's encoder over the rank table that fastprep brings along: nothing is downloaded."""
-    from fastprep.encoding import get_encoding
-
-    try:
-        import tiktoken
-    except ImportError:
-        raise FastprepError(
-            "tiktoken is not installed; run `pip install tiktoken` to compare with it"
-        ) from None
-    record = store.manifest.encoding
-    encoding = get_encoding(record.name)
-    if encoding.rank_table_sha256 != record.rank_table_sha256:
-        raise InvalidStore(
-            f"{store.path}: made with another rank table under the name {record.name!r}: sha256 "
-            f"{record.rank_table_sha256}, and the bundled one has {encoding.rank_table_sha256}"
-        )
-    return tiktoken.Encoding(
-        record.name,
-        pat_str=encoding._pat_str,
-        mergeable_ranks=encoding._mergeable_ranks,
-        special_tokens=encoding._special_tokens,
+        f"{store.path}: document {number} differs from {against}'s at its token {place}: "
+        f"{found[place : place + 5]} in the store, {expected[place : place + 5]} from {against}"
     )

@@ -6,18 +6,21 @@ publisher pins before it is used.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+import os.path
 
 from fastprep.errors import BadVocabulary
 from fastprep_ext.tiktoken_file import parse_tiktoken
 
-BUNDLED = Path(__file__).parent / "vocabularies"
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy as np
+    import numpy.typing as npt
+
+#: The folder of the bundled rank files.
+BUNDLED = os.path.join(os.path.dirname(__file__), "vocabularies")  # noqa: PTH118, PTH120
 
 #: sha256 of each bundled rank file.
 SHA256 = {
@@ -28,27 +31,51 @@ SHA256 = {
 }
 
 
-@dataclass(frozen=True, eq=False)
 class RankTable:
     """The mergeable tokens of a vocabulary, in the order of their ids.
 
-    Attributes
+    Parameters
     ----------
     blob
         all tokens' bytes, back to back.
     ends
-        uint64 ``[n]``: where each token ends in `blob`.
+        buffer of uint64 ``[n]``: where each token ends in `blob`.
     ids
-        uint32 ``[n]``: each token's id, increasing. A smaller id merges first.
+        buffer of uint32 ``[n]``: each token's id, increasing. A smaller id merges first.
     sha256
         of the table written as a ``.tiktoken`` file, in hexadecimal; empty where nobody has asked,
         since it takes longer than all else (see :func:`sha256_of`).
     """
 
-    blob: bytes
-    ends: npt.NDArray[np.uint64]
-    ids: npt.NDArray[np.uint32]
-    sha256: str
+    __slots__ = ("blob", "ends_buffer", "ids_buffer", "sha256")
+
+    def __init__(self, blob: bytes, ends: Any, ids: Any, sha256: str) -> None:
+        self.blob = blob
+        self.ends_buffer = memoryview(ends)
+        self.ids_buffer = memoryview(ids)
+        self.sha256 = sha256
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RankTable, (self.blob, self.ends, self.ids, self.sha256)
+
+    @property
+    def ends(self) -> npt.NDArray[np.uint64]:
+        """`ends` as an array."""
+        import numpy as np
+
+        return np.asarray(self.ends_buffer)
+
+    @property
+    def ids(self) -> npt.NDArray[np.uint32]:
+        """`ids` as an array."""
+        import numpy as np
+
+        return np.asarray(self.ids_buffer)
+
+    @property
+    def largest(self) -> int:
+        """The largest id."""
+        return int(self.ids_buffer[-1])
 
     def mergeable_ranks(self) -> dict[bytes, int]:
         """The table as tiktoken's dict from token bytes to rank.
@@ -56,10 +83,10 @@ class RankTable:
         >>> bundled("r50k_base").mergeable_ranks()[b" hello"]
         23748
         """
-        ends = self.ends.tolist()
+        ends = self.ends_buffer.tolist()
         starts = [0, *ends[:-1]]
         tokens = (self.blob[start:end] for start, end in zip(starts, ends, strict=True))
-        return dict(zip(tokens, self.ids.tolist(), strict=True))
+        return dict(zip(tokens, self.ids_buffer.tolist(), strict=True))
 
 
 def parse(data: bytes, name: str) -> RankTable:
@@ -72,16 +99,15 @@ def parse(data: bytes, name: str) -> RankTable:
     its number, and for ids that stand twice.
     """
     room = data.count(b"\n") + 1
-    ends = np.empty(room, np.uint64)
-    ids = np.empty(room, np.uint32)
+    ends = memoryview(bytearray(8 * room)).cast("Q")
+    ids = memoryview(bytearray(4 * room)).cast("I")
     try:
-        count, blob = parse_tiktoken(data, ends, ids)
+        count, blob, increasing = parse_tiktoken(data, ends, ids)
     except ValueError as error:
         raise BadVocabulary(f"{name}, {error}; it is no .tiktoken file, or damaged") from None
-    ends, ids = ends[:count], ids[:count]
-    if not np.all(ids[1:] > ids[:-1]):
+    if not increasing:
         raise BadVocabulary(f"{name}: ranks are not in increasing order; sort its lines by rank")
-    return RankTable(blob, ends, ids, hashlib.sha256(data).hexdigest())
+    return RankTable(blob, ends[:count], ids[:count], hashlib.sha256(data).hexdigest())
 
 
 def bundled(name: str) -> RankTable:
@@ -92,8 +118,10 @@ def bundled(name: str) -> RankTable:
 
     Raises :class:`~fastprep.errors.BadVocabulary` if the file is not the published one.
     """
-    path = BUNDLED / f"{name}.tiktoken"
-    table = parse(path.read_bytes(), str(path))
+    # Not by pathlib, whose import takes longer than the reading.
+    path = os.path.join(BUNDLED, f"{name}.tiktoken")  # noqa: PTH118
+    with open(path, "rb") as file:  # noqa: PTH123
+        table = parse(file.read(), path)
     if table.sha256 != SHA256[name]:
         raise BadVocabulary(
             f"{path}: its sha256 is {table.sha256}, that of the published file {SHA256[name]}; "
@@ -108,6 +136,8 @@ def sha256_of(table: RankTable) -> str:
     >>> sha256_of(bundled("r50k_base")) == bundled("r50k_base").sha256
     True
     """
+    import base64
+
     digest = hashlib.sha256()
     for token, token_id in table.mergeable_ranks().items():
         digest.update(b"%s %d\n" % (base64.b64encode(token), token_id))

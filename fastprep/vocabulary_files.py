@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +18,19 @@ import numpy as np
 from fastprep.added_tokens import AddedToken
 from fastprep.atomic import replacing
 from fastprep.building import published_table
-from fastprep.byte_level import MAX_ID, MAX_TOKEN_BYTES, merge_list
+from fastprep.byte_level import MAX_ID, MAX_TOKEN_BYTES, merge_list, token_list
 from fastprep.encoding import Encoding
 from fastprep.errors import BadVocabulary
 from fastprep.huggingface import HuggingFaceEncoding
-from fastprep.json_values import numbers
-from fastprep.patterns import HUGGING_FACE
+from fastprep.json_values import number_parts
+from fastprep.patterns import HUGGING_FACE, TIKTOKEN
 from fastprep.published import ENDOFTEXT, PUBLISHED
-from fastprep.splitting import SPLITTERS
 from fastprep.tokenizer_json import from_tokenizer_json
 from fastprep.tokenizer_json_writer import same_as_ranks, to_tokenizer_json
 from fastprep.vocabulary import SHA256, RankTable, parse
 
 MAX_FILE_BYTES = 1 << 26
+_AT_ONCE = 1 << 18  # characters of a list of merges
 
 # Files that come in pairs: how the names of merges end, and those of the vocabulary beside it.
 _PAIRS = (("vocab.bpe", "encoder.json"), ("merges.txt", "vocab.json"))
@@ -53,7 +54,7 @@ def load(
     data = _read(path)
     if path.suffix == ".json" or (path.suffix != ".tiktoken" and data.lstrip()[:1] == b"{"):
         if pat_str is not None or special_tokens is not None:
-            raise ValueError(
+            raise BadVocabulary(
                 f"{path}: a tokenizer.json says itself what its pattern and special tokens are; "
                 "leave out pat_str and special_tokens"
             )
@@ -142,7 +143,7 @@ def _from_tiktoken(
         known = PUBLISHED[bundled]
         pat_str = known.pattern
         if special_tokens is None:
-            special_tokens = dict(known.special_tokens)
+            special_tokens = known.special_tokens()
     if bundled is not None:
         table = published_table(bundled)
     special_tokens = dict(special_tokens or {})
@@ -166,14 +167,14 @@ def _check_bytes(table: RankTable, source: str) -> None:
 
 
 def _check_specials(special_tokens: dict[str, int], table: RankTable, source: str) -> None:
-    taken = set(table.ids.tolist())
+    taken: set[int] = set()
     for token, id in special_tokens.items():
         if not token or not 0 <= id < MAX_ID:
             raise BadVocabulary(
                 f"{source}: the special token {token!r:.80} with the id {id}: it must not be "
                 f"empty, and its id must lie between 0 and {MAX_ID - 1}"
             )
-        if id in taken:
+        if id in taken or id in table.ids:
             raise BadVocabulary(
                 f"{source}: the special token {token!r:.80} has the id {id} of another token; give "
                 "it one that is free"
@@ -211,16 +212,17 @@ def _from_pair(
     pat_str: str | None,
     special_tokens: dict[str, int] | None,
 ) -> HuggingFaceEncoding:
-    pat_str = HUGGING_FACE["r50k"][0] if pat_str is None else pat_str
-    family = SPLITTERS.get(pat_str)
+    family = "r50k" if pat_str is None else TIKTOKEN.get(pat_str)
     if family is None:
         raise BadVocabulary(f"there is no splitter for the pattern {pat_str!r:.400}")
-    vocab = numbers(_read(vocab_path), MAX_ID, str(vocab_path))
+    parts = number_parts(_read(vocab_path), MAX_ID, str(vocab_path))
+    tokens = token_list(parts, str(vocab_path))
     merges = _merges(_read(merges_path), str(merges_path))
+    vocab = tokens.ids_of([ENDOFTEXT, *(special_tokens or ())])
     if special_tokens is None:
         special_tokens = {ENDOFTEXT: vocab[ENDOFTEXT]} if ENDOFTEXT in vocab else {}
     listed = merge_list(
-        vocab,
+        tokens,
         merges,
         whole_pieces=False,
         apart=special_tokens,
@@ -241,15 +243,14 @@ def _from_pair(
         return HuggingFaceEncoding(
             name,
             merge_list=listed,
-            family=family,
-            pat_str=pat_str,
+            patterns=HUGGING_FACE[family][0],
             added=[AddedToken(token, id) for token, id in special_tokens.items()],
         )
     except BadVocabulary as error:
         raise BadVocabulary(f"{merges_path} and {vocab_path.name}: {error}") from None
 
 
-def _merges(data: bytes, source: str) -> list[str]:
+def _merges(data: bytes, source: str) -> Iterator[list[str]]:
     if data.count(b"\n") > MAX_ID:
         raise BadVocabulary(
             f"{source}: more than {MAX_ID} lines; a list of merges has {MAX_ID} at most"
@@ -261,7 +262,12 @@ def _merges(data: bytes, source: str) -> list[str]:
             f"{source}: no UTF-8 character begins at byte {error.start}; the file is damaged"
         ) from None
     # Not splitlines(): that cuts at characters which are parts of tokens.
-    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
-    if lines[0].startswith("#version"):
-        del lines[0]
-    return lines
+    text = text.replace("\r\n", "\n").removesuffix("\n")
+    if text.startswith("#version"):
+        text = text.partition("\n")[2]
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _AT_ONCE)
+        end = len(text) if end < 0 else end
+        yield text[start:end].split("\n")
+        start = end + 1

@@ -69,4 +69,33 @@ static inline void pause_core(void) {
 #endif
 }
 
+/* Index of the highest set bit; x must not be 0. */
+static inline int highest_bit(uint64_t x) { return 63 - __builtin_clzll(x); }
+
+/* The smallest of 8, 16 and 32 numbers below 2^31, four at a time and without a branch. */
+typedef int32_t Four __attribute__((vector_size(16), may_alias, aligned(4)));
+
+static inline Four lower4(Four a, Four b) {
+    Four less = a < b;
+    return (a & less) | (b & ~less);
+}
+static inline uint32_t lowest_of4(Four x) {
+    x = lower4(x, (Four){x[2], x[3], x[0], x[1]});
+    x = lower4(x, (Four){x[1], x[0], x[3], x[2]});
+    return (uint32_t)x[0];
+}
+static inline uint32_t lowest8(const uint32_t *x) {
+    const Four *four = (const Four *)x;
+    return lowest_of4(lower4(four[0], four[1]));
+}
+static inline uint32_t lowest16(const uint32_t *x) {
+    const Four *four = (const Four *)x;
+    return lowest_of4(lower4(lower4(four[0], four[1]), lower4(four[2], four[3])));
+}
+
+static inline uint32_t lowest32(const uint32_t *x) {
+    uint32_t a = lowest16(x), b = lowest16(x + 16);
+    return a < b ? a : b;
+}
+
 #endif

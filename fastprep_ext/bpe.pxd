@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastprep_ext.cache cimport Cache, Key
+from fastprep_ext.few cimport Task
 from fastprep_ext.ranks cimport Ranks
 from fastprep_ext.split cimport Split
 
@@ -11,11 +12,17 @@ ctypedef fused id_t:
     uint32_t
 
 cdef enum:
-    BATCH = 512                # pieces: their ends, keys and slots fit the first-level cache
+    BATCH = 512                # pieces: what is known of them and their cache lines fit the nearest cache
+    SEEN = 256
     BPE_SLACK = 4              # ids of room behind the last one that bpe_encode may scribble on
     BPE_NO_MEMORY = -1
     BPE_TOO_LONG = -2
     BPE_INVALID_UTF8 = -3      # at byte worker.split.at
+
+# The ids of one piece of a batch.
+cdef struct Found:
+    uint32_t count
+    uint32_t ids[3]            # if there are no more
 
 # What one thread needs besides the rank table.
 cdef struct Worker:
@@ -23,11 +30,16 @@ cdef struct Worker:
     Cache cache
     size_t ends[BATCH]
     Key keys[BATCH]
-    uint64_t slots[BATCH]
-    uint32_t *merged           # ids of the piece being merged
+    uint32_t slots[BATCH]      # its line in the cache
+    Found found[BATCH]
+    uint32_t *far[BATCH]       # the ids of a piece that has more than `found` has room for
+    uint32_t missed[BATCH]     # pieces whose ids were not simply there
+    uint32_t task_of[BATCH]    # of each of the missed
+    Task tasks[BATCH]
+    uint32_t task_piece[BATCH] # which of the missed each is
+    uint8_t seen[SEEN]         # by the end of a slot: the last task for such a piece
+    uint32_t *merged           # ids that are being made
     size_t merged_room
-    void *counted              # ids of a batch that is only counted
-    size_t counted_room        # bytes
 
 cdef int worker_begin(Worker *self) noexcept nogil
 cdef void worker_free(Worker *self) noexcept nogil

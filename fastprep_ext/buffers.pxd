@@ -11,6 +11,12 @@ cdef class Ids:
     cdef Py_ssize_t strides[1]
 
 
+# Room for so many ids, which are not there yet. MemoryError.
+cdef Ids room_for(size_t ids)
+# The first `count` of them as a writable memoryview, without the room behind them.
+cdef object view_of(Ids self, Py_ssize_t count)
+
+
 # Where the UTF-8 of many texts lies: str, or buffers unless `only_str`.
 cdef class Documents:
     cdef tuple kept

@@ -3,7 +3,7 @@
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport uint8_t, uint32_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc, realloc
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -32,6 +32,22 @@ cdef class Ids:
         view.strides = self.strides
         view.suboffsets = NULL
         view.internal = NULL
+
+
+cdef Ids room_for(size_t ids):
+    cdef Ids self = Ids()
+    self.ids = <uint32_t *>malloc(ids * sizeof(uint32_t))
+    if self.ids == NULL:
+        raise MemoryError(f"no memory for {ids} ids")
+    return self
+
+
+cdef object view_of(Ids self, Py_ssize_t count):
+    cdef void *shrunk = realloc(self.ids, (count + 1) * sizeof(uint32_t))
+    if shrunk != NULL:
+        self.ids = <uint32_t *>shrunk
+    self.count = count
+    return memoryview(self)
 
 
 cdef class Documents:

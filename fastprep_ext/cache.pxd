@@ -3,7 +3,8 @@
 A piece of up to 15 bytes is its own key: its bytes and its length in two words. A longer one is
 known by its hash, and its bytes are kept to compare. Two entries share a 64-byte line; a newcomer
 takes the first place and pushes the older one to the second. Up to three ids lie in the entry, more
-in an arena. The table grows with what it is asked, up to a bound, then forgets. One a thread.
+in an arena. The table grows with what it is asked, up to a bound; then the older of two neighbours is
+forgotten, and in the arena the oldest. One a thread.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -18,9 +19,10 @@ cdef enum:
     KEY_BYTES = 15                 # longest piece that is its own key
     LONG_BYTES = 1024              # longest piece that is remembered at all
     INLINE_IDS = 3
+    FAR = 1 << 30              # in an entry's count: more than INLINE_IDS, or those of a long piece
     FIRST_LINES = 1 << 11          # 128 KiB
     MOST_LINES = 1 << 19           # 32 MiB
-    ARENA_WORDS = 1 << 20          # 4 MiB
+    ARENA_WORDS = 1 << 22          # 16 MiB
 
 cdef struct Key:
     uint64_t low               # bytes 0-7; of a longer piece its hash
@@ -28,8 +30,8 @@ cdef struct Key:
 
 cdef struct Entry:
     Key key                    # high == 0: empty
-    uint32_t count
-    uint32_t ids[3]            # more than INLINE_IDS, or a long piece: ids[0] is a place in the arena
+    uint32_t count             # and FAR, if the ids are in the arena
+    uint32_t ids[3]            # or where in the arena they are: see entry_place
 
 cdef struct Line:
     Entry newer
@@ -39,8 +41,8 @@ cdef struct Cache:
     Line *lines
     uint64_t mask
     size_t entered             # entries written since the table was made
-    uint32_t *arena
-    size_t used                # words of it
+    uint32_t *arena            # a ring: what is written last overwrites what is oldest
+    uint64_t used              # words ever written to it
 
 cdef int cache_begin(Cache *self) noexcept nogil
 cdef void cache_free(Cache *self) noexcept nogil
@@ -87,21 +89,40 @@ cdef inline bint key_equal(const Key *a, const Key *b) noexcept nogil:
     return ((a.low ^ b.low) | (a.high ^ b.high)) == 0
 
 
-# The entry's ids; a long piece's lie behind its bytes.
-cdef inline const uint32_t *entry_ids(const Cache *self, const Entry *entry) noexcept nogil:
-    cdef size_t piece_words
-    if key_is_long(&entry.key):
-        piece_words = (<size_t>(entry.key.high & <uint64_t>0xFFFFFFFF) + 3) // 4
-        return &self.arena[entry.ids[0] + piece_words]
-    if entry.count > INLINE_IDS:
-        return &self.arena[entry.ids[0]]
-    return entry.ids
+# How many words were written to the arena before the entry's.
+cdef inline uint64_t entry_place(const Entry *entry) noexcept nogil:
+    return entry.ids[0] | <uint64_t>entry.ids[1] << 32
 
 
-# Whether the entry's piece is this one: for a long piece equal keys are not yet equal bytes.
-cdef inline bint entry_is(
+# A far entry's words, or NULL where they were overwritten.
+cdef inline const uint32_t *entry_words(const Cache *self, const Entry *entry) noexcept nogil:
+    cdef uint64_t place = entry_place(entry)
+    if self.used - place > ARENA_WORDS:
+        return NULL
+    return &self.arena[place & (ARENA_WORDS - 1)]
+
+
+# The ids of the piece if the entry is its own, or NULL. For a long piece equal keys are not yet equal
+# bytes: they lie in the arena before its ids.
+cdef inline const uint32_t *entry_ids(
     const Cache *self, const Entry *entry, const Key *key, const uint8_t *piece, size_t n
 ) noexcept nogil:
+    cdef const uint32_t *words
     if not key_equal(&entry.key, key):
-        return False
-    return not key_is_long(key) or memcmp(self.arena + entry.ids[0], piece, n) == 0
+        return NULL
+    if entry.count & FAR == 0:
+        return entry.ids
+    words = entry_words(self, entry)
+    if words == NULL or not key_is_long(key):
+        return words
+    return words + (n + 3) // 4 if memcmp(words, piece, n) == 0 else NULL
+
+
+# Eight bytes a step; n >= 8.
+cdef inline uint64_t long_hash(const uint8_t *piece, size_t n) noexcept nogil:
+    cdef uint64_t h = n
+    cdef size_t i = 0
+    while i + 8 < n:
+        h = mul_fold(h ^ load64(piece + i), <uint64_t>0xA0761D6478BD642F)
+        i += 8
+    return mul_fold(h ^ load64(piece + n - 8), <uint64_t>0xE7037ED1A0B428DB)

@@ -67,7 +67,7 @@ cdef void cache_add(
 ) noexcept nogil:
     cdef Entry entry
     cdef size_t piece_words = (n + 3) // 4 if key_is_long(key) else 0
-    cdef size_t words
+    cdef size_t words, at
     memset(&entry, 0, sizeof(Entry))
     entry.key = key[0]
     entry.count = <uint32_t>count
@@ -75,12 +75,14 @@ cdef void cache_add(
         memcpy(entry.ids, ids, count * sizeof(uint32_t))
     else:
         words = piece_words + count
-        if self.used + words > ARENA_WORDS:
-            # Full: forget everything, since any entry may point into the arena.
-            memset(self.lines, 0, (self.mask + 1) * sizeof(Line))
-            self.used = 0
+        at = self.used & (ARENA_WORDS - 1)
+        if at + words > ARENA_WORDS:
+            self.used += ARENA_WORDS - at       # what is left at the end is too little
+            at = 0
+        entry.count |= FAR
         entry.ids[0] = <uint32_t>self.used
-        memcpy(self.arena + self.used, piece, n if piece_words else 0)
-        memcpy(self.arena + self.used + piece_words, ids, count * sizeof(uint32_t))
+        entry.ids[1] = <uint32_t>(self.used >> 32)
+        memcpy(self.arena + at, piece, n if piece_words else 0)
+        memcpy(self.arena + at + piece_words, ids, count * sizeof(uint32_t))
         self.used += words
     place(self, &entry)

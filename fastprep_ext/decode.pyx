@@ -1,11 +1,21 @@
 """ids -> bytes."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.long cimport PyLong_Check
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
+
+from itertools import accumulate
+
+cdef extern from "Python.h":
+    ctypedef struct PyObject
+    bint PyLong_CheckExact(PyObject *item)
+    long long PyLong_AsLongLong(PyObject *item)
+    PyObject *PyList_GET_ITEM(object items, Py_ssize_t at)
+    void PyErr_Clear()
 
 __all__ = ["Decoder"]
 
@@ -17,6 +27,7 @@ ctypedef fused any_id_t:
 
 cdef enum:
     ON_STACK = 256             # ids of a list that need no memory of their own
+    KEEP_GIL = 256             # below so many ids, giving the GIL away costs more than the work
     PADDING = 16               # bytes behind the last token's that may be read
 
 # Where a token's bytes lie. No token has more than 2^40 bytes: ABSENT is no length.
@@ -92,6 +103,22 @@ cdef inline uint32_t id_of(object item) except? 0xFFFFFFFF:
     return <uint32_t>(item if PyLong_Check(item) else PyNumber_Index(item))
 
 
+# The ids of a list up to the first that is no int, or no id, by borrowed pointers; how many. (A tuple
+# of them made decoding take twice as long: the ints lie scattered, and it counts each up and down.)
+cdef Py_ssize_t plain_ids(list items, Py_ssize_t count, uint32_t *values) noexcept:
+    cdef Py_ssize_t i, limit = min(count, <Py_ssize_t>len(items))
+    cdef PyObject *item
+    cdef long long value
+    for i in range(limit):
+        item = PyList_GET_ITEM(items, i)
+        value = PyLong_AsLongLong(item) if PyLong_CheckExact(item) else -1
+        if not 0 <= value <= <long long>0xFFFFFFFF:
+            PyErr_Clear()
+            return i
+        values[i] = <uint32_t>value
+    return limit
+
+
 cdef class Decoder:
     """All tokens of a vocabulary by id.
 
@@ -103,6 +130,8 @@ cdef class Decoder:
         Where each token ends in `blob`.
     ids : buffer of uint32, [n]
         Each token's id. Of two tokens with one id the first is meant.
+    extra : list of (bytes, int)
+        Tokens that come after these, each with its id.
     """
 
     cdef Tokens tokens
@@ -111,23 +140,27 @@ cdef class Decoder:
     cdef bytes blob
 
     def __cinit__(
-        self, bytes blob not None, const uint64_t[::1] ends not None, const uint32_t[::1] ids not None
+        self, bytes blob not None, const uint64_t[::1] ends not None,
+        const uint32_t[::1] ids not None, list extra not None=[],
     ):
-        cdef Py_ssize_t n = ids.shape[0], i, k
-        cdef uint64_t start = 0, largest = 0
-        if ends.shape[0] != n or (n and ends[n - 1] > <uint64_t>len(blob)):
+        cdef Py_ssize_t rows = ids.shape[0], n = rows + len(extra), i, k
+        cdef uint64_t start = 0, end = 0, id, largest = 0
+        cdef list extra_ids = [id_of(number) for _, number in extra]
+        if ends.shape[0] != rows or (rows and ends[rows - 1] > <uint64_t>len(blob)):
             raise ValueError("ends, ids and blob do not belong together")
-        for i in range(n):
+        for i in range(rows):
             if ends[i] < start:
                 raise ValueError("ends do not increase")
             start = ends[i]
             largest = max(largest, ids[i])
-        self.blob = blob + bytes(PADDING)
+        self.blob = b"".join([blob, *[token for token, _ in extra], bytes(PADDING)])
+        for id in extra_ids:
+            largest = max(largest, id)
         if largest < 8 * <uint64_t>n + 4096:
             self.tokens.n = largest + 1
         else:
             # Stable, so that of equal ids the first token's comes first.
-            order = sorted(range(n), key=lambda row: ids[row])
+            order = sorted(range(n), key=lambda row: ids[row] if row < rows else extra_ids[row - rows])
             self.tokens.n = n
             self.sorted_ids = <uint32_t *>malloc(n * sizeof(uint32_t))
         self.places = <Token *>malloc((self.tokens.n + 1) * sizeof(Token))
@@ -136,15 +169,19 @@ cdef class Decoder:
         self.tokens.at = self.places
         self.tokens.ids = self.sorted_ids
         memset(self.places, 0xFF, (self.tokens.n + 1) * sizeof(Token))
+        # Where each of `extra` begins, and where the last one ends.
+        starts = list(accumulate([len(token) for token, _ in extra], initial=len(blob)))
         for k in range(n):
-            i = k
+            i = k if self.sorted_ids == NULL else order[k]
+            if i < rows:
+                id, start, end = ids[i], ends[i - 1] if i else 0, ends[i]
+            else:
+                id, start, end = extra_ids[i - rows], starts[i - rows], starts[i - rows + 1]
             if self.sorted_ids != NULL:
-                i = order[k]
-                self.sorted_ids[k] = ids[i]
-            elif self.places[ids[i]].length != ABSENT:
-                continue
-            start = ends[i - 1] if i else 0
-            self.places[k if self.sorted_ids != NULL else ids[i]] = Token(start, ends[i] - start)
+                self.sorted_ids[k] = <uint32_t>id
+                self.places[k] = Token(start, end - start)
+            elif self.places[id].length == ABSENT:
+                self.places[id] = Token(start, end - start)
 
     def __dealloc__(self):
         free(self.places)
@@ -160,7 +197,7 @@ cdef class Decoder:
         cdef const int32_t[::1] int32s
         cdef const int64_t[::1] int64s
         if isinstance(ids, list):
-            return self._decode_tuple(tuple(ids))
+            return self._decode_list(ids)
         try:
             view = memoryview(ids)
         except TypeError:
@@ -212,8 +249,11 @@ cdef class Decoder:
         cdef bytes out
         cdef const uint8_t *blob = <const uint8_t *>PyBytes_AS_STRING(self.blob)
         cdef uint8_t *at
-        with nogil:
+        if count < KEEP_GIL:
             total = measure(&self.tokens, ids, count)
+        else:
+            with nogil:
+                total = measure(&self.tokens, ids, count)
         if total < 0:
             wrong = ids[-1 - total]
             if not 0 <= wrong <= 2**32 - 1:
@@ -221,9 +261,30 @@ cdef class Decoder:
             raise KeyError(f"Invalid token for decoding: {wrong}")
         out = PyBytes_FromStringAndSize(NULL, total)
         at = <uint8_t *>PyBytes_AS_STRING(out)
-        with nogil:
+        if count < KEEP_GIL:
             spell(&self.tokens, blob, ids, count, at, total)
+        else:
+            with nogil:
+                spell(&self.tokens, blob, ids, count, at, total)
         return out
+
+    cdef bytes _decode_list(self, list ids):
+        cdef Py_ssize_t count = len(ids), plain
+        cdef uint32_t few[ON_STACK]
+        cdef uint32_t *values = few
+        if count > ON_STACK:
+            values = <uint32_t *>malloc(count * sizeof(uint32_t))
+            if values == NULL:
+                raise MemoryError(f"no memory for {count} ids")
+        try:
+            with cython.critical_section(ids):
+                plain = plain_ids(ids, count, values)
+            if plain == count:
+                return self._decode(values, count)
+        finally:
+            if values != few:
+                free(values)
+        return self._decode_tuple(tuple(ids))
 
     # A tuple: nobody can shorten it while its items are read.
     cdef bytes _decode_tuple(self, tuple ids):

@@ -3,22 +3,9 @@ from collections.abc import Sequence
 from typing_extensions import Buffer
 
 from fastprep_ext.specials import Specials
+from fastprep_ext.vocabulary import Vocabulary
 
-PATTERNS: dict[str, int]
-simd: str
-
-class Encoder:
-    largest: int
-    pattern: int
-    def __init__(
-        self,
-        blob: bytes,
-        ends: Buffer,
-        ids: Buffer,
-        pattern: int,
-        merges: Buffer | None = None,
-        whole_pieces: bool = True,
-    ) -> None: ...
+class Encoder(Vocabulary):
     def encode(self, text: str, specials: Specials | None = None, most: int = ...) -> list[int]: ...
     def encode_many(
         self, texts: Sequence[str], specials: Specials | None = None
@@ -31,10 +18,6 @@ class Encoder:
     ) -> int: ...
     def last_piece(self, text: Buffer) -> int: ...
     def count(self, text: str | Buffer, specials: Specials | None = None) -> int: ...
-    def encode_piece(self, piece: Buffer) -> list[int]: ...
-    def merge_piece(self, piece: Buffer, way: str) -> list[int]: ...
-    def last_merges(self, made: Buffer) -> int: ...
-    def find(self, token: Buffer) -> int: ...
     def encode_documents(
         self,
         texts: Sequence[str | Buffer],
@@ -47,5 +30,3 @@ class Encoder:
     def encode_rows(
         self, text: Buffer, starts: Buffer, stops: Buffer, ends: Buffer
     ) -> memoryview: ...
-
-def split_pieces(text: Buffer, pattern: int = 0) -> list[int]: ...

@@ -26,6 +26,7 @@ CLASSES = [
     ("UC_M", r"\p{M}", 2501),
     ("UC_N", r"\p{N}", 1911),
     ("UC_SPACE", r"\s", 25),
+    ("UC_SIGN", r"[\p{P}\p{S}]", 9369),
 ]
 
 
@@ -86,13 +87,15 @@ def header() -> str:
     lines += [
         "};",
         "",
-        "/* Writes the class of every code point into classes[0x110000]. */",
+        "/* Writes the class of every code point into classes[0x110000], which is zeroed: class 0",
+        " * is not written, so most of its pages are never touched. */",
         "static void unicode_fill(uint8_t *classes) {",
         "    size_t i, count = sizeof unicode_runs / sizeof *unicode_runs;",
         "    for (i = 0; i < count; i++) {",
         "        size_t first = unicode_runs[i] >> 4;",
         "        size_t end = i + 1 < count ? unicode_runs[i + 1] >> 4 : 0x110000;",
-        "        memset(classes + first, (int)(unicode_runs[i] & 15), end - first);",
+        "        int kind = (int)(unicode_runs[i] & 15);",
+        "        if (kind) memset(classes + first, kind, end - first);",
         "    }",
         "}",
         "",

@@ -1,4 +1,4 @@
-"""One piece -> tokens: repeatedly the leftmost pair of lowest rank."""
+"""Bytes -> tokens: repeatedly the leftmost pair of lowest rank. The ways for what is long."""
 
 from libc.stdint cimport uint8_t, uint32_t
 
@@ -13,7 +13,7 @@ cdef enum:
 # returns how many there are, or a negative status. The piece as a whole is not looked up.
 
 # Whatever its length.
-cdef Py_ssize_t merge_piece(
+cdef Py_ssize_t merge_whole(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil
 
@@ -22,7 +22,8 @@ cdef size_t merge_to_two(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out, uint32_t *scratch
 ) noexcept nogil
 
-# The three ways behind it, which agree on every piece: n <= MERGE_SHORT; any n; any n, in windows.
+# The ways behind it, which agree on every piece (with merge_few of few.pyx, too):
+# n <= MERGE_SHORT; any n; any n, in windows.
 cdef Py_ssize_t merge_short(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil

@@ -1,4 +1,4 @@
-"""Merging: a linear search for short pieces, a heap for longer ones, windows for giants.
+"""Merging what is too long for few.pyx: a linear search for short pieces, a heap for longer ones, windows for giants.
 
 The first two keep for each part the rank of the pair that it and its right neighbour are, and always
 merge at the smallest (rank, position).
@@ -20,6 +20,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memmove
 
+from fastprep_ext.few cimport FEW_BYTES, merge_few
 from fastprep_ext.ranks cimport NO_RANK, Ranks, ranks_find_pair, token_bytes, token_made
 
 cdef enum:
@@ -29,9 +30,11 @@ cdef enum:
     REWORK = 8                 # times the piece may be merged over before the heap takes all of it
 
 
-cdef Py_ssize_t merge_piece(
+cdef Py_ssize_t merge_whole(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil:
+    if n <= FEW_BYTES:
+        return merge_few(ranks, piece, n, out)
     if n <= MERGE_SHORT:
         return merge_short(ranks, piece, n, out)
     if n <= ON_STACK:

@@ -2,7 +2,7 @@
 
 from typing import Generic, TypeVar
 
-from fastprep_ext.batches import BatchMaker
+from fastprep_ext.gather import BatchMaker
 from fastprep_ext.order import Order
 
 Owner = TypeVar("Owner")

@@ -13,7 +13,7 @@ cimport cython
 
 from collections import deque
 
-from fastprep_ext.batches cimport BatchMaker, batch_t, make_batch, maker_t
+from fastprep_ext.gather cimport BatchMaker, batch_t, make_batch, maker_t
 from fastprep_ext.order cimport Order
 
 cdef extern from "<pthread.h>" nogil:

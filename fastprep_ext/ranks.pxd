@@ -13,13 +13,28 @@ cdef extern from "bits.h" nogil:
     const uint32_t NO_RANK         # no token, no pair
     uint64_t mul_fold(uint64_t a, uint64_t b)
 
+cdef extern from "pairs.h" nogil:
+    ctypedef struct PairBucket:
+        pass
+    ctypedef struct Pairs:
+        PairBucket *buckets
+        uint64_t mask
+        int shift
+    enum:
+        PAIR_WAYS
+        NO_PAIR_RANK
+    uint64_t pair_key(uint32_t left, uint32_t right)
+    const PairBucket *pair_bucket(const Pairs *pairs, uint64_t key)
+    const PairBucket *pair_bucket_unless(const Pairs *pairs, uint64_t key, bint missing)
+    uint32_t pairs_rank_in(const Pairs *pairs, const PairBucket *bucket, uint64_t key)
+    uint32_t pairs_find(const Pairs *pairs, uint32_t left, uint32_t right)
+    void pairs_add(Pairs *pairs, uint32_t left, uint32_t right, uint32_t rank)
+
 cdef enum:
     TOKEN_BITS = 20
-    RANK_BITS = 24                 # two tokens and a rank share one 64-bit entry of the pair table
-    MAX_TOKENS = 1 << TOKEN_BITS
-    MAX_PAIRS = 1 << 22            # o200k has 451,000
-    FILTER_SHIFT = 2
-    FILTER_BITS = 1 << FILTER_SHIFT    # of a filter for each slot of its table
+    MAX_TOKENS = (1 << TOKEN_BITS) - 1      # one more number fits, which is no token
+    MAX_PAIRS = 1 << 22
+    FILTER_BITS = 4                # of the filter for each slot of the table of pieces
 
 cdef struct Ranks:
     size_t n                       # tokens
@@ -32,17 +47,20 @@ cdef struct Ranks:
     size_t longest                 # bytes of the longest token
     uint64_t *pieces               # open addressing: high half of the hash << 32 | token + 1
     uint64_t piece_mask
-    uint64_t *pairs                # open addressing: left << 44 | right << 24 | rank
-    int pair_shift
-    uint64_t pair_mask
     uint64_t *piece_filter         # a bit for each quarter of a slot: whether a token hashes there
-    uint64_t *pair_filter          # the same of pairs; small enough to stay in the second-level cache
+    Pairs pairs
+    bint merge_only                # merging alone gives the ids, pieces as wholes need no look-up
+    bint same_ids                  # each token's id is its row
     uint32_t byte_ranks[256]
+    uint64_t *grams                # a set of bits: which bytes occur in tokens (cuts.pyx)
+    int gram_shift
     uint32_t *byte_pairs           # [256 * 256] first byte << 8 | second byte -> rank
 
 # Builds the table over arrays that stay the caller's: n, blob, ends, ids, and merges with their
 # number and whole_pieces are set, all else is 0. Returns 0 or a negative status.
 cdef int ranks_build(Ranks *self) noexcept nogil
+# The same for n, blob and ends alone, and just enough for ranks_find.
+cdef int ranks_build_pieces(Ranks *self) noexcept nogil
 cdef void ranks_free(Ranks *self) noexcept nogil
 
 cdef enum:
@@ -115,15 +133,5 @@ cdef inline uint32_t ranks_find(const Ranks *self, const uint8_t *piece, size_t 
 
 # The rank of a pair of neighbours, or NO_RANK where they do not merge.
 cdef inline uint32_t ranks_find_pair(const Ranks *self, uint32_t left, uint32_t right) noexcept nogil:
-    cdef uint64_t key = <uint64_t>left << TOKEN_BITS | right, entry
-    cdef uint64_t h = key * <uint64_t>0x9E3779B97F4A7C15, slot = h >> self.pair_shift
-    cdef uint64_t bit = h >> (self.pair_shift - FILTER_SHIFT)
-    if not self.pair_filter[bit >> 6] >> (bit & 63) & 1:
-        return NO_RANK
-    while True:
-        entry = self.pairs[slot]
-        if entry >> RANK_BITS == key:
-            return <uint32_t>(entry & ((1 << RANK_BITS) - 1))
-        if entry == <uint64_t>-1:
-            return NO_RANK
-        slot = (slot + 1) & self.pair_mask
+    return pairs_find(&self.pairs, left, right)
+

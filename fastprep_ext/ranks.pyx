@@ -1,13 +1,10 @@
 """Building the rank table.
 
 tiktoken's vocabularies ask for the rank of two neighbours' concatenated bytes, whatever merges once
-made them. So the pair table holds *every* two tokens that together spell a token (108,299 for r50k).
-A vocabulary with a list of merges has just those pairs, in that order, and the same token may be made
-by several.
-
-Most look-ups on the way to an answer find nothing, and the tables (2 MB of pairs for r50k) miss the
-near caches; a bit set in front of each answers nine of ten such look-ups: 1.2 times the speed on text
-that is new. (Merging without closing the gaps in the arrays of parts was tried too: 0.9 times.)
+made them: *every* two tokens that together spell a token merge (108,299 for r50k, 446,189 for o200k).
+Of those, one a token is ever needed where each token is made of tokens before it (last_merges.pyx
+says why), as in all that is published. A vocabulary with a list of merges has just those pairs, in
+that order, and the same token may be made by several.
 
 Vocabularies come from anywhere, so building is bounded: n tokens that are prefixes of one another have
 n * n / 2 pairs, and tokens whose hashes collide are compared byte by byte.
@@ -17,21 +14,39 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memset
 
+from fastprep_ext.cuts cimport cuts_build
+from fastprep_ext.last_merges cimport last_merges
+
 cdef extern from "bits.h" nogil:
     void prefetch(const void *p)
 
+cdef extern from "pages.h" nogil:
+    void *pages_alloc(size_t size)
+    void pages_free(void *memory, size_t size)
+
 cdef enum:
-    AHEAD = 16                 # pairs whose place in the table is fetched before they are added
+    RANK_BITS = 24
     MOST_COMPARED = 1 << 30    # bytes of tokens that may be compared: 0.1 s. o200k needs 6 MB
 
 
 cdef int ranks_build(Ranks *self) noexcept nogil:
     cdef uint64_t compared = 0
     cdef int status = build_pieces(self, &compared)
-    if status == 0:
-        status = find_pairs(self, &compared) if self.merges == NULL else list_pairs(self)
+    self.same_ids = self.ids[self.n - 1] == self.n - 1
     if status == 0:
         status = build_bytes(self)
+    if status == 0:
+        status = build_pairs(self, &compared)
+    if status == 0 and cuts_build(self) != 0:
+        status = RANKS_NO_MEMORY
+    if status != 0:
+        ranks_free(self)
+    return status
+
+
+cdef int ranks_build_pieces(Ranks *self) noexcept nogil:
+    cdef uint64_t compared = 0
+    cdef int status = build_pieces(self, &compared)
     if status != 0:
         ranks_free(self)
     return status
@@ -39,10 +54,10 @@ cdef int ranks_build(Ranks *self) noexcept nogil:
 
 cdef void ranks_free(Ranks *self) noexcept nogil:
     free(self.pieces)
-    free(self.pairs)
     free(self.piece_filter)
-    free(self.pair_filter)
     free(self.byte_pairs)
+    free(self.grams)
+    pairs_free(&self.pairs)
     memset(self, 0, sizeof(Ranks))
 
 
@@ -95,33 +110,38 @@ cdef int build_pieces(Ranks *self, uint64_t *compared) noexcept nogil:
     return 0
 
 
-# An empty pair table for so many pairs: at most half full.
-cdef int make_room(Ranks *self, size_t count) noexcept nogil:
-    cdef uint64_t size = 64
-    self.pair_shift = 64 - 6
-    while size < 2 * count:
-        size *= 2
-        self.pair_shift -= 1
-    self.pairs = <uint64_t *>malloc(size * sizeof(uint64_t))
-    self.pair_filter = <uint64_t *>calloc(size * FILTER_BITS // 64, sizeof(uint64_t))
-    if self.pairs == NULL or self.pair_filter == NULL:
+cdef int build_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
+    cdef int status
+    if self.merges != NULL:
+        self.merge_only = not self.whole_pieces
+        return list_pairs(self)
+    status = pairs_make_room(&self.pairs, self.n)
+    if status == 0:
+        self.merge_only = last_merges(self)
+        if not self.merge_only:
+            pairs_free(&self.pairs)
+            status = find_pairs(self, compared)
+    return status
+
+
+cdef void pairs_free(Pairs *self) noexcept nogil:
+    pages_free(self.buckets, (self.mask + 2) * sizeof(PairBucket))
+    memset(self, 0, sizeof(Pairs))
+
+
+# An empty table for so many pairs: at most half full.
+cdef int pairs_make_room(Pairs *self, size_t count) noexcept nogil:
+    cdef size_t buckets = 4
+    self.shift = 64 - 2
+    while PAIR_WAYS * buckets < 2 * count:
+        buckets *= 2
+        self.shift -= 1
+    self.mask = buckets - 1
+    self.buckets = <PairBucket *>pages_alloc((buckets + 1) * sizeof(PairBucket))
+    if self.buckets == NULL:
         return RANKS_NO_MEMORY
-    memset(self.pairs, 0xFF, size * sizeof(uint64_t))
-    self.pair_mask = size - 1
+    memset(self.buckets, 0xFF, (buckets + 1) * sizeof(PairBucket))
     return 0
-
-
-cdef inline uint64_t pair_hash(uint64_t entry) noexcept nogil:
-    return (entry >> RANK_BITS) * <uint64_t>0x9E3779B97F4A7C15
-
-
-cdef inline void add_pair(Ranks *self, uint64_t entry) noexcept nogil:
-    cdef uint64_t h = pair_hash(entry)
-    cdef uint64_t bit = h >> (self.pair_shift - FILTER_SHIFT), slot = h >> self.pair_shift
-    self.pair_filter[bit >> 6] |= <uint64_t>1 << (bit & 63)
-    while self.pairs[slot] != <uint64_t>-1:
-        slot = (slot + 1) & self.pair_mask
-    self.pairs[slot] = entry
 
 
 # The pairs of a list of merges.
@@ -131,7 +151,7 @@ cdef int list_pairs(Ranks *self) noexcept nogil:
     cdef const uint8_t *token
     if self.n_merges > MAX_PAIRS:
         return RANKS_TOO_MANY_PAIRS
-    if make_room(self, self.n_merges) != 0:
+    if pairs_make_room(&self.pairs, self.n_merges) != 0:
         return RANKS_NO_MEMORY
     for rank in range(self.n_merges):
         left = self.merges[3 * rank]
@@ -148,7 +168,8 @@ cdef int list_pairs(Ranks *self) noexcept nogil:
             return RANKS_BAD_MERGE
         if ranks_find_pair(self, left, right) != NO_RANK:
             return RANKS_MERGE_TWICE
-        add_pair(self, <uint64_t>left << (TOKEN_BITS + RANK_BITS) | <uint64_t>right << RANK_BITS | rank)
+        pairs_add(&self.pairs, left, right, <uint32_t>rank)
+    fill_byte_pairs(self)
     return 0
 
 
@@ -207,21 +228,21 @@ cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
                 continue
             right = find(self, token + k, length - k, after, compared)
             if right != NO_RANK:
-                found[count] = (
-                    <uint64_t>left << (TOKEN_BITS + RANK_BITS) | <uint64_t>right << RANK_BITS | made
-                )
+                found[count] = pair_key(left, right) << RANK_BITS | made
                 count += 1
         if count > MAX_PAIRS or compared[0] > MOST_COMPARED:
             status = RANKS_TOO_MANY_PAIRS
             break
     free(prefix)
     if status == 0:
-        status = make_room(self, count)
+        status = pairs_make_room(&self.pairs, count)
     if status == 0:
         for k in range(count):
-            if k + AHEAD < count:
-                prefetch(&self.pairs[pair_hash(found[k + AHEAD]) >> self.pair_shift])
-            add_pair(self, found[k])
+            pairs_add(
+                &self.pairs, <uint32_t>(found[k] >> (TOKEN_BITS + RANK_BITS)),
+                <uint32_t>(found[k] >> RANK_BITS) & MAX_TOKENS, <uint32_t>found[k] & (MAX_PAIRS - 1),
+            )
+        fill_byte_pairs(self)
     free(found)
     return status
 
@@ -229,18 +250,23 @@ cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
 # The first look at a piece is for its bytes and their pairs: plain arrays instead of hashing.
 cdef int build_bytes(Ranks *self) noexcept nogil:
     cdef size_t i
-    cdef uint32_t left, right
     cdef uint8_t byte
     self.byte_pairs = <uint32_t *>malloc(256 * 256 * sizeof(uint32_t))
     if self.byte_pairs == NULL:
         return RANKS_NO_MEMORY
+    memset(self.byte_pairs, 0xFF, 256 * 256 * sizeof(uint32_t))
     for i in range(256):
         byte = <uint8_t>i
         self.byte_ranks[i] = ranks_find(self, &byte, 1)
+    return 0
+
+
+cdef void fill_byte_pairs(Ranks *self) noexcept nogil:
+    cdef size_t i
+    cdef uint32_t left, right
     for i in range(256 * 256):
         left = self.byte_ranks[i >> 8]
         right = self.byte_ranks[i & 0xFF]
         self.byte_pairs[i] = NO_RANK
         if left != NO_RANK and right != NO_RANK:
             self.byte_pairs[i] = ranks_find_pair(self, left, right)
-    return 0

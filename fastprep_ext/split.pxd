@@ -27,13 +27,17 @@ cdef struct Block:
     uint64_t upper         # letters in upper and title case
     uint64_t lower         # letters in lower case; letters without case are in neither
     uint64_t mark
+    uint64_t sign          # punctuation and symbols of several bytes
     uint64_t digit         # any \p{N}
     uint64_t space         # U+0020
     uint64_t white         # any \s
     uint64_t newline       # \r and \n
     uint64_t apostrophe
     uint64_t slash
+    uint64_t high          # bytes of characters of several bytes
     uint64_t tail          # bytes that are not the first of their character
+    uint64_t cjk           # Chinese characters and kana, which deepseek3 takes out
+    uint64_t apart         # characters that an earlier pattern of the chain takes out of the text
     uint64_t last_white    # where the last character of a run of \s begins, if text follows the run
 
 # The state of one text between two calls; also what its pattern remembers of the byte before.
@@ -48,6 +52,11 @@ cdef struct Split:
     uint64_t (*starts)(Split *self, const Block *block) noexcept nogil
     int group              # digits in a group
     bint cuts_at_end       # whether whitespace at the end of the text is cut behind its newlines
+    int chain              # 0, or the pattern whose chain sets characters apart
+    # All bits or none.
+    uint64_t sets_apart    # whether what is apart ends the text before it
+    uint64_t marks_in_words
+    uint64_t contractions
     # A character that crosses the block's edge: its bytes in the next block, and its class.
     int carried
     uint8_t carried_class
@@ -75,6 +84,10 @@ cdef enum:
     PATTERN_O200K = 2
     PATTERN_LLAMA3 = 3     # as cl100k, but the end of the text changes nothing about newlines
     PATTERN_QWEN2 = 4      # as llama3, but each digit is a piece
+    PATTERN_QWEN35 = 5     # as qwen2, but marks are letters
+    PATTERN_TEKKEN = 6     # as o200k, but each digit is a piece, and contractions are nothing special
+    PATTERN_STARCODER = 7  # each digit is a piece; what is between them goes by r50k
+    PATTERN_DEEPSEEK3 = 8
     SPLIT_ROOM = 72        # the least room that split_next can work with
 
 # Makes `self` ready for a text of n bytes.

@@ -6,10 +6,12 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastprep_ext.split_cl100k cimport starts_cl100k
+from fastprep_ext.split_deepseek3 cimport starts_deepseek3
+from fastprep_ext.split_kind cimport KIND_CJK, kind_apart, kind_at
 from fastprep_ext.split_o200k cimport starts_o200k
 from fastprep_ext.split_r50k cimport starts_r50k
 from fastprep_ext.utf8 cimport (
-    UC_LL, UC_LO, UC_LT, UC_LU, UC_M, UC_N, UC_SPACE, unicode_classes, utf8_decode,
+    UC_LL, UC_LO, UC_LT, UC_LU, UC_M, UC_N, UC_SIGN, UC_SPACE, unicode_classes, utf8_decode,
 )
 
 cdef extern from "bits.h" nogil:
@@ -41,12 +43,24 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
     self.classes = CLASSES
     self.lanes = LANES
     self.contracted = <size_t>-1
-    self.group = 1 if pattern == PATTERN_QWEN2 else 3
+    self.group = 3
     self.cuts_at_end = pattern != PATTERN_CL100K
-    if pattern == PATTERN_R50K:
+    self.contractions = ~<uint64_t>0
+    if pattern == PATTERN_QWEN2 or pattern == PATTERN_QWEN35 or pattern == PATTERN_TEKKEN:
+        self.group = 1
+    if pattern == PATTERN_QWEN35:
+        self.marks_in_words = ~<uint64_t>0
+    if pattern == PATTERN_TEKKEN:
+        self.contractions = 0
+    if pattern == PATTERN_STARCODER or pattern == PATTERN_DEEPSEEK3:
+        self.chain = pattern
+        self.sets_apart = ~<uint64_t>0
+    if pattern == PATTERN_R50K or pattern == PATTERN_STARCODER:
         self.starts = starts_r50k
-    elif pattern == PATTERN_O200K:
+    elif pattern == PATTERN_O200K or pattern == PATTERN_TEKKEN:
         self.starts = starts_o200k
+    elif pattern == PATTERN_DEEPSEEK3:
+        self.starts = starts_deepseek3
     else:
         self.starts = starts_cl100k
 
@@ -100,16 +114,20 @@ cdef inline void read_block(Split *self, Block *block) noexcept nogil:
     block.slash = lanes.slash
     block.upper = lanes.upper
     block.lower = lanes.letter & ~lanes.upper
+    block.high = lanes.high
     block.mark = 0
+    block.sign = 0
+    block.cjk = 0
     block.tail = 0
     block.last_white = 0
     if unlikely(lanes.high != 0):
         read_high(self, block, lanes.high)
+    block.apart = (block.digit | block.cjk) & self.sets_apart
     # A run that reaches the block's edge: its last character is in here if no whitespace follows.
     white_follows = 0
     if block.white >> 63 and white_at(self, self.at + 64):
         white_follows = <uint64_t>1 << 63
-    block.last_white |= lanes.white & ~(block.white >> 1 | white_follows)
+    block.last_white |= lanes.white & ~((block.white | block.apart) >> 1 | white_follows)
 
 
 # The same for characters of several bytes, whose bytes are `high`.
@@ -132,6 +150,8 @@ cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
             self.invalid = True
             return
         kind = CLASSES[point]
+        if unlikely(self.chain != 0):
+            kind = kind_apart(self.chain, point, kind)
         bytes = ((<uint64_t>1 << length) - 1) << at
         mark(block, kind, bytes)
         block.tail |= bytes & ~(<uint64_t>1 << at)
@@ -157,16 +177,24 @@ cdef inline void mark(Block *block, uint8_t kind, uint64_t bytes) noexcept nogil
         block.digit |= bytes
     elif kind == UC_SPACE:
         block.white |= bytes
+    elif kind == UC_SIGN:
+        block.sign |= bytes
+    elif kind & KIND_CJK:
+        mark_cjk(block, kind, bytes)
 
 
-# Whether whitespace, or the end of the text, is at byte `at`.
+cdef void mark_cjk(Block *block, uint8_t kind, uint64_t bytes) noexcept nogil:
+    block.cjk |= bytes
+    mark(block, kind & ~KIND_CJK, bytes)
+
+
+# Whether whitespace is at byte `at`, or the end of the text, or a character that is as good as that.
 cdef inline bint white_at(const Split *self, size_t at) noexcept nogil:
-    cdef uint32_t point
+    cdef uint8_t kind
     if at >= self.n:
         return True
-    if utf8_decode(self.text + at, self.n - at, &point) == 0:
-        return False    # reported when the splitter comes to it
-    return CLASSES[point] == UC_SPACE
+    kind = kind_at(self, at)
+    return kind == UC_SPACE or (self.chain != 0 and (kind == UC_N or kind & KIND_CJK))
 
 
 def lanes_of(const uint8_t[::1] block not None, str path):

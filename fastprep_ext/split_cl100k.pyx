@@ -1,4 +1,5 @@
-r"""The pattern of cl100k_base, as mask algebra; with other settings those of Llama 3 and Qwen 2.
+r"""The pattern of cl100k_base, as mask algebra; with other settings those of Llama 3, Qwen 2 and
+Qwen 3.5.
 
     '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+
     |\s++$|\s*[\r\n]|\s+(?!\S)|\s
@@ -20,7 +21,8 @@ from fastprep_ext.split_algebra cimport (
 
 
 cdef uint64_t starts_cl100k(Split *self, const Block *block) noexcept nogil:
-    cdef uint64_t letter = block.letter, digit = block.digit, space = block.space
+    cdef uint64_t letter = block.letter | (block.mark & self.marks_in_words)
+    cdef uint64_t digit = block.digit, space = block.space
     cdef uint64_t other = ~(letter | digit | block.white)
     cdef uint64_t after_other = other << 1 | self.other, after_space = space << 1 | self.space
     cdef uint64_t taken, white, newline, blank, free_other, alone, starts, apostrophes

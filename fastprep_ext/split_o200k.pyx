@@ -1,4 +1,4 @@
-r"""The pattern of o200k_base and o200k_harmony, as mask algebra.
+r"""The pattern of o200k_base and o200k_harmony, as mask algebra; with other settings Tekken's.
 
     [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?
     |[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?
@@ -61,7 +61,7 @@ cdef uint64_t starts_o200k(Split *self, const Block *block) noexcept nogil:
     starts = (starts | self.added) & ~self.removed
     self.added = 0
     self.removed = 0
-    apostrophes = free_other & block.apostrophe & (word << 1 | self.letter)
+    apostrophes = free_other & block.apostrophe & (word << 1 | self.letter) & self.contractions
     if apostrophes:
         starts = join_contractions(self, starts, apostrophes)
     both = word & ~block.upper & ~block.lower

@@ -14,6 +14,7 @@ cdef extern from "unicode_class.h" nogil:
         UC_M
         UC_N
         UC_SPACE
+        UC_SIGN
 
 # The class (UC_...) of every code point, [0x110000].
 cdef const uint8_t *unicode_classes() noexcept nogil

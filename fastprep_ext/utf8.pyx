@@ -1,13 +1,13 @@
 """The table behind `unicode_classes`, filled once when the module is loaded, never changed."""
 
 from libc.stdint cimport uint8_t
-from libc.stdlib cimport malloc
+from libc.stdlib cimport calloc
 
 cdef extern from "unicode_class.h" nogil:
     void unicode_fill(uint8_t *classes)
 
 # Flat: one load a character, no stages. Only the lines of the scripts in use are ever touched.
-cdef uint8_t *CLASSES = <uint8_t *>malloc(0x110000)
+cdef uint8_t *CLASSES = <uint8_t *>calloc(0x110000, 1)
 if CLASSES == NULL:
     raise MemoryError("no memory for the Unicode class table")
 unicode_fill(CLASSES)
@@ -27,4 +27,4 @@ def unicode_class(size_t point):
     return _NAMES[CLASSES[point]]
 
 
-_NAMES = ("OTHER", "LU", "LT", "LL", "LM", "LO", "M", "N", "SPACE")
+_NAMES = ("OTHER", "LU", "LT", "LL", "LM", "LO", "M", "N", "SPACE", "SIGN")

@@ -7,7 +7,8 @@ import tiktoken
 from texts import shared_file
 from tiktoken_ext.openai_public import r50k_pat_str
 
-from fastprep.encoding import Encoding, get_encoding
+from fastprep.encoding import Encoding
+from fastprep.registry import get_encoding
 
 
 @pytest.fixture(scope="session")

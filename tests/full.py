@@ -1,117 +1,35 @@
 """The comparisons at full size, for once a release: ``python tests/full.py --cases 10000000``.
 
 Prints one JSON object a check: what was compared, how many cases, how many differed, and with which
-seed, versions and commit. Exits with 1 if anything differed.
+seed, versions and commit; `growth` also prints its figures. Exits with 1 if anything differed.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import platform
-import random
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import tiktoken
-from oracles import DISTINCT, theirs
-from texts import ATOMS, MORE_ATOMS, corpus_documents, dense, mixed
+from checks import Found, ids, merging, round_trips, shapes, small_stack
 
 import fastprep
-from fastprep import get_encoding, reference
-from fastprep_ext.encode import PATTERNS, simd, split_pieces
+from fastprep_ext.split import simd
 
-CONTEXTS = ("{}", "a{}b", "A{}b", "!{}\n", " {}'s", "\n{} {}", "\u3000{} {}", "1{}\u0301")
-SPLITS = {
-    "r50k": (reference.split_r50k, "a1 \n'ls\u3000é!"),
-    "cl100k": (reference.split_cl100k, "a1 \n'!ſL\u3000é"),
-    "o200k": (reference.split_o200k, "aA中1 \n'!s/\u0301\u3000"),
-}
-
-
-def any_code_points(rnd: random.Random) -> str:
-    return "".join(chr(code) for code in rnd.choices(SCALARS, k=rnd.randrange(1, 40)))
-
-
-def ascii_only(rnd: random.Random) -> str:
-    return "".join(chr(rnd.randrange(128)) for _ in range(rnd.randrange(1, 100)))
-
-
-def few_atoms(rnd: random.Random) -> str:
-    return "".join(rnd.choices(rnd.sample(ATOMS + MORE_ATOMS, 3), k=rnd.randrange(1, 80)))
-
-
-def long_pieces(rnd: random.Random) -> str:
-    return "".join(rnd.choice(" a=\n中é1") * rnd.randrange(1, 200) for _ in range(4))
-
-
-SCALARS = [*range(0xD800), *range(0xE000, 0x110000)]
-GENERATORS = (mixed, dense, any_code_points, ascii_only, few_atoms, long_pieces)
-
-
-def random_texts(seed: int, cases: int) -> Iterator[tuple[str, int, int]]:
-    """Ids of generated texts, from six generators in turn."""
-    for name in DISTINCT:
-        ours, oracle = get_encoding(name), theirs(name)
-        rnd = random.Random(seed)
-        differing = 0
-        for number in range(cases // len(DISTINCT)):
-            text = GENERATORS[number % len(GENERATORS)](rnd)
-            differing += ours.encode_ordinary(text) != oracle.encode_ordinary(text)
-        yield f"random texts, {name}", cases // len(DISTINCT), differing
-
-
-def scalar_values(seed: int, cases: int) -> Iterator[tuple[str, int, int]]:
-    """Ids of every Unicode scalar value in eight contexts, each a text of its own."""
-    for name in DISTINCT:
-        ours, oracle = get_encoding(name), theirs(name)
-        differing = 0
-        for context in CONTEXTS:
-            for first in range(0, len(SCALARS), 1 << 12):
-                codes = SCALARS[first : first + (1 << 12)]
-                texts = [context.format(chr(code), chr(code)) for code in codes]
-                pairs = zip(ours.encode_ordinary_batch(texts), texts, strict=True)
-                differing += sum(ids != oracle.encode_ordinary(text) for ids, text in pairs)
-        yield f"scalar values, {name}", len(SCALARS) * len(CONTEXTS), differing
-
-
-def short_strings(seed: int, cases: int) -> Iterator[tuple[str, int, int]]:
-    """Pieces of all strings of up to six representatives, as many as `cases` allows."""
-    for family, (split, letters) in SPLITS.items():
-        count = differing = 0
-        for length in range(7):
-            if len(letters) ** length > cases:
-                break
-            for characters in itertools.product(letters, repeat=length):
-                text = "".join(characters)
-                ends = list(itertools.accumulate(len(piece.encode()) for piece in split(text)))
-                differing += split_pieces(text.encode(), PATTERNS[family]) != ends
-                count += 1
-        yield f"short strings, {family}", count, differing
-
-
-def corpora(seed: int, cases: int) -> Iterator[tuple[str, int, int]]:
-    """Ids of every document of every corpus."""
-    for name, corpus in itertools.product(DISTINCT, ("prose", "code", "multi")):
-        ours, oracle = get_encoding(name), theirs(name)
-        count = differing = 0
-        for text in corpus_documents(corpus):
-            ids = np.array(oracle.encode_ordinary(text), np.uint32)
-            differing += not np.array_equal(ours.encode_bytes(text.encode()), ids)
-            count += 1
-        yield f"{corpus} corpus, {name}", count, differing
-
-
-CHECKS: dict[str, Callable[[int, int], Iterator[tuple[str, int, int]]]] = {
-    "random": random_texts,
-    "scalars": scalar_values,
-    "strings": short_strings,
-    "corpora": corpora,
+CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
+    "random": ids.random_texts,
+    "scalars": ids.scalar_values,
+    "strings": ids.short_strings,
+    "corpora": ids.corpora,
+    "bytes": round_trips.round_trips,
+    "merges": merging.merge_paths,
+    "growth": shapes.growth,
+    "stack": small_stack.small_stack,
 }
 
 
@@ -131,12 +49,13 @@ def main() -> int:
     failed = False
     for check in options.checks:
         start = time.perf_counter()
-        for what, count, differing in CHECKS[check](options.seed, options.cases):
-            failed |= differing > 0
+        for found in CHECKS[check](options.seed, options.cases):
+            failed |= found.differing > 0
             record = {
-                "check": what,
-                "cases": count,
-                "differing": differing,
+                "check": found.what,
+                "cases": found.cases,
+                "differing": found.differing,
+                **found.figures,
                 "seconds": round(time.perf_counter() - start, 1),
                 "seed": options.seed,
                 "commit": commit(),

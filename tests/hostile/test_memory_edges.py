@@ -5,13 +5,12 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
-import threading
 
 import numpy as np
 import pytest
 from texts import mixed_texts
 
-from fastprep_ext.encode import split_pieces
+from fastprep_ext.splitters import split_pieces
 
 
 @pytest.fixture
@@ -40,16 +39,3 @@ def test_nothing_is_read_behind_the_end_of_a_text(gpt2, fence):
         n = gpt2.encode_documents([span], out, ends)
         assert out[:n].tolist() == gpt2.encode_ordinary(data.decode())
         span.release()
-
-
-def test_64_mib_without_a_newline_need_no_stack(gpt2):
-    text = "a" * (32 << 20) + " b!" * (32 << 20 >> 2)
-    outcome = []
-    threading.stack_size(256 << 10)
-    try:
-        thread = threading.Thread(target=lambda: outcome.append(gpt2.encode_to_numpy(text)))
-        thread.start()
-        thread.join()
-    finally:
-        threading.stack_size(0)
-    assert gpt2.decode(outcome[0]) == text

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fastprep import vocabulary
 from fastprep.errors import BadVocabulary
-from fastprep_ext.encode import PATTERNS, Encoder
+from fastprep_ext.encode import Encoder
+from fastprep_ext.splitters import PATTERNS
 
 
 def test_the_bundled_file_is_the_published_one():
     for name, digest in vocabulary.SHA256.items():
-        data = (vocabulary.BUNDLED / f"{name}.tiktoken").read_bytes()
+        data = (Path(vocabulary.BUNDLED) / f"{name}.tiktoken").read_bytes()
         assert hashlib.sha256(data).hexdigest() == digest
 
 
 def test_a_table_reads_as_the_lines_say():
-    data = (vocabulary.BUNDLED / "r50k_base.tiktoken").read_bytes()
+    data = (Path(vocabulary.BUNDLED) / "r50k_base.tiktoken").read_bytes()
     expected = {}
     for line in data.splitlines():
         token, rank = line.split()

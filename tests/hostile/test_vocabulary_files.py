@@ -19,8 +19,7 @@ import pytest
 from fastprep import Encoding
 from fastprep.byte_level import ALPHABET
 from fastprep.errors import BadVocabulary
-from fastprep.patterns import HUGGING_FACE
-from fastprep.splitting import CL100K_PATTERN, R50K_PATTERN
+from fastprep.patterns import CL100K_PATTERN, LLAMA3_PATTERN, R50K_PATTERN
 
 # -- good files, as small as they come -------------------------------------------------------------
 
@@ -44,7 +43,7 @@ BYTE_LEVEL = {
 }
 SPLIT = {
     "type": "Split",
-    "pattern": {"Regex": HUGGING_FACE["llama3"][0]},
+    "pattern": {"Regex": LLAMA3_PATTERN},
     "behavior": "Isolated",
     "invert": False,
 }
@@ -205,7 +204,7 @@ def test_a_key_that_stands_twice_is_refused(place, tmp_path):
 NORMALIZERS = ["NFD", "NFKC", "NFKD", "Lowercase", "Strip", "StripAccents", "BertNormalizer"]
 NORMALIZERS += ["Prepend", "Replace", "Nmt", "Precompiled", "ByteLevel", "Nonsense"]
 PRE_TOKENIZERS = ["BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Metaspace", "Punctuation"]
-PRE_TOKENIZERS += ["Digits", "CharDelimiterSplit", "UnicodeScripts", "FixedLength", "Nonsense"]
+PRE_TOKENIZERS += ["CharDelimiterSplit", "UnicodeScripts", "FixedLength", "Nonsense"]
 
 
 @pytest.mark.parametrize("name", NORMALIZERS)
@@ -261,6 +260,8 @@ def test_other_settings_of_the_model_are_refused_by_name(setting, value, complai
         {**SPLIT, "pattern": {}},
         {**SPLIT, "behavior": "Removed"},
         {**SPLIT, "behavior": "MergedWithNext"},
+        {"type": "Digits", "individual_digits": False},
+        {"type": "Digits", "individual_digits": True},
     ],
     ids=lambda step: str(step)[:60],
 )
@@ -555,7 +556,7 @@ import resource, sys
 from pathlib import Path
 from fastprep import Encoding
 from fastprep.errors import BadVocabulary
-from fastprep.splitting import R50K_PATTERN
+from fastprep.patterns import R50K_PATTERN
 path = Path(sys.argv[1])
 pattern = R50K_PATTERN if path.suffix == ".tiktoken" else None
 status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())

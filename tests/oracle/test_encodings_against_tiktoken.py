@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import itertools
 import random
-import threading
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import tiktoken
+from checks.round_trips import round_trips
+from checks.shapes import shapes
+from checks.small_stack import in_a_small_thread
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import DISTINCT, NAMES, theirs
 from texts import MORE_ATOMS, corpus_documents, dense_texts
 
-from fastprep import get_encoding, reference, splitting
+from fastprep import get_encoding, patterns, reference
 from fastprep.encoding import Encoding
-from fastprep_ext.encode import PATTERNS, split_pieces
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 SPLITS: dict[str, Callable[[str], list[str]]] = {
     "r50k": reference.split_r50k,
@@ -116,7 +117,7 @@ def pairs_vocabulary(seed: int) -> dict[bytes, int]:
     return {token: i for i, token in enumerate([*(bytes([i]) for i in range(256)), *pairs])}
 
 
-@pytest.mark.parametrize("pattern", splitting.SPLITTERS)
+@pytest.mark.parametrize("pattern", patterns.TIKTOKEN)
 def test_a_known_spelling_splits_as_tiktoken_runs_it(pattern):
     ranks = pairs_vocabulary(7)
     ours, oracle = (
@@ -132,9 +133,9 @@ def test_a_known_spelling_splits_as_tiktoken_runs_it(pattern):
 
 
 def test_our_patterns_are_the_published_ones():
-    spelled = (splitting.R50K_PATTERN, splitting.R50K_PATTERN, splitting.CL100K_PATTERN)
+    spelled = (patterns.R50K_PATTERN, patterns.R50K_PATTERN, patterns.CL100K_PATTERN)
     assert spelled == tuple(theirs(name)._pat_str for name in DISTINCT[:3])
-    assert theirs("o200k_base")._pat_str == splitting.O200K_PATTERN
+    assert theirs("o200k_base")._pat_str == patterns.O200K_PATTERN
 
 
 # -- where tiktoken gives up -----------------------------------------------------------------------
@@ -151,7 +152,7 @@ def test_more_spaces_than_tiktoken_can_take(name):
     assert ids[-1] == ours.encode_single_token(" a")
     assert ids[:-1] == ours._encode_single_piece(" " * 1_199_999)
     few = " " * 3_000 + "a"
-    split = SPLITS[splitting.SPLITTERS[ours._pat_str]]
+    split = SPLITS[patterns.TIKTOKEN[ours._pat_str]]
     assert ours.encode_ordinary(few) == reference.encode(few, ours._mergeable_ranks, split)
     assert ours.decode(ids) == text
 
@@ -160,12 +161,17 @@ def test_more_spaces_than_tiktoken_can_take(name):
 def test_64_mib_without_a_newline_in_a_thread_with_a_small_stack(name):
     text = "a" * (32 << 20) + " b!" * (32 << 20 >> 2)
     ours = get_encoding(name)
-    outcome: list[np.ndarray] = []
-    threading.stack_size(256 << 10)
-    try:
-        thread = threading.Thread(target=lambda: outcome.append(ours.encode_to_numpy(text)))
-        thread.start()
-        thread.join()
-    finally:
-        threading.stack_size(0)
-    assert ours.decode(outcome[0]) == text
+    assert ours.decode(in_a_small_thread(ours.encode_to_numpy, text)) == text
+
+
+# -- other comparisons, of which tests/full.py runs more -------------------------------------------
+
+
+def test_bytes_come_back_and_have_tiktokens_ids():
+    for found in round_trips(11, 20_000):
+        assert found.differing == 0, found.what
+
+
+def test_long_texts_of_every_shape_have_tiktokens_ids():
+    for found in shapes(0, 0):
+        assert found.differing == 0, found.what

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from texts import ATOMS, corpus_documents, mixed_texts
 from tiktoken_ext.openai_public import r50k_pat_str
 
-from fastprep.encoding import get_encoding
+from fastprep.registry import get_encoding
 
 
 def test_the_pattern_is_tiktokens():

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset  # noqa: E402
 
 from fastprep.dataset import WindowDataset  # noqa: E402
 from fastprep.embedding import InputEmbedding, TokenEmbedding  # noqa: E402
-from fastprep.encoding import get_encoding  # noqa: E402
 from fastprep.notebook import GPTDatasetV1, create_dataloader_v1  # noqa: E402
+from fastprep.registry import get_encoding  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),

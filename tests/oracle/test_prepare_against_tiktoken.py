@@ -16,8 +16,8 @@ from texts import corpus_documents
 from tiktoken_ext import openai_public
 
 from fastprep.cutting import cut
-from fastprep.encoding import get_encoding
 from fastprep.preparing import prepare
+from fastprep.registry import get_encoding
 from fastprep.verifying import verify
 
 EOT = 50256

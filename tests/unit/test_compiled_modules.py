@@ -89,6 +89,48 @@ def test_without_torch_all_but_torch_works_and_the_rest_says_what_to_install(tmp
     ]
 
 
+def in_a_fresh_process(program: str) -> str:
+    env = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_encoding_to_a_list_waits_for_no_array_package():
+    program = (
+        "import sys\n"
+        "before = {*sys.modules}\n"
+        "import fastprep\n"
+        "enc = fastprep.get_encoding('o200k_base')\n"
+        "print(enc.decode(enc.encode('hello world')), enc.count('hello world'))\n"
+        "slow = {'numpy', 'torch', 'msgspec', 'tqdm', 'typing', 're', 'pathlib', 'dataclasses'}\n"
+        "print(sorted(slow & {*sys.modules} - before))\n"
+        "print(enc.encode_to_numpy('hello world').tolist(), fastprep.__version__)\n"
+    )
+    assert in_a_fresh_process(program).splitlines() == [
+        "hello world 2",
+        "[]",
+        f"[24912, 2375] {fastprep.__version__}",
+    ]
+
+
+@pytest.mark.parametrize("name", STUBS)
+def test_a_compiled_module_may_be_the_first_that_is_imported(name):
+    in_a_fresh_process(f"import fastprep_ext.{name}")
+
+
+# torch takes seconds to import: one name of each module that needs it stands for the others.
+ONE_OF_A_MODULE = {*fastprep.__all__, "__version__"} - {
+    *("WindowDataset", "InputEmbedding", "PositionalEmbedding", "create_dataloader_v1")
+}
+
+
+@pytest.mark.parametrize("name", sorted(ONE_OF_A_MODULE))
+def test_a_public_name_may_be_the_first_that_is_used(name):
+    pytest.importorskip("torch")
+    in_a_fresh_process(f"from fastprep import {name}")
+
+
 def test_a_name_that_is_none_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = fastprep.no_such_name

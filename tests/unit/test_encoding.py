@@ -107,6 +107,19 @@ def test_ids_of_any_integer_dtype_decode(gpt2, dtype):
     assert gpt2.decode_bytes(tuple(ids)) == gpt2.decode_bytes(iter(ids)) == gpt2.decode_bytes(ids)
 
 
+def test_a_list_that_changes_while_it_is_read_decodes_as_it_was(gpt2):
+    ids = [31373, 995] * 300
+
+    class Clearing:
+        def __index__(self):
+            ids.clear()
+            return 0
+
+    ids += [Clearing(), 995]
+    assert gpt2.decode(ids) == "hello world" * 300 + "! world"
+    assert ids == []
+
+
 def test_a_cut_character_decodes_as_asked(gpt2):
     first = gpt2.encode_ordinary("\U0001f9ff")[:1]
     assert gpt2.decode(first) == "\ufffd"

@@ -1,44 +1,20 @@
-"""The ways to merge agree: by search, by heap, and as the reference does it."""
+"""The ways to merge agree with one another and with the reference."""
 
 from __future__ import annotations
 
 import random
 
-import numpy as np
 import pytest
+from checks.merging import encoder, merge_paths, merged_ranks, random_ranks
 
 from fastprep.encoding import Encoding
 from fastprep.reference import encode_piece, merge
-from fastprep_ext.encode import PATTERNS, Encoder
-
-
-def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
-    """A vocabulary whose tokens need not come from merges: any strings over a few letters."""
-    tokens = {bytes([i]) for i in range(256)}
-    while len(tokens) < 256 + size:
-        tokens.add(bytes(rnd.choices(letters, k=rnd.randrange(2, 9))))
-    order = sorted(tokens)
-    rnd.shuffle(order)
-    return {token: rank for rank, token in enumerate(order)}
-
-
-def encoder(ranks: dict[bytes, int]) -> Encoder:
-    tokens = sorted(ranks, key=ranks.__getitem__)
-    ends = np.cumsum([len(token) for token in tokens], dtype=np.uint64)
-    ids = np.array([ranks[token] for token in tokens], np.uint32)
-    return Encoder(b"".join(tokens), ends, ids, PATTERNS["r50k"])
 
 
 def test_all_ways_are_the_references_way_on_random_vocabularies():
-    rnd = random.Random(4)
-    for _ in range(150):
-        ranks = random_ranks(rnd, b"abc", rnd.randrange(1, 60))
-        compiled = encoder(ranks)
-        for _ in range(20):
-            piece = bytes(rnd.choices(b"abcd", k=rnd.randrange(1, 97)))
-            expected = merge(piece, ranks)
-            for way in ("search", "heap", "windows"):
-                assert compiled.merge_piece(piece, way) == expected
+    for found in merge_paths(4, 20_000):
+        assert found.differing == 0
+        assert found.figures["at_threshold"] > 1_000
 
 
 def test_windows_give_what_the_heap_gives_on_long_pieces():
@@ -48,12 +24,46 @@ def test_windows_give_what_the_heap_gives_on_long_pieces():
         for letters in (b"a", b"ab", b"aab", b"abc"):
             size = rnd.randrange(97, 3_000)
             piece = bytes(rnd.choices(letters, k=size))
-            assert compiled.merge_piece(piece, "windows") == compiled.merge_piece(piece, "heap")
-            piece = (piece[: rnd.randrange(1, 40)] * size)[:size]
-            assert compiled.merge_piece(piece, "windows") == compiled.merge_piece(piece, "heap")
+            repeated = (piece[: rnd.randrange(1, 40)] * size)[:size]
+            for long in (piece, repeated):
+                expected = compiled.merge_piece(long, "heap")
+                assert compiled.merge_piece(long, "windows") == expected
+                assert compiled.merge_piece(long, "cuts") == expected
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 95, 96, 97, 98, 300, 511, 512, 513, 600])
+def test_no_token_lies_across_a_cut(gpt2: Encoding):
+    rnd = random.Random(8)
+    for size in (2, 3, 4, 63, 64, 65, 66, 67, 127, 128, 129, 200):
+        for letters in ("日本語のテキスト中文", "Привет мир", "abcxyzqjk", "=-_#"):
+            piece = "".join(rnd.choices(letters, k=size)).encode()[:size]
+            crossed = {
+                at
+                for begin in range(size)
+                for end in range(begin + 2, min(size, begin + 128) + 1)
+                if piece[begin:end] in gpt2._mergeable_ranks
+                for at in range(begin + 1, end)
+            }
+            assert not crossed & set(gpt2._encoder.cuts(piece))
+
+
+def test_text_without_spaces_is_cut_in_many_places(gpt2: Encoding):
+    piece = "機械学習のための高速なトークン化".encode()
+    assert len(gpt2._encoder.cuts(piece)) > len(piece) // 4
+
+
+def test_one_pair_a_token_is_enough_where_tokens_are_made_of_tokens():
+    rnd = random.Random(9)
+    for _ in range(200):
+        ranks = merged_ranks(rnd, b"abc", rnd.randrange(1, 120))
+        compiled = encoder(ranks)
+        for token in ranks:
+            assert compiled.encode_piece(token) == [ranks[token]]
+            assert compiled.merge_piece(token, "cuts") == merge(token, ranks)
+
+
+@pytest.mark.parametrize(
+    "size", [1, 2, 3, 16, 31, 32, 33, 34, 95, 96, 97, 98, 300, 511, 512, 513, 600]
+)
 def test_around_the_threshold_a_piece_has_the_references_ids(gpt2, size):
     rnd = random.Random(size)
     for letters in (b"a", b"ab", b"=-", b"etaoin", bytes(range(256))):

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from fastprep.atomic import replacing
-from fastprep.encoding import Encoding, get_encoding
+from fastprep.encoding import Encoding
 from fastprep.errors import InvalidInput, InvalidUtf8, StoreExists, UnknownEncoding
 from fastprep.preparing import plan, prepare
+from fastprep.registry import get_encoding
 from fastprep.spans import Format, Span
 from fastprep.store import TokenStore
 from fastprep.verifying import verify

@@ -14,8 +14,8 @@ from texts import mixed_texts
 
 from fastprep.errors import InvalidUtf8
 from fastprep.reference import split_r50k
-from fastprep_ext.encode import PATTERNS, split_pieces
 from fastprep_ext.split import lanes_of
+from fastprep_ext.splitters import PATTERNS, split_pieces
 
 # One character for each class that the pattern tells apart, and those that contractions need.
 REPRESENTATIVES = "a1 \n'!ts" + "é" + "\u3000" + "’"
@@ -124,7 +124,7 @@ def test_the_path_can_be_forced(path):
     if lanes_of(bytes(64), path) is None:
         pytest.skip(f"this machine has no {path}")
     program = (
-        "from fastprep.encoding import get_encoding; from fastprep_ext.split import simd;"
+        "from fastprep.registry import get_encoding; from fastprep_ext.split import simd;"
         "print(simd, get_encoding('gpt2').encode_ordinary('Hello, wörld' * 9)[:4])"
     )
     done = subprocess.run(

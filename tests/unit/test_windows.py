@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from fastprep.errors import InvalidWindow
 from fastprep.windows import num_windows, sliding_windows, window_starts
-from fastprep_ext.batches import BatchMaker, Rows
+from fastprep_ext.gather import BatchMaker, Rows
 from fastprep_ext.windows import TokenShards
 
 DTYPES = ["uint8", "uint16", "uint32", "int32", "int64"]

@@ -1,0 +1,65 @@
+"""The byte alphabet: how vocabulary files write bytes as visible characters.
+
+A byte that is a visible character of Latin-1 stands for itself, the other 68 are U+0100 and on, so a
+space is U+0120. GPT-2's files began it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fastprep_ext.token_rows import END_OF_MERGE, NO_BYTE, SPACE
+
+_VISIBLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+
+
+def _alphabet() -> str:
+    hidden = iter(range(0x100, 0x200))
+    return "".join(chr(byte if byte in _VISIBLE else next(hidden)) for byte in range(256))
+
+
+#: The character that stands for each byte.
+ALPHABET = _alphabet()
+_CODES = np.full(1 << 16, NO_BYTE, np.uint16)
+_CODES[list(map(ord, ALPHABET))] = np.arange(256)
+_CODES[ord(" ")] = SPACE
+_CODES[ord("\n")] = END_OF_MERGE
+
+
+def to_characters(data: bytes) -> str:
+    """Bytes as a vocabulary file writes them.
+
+    >>> to_characters(b" hello")
+    'Ġhello'
+    """
+    return data.decode("latin-1").translate(_CHARACTERS)
+
+
+_CHARACTERS = {byte: ord(ALPHABET[byte]) for byte in range(256)}
+
+
+def to_bytes(characters: str) -> bytes:
+    """The bytes that characters of a vocabulary file stand for, one each.
+
+    >>> to_bytes("Ġhello")
+    b' hello'
+
+    Raises UnicodeEncodeError at a character that stands for no byte.
+    """
+    codes = codes_of(characters)
+    strange = np.flatnonzero(codes > 255)
+    if len(strange):
+        at = int(strange[0])
+        reason = "stands for no byte"
+        raise UnicodeEncodeError("byte alphabet", characters, at, at + 1, reason)
+    return codes.astype(np.uint8).tobytes()
+
+
+def codes_of(characters: str) -> npt.NDArray[np.uint16]:
+    """What each UTF-16 unit stands for: a byte, SPACE, END_OF_MERGE, or NO_BYTE.
+
+    >>> codes_of("Ġa b").tolist()
+    [32, 97, 257, 98]
+    """
+    return _CODES[np.frombuffer(characters.encode("utf-16-le", "surrogatepass"), np.uint16)]

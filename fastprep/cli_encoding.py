@@ -1,0 +1,79 @@
+"""How a command line says which encoding: by its name, or by a file."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastprep.encoding import Encoding
+
+
+def add_encoding_options(command: argparse.ArgumentParser, *, by_name: bool = True) -> None:
+    """Add ``--encoding`` and what a file needs; without `by_name` there is no default."""
+    group = command.add_argument_group("encoding")
+    which = group.add_mutually_exclusive_group()
+    if by_name:
+        which.add_argument("--encoding", metavar="NAME", help="default: gpt2")
+    which.add_argument(
+        "--encoding-file",
+        metavar="FILE",
+        help="a tokenizer.json, a .tiktoken file, a vocab.bpe beside its encoder.json, or the "
+        "directory of one",
+    )
+    group.add_argument(
+        "--pattern",
+        metavar="P",
+        help="how a .tiktoken file's text is split: a regular expression, or one of r50k, cl100k, "
+        "o200k, llama3, qwen2, qwen35, tekken",
+    )
+    group.add_argument(
+        "--special",
+        action="append",
+        type=_token_and_id,
+        metavar="TOKEN=ID",
+        help="a special token of a .tiktoken file; may be repeated",
+    )
+    group.add_argument(
+        "--allow-pattern",
+        action="store_true",
+        help="run a pattern of a tokenizer.json that is not known; only for files that you trust",
+    )
+
+
+def encoding_of(options: argparse.Namespace) -> Encoding:
+    """The encoding that the options name."""
+    from fastprep.registry import get_encoding
+
+    return encoding_of_file(options) or get_encoding(options.encoding or "gpt2")
+
+
+def encoding_of_file(options: argparse.Namespace) -> Encoding | None:
+    """The encoding in the file that the options name, if they name one."""
+    from fastprep.encoding import Encoding
+
+    if options.encoding_file is None:
+        for name in ("pattern", "special", "allow_pattern"):
+            if getattr(options, name):
+                options.usage(f"--{name.replace('_', '-')} goes with --encoding-file")
+        return None
+    return Encoding.from_file(
+        options.encoding_file,
+        pat_str=_pattern(options.pattern),
+        special_tokens=dict(options.special) if options.special else None,
+        allow_pattern=options.allow_pattern,
+    )
+
+
+def _pattern(given: str | None) -> str | None:
+    from fastprep.patterns import TIKTOKEN
+
+    by_family = {family: pattern for pattern, family in reversed(TIKTOKEN.items())}
+    return None if given is None else by_family.get(given, given)
+
+
+def _token_and_id(text: str) -> tuple[str, int]:
+    token, _, number = text.rpartition("=")
+    if not token or not number.isascii() or not number.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r}: write TOKEN=ID, as in '<|endoftext|>=100257'")
+    return token, int(number)

@@ -1,0 +1,23 @@
+"""Pieces of a few bytes -> tokens, several at once: while one waits for memory, the others go on."""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+from fastprep_ext.ranks cimport Ranks
+
+cdef enum:
+    FEW_BYTES = 32
+
+# A piece to merge: n <= FEW_BYTES bytes, all of which must be tokens.
+cdef struct Task:
+    const uint8_t *piece
+    uint32_t *out              # [n] its tokens
+    uint32_t n
+    uint32_t count             # how many there are
+
+# Merges each of the tasks. The pieces as wholes are not looked up.
+cdef void merge_tasks(const Ranks *ranks, Task *tasks, size_t count) noexcept nogil
+
+# The same for one piece; returns how many tokens it has.
+cdef size_t merge_few(
+    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
+) noexcept nogil

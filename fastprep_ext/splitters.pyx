@@ -1,0 +1,53 @@
+"""The binding of the splitters: which there are, and the pieces that one makes of a text."""
+
+from libc.stdint cimport uint8_t
+
+from fastprep_ext.split cimport (
+    PATTERN_CL100K, PATTERN_DEEPSEEK3, PATTERN_LLAMA3, PATTERN_O200K, PATTERN_QWEN2, PATTERN_QWEN35,
+    PATTERN_R50K, PATTERN_STARCODER, PATTERN_TEKKEN, Split, split_begin, split_next,
+)
+
+from fastprep.errors import InvalidUtf8
+
+__all__ = ["PATTERNS", "split_pieces"]
+
+#: Patterns that have a splitter, by family name; fastprep.patterns says which those are.
+PATTERNS = {
+    "r50k": PATTERN_R50K,
+    "cl100k": PATTERN_CL100K,
+    "o200k": PATTERN_O200K,
+    "llama3": PATTERN_LLAMA3,
+    "qwen2": PATTERN_QWEN2,
+    "qwen35": PATTERN_QWEN35,
+    "tekken": PATTERN_TEKKEN,
+    "starcoder": PATTERN_STARCODER,
+    "deepseek3": PATTERN_DEEPSEEK3,
+}
+
+
+def split_pieces(const uint8_t[::1] text not None, int pattern=PATTERN_R50K) -> list:
+    """The ends of the pieces of a UTF-8 text, in bytes: what the encoder looks up one by one.
+
+    >>> split_pieces(b"two words", PATTERNS["o200k"])
+    [3, 9]
+
+    Raises InvalidUtf8.
+    """
+    cdef Split split
+    cdef size_t ends[512]
+    cdef size_t count, i
+    cdef list result = []
+    if pattern not in PATTERNS.values():
+        raise ValueError(f"pattern {pattern} is none of {PATTERNS}")
+    if text.shape[0] == 0:
+        return result
+    split_begin(&split, pattern, &text[0], text.shape[0])
+    while True:
+        count = split_next(&split, ends, 512)
+        if count == 0:
+            break
+        for i in range(count):
+            result.append(ends[i])
+    if split.invalid:
+        raise InvalidUtf8(f"no UTF-8 character begins at byte {split.at}", 0, split.at)
+    return result

@@ -1,0 +1,34 @@
+"""A compiled vocabulary, which all that encode share."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from fastprep_ext.bpe cimport Worker
+from fastprep_ext.ranks cimport Ranks
+
+
+# One thread's piece cache and memory. It wanders between threads, but serves one call at a time.
+cdef class Scratch:
+    cdef Worker worker
+
+
+cdef class Vocabulary:
+    cdef Ranks ranks
+    cdef readonly int pattern
+    cdef readonly uint32_t largest
+    cdef bytes _blob           # what `ranks` points into
+    cdef const uint64_t[::1] _ends
+    cdef const uint32_t[::1] _ids
+    cdef const uint32_t[::1] _merges
+    cdef list _idle            # what no call is using
+    cdef tuple _ints           # the int object of every id, made when a list is first asked for
+
+    # For a call's length; what a failed call had is not given back.
+    cdef Scratch take(self)
+    cdef int give(self, Scratch scratch) except -1
+    cdef tuple ready_ints(self)
+    # Ids as a list of int.
+    cdef list listed(self, const uint32_t *ids, Py_ssize_t count)
+
+
+# Raises what a negative status of the encoder means, for text `index` of several.
+cdef int check(Py_ssize_t status, Scratch scratch, Py_ssize_t index=*) except -1

@@ -1,0 +1,86 @@
+"""All ways to merge a piece agree with the reference's."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+
+from checks import Found
+from fastprep.reference import encode_piece, merge
+from fastprep_ext.encode import Encoder
+from fastprep_ext.splitters import PATTERNS
+from fastprep_ext.vocabulary import WAYS
+
+PIECES_EACH = 500  # of a random vocabulary
+THRESHOLDS = (WAYS["few"], WAYS["search"])
+
+
+def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
+    """A vocabulary whose tokens need not come from merges: any strings over a few letters."""
+    tokens = {bytes([i]) for i in range(256)}
+    while len(tokens) < 256 + size:
+        tokens.add(bytes(rnd.choices(letters, k=rnd.randrange(2, 9))))
+    order = sorted(tokens)
+    rnd.shuffle(order)
+    return {token: rank for rank, token in enumerate(order)}
+
+
+def merged_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
+    """A vocabulary whose tokens are each two others put together, as merging makes them."""
+    tokens = [bytes([i]) for i in range(256)]
+    growing = [bytes([letter]) for letter in letters]
+    for _ in range(100 * size):
+        token = rnd.choice(growing) + rnd.choice(growing)
+        if token not in tokens and len(token) < 40:
+            tokens.append(token)
+            growing.append(token)
+        if len(tokens) == 256 + size:
+            break
+    return {token: rank for rank, token in enumerate(tokens)}
+
+
+VOCABULARIES = (random_ranks, merged_ranks)
+
+
+def encoder(ranks: dict[bytes, int]) -> Encoder:
+    """What encodes with these."""
+    tokens = sorted(ranks, key=ranks.__getitem__)
+    ends = np.cumsum([len(token) for token in tokens], dtype=np.uint64)
+    ids = np.array([ranks[token] for token in tokens], np.uint32)
+    return Encoder(b"".join(tokens), ends, ids, PATTERNS["r50k"])
+
+
+def ways_for(size: int) -> list[str]:
+    """The ways that take a piece of so many bytes."""
+    return [way for way, most in WAYS.items() if size <= most]
+
+
+def random_size(rnd: random.Random) -> int:
+    """1 to 300 bytes: one in eight at a threshold, of the others more that are short."""
+    if rnd.random() < 0.125:
+        return rnd.choice(THRESHOLDS) + rnd.randrange(-1, 2)
+    return rnd.randrange(1, 1 + rnd.choice((24, 24, 24, 110, 110, 300)))
+
+
+def merge_paths(seed: int, cases: int) -> Iterator[Found]:
+    """Pieces of random vocabularies."""
+    rnd = random.Random(seed)
+    differing = at_threshold = 0
+    vocabularies = max(1, cases // PIECES_EACH)
+    for number in range(vocabularies):
+        letters = rnd.choice((b"ab", b"abc", b"abcd", b"etaoin ", bytes(range(256))))
+        ranks = VOCABULARIES[number % 2](rnd, letters, rnd.randrange(1, 20 * len(letters[:8])))
+        compiled = encoder(ranks)
+        for _ in range(PIECES_EACH):
+            size = random_size(rnd)
+            piece = bytes(rnd.choices(letters + b"z"[: number % 2], k=size))
+            expected = merge(piece, ranks)
+            differing += (
+                any(compiled.merge_piece(piece, way) != expected for way in ways_for(size))
+                or compiled.encode_piece(piece) != encode_piece(piece, ranks)
+            )  # fmt: skip
+            at_threshold += min(abs(size - at) for at in THRESHOLDS) <= 1
+    figures = {"vocabularies": vocabularies, "thresholds": THRESHOLDS, "at_threshold": at_threshold}
+    yield Found("merge paths", vocabularies * PIECES_EACH, differing, figures)
