@@ -2,8 +2,8 @@
 
 The format is described in :mod:`fastprep.manifest`. Opening looks at the manifest and at the size
 of each file, never at the ids: that is what :func:`fastprep.verify` is for. Files are mapped read
-only, when they are first used; another process that truncates a mapped file is beyond what can
-be guarded against.
+only, when they are first used; another process that truncates a mapped file ends this one where
+ids are read here. The loader's own reads are guarded.
 """
 
 from __future__ import annotations
