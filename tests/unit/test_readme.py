@@ -16,7 +16,7 @@ def test_the_ten_lines_run(tmp_path):
     (tmp_path / "data").mkdir()
     text = (ROOT / "data/conversation.txt").read_text(encoding="utf-8")
     (tmp_path / "data/conversation.txt").write_text(text, encoding="utf-8")
-    program = "\n".join(blocks) + "\nprint(tuple(vectors.shape[1:]), len(data))\n"
+    program = "\n".join(blocks) + "\nprint(tuple(vectors.shape[1:]), len(loader.dataset))\n"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
     )
