@@ -25,6 +25,7 @@ import numpy as np
 import fastprep
 
 ROOT = Path(__file__).resolve().parents[1]
+STANDARD_LIBRARY = Path(os.__file__).parent  # text that every Python carries
 
 
 # -- arguments -------------------------------------------------------------------------------------
@@ -46,8 +47,9 @@ def argument_parser(question: str, *, megabytes: float, repeats: int) -> argpars
     parser.add_argument(
         "--corpus",
         type=Path,
-        required=True,
-        help="FILE.jsonl, FILE.jsonl.zst (field text) or FILE.txt (one document)",
+        default=STANDARD_LIBRARY,
+        help="FILE.jsonl, FILE.jsonl.zst (field text), FILE.txt (one document) or a folder of .py files "
+        "(default: Python's own standard library)",
     )
     parser.add_argument(
         "--megabytes", type=float, default=megabytes, help="of UTF-8 to use (default: %(default)s)"
@@ -63,7 +65,11 @@ def argument_parser(question: str, *, megabytes: float, repeats: int) -> argpars
 
 def read_documents(path: Path) -> Iterator[str]:
     """All documents of a corpus file, in its order."""
-    if path.suffix == ".txt":
+    if path.is_dir():
+        for file in sorted(path.rglob("*.py")):
+            if "site-packages" not in file.parts:
+                yield file.read_bytes().decode("utf-8", "replace")
+    elif path.suffix == ".txt":
         yield path.read_text(encoding="utf-8")
     elif path.suffix == ".jsonl":
         with path.open(encoding="utf-8") as lines:

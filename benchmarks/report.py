@@ -42,6 +42,19 @@ def encode_rows(encoding: str) -> list[list[str]]:
     return rows
 
 
+def file_rows(what: str) -> list[list[str]]:
+    """MB/s from a text file to a file of ids, a row an encoding and number of threads."""
+    results = [load(f"files-{name}") for name in ("prose", "code", "multi")]
+    rows = []
+    for cells in zip(*(result["rows"] for result in results), strict=True):
+        row = [f"{cells[0]['encoding']}, {cells[0]['threads']}"]
+        for cell in cells:
+            ours, theirs = cell["fastprep"][what], cell["gigatoken"][what]
+            row.append(f"{theirs:.0f} / {ours:.0f} ({cell['times_faster'][what]:.1f}x)")
+        rows.append(row)
+    return rows
+
+
 def word_rows() -> list[list[str]]:
     """MB/s of the word tokenizers and of the notebook's."""
     return [
@@ -118,6 +131,14 @@ def main() -> None:
         f"MB/s of text, one thread, medians on a {run['cpus']}-core {run['cpu']} virtual machine, "
         f"Python {run['python']}; both sides in turns in one process, all ids compared first. The "
         "JSON, with versions and commits, is in `benchmarks/results`.",
+        "",
+        "A text file to a file of ids, gigatoken / fastprep: the first pass of a new process.",
+        "",
+        *table(["encoding, threads", "prose", "code", "multilingual"], file_rows("first")),
+        "",
+        "The same once the process has seen other text of the kind.",
+        "",
+        *table(["encoding, threads", "prose", "code", "multilingual"], file_rows("later")),
         "",
         "Encoding, documents one by one; in brackets how many times tiktoken's speed. Cold: the "
         "first pass of a new encoding over new text. Warm: the same text again.",

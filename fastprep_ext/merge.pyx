@@ -25,7 +25,8 @@ from fastprep_ext.ranks cimport NO_RANK, Ranks, ranks_find_pair, token_bytes, to
 
 cdef enum:
     ON_STACK = 512             # bytes that the heap merges without asking for memory
-    STEP = 64                  # bytes that a window adds
+    STEP = 64                  # bytes that a window adds (24, for few.pyx: spaces, of which tokens are
+                               # longer, fell to an eighth of their speed in cl100k)
     TAKEN_BACK = 8             # bytes that it at least takes back, in whole tokens
     REWORK = 8                 # times the piece may be merged over before the heap takes all of it
 
