@@ -16,7 +16,7 @@ Many tokens are merged at once, with the pairs before all of them. One that need
 among them stops where that pair would merge, since all that could go on rank higher and are among them,
 too: at least three parts are left, and it is merged once more when its turn comes.
 
-For o200k 199,742 pairs instead of 446,189: a table a quarter as large, and made in half the time.
+For o200k these are 199,742 pairs of 446,189.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
@@ -28,7 +28,7 @@ from fastprep_ext.ranks cimport NO_RANK, pairs_add, token_bytes
 cdef enum:
     LONGEST = 512              # bytes of a token: merged on the stack
     AT_ONCE = 64
-    MOST_BYTES = 1 << 23       # of all tokens: half a second at worst. o200k has 1.4 million
+    MOST_BYTES = 1 << 23       # of all tokens: more is no vocabulary's. o200k has 1.4 million
 
 
 cdef bint last_merges(Ranks *ranks) noexcept nogil:
