@@ -1,9 +1,9 @@
 """Vocabulary files: which kind one is, reading it within limits, and writing it.
 
 A vocabulary may come from anywhere, so it is read with suspicion: regular files only, of at most 64
-MiB, fewer than 2**20 tokens of at most 64 KiB, and no pattern in one is run unless the caller asks for it. What
-is refused is refused by :class:`~fastprep.errors.BadVocabulary`, which names the file, what was
-found, and the mend.
+MiB, fewer than 2**20 tokens of at most 64 KiB, and no pattern in one is run unless the caller asks
+for it. What is refused is refused by :class:`~fastprep.errors.BadVocabulary`, which names the file,
+what was found, and the mend.
 """
 
 from __future__ import annotations
