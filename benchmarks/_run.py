@@ -18,11 +18,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
 import fastprep
+
+if TYPE_CHECKING:
+    import tiktoken
 
 ROOT = Path(__file__).resolve().parents[1]
 STANDARD_LIBRARY = Path(os.__file__).parent  # text that every Python carries
@@ -104,6 +107,18 @@ def choose_documents(path: Path, megabytes: float, seed: int) -> list[str]:
 def utf8_size(documents: Sequence[str]) -> int:
     """How many bytes of UTF-8 the documents are."""
     return sum(len(document.encode("utf-8", "surrogatepass")) for document in documents)
+
+
+def tiktokens(encoding: fastprep.Encoding) -> tiktoken.Encoding:
+    """tiktoken's encoding of the same table, pattern and special tokens."""
+    import tiktoken
+
+    return tiktoken.Encoding(
+        encoding.name,
+        pat_str=encoding._pat_str,
+        mergeable_ranks=encoding._mergeable_ranks,
+        special_tokens=encoding._special_tokens,
+    )
 
 
 # -- timing ----------------------------------------------------------------------------------------

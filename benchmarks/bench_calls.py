@@ -15,8 +15,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import tiktoken
-from _run import plain_parser, time_in_turns, write_result
+from _run import plain_parser, tiktokens, time_in_turns, write_result
 
 from fastprep import get_encoding, list_encoding_names
 
@@ -41,12 +40,7 @@ def repeated(call: Callable[[], object]) -> Callable[[], None]:
 def measure(name: str, repeats: int) -> dict[str, Any]:
     """One encoding: that all results are tiktoken's, then the times."""
     ours = get_encoding(name)
-    peer = tiktoken.Encoding(
-        name,
-        pat_str=ours._pat_str,
-        mergeable_ranks=ours._mergeable_ranks,
-        special_tokens=ours._special_tokens,
-    )
+    peer = tiktokens(ours)
     ids = peer.encode(PROMPT)
     many = random.Random(1).choices(range(len(ours._mergeable_ranks)), k=MILLION)
     array = np.array(many, np.uint32)

@@ -14,8 +14,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import tiktoken
-from _run import argument_parser, choose_documents, compare, describe_corpus, write_result
+from _run import (
+    argument_parser,
+    choose_documents,
+    compare,
+    describe_corpus,
+    tiktokens,
+    write_result,
+)
 
 from fastprep.encoding import Encoding
 from fastprep.published import PUBLISHED
@@ -44,12 +50,7 @@ def main() -> None:
     documents = choose_documents(arguments.corpus, arguments.megabytes, arguments.seed)
     corpus = describe_corpus(arguments.corpus, documents, arguments.seed)
     warm = get_encoding(name)
-    peer = tiktoken.Encoding(
-        name,
-        pat_str=warm._pat_str,
-        mergeable_ranks=warm._mergeable_ranks,
-        special_tokens=warm._special_tokens,
-    )
+    peer = tiktokens(warm)
     for document in documents:
         ids = peer.encode_ordinary(document)
         if warm.encode_ordinary(document) != ids or array(warm)(document).tolist() != ids:

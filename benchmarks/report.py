@@ -28,18 +28,23 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
     return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
 
+def side_rows(results: list[dict[str, Any]], figures: str, times: str) -> list[list[str]]:
+    """A row a side, a column a result: its figure, and in brackets a ratio where there is one."""
+    rows = []
+    for side in results[0][figures]:
+        row = [side]
+        for result in results:
+            cell = f"{result[figures][side]:.0f}"
+            ratio = result[times].get(side)
+            row.append(cell if ratio is None else f"{cell} ({ratio:.1f}x)")
+        rows.append(row)
+    return rows
+
+
 def encode_rows(encoding: str) -> list[list[str]]:
     """MB/s of encoding and how many times tiktoken's that is, a column a corpus."""
     results = [load(f"encode-{encoding}-{name}") for name in ("prose", "code", "multi")]
-    rows = []
-    for side in results[0]["megabytes_per_second"]:
-        row = [side]
-        for result in results:
-            cell = f"{result['megabytes_per_second'][side]:.0f}"
-            times = result["times_faster_than_tiktoken"].get(side)
-            row.append(cell if times is None else f"{cell} ({times:.1f}x)")
-        rows.append(row)
-    return rows
+    return side_rows(results, "megabytes_per_second", "times_faster_than_tiktoken")
 
 
 def file_rows(what: str) -> list[list[str]]:
@@ -107,15 +112,7 @@ def call_rows() -> list[list[str]]:
 def loader_rows() -> list[list[str]]:
     """Mtok/s of each loader, and how many times that the package's is, a column a shape."""
     shapes = load("loader")["shapes"]
-    rows = []
-    for side in shapes[0]["million_tokens_per_second"]:
-        row = [side]
-        for shape in shapes:
-            cell = f"{shape['million_tokens_per_second'][side]:.0f}"
-            times = shape["fastprep_one_thread_times"].get(side)
-            row.append(cell if times is None else f"{cell} ({times:.1f}x)")
-        rows.append(row)
-    return rows
+    return side_rows(shapes, "million_tokens_per_second", "fastprep_one_thread_times")
 
 
 def main() -> None:

@@ -417,13 +417,15 @@ class Encoding(Pieces):
         array([31373,   995], dtype=uint16)
 
         The ids are those of the whole content, byte order mark and all; they lie back to back in
-        `dtype`, uint16 (where every id is below 65,536, then the default) or uint32. Memory is a few
-        MiB a worker, whatever the size; `workers` threads share the work. The target appears when it
-        is whole. For many documents, checksums and what survives a power cut there is
+        `dtype`, uint16 (where every id is below 65,536, then the default) or uint32. Memory does not
+        grow with the file, unless the text goes on without a place to cut or the encoding's may not
+        be cut (:attr:`may_be_cut`). `workers` threads share the work. The target appears when it is
+        whole. For many documents, checksums and what survives a power cut there is
         :func:`fastprep.prepare`.
 
         Raises :class:`~fastprep.errors.InvalidInput` naming the file, and the byte that is no UTF-8;
-        ValueError for another dtype, OverflowError where ids do not fit it.
+        ValueError for another dtype or no worker, OverflowError where ids do not fit the dtype,
+        OSError as the system says.
         """
         from fastprep.token_files import encode_file
 

@@ -11,11 +11,12 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from fastprep_ext.cache cimport (
-    Cache, Entry, INLINE_IDS, KEY_BYTES, LONG_BYTES, Line, cache_add, cache_begin, cache_free, cache_grow,
-    entry_ids, FAR, key_equal, key_long, key_short, key_short_at_end, key_slot, long_hash,
+    Cache, Entry, FAR, INLINE_IDS, KEY_BYTES, LONG_BYTES, cache_add, cache_begin, cache_free,
+    cache_grow, entry_ids, entry_is_near, key_equal, key_long, key_short, key_slot, line_entry,
+    long_hash,
 )
-from fastprep_ext.few cimport FEW_BYTES, merge_tasks
 from fastprep_ext.cuts cimport merge_piece
+from fastprep_ext.few cimport FEW_BYTES, merge_tasks
 from fastprep_ext.merge cimport MERGE_NO_MEMORY, MERGE_TOO_LONG
 from fastprep_ext.ranks cimport NO_RANK, ranks_find
 from fastprep_ext.split cimport split_begin, split_next
@@ -85,10 +86,8 @@ cdef void make_keys(
         end = worker.ends[i]
         length = end - begin
         key = &worker.keys[i]
-        if likely(length <= KEY_BYTES and begin + 16 <= n):
-            key_short(key, text + begin, length)
-        elif length <= KEY_BYTES:
-            key_short_at_end(key, text + begin, length)
+        if likely(length <= KEY_BYTES):
+            key_short(key, text + begin, length, n - begin)
         else:
             key_long(key, text + begin, length, long_hash(text + begin, min(length, <size_t>LONG_BYTES)))
         slot = key_slot(key, mask)
@@ -100,16 +99,14 @@ cdef void make_keys(
 # Copies the ids of pieces that are in the cache; returns how many have to be resolved.
 cdef size_t look(Worker *worker, size_t pieces) noexcept nogil:
     cdef size_t i, missed = 0
-    cdef const Line *line
     cdef const Entry *entry
     cdef const Key *key
     for i in range(pieces):
         key = &worker.keys[i]
-        line = &worker.cache.lines[worker.slots[i]]
-        entry = &line.newer if key_equal(&line.newer.key, key) else &line.older
+        entry = line_entry(&worker.cache.lines[worker.slots[i]], key)
         memcpy(&worker.found[i], &entry.count, sizeof(Found))
         worker.missed[missed] = <uint32_t>i
-        missed += not (key_equal(&entry.key, key) and entry.count <= INLINE_IDS)
+        missed += not entry_is_near(entry, key)
     return missed
 
 
@@ -120,11 +117,9 @@ cdef int resolve(
 ) noexcept nogil:
     cdef size_t j, i, k, start, n, room = 0, tasks = 0
     cdef Py_ssize_t count
-    cdef uint32_t token
     cdef uint32_t *out
     cdef const uint32_t *ids
     cdef const Key *key
-    cdef const Line *line
     cdef const Entry *entry
     cdef uint8_t *seen
     cdef Found *found
@@ -140,13 +135,9 @@ cdef int resolve(
         found = &worker.found[i]
         start = worker.ends[i - 1] if i else begin
         n = worker.ends[i] - start
-        line = &worker.cache.lines[worker.slots[i]]
         key = &worker.keys[i]
-        entry = &line.newer
+        entry = line_entry(&worker.cache.lines[worker.slots[i]], key)
         ids = entry_ids(&worker.cache, entry, key, text + start, n)
-        if ids == NULL:
-            entry = &line.older
-            ids = entry_ids(&worker.cache, entry, key, text + start, n)
         worker.task_of[j] = NO_TASK
         worker.far[i] = out
         out += n
@@ -157,7 +148,7 @@ cdef int resolve(
         seen = &worker.seen[worker.slots[i] & (SEEN - 1)]
         # The same piece twice in a batch: the first one's task serves both.
         if n <= KEY_BYTES and seen[0] < tasks and key_equal(
-            &worker.keys[worker.missed[worker.task_piece[seen[0]]]], &worker.keys[i]
+            &worker.keys[worker.missed[worker.task_piece[seen[0]]]], key
         ):
             worker.task_of[j] = seen[0]
             continue

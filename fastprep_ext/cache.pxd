@@ -12,6 +12,7 @@ from libc.string cimport memcmp, memcpy
 
 cdef extern from "bits.h" nogil:
     const uint64_t[16][2] KEY_MASK     # the first n of 16 bytes, in two words
+    bint unlikely(bint x)
     uint64_t load64(const void *p)
     uint64_t mul_fold(uint64_t a, uint64_t b)
 
@@ -62,18 +63,15 @@ cdef inline uint64_t key_slot(const Key *key, uint64_t mask) noexcept nogil:
     ) & mask
 
 
-# The key of a piece of 1 to 15 bytes; 16 bytes must be readable at `piece`. Masks from a table: a
-# branch on the length, to shift either word, guesses wrong at every seventh piece.
-cdef inline void key_short(Key *key, const uint8_t *piece, size_t n) noexcept nogil:
+# The key of a piece of 1 to 15 bytes, of which `readable` may be read, n or more. Masks from a table:
+# a branch on the length, to shift either word, guesses wrong at every seventh piece.
+cdef inline void key_short(Key *key, const uint8_t *piece, size_t n, size_t readable) noexcept nogil:
+    cdef uint8_t padded[16]
+    if unlikely(readable < 16):
+        memcpy(padded, piece, n)
+        piece = padded
     key.low = load64(piece) & KEY_MASK[n][0]
     key.high = (load64(piece + 8) & KEY_MASK[n][1]) | <uint64_t>n << 56
-
-
-# The same where fewer than 16 bytes are readable.
-cdef inline void key_short_at_end(Key *key, const uint8_t *piece, size_t n) noexcept nogil:
-    cdef uint8_t padded[16]
-    memcpy(padded, piece, n)
-    key_short(key, padded, n)
 
 
 cdef inline void key_long(Key *key, const uint8_t *piece, size_t n, uint64_t hashed) noexcept nogil:
@@ -87,6 +85,16 @@ cdef inline bint key_is_long(const Key *key) noexcept nogil:
 
 cdef inline bint key_equal(const Key *a, const Key *b) noexcept nogil:
     return ((a.low ^ b.low) | (a.high ^ b.high)) == 0
+
+
+# The entry with the key if one of the line's has it, else whichever. No branch: none could be guessed.
+cdef inline const Entry *line_entry(const Line *line, const Key *key) noexcept nogil:
+    return &line.newer if key_equal(&line.newer.key, key) else &line.older
+
+
+# Whether the entry is the key's, and its ids lie in it.
+cdef inline bint entry_is_near(const Entry *entry, const Key *key) noexcept nogil:
+    return key_equal(&entry.key, key) and entry.count <= INLINE_IDS
 
 
 # How many words were written to the arena before the entry's.

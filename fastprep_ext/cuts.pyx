@@ -10,8 +10,8 @@ token, no three are, and no four across it occur in any token of four or more (w
 such bytes). A set of bits may say yes where the answer is no: then there is one cut less.
 
 Parts recur where long pieces do not: most are found in the cache of pieces. It makes short pieces of
-long ones: Chinese text in r50k falls into parts of 1.9 bytes on average,
-in o200k of 8.
+long ones: those of more than 32 bytes in multilingual text fall into parts of 3.0 bytes on average in
+r50k, 4.7 in cl100k, 11.5 in o200k.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -19,8 +19,7 @@ from libc.stdlib cimport calloc
 from libc.string cimport memcpy
 
 from fastprep_ext.cache cimport (
-    Cache, Entry, INLINE_IDS, KEY_BYTES, Key, Line, cache_add, key_equal, key_short, key_short_at_end,
-    key_slot,
+    Cache, Entry, INLINE_IDS, KEY_BYTES, Key, cache_add, entry_is_near, key_short, key_slot, line_entry,
 )
 from fastprep_ext.few cimport FEW_BYTES, Task, merge_few, merge_tasks
 from fastprep_ext.merge cimport merge_whole
@@ -175,10 +174,7 @@ cdef inline void add_part(
     parts.begins[parts.n] = begin
     parts.sizes[parts.n] = <uint32_t>size
     if cache != NULL and size > 2 and size <= KEY_BYTES:
-        if begin + 16 <= n:
-            key_short(key, piece + begin, size)
-        else:
-            key_short_at_end(key, piece + begin, size)
+        key_short(key, piece + begin, size, n - begin)
         slot = key_slot(key, cache.mask)
         parts.slots[parts.n] = <uint32_t>slot
         prefetch(&cache.lines[slot])
@@ -192,7 +188,6 @@ cdef inline Py_ssize_t put_together(
     cdef size_t i, k, n, begin, tasks = 0, added = 0
     cdef Py_ssize_t count
     cdef const Entry *entry
-    cdef const Line *line
     cdef Task *task
     for i in range(parts.n):
         begin = parts.begins[i]
@@ -202,9 +197,8 @@ cdef inline Py_ssize_t put_together(
             out[begin] = ranks.byte_ranks[piece[begin]]
             continue
         if cache != NULL and n > 2 and n <= KEY_BYTES:
-            line = &cache.lines[parts.slots[i]]
-            entry = &line.newer if key_equal(&line.newer.key, &parts.keys[i]) else &line.older
-            if key_equal(&entry.key, &parts.keys[i]) and entry.count <= INLINE_IDS:
+            entry = line_entry(&cache.lines[parts.slots[i]], &parts.keys[i])
+            if entry_is_near(entry, &parts.keys[i]):
                 parts.counts[i] = entry.count
                 for k in range(entry.count):
                     out[begin + k] = entry.ids[k]

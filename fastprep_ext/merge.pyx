@@ -1,4 +1,4 @@
-"""Merging what is too long for few.pyx: a linear search for short pieces, a heap for longer ones, windows for giants.
+"""Merging what is too long for few.pyx: a search for the shorter, a heap, windows for giants.
 
 The first two keep for each part the rank of the pair that it and its right neighbour are, and always
 merge at the smallest (rank, position).

@@ -1,10 +1,8 @@
 """The few merges that make all tokens: what a file that lists its merges needs to hold.
 
-For each token that merging makes, it is the last merge on the way to it. These n pairs at most merge
-all text as the whole table does. For suppose that merging some text makes a token T of two neighbours.
-Until then no merge crossed T's edges, so inside them there happened what happens when the bytes of T
-are merged alone, in the same order; so the two are what was left at the end there. Hence no other pair
-is ever merged into T.
+For each token that merging makes, it is the last merge on the way to it; last_merges.pyx says why these
+merge all text as all pairs do. There a table is made of them, and only where every token is made of
+tokens before it; here they are listed for any table.
 """
 
 from libc.stdint cimport uint32_t
