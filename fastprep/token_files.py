@@ -1,34 +1,31 @@
-"""A text file to a file of ids, a block at a time, on several threads, in memory that does not grow."""
+"""A text file to a file of ids, a block at a time, on several threads, in memory that does not grow.
+
+Nothing here needs numpy: to import it takes as long as to encode 20 MB.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from os import PathLike
+import os
+import threading
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
 
 from fastprep import cutting
 from fastprep.atomic import replacing
 from fastprep.decoding import check_threads
-from fastprep.encoding import Encoding
 from fastprep.errors import InvalidInput, InvalidUtf8
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from io import FileIO
+    from os import PathLike
+
+    import numpy.typing as npt
+
+    from fastprep.encoding import Encoding
 
 # From 64 KiB to 2 MiB the speed is the same; with 4 MiB it is 0.8 times.
 BLOCK_BYTES = 1 << 19
-_AHEAD = 2  # blocks that wait for each thread
-
-
-Ids: TypeAlias = "npt.NDArray[np.uint16] | npt.NDArray[np.uint32]"
-
-
-class _Block(NamedTuple):
-    start: int  # its first byte in the file
-    text: bytes
+_AHEAD = 4  # blocks a thread that may be encoded while an earlier one is not
 
 
 def encode_file(
@@ -40,71 +37,157 @@ def encode_file(
 ) -> int:
     """See :meth:`fastprep.encoding.Encoding.encode_file`."""
     check_threads(workers)
-    wanted = np.dtype(dtype or (np.uint16 if encoding.max_token_value < 1 << 16 else np.uint32))
+    letter = _letter(encoding, dtype)
+    try:
+        file = open(source, "rb", buffering=0)  # noqa: SIM115
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise InvalidInput(f"{Path(source)}: {error.strerror}; give a text file") from None
+    with file, replacing(Path(target), sync=False) as sink:
+        job = _Job(encoding, file, sink.fileno(), letter, _AHEAD * workers)
+        others = [threading.Thread(target=job.work, daemon=True) for _ in range(workers - 1)]
+        try:
+            for thread in others:
+                thread.start()
+            job.work()
+        finally:
+            job.stopped = True
+            for thread in others:
+                if thread.ident is not None:
+                    thread.join()
+        if job.failed:
+            raise job.failed[min(job.failed)]
+    return job.count
+
+
+def _letter(encoding: Encoding, dtype: npt.DTypeLike | None) -> str:
+    """The dtype of the ids, as a memoryview spells it."""
+    if dtype is None:
+        return "H" if encoding.max_token_value < 1 << 16 else "I"
+    import numpy as np
+
+    wanted = np.dtype(dtype)
     if wanted not in (np.dtype(np.uint16), np.dtype(np.uint32)):
         raise ValueError(f"ids are uint16 or uint32 in a file, not {wanted}")
-    path, count = Path(source), 0
-    buffers: list[Ids] = []
-    ends = np.empty(1, np.uint64)  # written by all threads, read by none
+    return wanted.char
 
-    def encode(block: _Block) -> Ids:
-        room = encoding.most_ids(len(block.text), 1) + 1
-        out = buffers.pop() if buffers else np.empty(0, wanted)
+
+class _Job:
+    """What the threads of one file share. Blocks are read in order, encoded at once, written where
+    they belong as soon as all before them are counted."""
+
+    def __init__(
+        self, encoding: Encoding, source: FileIO, target: int, letter: str, ahead: int
+    ) -> None:
+        self.count = 0  # ids whose place in the file is known
+        self.failed: dict[int, BaseException] = {}  # by block
+        self.stopped = False
+        self._encoding = encoding
+        self._source = source
+        self._target = target
+        self._letter = letter
+        self._ahead = ahead
+        self._blocks = _Blocks(source, encoding.may_be_cut)
+        self._reading = threading.Lock()
+        self._placing = threading.Condition()
+        self._placed = 0  # blocks
+        self._waiting: dict[int, memoryview] = {}  # ids of blocks that are not placed
+        self._spare: list[memoryview] = []
+
+    def work(self) -> None:
+        """What each thread does until there is no more text, or none that matters."""
+        text = bytearray()
+        number = -1
+        try:
+            while not self.stopped:
+                with self._reading:
+                    text, size, start = self._blocks.next(text)
+                    number = self._blocks.number
+                if size == 0:
+                    break
+                self._write(self._place(number, self._encode(text, size, start)))
+        except BaseException as error:  # the calling thread raises it
+            self.failed[number] = error
+            self.stopped = True
+        with self._placing:
+            self._placing.notify_all()
+
+    def _encode(self, text: bytearray, size: int, start: int) -> memoryview:
+        room = self._encoding.most_ids(size, 1) + 1
+        out = self._spare.pop() if self._spare else _ids(self._letter, 0)
         if len(out) < room:
-            out = np.empty(room, wanted)
+            out = _ids(self._letter, room)
+        ends = memoryview(bytearray(8)).cast("Q")
         try:
-            return out[: encoding.encode_documents([block.text], out, ends)]
+            count = self._encoding.encode_documents([memoryview(text)[:size]], out, ends)
         except InvalidUtf8 as error:
+            at = start + error.offset
             raise InvalidUtf8(
-                f"{path}, byte {block.start + error.offset}: no UTF-8 character begins here; "
+                f"{os.fspath(self._source.name)}, byte {at}: no UTF-8 character begins here; "
                 "save the file as UTF-8",
-                offset=block.start + error.offset,
+                offset=at,
             ) from None
+        return out[:count]
 
-    try:
-        file = path.open("rb")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise InvalidInput(f"{path}: {error.strerror}; give a text file") from None
-    with file, replacing(Path(target), sync=False) as sink:
-        for ids in _in_order(encode, _blocks(file, encoding.may_be_cut), workers):
-            sink.write(memoryview(ids))
-            count += len(ids)
-            buffers.append(ids.base if isinstance(ids.base, np.ndarray) else ids)
-    return count
+    def _place(self, number: int, ids: memoryview) -> list[tuple[int, memoryview]]:
+        """The blocks whose place in the file is known now, each with the number of ids before it."""
+        found = []
+        with self._placing:
+            while number - self._placed > self._ahead and not self.stopped:
+                self._placing.wait()
+            self._waiting[number] = ids
+            while self._placed in self._waiting:
+                ids = self._waiting.pop(self._placed)
+                found.append((self.count, ids))
+                self.count += len(ids)
+                self._placed += 1
+            self._placing.notify_all()
+        return found
+
+    def _write(self, placed: list[tuple[int, memoryview]]) -> None:
+        for before, ids in placed:
+            content = ids.cast("B")
+            at = before * ids.itemsize
+            while content:
+                written = os.pwrite(self._target, content, at)
+                content, at = content[written:], at + written
+            self._spare.append(memoryview(ids.obj).cast(self._letter))
 
 
-def _blocks(file: BinaryIO, may_be_cut: bool) -> Iterator[_Block]:
+class _Blocks:
     """The text in blocks whose ids, put together, are its ids."""
-    data, start = b"", 0
-    while True:
-        # As much again as there is keeps the copying linear where no place to cut comes.
-        chunk = file.read(max(BLOCK_BYTES, len(data)) if may_be_cut else -1)
-        data += chunk
-        if not chunk:
-            break
-        if may_be_cut and len(data) >= BLOCK_BYTES and (at := cutting.last_cut(data, 0, len(data))):
-            yield _Block(start, data[:at])
-            data, start = data[at:], start + at
-    if data:
-        yield _Block(start, data)
+
+    def __init__(self, source: FileIO, may_be_cut: bool) -> None:
+        self.number = -1  # of the block that was read last
+        self._source = source
+        self._may_be_cut = may_be_cut
+        self._rest = b""  # what was read and not handed out
+        self._start = 0  # its first byte in the file
+
+    def next(self, text: bytearray) -> tuple[bytearray, int, int]:
+        """The next block, in this memory or in other; its size, 0 behind the last; its first byte."""
+        self.number += 1
+        filled = len(self._rest)
+        wanted = BLOCK_BYTES
+        text[:filled] = self._rest
+        while True:
+            # As much again as there is keeps the copying linear where no place to cut comes.
+            wanted = max(wanted, 2 * filled) if self._may_be_cut else 2 * (filled + BLOCK_BYTES)
+            if len(text) < wanted:
+                text = text[:filled] + bytes(wanted - filled)
+            with memoryview(text) as view:
+                read = self._source.readinto(view[filled:wanted])
+            filled += read or 0
+            end = filled
+            if not read:
+                break
+            if self._may_be_cut and filled >= BLOCK_BYTES:
+                end = cutting.last_cut(text, 0, filled)
+                if end:
+                    break
+        start, self._start = self._start, self._start + end
+        self._rest = bytes(memoryview(text)[end:filled])
+        return text, end, start
 
 
-def _in_order(
-    encode: Callable[[_Block], Ids], blocks: Iterator[_Block], workers: int
-) -> Iterator[Ids]:
-    """What each block gives, in order; with several workers some are encoded ahead."""
-    if workers == 1:
-        yield from map(encode, blocks)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Ids]] = deque()
-        try:
-            for block in blocks:
-                waiting.append(pool.submit(encode, block))
-                if len(waiting) > _AHEAD * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+def _ids(letter: str, room: int) -> memoryview:
+    return memoryview(bytearray(room * (2 if letter == "H" else 4))).cast(letter)

@@ -12,32 +12,46 @@ ctypedef fused id_t:
     uint32_t
 
 cdef enum:
-    BATCH = 512                # pieces; with fewer, fewer new ones are merged together (256: 0.97 times)
-    SEEN = 256
+    BATCH = 512                # pieces whose lines of the cache are asked for before one is looked at
+    ROUND = 2048               # pieces of which what is new is merged together (one BATCH: 0.9 times)
+    SEEN = 1024
     BPE_SLACK = 4              # ids of room behind the last one that bpe_encode may scribble on
     BPE_NO_MEMORY = -1
     BPE_TOO_LONG = -2
     BPE_INVALID_UTF8 = -3      # at byte worker.split.at
 
-# The ids of one piece of a batch.
+# The ids of one piece.
 cdef struct Found:
     uint32_t count
-    uint32_t ids[3]            # if there are no more
+    uint32_t ids[3]            # if there are no more; else where they begin in `merged`, in two halves
+
+# A piece whose ids were not simply there.
+cdef struct Miss:
+    Key key
+    size_t start               # its first byte
+    size_t n                   # bytes
+    size_t place               # of its ids in `merged`
+    uint32_t slot              # its line in the cache
+    uint32_t piece             # which one of the round
+    uint32_t task              # that makes its ids, or NO_TASK
+
+# A round of pieces on their way. Memory that is not used is not touched.
+cdef struct Round:
+    size_t ends[BATCH]         # of one batch after the other, as are the next two
+    Key keys[BATCH]
+    uint32_t slots[BATCH]
+    uint32_t missed[BATCH]
+    uint16_t seen[SEEN]        # by the end of a slot: the last task for such a piece
+    Found found[ROUND]
+    Miss misses[ROUND]
+    uint32_t task_miss[ROUND]  # which miss each task is for
+    Task tasks[ROUND]
 
 # What one thread needs besides the rank table.
 cdef struct Worker:
     Split split
     Cache cache
-    size_t ends[BATCH]
-    Key keys[BATCH]
-    uint32_t slots[BATCH]      # its line in the cache
-    Found found[BATCH]
-    uint32_t *far[BATCH]       # the ids of a piece that has more than `found` has room for
-    uint32_t missed[BATCH]     # pieces whose ids were not simply there
-    uint32_t task_of[BATCH]    # of each of the missed
-    Task tasks[BATCH]
-    uint32_t task_piece[BATCH] # which of the missed each is
-    uint8_t seen[SEEN]         # by the end of a slot: the last task for such a piece
+    Round *round
     uint32_t *merged           # ids that are being made
     size_t merged_room
 
@@ -46,7 +60,7 @@ cdef void worker_free(Worker *self) noexcept nogil
 
 # Writes the ids of a text of n bytes to out[n + BPE_SLACK] and returns how many there are, or a
 # negative status. An id takes at least one byte, so n is room enough. What comes after the first
-# `most` ids is not looked at, but for the rest of their batch. With `out` NULL it only counts.
+# `most` ids is not looked at, but for the rest of their round. With `out` NULL it only counts.
 cdef Py_ssize_t bpe_encode(
     const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n, size_t most,
     id_t *out

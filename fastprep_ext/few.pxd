@@ -4,15 +4,15 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from fastprep_ext.ranks cimport Ranks
 
-cdef enum:
-    FEW_BYTES = 32
-
-# A piece to merge: n <= FEW_BYTES bytes, all of which must be tokens.
-cdef struct Task:
-    const uint8_t *piece
-    uint32_t *out              # [n] its tokens
-    uint32_t n
-    uint32_t count             # how many there are
+cdef extern from "few.h" nogil:
+    enum:
+        FEW_BYTES
+    # A piece to merge: n <= FEW_BYTES bytes, all of which must be tokens.
+    ctypedef struct Task:
+        const uint8_t *piece
+        uint32_t *out              # [n] its tokens
+        uint32_t n
+        uint32_t count             # how many there are
 
 # Merges each of the tasks. The pieces as wholes are not looked up.
 cdef void merge_tasks(const Ranks *ranks, Task *tasks, size_t count) noexcept nogil

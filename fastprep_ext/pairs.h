@@ -75,13 +75,14 @@ static __attribute__((noinline)) uint32_t pairs_find_beyond(
     }
 }
 
-/* The rank of a pair, given the bucket where it belongs, or NO_PAIR_RANK where it does not merge.
+/* The rank of a pair, given the bucket where it belongs and which pairs there have its low half, or
+ * NO_PAIR_RANK where it does not merge.
  *
  * If no low half is the same, the last place is looked at, which is empty unless the bucket is full.
  * Masks, since a compiler makes a branch of ?: here.
  */
-static inline uint32_t pairs_rank_in(const Pairs *pairs, const PairBucket *bucket, uint64_t key) {
-    uint32_t matches = pair_matches(bucket, (uint32_t)key);
+static inline uint32_t pairs_rank_of(
+    const Pairs *pairs, const PairBucket *bucket, uint64_t key, uint32_t matches) {
     uint32_t rest = bucket->rest[lowest_bit(matches | 1 << (PAIR_WAYS - 1))];
     uint32_t some = (uint32_t)-(int32_t)(matches != 0);
     uint32_t wrong = (((rest >> PAIR_RANK_BITS) ^ (uint32_t)(key >> 32)) & some) | (~rest & ~some);
@@ -91,7 +92,8 @@ static inline uint32_t pairs_rank_in(const Pairs *pairs, const PairBucket *bucke
 /* The same, but NO_RANK where it does not merge. */
 static inline uint32_t pairs_find(const Pairs *pairs, uint32_t left, uint32_t right) {
     uint64_t key = pair_key(left, right);
-    uint32_t rank = pairs_rank_in(pairs, pair_bucket(pairs, key), key);
+    const PairBucket *bucket = pair_bucket(pairs, key);
+    uint32_t rank = pairs_rank_of(pairs, bucket, key, pair_matches(bucket, (uint32_t)key));
     return rank == NO_PAIR_RANK ? NO_RANK : rank;
 }
 

@@ -24,9 +24,6 @@ cdef extern from "pairs.h" nogil:
         PAIR_WAYS
         NO_PAIR_RANK
     uint64_t pair_key(uint32_t left, uint32_t right)
-    const PairBucket *pair_bucket(const Pairs *pairs, uint64_t key)
-    const PairBucket *pair_bucket_unless(const Pairs *pairs, uint64_t key, bint missing)
-    uint32_t pairs_rank_in(const Pairs *pairs, const PairBucket *bucket, uint64_t key)
     uint32_t pairs_find(const Pairs *pairs, uint32_t left, uint32_t right)
     void pairs_add(Pairs *pairs, uint32_t left, uint32_t right, uint32_t rank)
 
