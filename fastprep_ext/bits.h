@@ -29,6 +29,19 @@ static inline uint64_t load64(const void *p) {
     return x;
 }
 
+/* Whether one of n bytes is 0x80 or above. */
+static inline int has_high(const uint8_t *bytes, size_t n) {
+    uint64_t all = 0;
+    size_t i;
+    if (n < 8) {
+        for (i = 0; i < n; i++) all |= bytes[i];
+        return (all & 0x80) != 0;
+    }
+    for (i = 0; i + 8 < n; i += 8) all |= load64(bytes + i);
+    all |= load64(bytes + n - 8);
+    return (all & UINT64_C(0x8080808080808080)) != 0;
+}
+
 /* All bits of the first n of 16 bytes, in two little-endian words. */
 #define LOW_BYTES(n) ((n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << (8 * ((n) & 7))) - 1)
 #define KEY_MASK_OF(n) {LOW_BYTES(n), (n) > 8 ? LOW_BYTES((n) - 8) : 0}
@@ -72,7 +85,7 @@ static inline void pause_core(void) {
 /* Index of the highest set bit; x must not be 0. */
 static inline int highest_bit(uint64_t x) { return 63 - __builtin_clzll(x); }
 
-/* The smallest of 8, 16 and 32 numbers below 2^31, four at a time and without a branch. */
+/* The smallest of 16 numbers below 2^31, four at a time and without a branch. */
 typedef int32_t Four __attribute__((vector_size(16), may_alias, aligned(4)));
 
 static inline Four lower4(Four a, Four b) {
@@ -84,18 +97,9 @@ static inline uint32_t lowest_of4(Four x) {
     x = lower4(x, (Four){x[1], x[0], x[3], x[2]});
     return (uint32_t)x[0];
 }
-static inline uint32_t lowest8(const uint32_t *x) {
-    const Four *four = (const Four *)x;
-    return lowest_of4(lower4(four[0], four[1]));
-}
 static inline uint32_t lowest16(const uint32_t *x) {
     const Four *four = (const Four *)x;
     return lowest_of4(lower4(lower4(four[0], four[1]), lower4(four[2], four[3])));
-}
-
-static inline uint32_t lowest32(const uint32_t *x) {
-    uint32_t a = lowest16(x), b = lowest16(x + 16);
-    return a < b ? a : b;
 }
 
 #endif

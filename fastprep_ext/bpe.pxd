@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastprep_ext.cache cimport Cache, Key
-from fastprep_ext.few cimport Task
+from fastprep_ext.parts cimport Parts, Piece
 from fastprep_ext.ranks cimport Ranks
 from fastprep_ext.split cimport Split
 
@@ -33,7 +33,8 @@ cdef struct Miss:
     size_t place               # of its ids in `merged`
     uint32_t slot              # its line in the cache
     uint32_t piece             # which one of the round
-    uint32_t task              # that makes its ids, or NO_TASK
+    uint32_t first             # the miss that is for the same piece, itself if none came before
+    Piece made                 # its tokens on their way
 
 # A round of pieces on their way. Memory that is not used is not touched.
 cdef struct Round:
@@ -41,11 +42,10 @@ cdef struct Round:
     Key keys[BATCH]
     uint32_t slots[BATCH]
     uint32_t missed[BATCH]
-    uint16_t seen[SEEN]        # by the end of a slot: the last task for such a piece
+    uint16_t seen[SEEN]        # by the end of a slot: the last miss of such a piece
     Found found[ROUND]
     Miss misses[ROUND]
-    uint32_t task_miss[ROUND]  # which miss each task is for
-    Task tasks[ROUND]
+    Parts parts
 
 # What one thread needs besides the rank table.
 cdef struct Worker:

@@ -18,9 +18,8 @@ from fastprep_ext.cache cimport (
     cache_grow, entry_ids, entry_is_near, key_equal, key_long, key_short, key_slot, line_entry,
     long_hash,
 )
-from fastprep_ext.cuts cimport merge_piece
-from fastprep_ext.few cimport FEW_BYTES, merge_tasks
 from fastprep_ext.merge cimport MERGE_NO_MEMORY, MERGE_TOO_LONG
+from fastprep_ext.parts cimport Parts, Piece, parts_add, parts_begin, parts_finish
 from fastprep_ext.ranks cimport NO_RANK, ranks_find
 from fastprep_ext.split cimport split_begin, split_next
 
@@ -29,9 +28,8 @@ cdef extern from "bits.h" nogil:
     bint unlikely(bint x)
     void prefetch(const void *p)
 
-cdef uint32_t NO_TASK = 0xFFFFFFFF
-
 cdef enum:
+    NO_MISS = 0xFFFFFFFF
     MERGED_KEPT = 1 << 16      # ids of room that a worker keeps; one giant piece must not pin its memory
 
 
@@ -42,6 +40,7 @@ cdef int worker_begin(Worker *self) noexcept nogil:
         worker_free(self)
         return -1
     memset(self.round.seen, 0, sizeof(self.round.seen))
+    memset(self.round.parts.same, 0, sizeof(self.round.parts.same))
     return 0
 
 
@@ -143,8 +142,8 @@ cdef int resolve(
     const Ranks *ranks, Worker *worker, const uint8_t *text, size_t missed
 ) noexcept nogil:
     cdef Round *round = worker.round
-    cdef size_t j, k, room = 0, tasks = 0
-    cdef Py_ssize_t count
+    cdef size_t j, room = 0, fresh = 0
+    cdef int status
     cdef const uint32_t *ids
     cdef const Entry *entry
     cdef uint16_t *seen
@@ -155,95 +154,88 @@ cdef int resolve(
         room += round.misses[j].n
     if not make_room(worker, room):
         return BPE_NO_MEMORY
+    begin_parts(ranks, worker)
     for j in range(missed):
         miss = &round.misses[j]
-        found = &round.found[miss.piece]
+        miss.first = NO_MISS
         entry = line_entry(&worker.cache.lines[miss.slot], &miss.key)
         ids = entry_ids(&worker.cache, entry, &miss.key, text + miss.start, miss.n)
-        miss.task = NO_TASK
         if ids != NULL:
+            found = &round.found[miss.piece]
             found.count = entry.count & (FAR - 1)
             memcpy(worker.merged + miss.place, ids, found.count * sizeof(uint32_t))
-            put_ids(worker, miss, found)
+            put_ids(worker, miss.place, found)
             continue
+        miss.first = <uint32_t>j
         seen = &round.seen[miss.slot & (SEEN - 1)]
-        # The same piece twice in a round: the first one's task serves both.
-        if seen[0] < tasks and miss.n <= KEY_BYTES and key_equal(
-            &round.misses[round.task_miss[seen[0]]].key, &miss.key
-        ):
-            miss.task = seen[0]
+        if seen[0] < j and miss.n <= KEY_BYTES and key_equal(&round.misses[seen[0]].key, &miss.key) \
+                and round.misses[seen[0]].first == seen[0]:
+            miss.first = seen[0]
             continue
-        if miss.n <= FEW_BYTES and ranks.merge_only:
-            seen[0] = <uint16_t>tasks
-            miss.task = <uint32_t>tasks
-            round.task_miss[tasks] = <uint32_t>j
-            round.tasks[tasks].piece = text + miss.start
-            round.tasks[tasks].out = worker.merged + miss.place
-            round.tasks[tasks].n = <uint32_t>miss.n
-            tasks += 1
-            continue
-        count = tokens_of(ranks, worker, text + miss.start, miss.n, worker.merged + miss.place)
-        if count < 0:
-            return <int>count
-        found.count = <uint32_t>count
-        remember(ranks, worker, miss, found, text)
-        put_ids(worker, miss, found)
-    merge_tasks(ranks, round.tasks, tasks)
-    for k in range(tasks):
-        miss = &round.misses[round.task_miss[k]]
-        found = &round.found[miss.piece]
-        found.count = round.tasks[k].count
-        remember(ranks, worker, miss, found, text)
+        seen[0] = <uint16_t>j
+        status = add_piece(ranks, worker, text + miss.start, miss.n, worker.merged + miss.place, &miss.made)
+        if status != 0:
+            return status
+        fresh += 1
+    if fresh == 0:
+        return 0
+    parts_finish(&round.parts)
     for j in range(missed):
         miss = &round.misses[j]
-        if miss.task != NO_TASK:
-            found = &round.found[miss.piece]
-            miss = &round.misses[round.task_miss[miss.task]]
-            found.count = round.found[miss.piece].count
-            put_ids(worker, miss, found)
+        if miss.first == NO_MISS:
+            continue
+        found = &round.found[miss.piece]
+        if miss.first == j:
+            found.count = <uint32_t>miss.made.count
+            name_ids(ranks, miss.made.out, found.count)
+            if miss.n <= LONG_BYTES:
+                cache_add(
+                    &worker.cache, &miss.key, text + miss.start, miss.n, miss.made.out, found.count
+                )
+        miss = &round.misses[miss.first]
+        found.count = <uint32_t>miss.made.count
+        put_ids(worker, miss.place, found)
     return 0
 
 
-# The ids that were made for a piece as those of `found`.
-cdef inline void put_ids(const Worker *worker, const Miss *miss, Found *found) noexcept nogil:
-    if found.count <= INLINE_IDS:
-        memcpy(found.ids, worker.merged + miss.place, sizeof(found.ids))
-    else:
-        found.ids[0] = <uint32_t>miss.place
-        found.ids[1] = <uint32_t>(miss.place >> 32)
+# What is remembered of a piece is what merging its bytes gives, if these two hold: then the cache serves
+# for parts, too.
+cdef inline void begin_parts(const Ranks *ranks, Worker *worker) noexcept nogil:
+    cdef Cache *cache = &worker.cache if ranks.merge_only and ranks.same_ids else NULL
+    parts_begin(&worker.round.parts, ranks, cache)
 
 
-# The tokens of a piece that is too long for a task, or of a vocabulary where a piece that is a token
-# need not be what merging makes of it.
-cdef inline Py_ssize_t tokens_of(
-    const Ranks *ranks, Worker *worker, const uint8_t *piece, size_t n, uint32_t *out
+# Takes in a new piece. In some vocabularies a piece that is a token need not be what merging makes of it.
+cdef inline int add_piece(
+    const Ranks *ranks, Worker *worker, const uint8_t *bytes, size_t n, uint32_t *out, Piece *piece
 ) noexcept nogil:
-    cdef Py_ssize_t count
-    # What is remembered of a piece is what merging its bytes gives, if these two hold.
-    cdef Cache *parts = &worker.cache if ranks.merge_only and ranks.same_ids else NULL
+    cdef int status
+    piece.out = out
     if not ranks.merge_only:
-        out[0] = ranks_find(ranks, piece, n)
+        out[0] = ranks_find(ranks, bytes, n)
+        piece.count = 1
         if out[0] != NO_RANK:
-            return 1
-    count = merge_piece(ranks, parts, piece, n, out)
-    if count == MERGE_NO_MEMORY:
+            return 0
+    status = parts_add(&worker.round.parts, piece, bytes, n)
+    if status == MERGE_NO_MEMORY:
         return BPE_NO_MEMORY
-    if count == MERGE_TOO_LONG:
-        return BPE_TOO_LONG
-    return count
+    return BPE_TOO_LONG if status == MERGE_TOO_LONG else 0
 
 
-# A new piece's tokens become ids, and both are kept.
-cdef inline void remember(
-    const Ranks *ranks, Worker *worker, const Miss *miss, const Found *found, const uint8_t *text
-) noexcept nogil:
+cdef inline void name_ids(const Ranks *ranks, uint32_t *tokens, size_t count) noexcept nogil:
     cdef size_t k
-    cdef uint32_t *ids = worker.merged + miss.place
     if not ranks.same_ids:
-        for k in range(found.count):
-            ids[k] = ranks.ids[ids[k]]
-    if miss.n <= LONG_BYTES:
-        cache_add(&worker.cache, &miss.key, text + miss.start, miss.n, ids, found.count)
+        for k in range(count):
+            tokens[k] = ranks.ids[tokens[k]]
+
+
+# The ids at a place in `merged` as those of `found`, which has their number.
+cdef inline void put_ids(const Worker *worker, size_t place, Found *found) noexcept nogil:
+    if found.count <= INLINE_IDS:
+        memcpy(found.ids, worker.merged + place, sizeof(found.ids))
+    else:
+        found.ids[0] = <uint32_t>place
+        found.ids[1] = <uint32_t>(place >> 32)
 
 
 cdef bint make_room(Worker *self, size_t ids) noexcept nogil:
@@ -282,10 +274,14 @@ cdef size_t emit(const Worker *worker, size_t pieces, id_t *out) noexcept nogil:
 cdef Py_ssize_t bpe_piece(
     const Ranks *ranks, Worker *worker, const uint8_t *piece, size_t n
 ) noexcept nogil:
-    cdef Py_ssize_t count, k
+    cdef Piece made
+    cdef int status
     if not make_room(worker, n):
         return BPE_NO_MEMORY
-    count = tokens_of(ranks, worker, piece, n, worker.merged)
-    for k in range(count):
-        worker.merged[k] = ranks.ids[worker.merged[k]]
-    return count
+    begin_parts(ranks, worker)
+    status = add_piece(ranks, worker, piece, n, worker.merged, &made)
+    if status != 0:
+        return status
+    parts_finish(&worker.round.parts)
+    name_ids(ranks, worker.merged, made.count)
+    return made.count

@@ -42,9 +42,9 @@ cdef void free_lines(Line *lines, size_t count) noexcept nogil:
 cdef void cache_grow(Cache *self) noexcept nogil:
     cdef Line *lines = self.lines
     cdef size_t count = self.mask + 1, i
-    if self.entered < count or count >= MOST_LINES:
+    if self.entered < count + count // 2 or count >= MOST_LINES:
         return
-    if not make_lines(self, 4 * count):
+    if not make_lines(self, min(4 * count, 2 * max(count, <size_t>1 << 16))):
         self.entered = 0        # no memory for a larger one: this one serves on
         return
     for i in range(count):

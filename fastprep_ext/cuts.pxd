@@ -1,18 +1,21 @@
-"""A long piece -> tokens: cut where no merge can cross, each part merged apart."""
+"""Where a piece may be cut: no merge can cross there, each part is merged apart."""
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint64_t
 
-from fastprep_ext.cache cimport Cache
 from fastprep_ext.ranks cimport Ranks
 
 # Makes the sets that tell where pieces may be cut. 0, or -1 without memory.
 cdef int cuts_build(Ranks *ranks) noexcept nogil
 
-# Writes the tokens of a piece (n >= 1 bytes, all of which must be tokens) to out[n] and returns how
-# many there are, or a negative status of merge.pxd. The piece as a whole is not looked up. Its parts are
-# looked up in `cache`, and remembered there, unless it is NULL; it must hold tokens, not ids.
-cdef Py_ssize_t merge_piece(
-    const Ranks *ranks, Cache *cache, const uint8_t *piece, size_t n, uint32_t *out
+# What is left of one stretch of 64 bytes for the next: where tokens may begin. All 0 at first.
+cdef struct Grams:
+    uint64_t two
+    uint64_t three
+    uint64_t four
+
+# The borders before bytes at + 0 to at + 63 of a piece of n bytes that no merge can cross; one bit each.
+cdef uint64_t cuts_at(
+    const Ranks *ranks, const uint8_t *piece, size_t n, size_t at, Grams *last
 ) noexcept nogil
 
 # Which of the borders before bytes 1 to n - 1 no merge can cross: a 1 in cut[] for each.

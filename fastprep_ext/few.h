@@ -1,4 +1,4 @@
-/* Merging up to 32 bytes, as nearly all pieces have.
+/* Merging up to 64 bytes, as nearly all pieces have.
  *
  * Each step of a merge needs the ranks of the two pairs that the step before it has made, and the table
  * of pairs is larger than the near caches. So several pieces take their steps in turn, and each asks for
@@ -13,8 +13,7 @@
 #include "bits.h"
 #include "pairs.h"
 
-#define FEW_BYTES 32
-#define FEW_LANES 16 /* keys of a piece of up to 17 bytes */
+#define FEW_BYTES 64
 #define FEW_AT_ONCE 16
 #define FEW_PLACE_BITS 6
 #define FEW_PLACES ((1u << FEW_PLACE_BITS) - 1)
@@ -58,11 +57,11 @@ static const uint32_t FEW_NO_PAIRS[8] = {
 
 typedef void (*MergeTasks)(const MergeTables *tables, Task *tasks, size_t count);
 
-/* The next task with as many keys as lanes, from *next on; NULL: none. */
+/* The next task, from *next on, whose keys want so many lanes of 16, 32 and 64; NULL: none. */
 static inline Task *next_task(Task *tasks, size_t *next, size_t count, uint32_t lanes) {
     while (*next < count) {
         Task *task = &tasks[(*next)++];
-        if ((task->n > FEW_LANES + 1) == (lanes > FEW_LANES)) return task;
+        if (task->n <= lanes && (lanes == 16 || task->n > lanes / 2)) return task;
     }
     return NULL;
 }

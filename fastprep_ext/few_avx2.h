@@ -11,8 +11,9 @@ FEW_TARGET static inline __m256i eight_at(const uint32_t *numbers) {
 FEW_TARGET static inline uint32_t lowest_avx2(const uint32_t *keys, uint32_t lanes) {
     __m256i eight = _mm256_min_epu32(eight_at(keys), eight_at(keys + 8));
     __m128i four;
-    if (lanes > FEW_LANES) {
-        __m256i others = _mm256_min_epu32(eight_at(keys + 16), eight_at(keys + 24));
+    uint32_t i;
+    for (i = 16; i < lanes; i += 16) {
+        __m256i others = _mm256_min_epu32(eight_at(keys + i), eight_at(keys + i + 8));
         eight = _mm256_min_epu32(eight, others);
     }
     four = _mm_min_epu32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));

@@ -3,7 +3,12 @@
 #define FEW_TARGET
 
 static inline uint32_t lowest_plain(const uint32_t *keys, uint32_t lanes) {
-    return lanes == FEW_LANES ? lowest16(keys) : lowest32(keys);
+    uint32_t lowest = lowest16(keys), i;
+    for (i = 16; i < lanes; i += 16) {
+        uint32_t other = lowest16(keys + i);
+        lowest = other < lowest ? other : lowest;
+    }
+    return lowest;
 }
 
 static inline void close_up_plain(uint32_t *numbers, uint32_t lanes, int32_t less) {

@@ -95,6 +95,7 @@ FEW_TARGET static inline __attribute__((always_inline)) void FEW(merge_those)(
 }
 
 FEW_TARGET static void FEW(merge_tasks)(const MergeTables *tables, Task *tasks, size_t count) {
-    FEW(merge_those)(tables, tasks, count, FEW_LANES);
-    FEW(merge_those)(tables, tasks, count, FEW_BYTES);
+    FEW(merge_those)(tables, tasks, count, 16);
+    FEW(merge_those)(tables, tasks, count, 32);
+    FEW(merge_those)(tables, tasks, count, 64);
 }

@@ -10,10 +10,11 @@ from libc.stdlib cimport free, malloc
 from fastprep_ext.bpe cimport (
     BPE_INVALID_UTF8, BPE_TOO_LONG, bpe_piece, worker_begin, worker_free,
 )
-from fastprep_ext.cuts cimport find_cuts, merge_piece
+from fastprep_ext.cuts cimport find_cuts
 from fastprep_ext.few cimport FEW_BYTES, merge_few
 from fastprep_ext.merge_list cimport merge_list
 from fastprep_ext.merge cimport MERGE_SHORT, merge_heap, merge_short, merge_windows
+from fastprep_ext.parts cimport merge_in_parts
 from fastprep_ext.ranks cimport (
     MAX_PAIRS, MAX_TOKENS, NO_RANK, RANKS_BAD_MERGE, RANKS_DUPLICATE, RANKS_MERGE_TWICE,
     RANKS_TOO_MANY_PAIRS, ranks_build, ranks_find, ranks_free,
@@ -175,7 +176,7 @@ cdef class Vocabulary:
             elif way == "windows":
                 count = merge_windows(&self.ranks, &piece[0], n, ranks)
             elif way == "cuts":
-                count = merge_piece(&self.ranks, NULL, &piece[0], n, ranks)
+                count = merge_in_parts(&self.ranks, &piece[0], n, ranks)
             if count < 0:
                 raise MemoryError(f"no memory to merge a piece of {n} bytes")
             return [self.ranks.ids[ranks[i]] for i in range(count)]
