@@ -29,19 +29,6 @@ static inline uint64_t load64(const void *p) {
     return x;
 }
 
-/* Whether one of n bytes is 0x80 or above. */
-static inline int has_high(const uint8_t *bytes, size_t n) {
-    uint64_t all = 0;
-    size_t i;
-    if (n < 8) {
-        for (i = 0; i < n; i++) all |= bytes[i];
-        return (all & 0x80) != 0;
-    }
-    for (i = 0; i + 8 < n; i += 8) all |= load64(bytes + i);
-    all |= load64(bytes + n - 8);
-    return (all & UINT64_C(0x8080808080808080)) != 0;
-}
-
 /* All bits of the first n of 16 bytes, in two little-endian words. */
 #define LOW_BYTES(n) ((n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << (8 * ((n) & 7))) - 1)
 #define KEY_MASK_OF(n) {LOW_BYTES(n), (n) > 8 ? LOW_BYTES((n) - 8) : 0}
