@@ -304,7 +304,7 @@ class Encoding(Pieces):
 
         `out`, a contiguous uint16 or uint32 array, receives the ids instead, and what is returned
         is its first part, which holds them. It is written without a detour where it is uint32 with
-        room for as many ids as the text has bytes, and 4 more. Raises ValueError if the ids are
+        room for as many ids as the text has bytes, and 8 more. Raises ValueError if the ids are
         more than its room, OverflowError if one does not fit, UnicodeEncodeError on a lone
         surrogate, as tiktoken does here.
 

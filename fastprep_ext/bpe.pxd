@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastprep_ext.cache cimport Cache, Key
+from fastprep_ext.cache cimport Cache, Key, Value
 from fastprep_ext.parts cimport Parts, Piece
 from fastprep_ext.ranks cimport Ranks
 from fastprep_ext.split cimport Split
@@ -15,26 +15,21 @@ cdef enum:
     BATCH = 512                # pieces whose lines of the cache are asked for before one is looked at
     ROUND = 2048               # pieces of which what is new is merged together (one BATCH: 0.9 times)
     SEEN = 1024
-    BPE_SLACK = 4              # ids of room behind the last one that bpe_encode may scribble on
+    ELSEWHERE = 0xFFFF
+    BPE_SLACK = 8              # ids of room behind the last one that bpe_encode may scribble on
     BPE_NO_MEMORY = -1
     BPE_TOO_LONG = -2
     BPE_INVALID_UTF8 = -3      # at byte worker.split.at
-
-# The ids of one piece.
-cdef struct Found:
-    uint32_t count
-    uint32_t ids[3]            # if there are no more; else where they begin in `merged`, in two halves
 
 # A piece whose ids were not simply there.
 cdef struct Miss:
     Key key
     size_t start               # its first byte
     size_t n                   # bytes
-    size_t place               # of its ids in `merged`
     uint32_t slot              # its line in the cache
     uint32_t piece             # which one of the round
     uint32_t first             # the miss that is for the same piece, itself if none came before
-    Piece made                 # its tokens on their way
+    Piece made                 # its tokens on their way, in `merged`
 
 # A round of pieces on their way. Memory that is not used is not touched.
 cdef struct Round:
@@ -43,7 +38,7 @@ cdef struct Round:
     uint32_t slots[BATCH]
     uint32_t missed[BATCH]
     uint16_t seen[SEEN]        # by the end of a slot: the last miss of such a piece
-    Found found[ROUND]
+    Value found[ROUND + 1]     # the ids of each piece; ELSEWHERE and a miss's number if they are too many
     Miss misses[ROUND]
     Parts parts
 
@@ -55,7 +50,8 @@ cdef struct Worker:
     uint32_t *merged           # ids that are being made
     size_t merged_room
 
-cdef int worker_begin(Worker *self) noexcept nogil
+# `narrow`: whether every id of the vocabulary is below 65,536.
+cdef int worker_begin(Worker *self, bint narrow) noexcept nogil
 cdef void worker_free(Worker *self) noexcept nogil
 
 # Writes the ids of a text of n bytes to out[n + BPE_SLACK] and returns how many there are, or a

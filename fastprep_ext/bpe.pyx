@@ -14,9 +14,9 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from fastprep_ext.cache cimport (
-    Cache, Entry, FAR, INLINE_IDS, KEY_BYTES, LONG_BYTES, cache_add, cache_begin, cache_free,
-    cache_grow, entry_ids, entry_is_near, key_equal, key_long, key_short, key_slot, line_entry,
-    long_hash,
+    Cache, Entry, KEY_BYTES, LONG_BYTES, NARROW_IDS, Value, WIDE_IDS, cache_add, cache_begin, cache_free,
+    cache_get, cache_grow, entry_is_near, key_equal, key_long, key_short, key_slot, line_entry, long_hash,
+    put_inline, wide_ids,
 )
 from fastprep_ext.merge cimport MERGE_NO_MEMORY, MERGE_TOO_LONG
 from fastprep_ext.parts cimport Parts, Piece, parts_add, parts_begin, parts_finish
@@ -33,10 +33,10 @@ cdef enum:
     MERGED_KEPT = 1 << 16      # ids of room that a worker keeps; one giant piece must not pin its memory
 
 
-cdef int worker_begin(Worker *self) noexcept nogil:
+cdef int worker_begin(Worker *self, bint narrow) noexcept nogil:
     memset(self, 0, sizeof(Worker))
     self.round = <Round *>malloc(sizeof(Round))
-    if self.round == NULL or cache_begin(&self.cache) != 0:
+    if self.round == NULL or cache_begin(&self.cache, narrow) != 0:
         worker_free(self)
         return -1
     memset(self.round.seen, 0, sizeof(self.round.seen))
@@ -116,15 +116,16 @@ cdef size_t look(
 ) noexcept nogil:
     cdef Round *round = worker.round
     cdef size_t i, j, missed = 0
+    cdef uint16_t most_inline = worker.cache.most_inline
     cdef const Entry *entry
     cdef const Key *key
     cdef Miss *miss
     for i in range(pieces):
         key = &round.keys[i]
         entry = line_entry(&worker.cache.lines[round.slots[i]], key)
-        memcpy(&round.found[before + i], &entry.count, sizeof(Found))
+        round.found[before + i] = entry.value
         round.missed[missed] = <uint32_t>i
-        missed += not entry_is_near(entry, key)
+        missed += not entry_is_near(entry, key, most_inline)
     for j in range(missed):
         i = round.missed[j]
         miss = &round.misses[misses + j]
@@ -144,36 +145,35 @@ cdef int resolve(
     cdef Round *round = worker.round
     cdef size_t j, room = 0, fresh = 0
     cdef int status
-    cdef const uint32_t *ids
+    cdef Py_ssize_t count
     cdef const Entry *entry
     cdef uint16_t *seen
     cdef Miss *miss
-    cdef Found *found
     for j in range(missed):
-        round.misses[j].place = room
+        round.misses[j].made.out = <uint32_t *>room
         room += round.misses[j].n
     if not make_room(worker, room):
         return BPE_NO_MEMORY
     begin_parts(ranks, worker)
     for j in range(missed):
         miss = &round.misses[j]
+        miss.made.out = worker.merged + <size_t>miss.made.out
         miss.first = NO_MISS
         entry = line_entry(&worker.cache.lines[miss.slot], &miss.key)
-        ids = entry_ids(&worker.cache, entry, &miss.key, text + miss.start, miss.n)
-        if ids != NULL:
-            found = &round.found[miss.piece]
-            found.count = entry.count & (FAR - 1)
-            memcpy(worker.merged + miss.place, ids, found.count * sizeof(uint32_t))
-            put_ids(worker, miss.place, found)
+        count = cache_get(&worker.cache, entry, &miss.key, text + miss.start, miss.n, miss.made.out)
+        if count >= 0:
+            miss.made.count = count
+            put_ids(worker, j, &round.found[miss.piece])
             continue
         miss.first = <uint32_t>j
         seen = &round.seen[miss.slot & (SEEN - 1)]
+        # The same piece twice in a round: the first one's ids serve both.
         if seen[0] < j and miss.n <= KEY_BYTES and key_equal(&round.misses[seen[0]].key, &miss.key) \
                 and round.misses[seen[0]].first == seen[0]:
             miss.first = seen[0]
             continue
         seen[0] = <uint16_t>j
-        status = add_piece(ranks, worker, text + miss.start, miss.n, worker.merged + miss.place, &miss.made)
+        status = add_piece(ranks, worker, text + miss.start, miss.n, &miss.made)
         if status != 0:
             return status
         fresh += 1
@@ -184,17 +184,13 @@ cdef int resolve(
         miss = &round.misses[j]
         if miss.first == NO_MISS:
             continue
-        found = &round.found[miss.piece]
         if miss.first == j:
-            found.count = <uint32_t>miss.made.count
-            name_ids(ranks, miss.made.out, found.count)
+            name_ids(ranks, miss.made.out, miss.made.count)
             if miss.n <= LONG_BYTES:
                 cache_add(
-                    &worker.cache, &miss.key, text + miss.start, miss.n, miss.made.out, found.count
+                    &worker.cache, &miss.key, text + miss.start, miss.n, miss.made.out, miss.made.count
                 )
-        miss = &round.misses[miss.first]
-        found.count = <uint32_t>miss.made.count
-        put_ids(worker, miss.place, found)
+        put_ids(worker, miss.first, &round.found[miss.piece])
     return 0
 
 
@@ -207,14 +203,13 @@ cdef inline void begin_parts(const Ranks *ranks, Worker *worker) noexcept nogil:
 
 # Takes in a new piece. In some vocabularies a piece that is a token need not be what merging makes of it.
 cdef inline int add_piece(
-    const Ranks *ranks, Worker *worker, const uint8_t *bytes, size_t n, uint32_t *out, Piece *piece
+    const Ranks *ranks, Worker *worker, const uint8_t *bytes, size_t n, Piece *piece
 ) noexcept nogil:
     cdef int status
-    piece.out = out
     if not ranks.merge_only:
-        out[0] = ranks_find(ranks, bytes, n)
+        piece.out[0] = ranks_find(ranks, bytes, n)
         piece.count = 1
-        if out[0] != NO_RANK:
+        if piece.out[0] != NO_RANK:
             return 0
     status = parts_add(&worker.round.parts, piece, bytes, n)
     if status == MERGE_NO_MEMORY:
@@ -229,17 +224,22 @@ cdef inline void name_ids(const Ranks *ranks, uint32_t *tokens, size_t count) no
             tokens[k] = ranks.ids[tokens[k]]
 
 
-# The ids at a place in `merged` as those of `found`, which has their number.
-cdef inline void put_ids(const Worker *worker, size_t place, Found *found) noexcept nogil:
-    if found.count <= INLINE_IDS:
-        memcpy(found.ids, worker.merged + place, sizeof(found.ids))
+# The ids that were made for a miss as those of a piece.
+cdef inline void put_ids(const Worker *worker, size_t number, Value *value) noexcept nogil:
+    cdef const Piece *made = &worker.round.misses[number].made
+    if made.count <= worker.cache.most_inline:
+        put_inline(value, worker.cache.narrow, made.out, made.count)
     else:
-        found.ids[0] = <uint32_t>place
-        found.ids[1] = <uint32_t>(place >> 32)
+        value.count = ELSEWHERE
+        (<uint32_t *>value)[1] = <uint32_t>number
+
+
+cdef inline const Piece *made_for(const Worker *worker, const Value *value) noexcept nogil:
+    return &worker.round.misses[wide_ids(value)[0]].made
 
 
 cdef bint make_room(Worker *self, size_t ids) noexcept nogil:
-    if ids + INLINE_IDS > self.merged_room:
+    if ids > self.merged_room:
         free(self.merged)
         self.merged_room = 0
         self.merged = <uint32_t *>malloc((ids + 64) * sizeof(uint32_t))
@@ -250,25 +250,60 @@ cdef bint make_room(Worker *self, size_t ids) noexcept nogil:
 
 
 # Writes the ids of a round, and up to BPE_SLACK of room behind them; returns how many there are.
-cdef size_t emit(const Worker *worker, size_t pieces, id_t *out) noexcept nogil:
-    cdef size_t i, k, count = 0
-    cdef const Found *found
-    cdef const uint32_t *ids
+cdef inline size_t emit(const Worker *worker, size_t pieces, id_t *out) noexcept nogil:
     if out == NULL:
-        for i in range(pieces):
-            count += worker.round.found[i].count
-        return count
+        return count_ids(worker, pieces)
+    if worker.cache.narrow:
+        return emit_narrow(worker, pieces, out)
+    return emit_wide(worker, pieces, out)
+
+
+cdef size_t count_ids(const Worker *worker, size_t pieces) noexcept nogil:
+    cdef size_t i, count = 0
+    cdef const Value *value
     for i in range(pieces):
-        found = &worker.round.found[i]
-        out[count] = <id_t>found.ids[0]
-        out[count + 1] = <id_t>found.ids[1]
-        out[count + 2] = <id_t>found.ids[2]
-        if unlikely(found.count > INLINE_IDS):
-            ids = worker.merged + (found.ids[0] | <size_t>found.ids[1] << 32)
-            for k in range(found.count):
-                out[count + k] = <id_t>ids[k]
-        count += found.count
+        value = &worker.round.found[i]
+        count += value.count if value.count != ELSEWHERE else made_for(worker, value).count
     return count
+
+
+# All seven at once, of which two bytes more are read.
+cdef size_t emit_narrow(const Worker *worker, size_t pieces, id_t *out) noexcept nogil:
+    cdef size_t i, k, count = 0
+    cdef const Value *value
+    for i in range(pieces):
+        value = &worker.round.found[i]
+        if id_t is uint16_t:
+            memcpy(out + count, value.narrow, 16)
+        else:
+            for k in range(NARROW_IDS):
+                out[count + k] = value.narrow[k]
+        if unlikely(value.count > NARROW_IDS):
+            count += emit_made(made_for(worker, value), out + count)
+        else:
+            count += value.count
+    return count
+
+
+cdef size_t emit_wide(const Worker *worker, size_t pieces, id_t *out) noexcept nogil:
+    cdef size_t i, k, count = 0
+    cdef const Value *value
+    for i in range(pieces):
+        value = &worker.round.found[i]
+        for k in range(WIDE_IDS):
+            out[count + k] = <id_t>wide_ids(value)[k]
+        if unlikely(value.count > WIDE_IDS):
+            count += emit_made(made_for(worker, value), out + count)
+        else:
+            count += value.count
+    return count
+
+
+cdef inline size_t emit_made(const Piece *made, id_t *out) noexcept nogil:
+    cdef size_t k
+    for k in range(made.count):
+        out[k] = <id_t>made.out[k]
+    return made.count
 
 
 cdef Py_ssize_t bpe_piece(
@@ -279,7 +314,8 @@ cdef Py_ssize_t bpe_piece(
     if not make_room(worker, n):
         return BPE_NO_MEMORY
     begin_parts(ranks, worker)
-    status = add_piece(ranks, worker, piece, n, worker.merged, &made)
+    made.out = worker.merged
+    status = add_piece(ranks, worker, piece, n, &made)
     if status != 0:
         return status
     parts_finish(&worker.round.parts)

@@ -2,15 +2,17 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 cdef extern from "pages.h" nogil:
     void *pages_alloc(size_t size)
     void pages_free(void *memory, size_t size)
 
 
-cdef int cache_begin(Cache *self) noexcept nogil:
+cdef int cache_begin(Cache *self, bint narrow) noexcept nogil:
     memset(self, 0, sizeof(Cache))
+    self.narrow = narrow
+    self.most_inline = NARROW_IDS if narrow else WIDE_IDS
     self.arena = <uint32_t *>malloc(ARENA_WORDS * sizeof(uint32_t))
     if self.arena == NULL or not make_lines(self, FIRST_LINES):
         cache_free(self)
@@ -62,6 +64,35 @@ cdef inline void place(Cache *self, const Entry *entry) noexcept nogil:
     self.entered += 1
 
 
+# How many words were written to the arena before the entry's.
+cdef inline uint64_t *place_of(Entry *entry) noexcept nogil:
+    return <uint64_t *>&entry.value + 1
+
+
+cdef Py_ssize_t cache_get(
+    const Cache *self, const Entry *entry, const Key *key, const uint8_t *piece, size_t n, uint32_t *ids
+) noexcept nogil:
+    cdef const uint32_t *words
+    cdef uint64_t place
+    cdef Py_ssize_t count
+    if not key_equal(&entry.key, key):
+        return -1
+    if entry.value.count & FAR == 0:
+        get_inline(&entry.value, self.narrow, ids)
+        return entry.value.count
+    place = place_of(<Entry *>entry)[0]
+    if self.used - place > ARENA_WORDS:
+        return -1                   # overwritten
+    words = &self.arena[place & (ARENA_WORDS - 1)]
+    if key_is_long(key):
+        if memcmp(words, piece, n) != 0:
+            return -1
+        words += (n + 3) // 4
+    count = entry.value.count & (FAR - 1)
+    memcpy(ids, words, count * sizeof(uint32_t))
+    return count
+
+
 cdef void cache_add(
     Cache *self, const Key *key, const uint8_t *piece, size_t n, const uint32_t *ids, size_t count
 ) noexcept nogil:
@@ -70,18 +101,16 @@ cdef void cache_add(
     cdef size_t words, at
     memset(&entry, 0, sizeof(Entry))
     entry.key = key[0]
-    entry.count = <uint32_t>count
-    if piece_words == 0 and count <= INLINE_IDS:
-        memcpy(entry.ids, ids, count * sizeof(uint32_t))
+    if piece_words == 0 and count <= self.most_inline:
+        put_inline(&entry.value, self.narrow, ids, count)
     else:
         words = piece_words + count
         at = self.used & (ARENA_WORDS - 1)
         if at + words > ARENA_WORDS:
             self.used += ARENA_WORDS - at       # what is left at the end is too little
             at = 0
-        entry.count |= FAR
-        entry.ids[0] = <uint32_t>self.used
-        entry.ids[1] = <uint32_t>(self.used >> 32)
+        entry.value.count = <uint16_t>(count | FAR)
+        place_of(&entry)[0] = self.used
         memcpy(self.arena + at, piece, n if piece_words else 0)
         memcpy(self.arena + at + piece_words, ids, count * sizeof(uint32_t))
         self.used += words

@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memmove, memset
 
 from fastprep_ext.cache cimport (
-    Cache, Entry, INLINE_IDS, KEY_BYTES, Key, cache_add, entry_is_near, key_equal, key_short, key_slot,
+    Cache, Entry, KEY_BYTES, Key, cache_add, entry_is_near, get_inline, key_equal, key_short, key_slot,
     line_entry,
 )
 from fastprep_ext.cuts cimport Grams, cuts_at
@@ -101,10 +101,9 @@ cdef void parts_finish(Parts *self) noexcept nogil:
             continue
         if part.looked_up:
             entry = line_entry(&self.cache.lines[part.slot], &part.key)
-            if entry_is_near(entry, &part.key):
-                part.count = entry.count
-                for k in range(entry.count):
-                    part.out[k] = entry.ids[k]
+            if entry_is_near(entry, &part.key, self.cache.most_inline):
+                part.count = entry.value.count
+                get_inline(&entry.value, self.cache.narrow, part.out)
                 continue
             # The same part twice: the first one's task serves both.
             same = &self.same[part.slot & (SAME - 1)]
@@ -124,7 +123,7 @@ cdef void parts_finish(Parts *self) noexcept nogil:
     for k in range(tasks):
         task = &self.tasks[k]
         part = &self.parts[self.task_part[k]]
-        if part.looked_up and task.count <= INLINE_IDS:
+        if part.looked_up and task.count <= self.cache.most_inline:
             cache_add(self.cache, &part.key, task.piece, task.n, task.out, task.count)
     for i in range(self.n):
         part = &self.parts[i]

@@ -37,8 +37,8 @@ cdef enum:
 
 
 cdef class Scratch:
-    def __cinit__(self):
-        if worker_begin(&self.worker) != 0:
+    def __cinit__(self, bint narrow):
+        if worker_begin(&self.worker, narrow) != 0:
             raise MemoryError("no memory for a piece cache")
 
     def __dealloc__(self):
@@ -136,7 +136,7 @@ cdef class Vocabulary:
         try:
             return self._idle.pop()
         except IndexError:
-            return Scratch()
+            return Scratch(self.largest < 1 << 16)
 
     cdef int give(self, Scratch scratch) except -1:
         self._idle.append(scratch)
