@@ -223,9 +223,15 @@ class _Indices(Iterator[int]):
         return {"epoch": self._order.epoch, "start": self._shares.start, "given": self._given}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where the state was taken."""
-        self._sampler.set_epoch(state["epoch"])
-        self._order = self._sampler.order()
-        self._shares = self._sampler.shares(state["start"])
+        """Go on where the state was taken, which sets the sampler's epoch.
+
+        Where nothing was left of that epoch, it is the next one, or a later one that was set.
+        """
+        sampler, chosen = self._sampler, self._sampler.epoch
+        sampler.set_epoch(state["epoch"])
+        self._order = sampler.order()
+        self._shares = sampler.shares(state["start"])
         self._given = state["given"]
         self._step = []
+        if self._given >= self._shares.num_positions:
+            sampler.set_epoch(max(chosen, state["epoch"] + 1))

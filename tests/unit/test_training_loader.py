@@ -359,6 +359,32 @@ def test_torchdatas_loader_saves_and_resumes_the_sampler(mapped: np.memmap, work
             assert plain(resumed) == whole[step:]
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("chosen", [None, 2])
+def test_an_epoch_that_was_over_does_not_begin_again_in_torchdatas_loader(
+    mapped: np.memmap, workers: int, chosen: int | None
+) -> None:
+    stateful = pytest.importorskip("torchdata.stateful_dataloader")
+    dataset = WindowDataset(mapped, 50)
+
+    def make() -> Any:
+        sampler = WindowSampler(dataset, 4, seed=8, epoch=1)
+        loader = stateful.StatefulDataLoader(
+            dataset, 4, sampler=sampler, collate_fn=collate_windows, num_workers=workers
+        )
+        return sampler, loader
+
+    _, loader = make()
+    plain(loader)
+    sampler, resumed = make()
+    resumed.load_state_dict(loader.state_dict())
+    if chosen is not None:
+        sampler.set_epoch(chosen)
+    expected = plain(create_dataloader(dataset, batch_size=4, seed=8, epoch=2))
+    assert plain(resumed) == expected
+
+
 def test_accelerate_takes_the_loader_as_any_other(mapped: np.memmap) -> None:
     accelerate = pytest.importorskip("accelerate")
     loader = create_dataloader(mapped, batch_size=4, max_length=20)
