@@ -46,6 +46,8 @@ def main() -> None:
     if not (store / "manifest.json").exists():
         fastprep.prepare(arguments.corpus, store, progress=False)
     loader = fastprep.create_dataloader(store, batch_size=BATCH_SIZE, max_length=MAX_LENGTH, seed=1)
+    if not len(loader):
+        parser.error(f"the corpus has fewer than {BATCH_SIZE} windows of {MAX_LENGTH} tokens")
     torch.manual_seed(1)
     vocabulary = fastprep.TokenStore(store).n_vocab
     model = GPT(vocabulary, MAX_LENGTH, width=64, heads=4, blocks=2)

@@ -110,8 +110,17 @@ def create_dataloader(
     (5, [[70, 60], [20, 50], [80, 30], [10, 0], [40, 90]])
     """
     if isinstance(tokens, WindowDataset):
-        if max_length is not None or stride is not None or options:
-            raise InvalidWindow("a WindowDataset has its max_length and options; pass none here")
+        own = tokens.form.dtype.name if dtype == "store" else getattr(torch, tokens.form.dtype.name)
+        other = [
+            name for name, chosen in (("max_length", max_length), ("stride", stride)) if chosen
+        ]
+        other += ["layout"] * (layout not in ("sliding", tokens.layout)) + [*options]
+        other += ["dtype"] * (dtype != torch.int64 and dtype != own)
+        if other:
+            raise InvalidWindow(
+                f"a WindowDataset has its own {', '.join(other)}; choose where it is made, and pass "
+                "none here"
+            )
         dataset = tokens
     else:
         if max_length is None:

@@ -288,6 +288,18 @@ def test_a_state_of_other_tokens_or_another_order_is_refused(mapped: np.memmap) 
             loader.load_state_dict(bad)  # type: ignore[arg-type]
 
 
+def test_a_state_of_documents_that_end_elsewhere_is_refused() -> None:
+    def make(*ends: int) -> Any:
+        return create_dataloader(
+            range(101), batch_size=2, max_length=10, layout="packed", document_ends=ends
+        )
+
+    state = make(30, 60, 101).state_dict()
+    make(30, 60, 101).load_state_dict(state)
+    with pytest.raises(WrongState, match="layout: 'packed by ends"):
+        make(30, 61, 101).load_state_dict(state)
+
+
 def test_a_mixture_resumes_and_reports_the_epochs_of_its_sources() -> None:
     mixture = Mixture([(range(0, 1001), 3), (range(2000, 2101), 1)], num_windows=60)
     options: Any = {"batch_size": 4, "max_length": 10, "seed": 3}
@@ -514,13 +526,22 @@ def test_wrong_options_are_refused(mapped: np.memmap) -> None:
         ({"max_length": 4, "batch_size": 0}, "batch_size must be"),
         ({"max_length": 4, "prefetch": -1}, "prefetch must be"),
         ({"max_length": 4, "rank": 0}, "go together"),
+        ({"max_length": 4, "rank": "0", "world_size": 2}, "rank must be an integer"),
+        ({"max_length": 4, "seed": 1.5}, "seed must be an integer"),
+        ({"max_length": 4, "seed": -1}, "seed must be"),
+        ({"max_length": 4, "epoch": "1"}, "epoch must be an integer"),
         ({"max_length": 4, "dtype": torch.float32}, "dtype must be"),
         ({}, "max_length is missing"),
     ]:
         with pytest.raises(InvalidWindow, match=message):
             create_dataloader(mapped, **{"batch_size": 1, **options})  # type: ignore[arg-type]
-    with pytest.raises(InvalidWindow, match="pass none here"):
-        create_dataloader(WindowDataset(mapped, 4), batch_size=1, max_length=4)
+    dataset = WindowDataset(mapped, 4)
+    own: dict[str, Any] = {"dtype": torch.int32, "layout": "packed", "stride": 2, "vocab_size": 9}
+    for name, value in {"max_length": 4, **own}.items():
+        with pytest.raises(InvalidWindow, match=f"its own {name}; .*pass none here"):
+            create_dataloader(dataset, batch_size=1, **{name: value})
+    whole = WindowDataset(mapped, 4, dtype=torch.int32)
+    assert len(create_dataloader(whole, batch_size=1, dtype=torch.int32)) == len(whole)
     if not torch.cuda.is_available():
         with pytest.raises(InvalidWindow, match="needs CUDA"):
             create_dataloader(mapped, batch_size=1, max_length=4, pin_memory=True)
