@@ -14,9 +14,10 @@ from fastprep.dataset import Layout, WindowDataset
 from fastprep.errors import InvalidWindow
 from fastprep.loader_state import VERSION, check_state, fingerprint
 from fastprep.mixture import Mixture
-from fastprep.sampler import WindowSampler
+from fastprep.sampler import Shares, WindowSampler
 from fastprep.tokens import Tokens
 from fastprep.windows import checked_size
+from fastprep_ext.order import Order
 from fastprep_ext.prefetch import Prefetcher
 
 
@@ -278,31 +279,32 @@ class WindowLoader(DataLoader[Sample]):
         start = position if epoch == self.epoch else 0
         self._resume = (0, 0)
         self._stand = (self.epoch, start)
-        return self._worker_batches(start) if self.num_workers else self._batches(start)
-
-    def _worker_batches(self, start: int) -> Iterator[Batch]:
-        epoch, shares = self.epoch, self.sampler.shares(start)
+        # All that depends on the epoch is made here: another may be chosen before the first batch.
+        order, shares = self.sampler.order(), self.sampler.shares(start)
+        if not self.num_workers:
+            return self._batches(order, shares)
         self.sampler.start = start
         try:
-            batches = super().__iter__()
-            made: Any = next(batches, None)  # by now the workers, and the sampler, have begun
+            batches = super().__iter__()  # begins the sampler, to send the workers their first work
         finally:
             self.sampler.start = 0
-        step = 0
-        while made is not None:
-            step += 1
+        return self._worker_batches(batches, order.epoch, shares)
+
+    def _worker_batches(
+        self, batches: Iterator[Any], epoch: int, shares: Shares
+    ) -> Iterator[Batch]:
+        for step, made in enumerate(batches, 1):
             self._stand = (epoch, shares.position_after(step))
             yield made
-            made = next(batches, None)
         self._end(epoch)
 
-    def _batches(self, start: int) -> Iterator[Batch]:
-        epoch, shares = self.epoch, self.sampler.shares(start)
+    def _batches(self, order: Order, shares: Shares) -> Iterator[Batch]:
+        epoch = order.epoch
         steps = len(shares)
         views = self._views()
         pool = BatchPool(self.dataset.form, self.pin_memory)
         prefetch = 0 if views else self.prefetch
-        prefetcher: Prefetcher[Any] = Prefetcher(self.dataset.maker, self.sampler.order(), prefetch)
+        prefetcher: Prefetcher[Any] = Prefetcher(self.dataset.maker, order, prefetch)
         ahead = max(1, prefetch)
         asked = 0
         try:

@@ -260,6 +260,22 @@ def test_a_run_of_8_ranks_goes_on_with_any_other_number(drop_last: bool) -> None
             assert len(together) == 503 if not drop_last else 503 - len(together) < ranks * size
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_that_is_chosen_later_changes_no_iterator(workers: int) -> None:
+    def make() -> Any:
+        return create_dataloader(range(301), batch_size=3, max_length=10, num_workers=workers)
+
+    loader = make()
+    whole = [windows(loader) for _ in range(3)]
+    loader = make()
+    loader.load_state_dict({**loader.state_dict(), "epoch": 1, "position": 12})
+    batches = iter(loader)
+    loader.set_epoch(2)
+    assert windows(batches) == whole[1][12:]
+    assert loader.epoch == 2
+    assert windows(loader) == whole[2]
+
+
 def test_the_state_is_of_what_was_handed_out_not_of_what_was_made_ahead() -> None:
     loader = create_dataloader(range(1001), batch_size=2, max_length=10, prefetch=16)
     batches = iter(loader)
