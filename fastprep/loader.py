@@ -17,7 +17,6 @@ from fastprep.mixture import Mixture
 from fastprep.sampler import Shares, WindowSampler
 from fastprep.tokens import Tokens
 from fastprep.windows import checked_size
-from fastprep_ext.order import Order
 from fastprep_ext.prefetch import Prefetcher
 
 
@@ -239,7 +238,7 @@ class WindowLoader(DataLoader[Sample]):
         return position if epoch == self.epoch else 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next ``iter()``; the present one goes on where it stands."""
+        """Choose the epoch of the next iteration; one that has handed out a batch goes on."""
         if epoch < 0:
             raise InvalidWindow(f"epoch must be at least 0; found {epoch}")
         self.sampler.set_epoch(epoch)
@@ -279,32 +278,34 @@ class WindowLoader(DataLoader[Sample]):
         start = position if epoch == self.epoch else 0
         self._resume = (0, 0)
         self._stand = (self.epoch, start)
-        # All that depends on the epoch is made here: another may be chosen before the first batch.
-        order, shares = self.sampler.order(), self.sampler.shares(start)
-        if not self.num_workers:
-            return self._batches(order, shares)
-        self.sampler.start = start
-        try:
-            batches = super().__iter__()  # begins the sampler, to send the workers their first work
-        finally:
-            self.sampler.start = 0
-        return self._worker_batches(batches, order.epoch, shares)
+        return self._begun(*self._stand)
 
-    def _worker_batches(
-        self, batches: Iterator[Any], epoch: int, shares: Shares
-    ) -> Iterator[Batch]:
+    def _begun(self, epoch: int, start: int) -> Iterator[Batch]:
+        """Begin when the first batch is asked for: until then another epoch may be chosen."""
+        if epoch != self.epoch:
+            self._stand = epoch, start = self.epoch, 0
+        shares = self.sampler.shares(start)
+        batches = self._worker_batches(start) if self.num_workers else self._batches(shares)
         for step, made in enumerate(batches, 1):
             self._stand = (epoch, shares.position_after(step))
             yield made
-        self._end(epoch)
+        if self.epoch == epoch:  # and no other one was chosen meanwhile
+            self.sampler.set_epoch(epoch + 1)
+            self._stand = (epoch + 1, 0)
 
-    def _batches(self, order: Order, shares: Shares) -> Iterator[Batch]:
-        epoch = order.epoch
+    def _worker_batches(self, start: int) -> Iterator[Any]:
+        self.sampler.start = start
+        try:
+            return super().__iter__()  # begins the sampler, to send the workers their first work
+        finally:
+            self.sampler.start = 0
+
+    def _batches(self, shares: Shares) -> Iterator[Batch]:
         steps = len(shares)
         views = self._views()
         pool = BatchPool(self.dataset.form, self.pin_memory)
         prefetch = 0 if views else self.prefetch
-        prefetcher: Prefetcher[Any] = Prefetcher(self.dataset.maker, order, prefetch)
+        prefetcher: Prefetcher[Any] = Prefetcher(self.dataset.maker, self.sampler.order(), prefetch)
         ahead = max(1, prefetch)
         asked = 0
         try:
@@ -319,17 +320,9 @@ class WindowLoader(DataLoader[Sample]):
                         asked += 1
                     made = pool.batch(*prefetcher.take())
                     memory = None  # or it would count as in use
-                self._stand = (epoch, shares.position_after(step + 1))
                 yield made
         finally:
             prefetcher.stop()
-        self._end(epoch)
-
-    def _end(self, epoch: int) -> None:
-        """Go on to the next epoch, unless another one was chosen meanwhile."""
-        if self.epoch == epoch:
-            self.sampler.set_epoch(epoch + 1)
-            self._stand = (epoch + 1, 0)
 
     def _views(self) -> FileViews | None:
         dataset = self.dataset

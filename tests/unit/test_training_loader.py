@@ -7,6 +7,8 @@ import itertools
 import json
 import os
 import pickle
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -261,19 +263,21 @@ def test_a_run_of_8_ranks_goes_on_with_any_other_number(drop_last: bool) -> None
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_epoch_that_is_chosen_later_changes_no_iterator(workers: int) -> None:
+def test_an_epoch_may_be_chosen_until_the_first_batch(workers: int) -> None:
     def make() -> Any:
         return create_dataloader(range(301), batch_size=3, max_length=10, num_workers=workers)
 
     loader = make()
-    whole = [windows(loader) for _ in range(3)]
+    whole = [windows(loader) for _ in range(4)]
     loader = make()
     loader.load_state_dict({**loader.state_dict(), "epoch": 1, "position": 12})
     batches = iter(loader)
-    loader.set_epoch(2)
-    assert windows(batches) == whole[1][12:]
-    assert loader.epoch == 2
-    assert windows(loader) == whole[2]
+    loader.set_epoch(2)  # Lightning does this between the two
+    first = windows([next(batches)])
+    assert (loader.epoch, loader.position) == (2, 3)
+    loader.set_epoch(3)
+    assert first + windows(batches) == whole[2]
+    assert windows(loader) == whole[3]
 
 
 def test_the_state_is_of_what_was_handed_out_not_of_what_was_made_ahead() -> None:
@@ -509,6 +513,17 @@ def test_a_file_that_shrank_is_an_error_not_a_crash(
         list(batches)
     with pytest.raises(InvalidStore, match=r"ids\.bin: cannot be read"):
         loader.dataset[90]
+
+
+def test_a_loader_that_reads_files_ends_quietly_with_the_interpreter(mapped: np.memmap) -> None:
+    code = (
+        "import sys, fastprep, numpy; ids = numpy.memmap(sys.argv[1], numpy.uint16, 'r')\n"
+        "loader = fastprep.create_dataloader(ids, batch_size=2, max_length=10, mmap=False)\n"
+        "batches = iter(loader); next(batches); sys.modules['kept'] = (loader, batches)"
+    )
+    command = [sys.executable, "-c", code, str(mapped.filename)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
 
 
 def test_a_file_that_vanished_is_still_read(mapped: np.memmap) -> None:
