@@ -6,6 +6,10 @@
 The checkpoint holds model, optimizer and the state of the loader, a few integers. It is replaced
 at once, every `--save-every` steps; whatever kills the process, the next start continues with the
 window that would have come next, and prints the losses that would have been printed.
+
+Same windows are not enough for that: float sums depend on their order, and the order on how many
+threads share a sum (LayerNorm's gradients do) and on the kernels that MKL picks. So both are fixed
+here: `--threads` says how many, 1 unless told otherwise, and belongs to the run as the seed does.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ import argparse
 import os
 import time
 from pathlib import Path
+
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # MKL reads it once, when torch is imported
 
 import torch
 from gpt import GPT
@@ -30,13 +36,18 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of store and checkpoint")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--save-every", type=int, default=50)
+    parser.add_argument("--threads", type=int, default=1, help="other numbers, other last digits")
     parser.add_argument("--die-after", type=int, help="kill the process after this step")
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.use_deterministic_algorithms(True)
 
     store = arguments.run / "store"
     if not (store / "manifest.json").exists():
         fastprep.prepare(arguments.corpus, store, progress=False)
     loader = fastprep.create_dataloader(store, batch_size=BATCH_SIZE, max_length=MAX_LENGTH, seed=1)
+    if not len(loader):
+        parser.error(f"the corpus has fewer than {BATCH_SIZE} windows of {MAX_LENGTH} tokens")
     torch.manual_seed(1)
     vocabulary = fastprep.TokenStore(store).n_vocab
     model = GPT(vocabulary, MAX_LENGTH, width=64, heads=4, blocks=2)

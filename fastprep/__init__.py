@@ -9,7 +9,7 @@ nothing but the names that need torch imports it.
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
     from fastprep import encoding as core
-    from fastprep import errors, model, registry
+    from fastprep import errors, load, model, registry
     from fastprep.batch import collate_windows
     from fastprep.dataset import WindowDataset
     from fastprep.embedding import (
@@ -58,6 +58,7 @@ __all__ = [
     "errors",
     "get_encoding",
     "list_encoding_names",
+    "load",
     "model",
     "prepare",
     "registry",
@@ -93,7 +94,10 @@ _MODULE_OF = {
     "verify": "verifying",
 }
 # The name is the module.
-_MODULES = {"core": "encoding", "errors": "errors", "model": "model", "registry": "registry"}
+_MODULES = {
+    **{"core": "encoding", "errors": "errors", "load": "load"},
+    **{"model": "model", "registry": "registry"},
+}
 
 
 def __getattr__(name: str) -> object:

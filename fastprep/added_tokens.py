@@ -106,9 +106,15 @@ class _Finder:
             if token.lstrip:
                 while start > begin and text[start - 1] in WHITESPACE:
                     start -= 1
+                start = max(start, begin)
             if token.rstrip:
                 while end < len(text) and text[end] in WHITESPACE:
                     end += 1
+            # The token before may have swallowed this one, which is whitespace itself. It does not
+            # count then. (The library drops it where both end together, and panics where not.) One
+            # that is no lstrip token counts all the same, as it does there.
+            if start >= end:
+                continue
             yield text[begin:start], token.id
             begin = end
         yield text[begin:], None

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from fastprep.batch import IGNORED_TARGET, BatchForm, Sample, Windows
 from fastprep.errors import IdOutOfRange, InvalidWindow, TextTooShort
 from fastprep.mixture import Mixture
-from fastprep.packing import DocumentParts, PackedRows, cut_documents, pack_documents
+from fastprep.packing import DocumentParts, PackedRows, checked_ends, cut_documents, pack_documents
 from fastprep.tokens import Tokens, TokenSource
 from fastprep.windows import checked_size, window_starts
 from fastprep_ext.documents import DocumentEnds
@@ -89,7 +89,7 @@ class WindowDataset(Dataset[Sample]):
     packing
         for "documents" and "packed" the :class:`~fastprep.packing.PackedRows` of each source,
         with their `utilisation` and `cropped` share; else empty.
-    max_length, stride, pad_last, pad_token, layout
+    max_length, stride, pad_last, pad_token, layout, document_ends
         as given.
 
     Raises
@@ -159,13 +159,17 @@ class WindowDataset(Dataset[Sample]):
         marked = position_ids or document_ids or cu_seqlens
         self.mask_targets = bool(marked if mask_targets is None else mask_targets)
         self.mixture = tokens if isinstance(tokens, Mixture) else None
-        self._document_ends = document_ends
         self._mmap = mmap
         self._sources = [
             TokenSource(source, mmap=mmap)
             for source in (tokens.sources if isinstance(tokens, Mixture) else (tokens,))
         ]
         self.num_tokens = sum(source.num_tokens for source in self._sources)
+        self.document_ends = None
+        if document_ends is not None:
+            if len(self._sources) > 1:
+                raise InvalidWindow("document_ends are of one source; a mixture needs stores")
+            self.document_ends = checked_ends(document_ends, self.num_tokens)
         self.form = BatchForm(
             self.max_length,
             self._checked_dtype(dtype),
@@ -258,10 +262,8 @@ class WindowDataset(Dataset[Sample]):
         )
 
     def _document_parts(self, source: TokenSource) -> DocumentParts:
-        if self._document_ends is not None:
-            if len(self._sources) > 1:
-                raise InvalidWindow("document_ends are of one source; a mixture needs stores")
-            return [(source.num_tokens, np.ascontiguousarray(self._document_ends, np.uint64))]
+        if self.document_ends is not None:
+            return [(source.num_tokens, self.document_ends)]
         store: Any = source.store
         if not hasattr(store, "shard_ends"):
             raise InvalidWindow(

@@ -318,6 +318,7 @@ class Encoding(Pieces):
             import numpy as np
 
             return np.frombuffer(self._encoder.encode_to_buffer(text, specials, *most), np.uint32)
+        _check_room(out)
         return out[: self._encoder.encode_into(text, out, specials, *most)]
 
     def encode_bytes(self, data: bytes | bytearray | memoryview) -> npt.NDArray[np.uint32]:
@@ -490,6 +491,20 @@ class Encoding(Pieces):
         from fastprep.arrow import encode_arrow
 
         return encode_arrow(self, column, num_threads=num_threads)
+
+
+def _check_room(out: npt.NDArray[Any]) -> None:
+    kind = (getattr(out, "ndim", None), getattr(getattr(out, "dtype", None), "str", None))
+    if (
+        kind not in ((1, "<u2"), (1, "<u4"))
+        or not out.flags.c_contiguous
+        or not out.flags.writeable
+    ):
+        found = type(out).__name__ if kind[1] is None else f"{out.dtype} {list(out.shape)}"
+        raise ValueError(
+            "out must be a contiguous array of one dimension, uint16 or uint32, that may be written to; "
+            f"found {found}"
+        )
 
 
 def _repaired(text: str) -> str:

@@ -14,7 +14,7 @@ from fastprep.dataset import Layout, WindowDataset
 from fastprep.errors import InvalidWindow
 from fastprep.loader_state import VERSION, check_state, fingerprint
 from fastprep.mixture import Mixture
-from fastprep.sampler import WindowSampler
+from fastprep.sampler import Shares, WindowSampler
 from fastprep.tokens import Tokens
 from fastprep.windows import checked_size
 from fastprep_ext.prefetch import Prefetcher
@@ -110,8 +110,17 @@ def create_dataloader(
     (5, [[70, 60], [20, 50], [80, 30], [10, 0], [40, 90]])
     """
     if isinstance(tokens, WindowDataset):
-        if max_length is not None or stride is not None or options:
-            raise InvalidWindow("a WindowDataset has its max_length and options; pass none here")
+        own = tokens.form.dtype.name if dtype == "store" else getattr(torch, tokens.form.dtype.name)
+        other = [
+            name for name, chosen in (("max_length", max_length), ("stride", stride)) if chosen
+        ]
+        other += ["layout"] * (layout not in ("sliding", tokens.layout)) + [*options]
+        other += ["dtype"] * (dtype != torch.int64 and dtype != own)
+        if other:
+            raise InvalidWindow(
+                f"a WindowDataset has its own {', '.join(other)}; choose where it is made, and pass "
+                "none here"
+            )
         dataset = tokens
     else:
         if max_length is None:
@@ -229,7 +238,7 @@ class WindowLoader(DataLoader[Sample]):
         return position if epoch == self.epoch else 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next ``iter()``; the present one goes on where it stands."""
+        """Choose the epoch of the next iteration; one that has handed out a batch goes on."""
         if epoch < 0:
             raise InvalidWindow(f"epoch must be at least 0; found {epoch}")
         self.sampler.set_epoch(epoch)
@@ -269,26 +278,29 @@ class WindowLoader(DataLoader[Sample]):
         start = position if epoch == self.epoch else 0
         self._resume = (0, 0)
         self._stand = (self.epoch, start)
-        return self._worker_batches(start) if self.num_workers else self._batches(start)
+        return self._begun(*self._stand)
 
-    def _worker_batches(self, start: int) -> Iterator[Batch]:
-        epoch, shares = self.epoch, self.sampler.shares(start)
-        self.sampler.start = start
-        try:
-            batches = super().__iter__()
-            made: Any = next(batches, None)  # by now the workers, and the sampler, have begun
-        finally:
-            self.sampler.start = 0
-        step = 0
-        while made is not None:
-            step += 1
+    def _begun(self, epoch: int, start: int) -> Iterator[Batch]:
+        """Begin when the first batch is asked for: until then another epoch may be chosen."""
+        if epoch != self.epoch:
+            self._stand = epoch, start = self.epoch, 0
+        shares = self.sampler.shares(start)
+        batches = self._worker_batches(start) if self.num_workers else self._batches(shares)
+        for step, made in enumerate(batches, 1):
             self._stand = (epoch, shares.position_after(step))
             yield made
-            made = next(batches, None)
-        self._end(epoch)
+        if self.epoch == epoch:  # and no other one was chosen meanwhile
+            self.sampler.set_epoch(epoch + 1)
+            self._stand = (epoch + 1, 0)
 
-    def _batches(self, start: int) -> Iterator[Batch]:
-        epoch, shares = self.epoch, self.sampler.shares(start)
+    def _worker_batches(self, start: int) -> Iterator[Any]:
+        self.sampler.start = start
+        try:
+            return super().__iter__()  # begins the sampler, to send the workers their first work
+        finally:
+            self.sampler.start = 0
+
+    def _batches(self, shares: Shares) -> Iterator[Batch]:
         steps = len(shares)
         views = self._views()
         pool = BatchPool(self.dataset.form, self.pin_memory)
@@ -308,17 +320,9 @@ class WindowLoader(DataLoader[Sample]):
                         asked += 1
                     made = pool.batch(*prefetcher.take())
                     memory = None  # or it would count as in use
-                self._stand = (epoch, shares.position_after(step + 1))
                 yield made
         finally:
             prefetcher.stop()
-        self._end(epoch)
-
-    def _end(self, epoch: int) -> None:
-        """Go on to the next epoch, unless another one was chosen meanwhile."""
-        if self.epoch == epoch:
-            self.sampler.set_epoch(epoch + 1)
-            self._stand = (epoch + 1, 0)
 
     def _views(self) -> FileViews | None:
         dataset = self.dataset

@@ -34,11 +34,19 @@ def fingerprint(dataset: WindowDataset, *, seed: int, shuffle: bool) -> dict[str
         "stride": dataset.stride,
         "seed": seed,
         "shuffle": shuffle,
-        "layout": dataset.layout + (" cropped" if dataset.crop else ""),
+        "layout": _layout(dataset),
         "windows": dataset.sizes,
         "shares": None if mixture is None else [str(share) for share in mixture.shares],
         "windows of an epoch": dataset.order().length,
     }
+
+
+def _layout(dataset: WindowDataset) -> str:
+    layout = dataset.layout + (" cropped" if dataset.crop else "")
+    ends = dataset.document_ends
+    if dataset.layout == "sliding" or ends is None:
+        return layout
+    return f"{layout} by ends {hashlib.sha256(ends.tobytes()).hexdigest()[:32]}"
 
 
 def source_fingerprint(source: TokenSource) -> str:

@@ -14,6 +14,7 @@ from fastprep.tokens import Tokens
 
 # Products of a position (below 2**62) and a weight are taken in 128 bits.
 _MOST = 1 << 62
+_FINEST = 1 << 61
 
 
 class Mixture:
@@ -29,7 +30,7 @@ class Mixture:
         a mapping from source to weight, or pairs ``(source, weight)`` where sources cannot be
         keys, such as arrays. A source is what :class:`~fastprep.dataset.WindowDataset` takes.
         Weights are ints, fractions or floats above 0, of any sum; a float counts as the decimal
-        that it is printed as.
+        that it is printed as, or, where those are finer together, to 2**-61 of the sum.
     num_windows
         how many windows make an epoch of the mixture; if not given as many as the sources have
         together. Epochs go on in each source where the one before stopped.
@@ -72,14 +73,14 @@ class Mixture:
         if not pairs:
             raise InvalidWindow("a mixture needs at least one source")
         self.sources: tuple[Tokens, ...] = tuple(source for source, _ in pairs)
-        exact = [_exact(weight) for _, weight in pairs]
-        common = math.lcm(*(weight.denominator for weight in exact))
-        integers = [int(weight * common) for weight in exact]
-        divisor = math.gcd(*integers)
-        integers = [weight // divisor for weight in integers]
-        if sum(integers) >= _MOST:
+        weighed = [weight for _, weight in pairs]
+        integers = _whole([_exact(weight) for weight in weighed])
+        if sum(integers) >= _MOST and any(isinstance(weight, float) for weight in weighed):
+            integers = _whole([Fraction(weight * _FINEST, sum(integers)) for weight in integers], 1)
+        if sum(integers) >= _MOST or not all(integers):
             raise InvalidWindow(
-                "these weights have no common measure above 2**-62 of their sum; round them"
+                "these weights have no common measure above 2**-62 of their sum; round them, or "
+                "leave out what is drawn next to never"
             )
         self.shares = tuple(Fraction(weight, sum(integers)) for weight in integers)
         if num_windows is not None and num_windows < 1:
@@ -114,6 +115,14 @@ def _exact(weight: float | Fraction) -> Fraction:
     if exact <= 0:
         raise InvalidWindow(f"a weight must be above 0; found {weight!r}; leave the source out")
     return exact
+
+
+def _whole(weights: list[Fraction], measure: int | None = None) -> list[int]:
+    """Integers in the same proportions; with a `measure`, the nearest multiples of it."""
+    common = measure or math.lcm(*(weight.denominator for weight in weights))
+    integers = [round(weight * common) for weight in weights]
+    divisor = math.gcd(*integers) or 1
+    return [weight // divisor for weight in integers]
 
 
 def _huffman(weights: list[int]) -> list[tuple[int, int, int, int]]:

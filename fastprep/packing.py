@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastprep.errors import InvalidWindow
 from fastprep_ext.packing import best_fit
 
 # For each part of the tokens (a shard): how many there are, and where its documents end.
@@ -99,11 +100,47 @@ def pack_documents(parts: DocumentParts, length: int, *, crop: bool = False) -> 
     return _packed(first, starts[order], sizes[order], length, pairs, int(sizes.sum()))
 
 
+def checked_ends(ends: Any, num_tokens: int) -> NDArray[np.uint64]:
+    """Check that `ends` are ends of documents in so many tokens, and give them as the core wants.
+
+    Raises
+    ------
+    InvalidWindow
+        for anything but integers that ascend from 0 or more to `num_tokens` at most.
+
+    Examples
+    --------
+    >>> checked_ends([3, 5], 5)
+    array([3, 5], dtype=uint64)
+    """
+    try:
+        array = np.asarray(ends)
+    except (TypeError, ValueError) as error:
+        raise InvalidWindow(f"document_ends must be a row of integers: {error}") from None
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise InvalidWindow(
+            f"document_ends must be a row of integers; found {array.dtype} {list(array.shape)}"
+        )
+    wrong = np.flatnonzero(array[1:] < array[:-1])
+    if array.size and (wrong.size or array[0] < 0):
+        at = int(wrong[0]) + 1 if wrong.size else 0
+        before = array[at - 1] if at else 0
+        raise InvalidWindow(
+            f"document_ends must ascend; number {at}, counted from 0, is {array[at]} and stands "
+            f"behind {before}; sort them, or restore the store that they are of"
+        )
+    if array.size and array[-1] > num_tokens:
+        raise InvalidWindow(
+            f"the last document ends at token {array[-1]}, but there are {num_tokens}"
+        )
+    return np.ascontiguousarray(array, np.uint64)
+
+
 def _documents(parts: DocumentParts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First token and number of pairs of each document that has any."""
     begins, pairs, base = [], [], 0
     for tokens, ends in parts:
-        edges = np.concatenate(([0], ends.astype(np.int64)))
+        edges = np.concatenate(([0], checked_ends(ends, tokens).astype(np.int64)))
         if edges[-1] < tokens:
             edges = np.append(edges, tokens)  # what stands behind the last end
         size = np.diff(edges) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sized
 from typing import Any
 
@@ -110,9 +111,16 @@ def world(rank: int | None, world_size: int | None) -> tuple[int, int]:
         if processes.is_available() and processes.is_initialized():
             return processes.get_rank(), processes.get_world_size()
         return 0, 1
-    if not 0 <= rank < checked_size("world_size", world_size):
+    if not 0 <= _integer("rank", rank) < checked_size("world_size", world_size):
         raise InvalidWindow(f"rank {rank} of {world_size}; ranks count from 0")
     return rank, world_size
+
+
+def _integer(name: str, value: int) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InvalidWindow(f"{name} must be an integer; found {value!r}") from None
 
 
 class WindowSampler(DistributedSampler[Any]):
@@ -165,8 +173,8 @@ class WindowSampler(DistributedSampler[Any]):
         self.batch_size = checked_size("batch_size", batch_size)
         self.rank, self.num_replicas = world(rank, world_size)
         self.shuffle = bool(shuffle)
-        self.seed = seed
-        self.epoch = epoch
+        self.seed = _integer("seed", seed)
+        self.epoch = _integer("epoch", epoch)
         self.drop_last = bool(drop_last)
         self.start = 0
         self.length = self.order().length
@@ -188,7 +196,7 @@ class WindowSampler(DistributedSampler[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch: each has an order of its own."""
-        self.epoch = epoch
+        self.epoch = _integer("epoch", epoch)
 
     def __len__(self) -> int:
         return self.shares().num_positions
@@ -223,9 +231,15 @@ class _Indices(Iterator[int]):
         return {"epoch": self._order.epoch, "start": self._shares.start, "given": self._given}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where the state was taken."""
-        self._sampler.set_epoch(state["epoch"])
-        self._order = self._sampler.order()
-        self._shares = self._sampler.shares(state["start"])
+        """Go on where the state was taken, which sets the sampler's epoch.
+
+        Where nothing was left of that epoch, it is the next one, or a later one that was set.
+        """
+        sampler, chosen = self._sampler, self._sampler.epoch
+        sampler.set_epoch(state["epoch"])
+        self._order = sampler.order()
+        self._shares = sampler.shares(state["start"])
         self._given = state["given"]
         self._step = []
+        if self._given >= self._shares.num_positions:
+            sampler.set_epoch(max(chosen, state["epoch"] + 1))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -235,9 +235,10 @@ class _OpenFiles:
         for path in paths:
             self.descriptors.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
-    def __del__(self) -> None:
+    # Held here: when the interpreter ends, modules go before the last objects do.
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
         for descriptor in self.descriptors:
-            os.close(descriptor)
+            close(descriptor)
 
 
 def _dtype_of(origin: Store | IdArray) -> np.dtype[Any]:

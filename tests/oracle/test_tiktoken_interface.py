@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import importlib
+import json
 import pickle
 from types import ModuleType
 from typing import Any
@@ -13,6 +16,9 @@ import tiktoken
 from oracles import NAMES, theirs
 
 import fastprep
+from fastprep.byte_alphabet import ALPHABET, to_bytes
+from fastprep.errors import BadVocabulary
+from fastprep.vocabulary import SHA256
 
 EOT = "<|endoftext|>"
 BYTES = {bytes([i]): i for i in range(256)}
@@ -100,6 +106,76 @@ def test_the_modules_that_people_reach_through_are_there(library):
     assert library.core.Encoding is library.Encoding
     assert library.registry.get_encoding is library.get_encoding
     assert library.model.encoding_for_model is library.encoding_for_model
+
+
+# -- rank files ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def load(library: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
+    return importlib.import_module(f"{library.__name__}.load")
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n"])
+def test_a_rank_file_is_read_into_a_dict(load, end, tmp_path):
+    path = tmp_path / "four.tiktoken"
+    path.write_bytes(end.join([b"Yg== 1", b"YQ== 0", b"YWI= 7", b"/w== 2"]))
+    expected = {b"b": 1, b"a": 0, b"ab": 7, b"\xff": 2}
+    assert load.load_tiktoken_bpe(str(path)) == expected
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert list(load.load_tiktoken_bpe(str(path), digest)) == list(expected)
+
+
+@pytest.mark.parametrize("line", [b"YQ==", b"YQ== 0 1", b"YQ== zero", b"Y 0"])
+def test_a_line_that_is_no_token_and_rank_is_a_value_error(load, line, tmp_path):
+    path = tmp_path / "bad.tiktoken"
+    path.write_bytes(line)
+    with pytest.raises(ValueError, match=r"Error parsing line b'Y.* in .*bad.tiktoken"):
+        load.load_tiktoken_bpe(str(path))
+
+
+def test_a_rank_file_of_another_hash_is_a_value_error(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "cache"))  # tiktoken looks only then
+    path = tmp_path / "one.tiktoken"
+    path.write_bytes(b"YQ== 0\n")
+    with pytest.raises(ValueError, match="Hash mismatch"):
+        load.load_tiktoken_bpe(str(path), "0" * 64)
+    with pytest.raises(FileNotFoundError):
+        load.load_tiktoken_bpe(str(tmp_path / "none.tiktoken"))
+
+
+def test_a_pair_of_files_as_gpt2_has_is_read_into_a_dict(load, tmp_path):
+    names = [*sorted(ALPHABET), "Ġt", "he", "Ġthe"]
+    merges, ids = tmp_path / "vocab.bpe", tmp_path / "encoder.json"
+    merges.write_text("#version: 0.2\nĠ t\nh e\nĠt he\n", encoding="utf-8")
+    spelled = {name: rank for rank, name in enumerate([*names, EOT])}
+    ids.write_text(json.dumps(spelled), encoding="utf-8")
+    pair = (str(merges), str(ids))
+    expected = {to_bytes(name): rank for rank, name in enumerate(names)}
+    assert load.data_gym_to_mergeable_bpe_ranks(*pair) == expected
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (merges, ids)]
+    assert load.data_gym_to_mergeable_bpe_ranks(*pair, *digests) == expected
+    ids.write_text(json.dumps({**spelled, "!": 300}), encoding="utf-8")
+    with pytest.raises((AssertionError, ValueError)):
+        load.data_gym_to_mergeable_bpe_ranks(*pair)
+    expected[b"!"] = 300
+    assert load.data_gym_to_mergeable_bpe_ranks(*pair, clobber_one_byte_tokens=True) == expected
+
+
+def test_published_rank_files_are_bundled_and_nothing_is_downloaded(tmp_path):
+    address = "https://nowhere.invalid/encodings/p50k_base.tiktoken"
+    ranks = fastprep.load.load_tiktoken_bpe(address, SHA256["p50k_base"])
+    assert ranks == fastprep.get_encoding("p50k_base")._mergeable_ranks
+    fastprep.load.dump_tiktoken_bpe(ranks, str(tmp_path / "again.tiktoken"))
+    assert (
+        fastprep.load.load_tiktoken_bpe(str(tmp_path / "again.tiktoken"), SHA256["p50k_base"])
+        == ranks
+    )
+    with pytest.raises(BadVocabulary, match="downloads nothing"):
+        fastprep.load.load_tiktoken_bpe("https://nowhere.invalid/other.tiktoken")
+    with pytest.raises(BadVocabulary, match="Hash mismatch"):
+        fastprep.load.load_tiktoken_bpe(address, SHA256["r50k_base"])
 
 
 # -- encode ----------------------------------------------------------------------------------------

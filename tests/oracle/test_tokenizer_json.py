@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from texts import ATOMS
 from tokenizer_styles import FOREIGN, STYLES, both, gpt2_style, ids_of, texts, trained
-from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, pre_tokenizers
 
 from fastprep import Encoding, get_encoding, vocabulary
 from fastprep.byte_level import ALPHABET
@@ -87,6 +87,25 @@ def test_patterns_that_the_dialects_do_not_mean_alike_are_refused(pattern, tmp_p
         BadVocabulary, match=r"tokenizer\.json.*(the tokenizers library does|no regular)"
     ):
         Encoding.from_file(tmp_path, allow_pattern=True)
+
+
+def test_added_tokens_of_whitespace_may_be_swallowed_by_others(tmp_path):
+    tokenizer = gpt2_style()
+    space = AddedToken(" ", lstrip=True, rstrip=True, normalized=False)
+    word = AddedToken("w", rstrip=True, normalized=False)
+    lines = AddedToken("\n", normalized=False)
+    tokenizer.add_tokens([space, word, lines])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    ours = Encoding.from_file(tmp_path)
+    for size in range(1, 7):
+        for text in map("".join, itertools.product(" w\na", repeat=size)):
+            try:
+                expected = ids_of(tokenizer, text)
+            except BaseException as error:
+                if type(error).__name__ != "PanicException":  # which is no Exception
+                    raise
+                continue
+            assert ours.encode(text) == expected, repr(text)
 
 
 @pytest.mark.parametrize("style", STYLES)

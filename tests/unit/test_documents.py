@@ -178,6 +178,21 @@ def test_the_loader_hands_out_marks_with_any_number_of_workers() -> None:
             assert all(torch.equal(a[k], b[k]) for k in a if k != "max_seqlen")
 
 
+def test_damaged_ends_of_a_store_lead_to_no_window_outside_it(tmp_path: Path) -> None:
+    (tmp_path / "text.jsonl").write_text('{"text": "a few words"}\n' * 9)
+    prepare(tmp_path / "text.jsonl", tmp_path / "store", workers=1, progress=False)
+    path = tmp_path / "store" / "shard-00000.ends"
+    ends = np.fromfile(path, np.uint64)
+    for wrong in (10**6, 2**62, 2**63 + 5):
+        ends[3] = wrong
+        ends.tofile(path)
+        for layout in ("documents", "packed"):
+            with pytest.raises(
+                InvalidWindow, match="number 4, counted from 0, is 20 and stands behind"
+            ):
+                WindowDataset(tmp_path / "store", 4, layout=layout)  # type: ignore[arg-type]
+
+
 def test_options_that_do_not_go_together_are_refused() -> None:
     ids, ends = ids_of([7, 3, 30])
     with pytest.raises(InvalidWindow, match="nothing says where documents end"):
@@ -190,6 +205,12 @@ def test_options_that_do_not_go_together_are_refused() -> None:
         WindowDataset(ids, 4, layout="tight", document_ends=ends)  # type: ignore[arg-type]
     with pytest.raises(InvalidWindow, match="last document ends at token 41"):
         WindowDataset(ids, 4, document_ids=True, document_ends=[41])
+    for wrong in ([5, 3], [-1, 4], [10**6, 40], [2**62, 40], [2.5], [[3]], ["a"]):
+        for layout in ("sliding", "documents", "packed"):
+            with pytest.raises(
+                InvalidWindow, match=r"document_ends must (ascend|be a row of integers)"
+            ):
+                WindowDataset(ids, 4, layout=layout, document_ends=wrong)  # type: ignore[arg-type]
     with pytest.raises(TextTooShort, match="no document has two tokens"):
         WindowDataset([1, 2, 3], 4, layout="packed", document_ends=[1, 2, 3])
     with pytest.raises(InvalidWindow, match="row of uint64"):

@@ -266,8 +266,12 @@ def test_what_does_not_fit_the_callers_array_is_refused(gpt2):
     wide = fastprep.get_encoding("o200k_base")
     with pytest.raises(OverflowError, match="uint32"):
         wide.encode_to_numpy("<|endofprompt|>", allowed_special="all", out=np.zeros(9, np.uint16))
-    for wrong in (np.zeros(99, np.int64), np.zeros(99, np.float32), [0] * 99):
-        with pytest.raises((ValueError, TypeError)):
+    locked = np.zeros(99, np.uint32)
+    locked.flags.writeable = False
+    every_other = np.zeros(99, np.uint16)[::2]
+    numbers = (np.zeros(99, np.int64), np.zeros(99, np.float32), np.zeros((9, 9), np.uint16))
+    for wrong in (*numbers, locked, every_other, [0] * 99):
+        with pytest.raises(ValueError, match=r"uint16 or uint32.*; found (list|\w+ \[\d+)"):
             gpt2.encode_to_numpy("hello world", out=wrong)
 
 

@@ -14,10 +14,11 @@ pytest.importorskip("torch")
 ROOT = Path(__file__).parents[2]
 
 
-def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+def run(script: str, *arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run an example; `settings` are added to its environment."""
     return subprocess.run(
         [sys.executable, str(ROOT / "examples" / script), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
         capture_output=True,
         text=True,
         check=False,
@@ -29,18 +30,20 @@ def losses(output: str) -> dict[str, str]:
     return {step: loss for _, step, _, loss in lines}
 
 
+# Each run finds itself with another number of threads, as on another machine or beside other work.
 def test_a_training_that_is_killed_goes_on_to_the_same_losses(tmp_path: Path) -> None:
     texts = sorted((ROOT / "data").glob("*.txt"))
     options = ["--steps", 14, "--save-every", 4]
-    whole = run("train.py", *texts, *options, "--run", tmp_path / "whole")
+    whole = run("train.py", *texts, *options, "--run", tmp_path / "whole", OMP_NUM_THREADS="3")
     assert whole.returncode == 0, whole.stderr
     expected = losses(whole.stdout)
     assert len(expected) == 14
     assert float(expected["14"]) < float(expected["1"])
 
-    killed = run("train.py", *texts, *options, "--run", tmp_path / "killed", "--die-after", 10)
+    there = ["--run", tmp_path / "killed"]
+    killed = run("train.py", *texts, *options, *there, "--die-after", 10, OMP_NUM_THREADS="1")
     assert killed.returncode == -9
-    resumed = run("train.py", *texts, *options, "--run", tmp_path / "killed")
+    resumed = run("train.py", *texts, *options, *there, OMP_NUM_THREADS="2", OMP_DYNAMIC="true")
     assert "# goes on after step 8" in resumed.stdout
     assert losses(killed.stdout) | losses(resumed.stdout) == expected
     assert list(losses(resumed.stdout)) == [str(step) for step in range(9, 15)]

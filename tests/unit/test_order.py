@@ -193,6 +193,22 @@ def test_a_source_of_a_mixture_is_gone_through_once_an_epoch_of_its_own() -> Non
         assert len({tuple(one) for one in rounds}) > 1
 
 
+def test_weights_may_come_out_of_any_computation() -> None:
+    sizes = [3_141_592, 27_182, 1_618, 577_215_664, 69]
+    tempered = [(size / sum(sizes)) ** 0.7 for size in sizes]
+    mixture = Mixture([(f"store{k}", weight) for k, weight in enumerate(tempered)])
+    assert sum(mixture.shares) == 1
+    for share, weight in zip(mixture.shares, tempered, strict=True):
+        assert abs(float(share) - weight / sum(tempered)) < 1e-16
+    for prefix in (1, 10, 12345, 10**12):
+        counts = mixture.counts(prefix)
+        assert sum(counts) == prefix
+        for count, share in zip(counts, mixture.shares, strict=True):
+            assert abs(count - share * prefix) < 2
+    with pytest.raises(InvalidWindow, match="common measure"):
+        Mixture([("a", Fraction(1, 2**70)), ("b", 1)])
+
+
 def test_weights_are_the_decimals_they_are_printed_as() -> None:
     mixture = Mixture({"a": 0.1, "b": 0.2, "c": Fraction(7, 10)})
     assert mixture.shares == (Fraction(1, 10), Fraction(1, 5), Fraction(7, 10))

@@ -31,6 +31,7 @@ from fastprep.loader import WindowLoader, create_dataloader  # noqa: E402
 from fastprep.mixture import Mixture  # noqa: E402
 from fastprep.preparing import prepare  # noqa: E402
 from fastprep.sampler import WindowSampler  # noqa: E402
+from fastprep.tokens import TokenSource  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
@@ -260,6 +261,24 @@ def test_a_run_of_8_ranks_goes_on_with_any_other_number(drop_last: bool) -> None
             assert len(together) == 503 if not drop_last else 503 - len(together) < ranks * size
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_may_be_chosen_until_the_first_batch(workers: int) -> None:
+    def make() -> Any:
+        return create_dataloader(range(301), batch_size=3, max_length=10, num_workers=workers)
+
+    loader = make()
+    whole = [windows(loader) for _ in range(4)]
+    loader = make()
+    loader.load_state_dict({**loader.state_dict(), "epoch": 1, "position": 12})
+    batches = iter(loader)
+    loader.set_epoch(2)  # Lightning does this between the two
+    first = windows([next(batches)])
+    assert (loader.epoch, loader.position) == (2, 3)
+    loader.set_epoch(3)
+    assert first + windows(batches) == whole[2]
+    assert windows(loader) == whole[3]
+
+
 def test_the_state_is_of_what_was_handed_out_not_of_what_was_made_ahead() -> None:
     loader = create_dataloader(range(1001), batch_size=2, max_length=10, prefetch=16)
     batches = iter(loader)
@@ -286,6 +305,18 @@ def test_a_state_of_other_tokens_or_another_order_is_refused(mapped: np.memmap) 
                 {**state, "epoch": "0"}):  # fmt: skip
         with pytest.raises(WrongState):
             loader.load_state_dict(bad)  # type: ignore[arg-type]
+
+
+def test_a_state_of_documents_that_end_elsewhere_is_refused() -> None:
+    def make(*ends: int) -> Any:
+        return create_dataloader(
+            range(101), batch_size=2, max_length=10, layout="packed", document_ends=ends
+        )
+
+    state = make(30, 60, 101).state_dict()
+    make(30, 60, 101).load_state_dict(state)
+    with pytest.raises(WrongState, match="layout: 'packed by ends"):
+        make(30, 61, 101).load_state_dict(state)
 
 
 def test_a_mixture_resumes_and_reports_the_epochs_of_its_sources() -> None:
@@ -357,6 +388,32 @@ def test_torchdatas_loader_saves_and_resumes_the_sampler(mapped: np.memmap, work
             resumed = make()
             resumed.load_state_dict(loader.state_dict())
             assert plain(resumed) == whole[step:]
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("chosen", [None, 2])
+def test_an_epoch_that_was_over_does_not_begin_again_in_torchdatas_loader(
+    mapped: np.memmap, workers: int, chosen: int | None
+) -> None:
+    stateful = pytest.importorskip("torchdata.stateful_dataloader")
+    dataset = WindowDataset(mapped, 50)
+
+    def make() -> Any:
+        sampler = WindowSampler(dataset, 4, seed=8, epoch=1)
+        loader = stateful.StatefulDataLoader(
+            dataset, 4, sampler=sampler, collate_fn=collate_windows, num_workers=workers
+        )
+        return sampler, loader
+
+    _, loader = make()
+    plain(loader)
+    sampler, resumed = make()
+    resumed.load_state_dict(loader.state_dict())
+    if chosen is not None:
+        sampler.set_epoch(chosen)
+    expected = plain(create_dataloader(dataset, batch_size=4, seed=8, epoch=2))
+    assert plain(resumed) == expected
 
 
 def test_accelerate_takes_the_loader_as_any_other(mapped: np.memmap) -> None:
@@ -457,6 +514,21 @@ def test_a_file_that_shrank_is_an_error_not_a_crash(
         loader.dataset[90]
 
 
+def test_files_that_are_read_are_closed_even_after_modules_are_gone(
+    mapped: np.memmap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = TokenSource(mapped, mmap=False)
+    assert source._reader is not None
+    descriptors = source._reader.descriptors
+    monkeypatch.setattr("fastprep.tokens.os", None)  # as when the interpreter ends
+    del source
+    gc.collect()
+    monkeypatch.undo()
+    for descriptor in descriptors:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+
+
 def test_a_file_that_vanished_is_still_read(mapped: np.memmap) -> None:
     expected = plain(create_dataloader(mapped, batch_size=2, max_length=10))
     for mmap in (True, False):
@@ -488,13 +560,22 @@ def test_wrong_options_are_refused(mapped: np.memmap) -> None:
         ({"max_length": 4, "batch_size": 0}, "batch_size must be"),
         ({"max_length": 4, "prefetch": -1}, "prefetch must be"),
         ({"max_length": 4, "rank": 0}, "go together"),
+        ({"max_length": 4, "rank": "0", "world_size": 2}, "rank must be an integer"),
+        ({"max_length": 4, "seed": 1.5}, "seed must be an integer"),
+        ({"max_length": 4, "seed": -1}, "seed must be"),
+        ({"max_length": 4, "epoch": "1"}, "epoch must be an integer"),
         ({"max_length": 4, "dtype": torch.float32}, "dtype must be"),
         ({}, "max_length is missing"),
     ]:
         with pytest.raises(InvalidWindow, match=message):
             create_dataloader(mapped, **{"batch_size": 1, **options})  # type: ignore[arg-type]
-    with pytest.raises(InvalidWindow, match="pass none here"):
-        create_dataloader(WindowDataset(mapped, 4), batch_size=1, max_length=4)
+    dataset = WindowDataset(mapped, 4)
+    own: dict[str, Any] = {"dtype": torch.int32, "layout": "packed", "stride": 2, "vocab_size": 9}
+    for name, value in {"max_length": 4, **own}.items():
+        with pytest.raises(InvalidWindow, match=f"its own {name}; .*pass none here"):
+            create_dataloader(dataset, batch_size=1, **{name: value})
+    whole = WindowDataset(mapped, 4, dtype=torch.int32)
+    assert len(create_dataloader(whole, batch_size=1, dtype=torch.int32)) == len(whole)
     if not torch.cuda.is_available():
         with pytest.raises(InvalidWindow, match="needs CUDA"):
             create_dataloader(mapped, batch_size=1, max_length=4, pin_memory=True)
