@@ -138,7 +138,8 @@ cdef size_t look(
 
 
 # The ids of pieces that were not simply there: those of long pieces and those that are many are
-# fetched; what is new is merged and remembered.
+# fetched; what is new is merged and remembered. (To look new pieces up among the tokens first, which a
+# fifth of them are: 0.95 times.)
 cdef int resolve(
     const Ranks *ranks, Worker *worker, const uint8_t *text, size_t missed
 ) noexcept nogil:
