@@ -17,7 +17,7 @@ cdef extern from "few.h" nogil:
 # Merges each of the tasks. The pieces as wholes are not looked up.
 cdef void merge_tasks(const Ranks *ranks, Task *tasks, size_t count) noexcept nogil
 
-# The same for one piece; returns how many tokens it has.
+# The same for one piece, `plain` or by this process's SIMD path; returns how many tokens it has.
 cdef size_t merge_few(
-    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
+    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out, bint plain=*
 ) noexcept nogil

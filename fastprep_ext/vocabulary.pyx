@@ -30,7 +30,10 @@ cdef extern from "Python.h":
 __all__ = ["WAYS", "Vocabulary", "missing_bytes"]
 
 #: The ways to merge a piece, and how many bytes each takes at most.
-WAYS = {"few": FEW_BYTES, "search": MERGE_SHORT, "heap": 1 << 32, "windows": 1 << 32, "cuts": 1 << 32}
+WAYS = {
+    "few": FEW_BYTES, "few, plain": FEW_BYTES, "search": MERGE_SHORT, "heap": 1 << 32,
+    "windows": 1 << 32, "cuts": 1 << 32,
+}
 
 cdef enum:
     READY_INTS = 1 << 18       # vocabularies up to this size get ready-made int objects
@@ -169,6 +172,8 @@ cdef class Vocabulary:
         try:
             if way == "few":
                 count = merge_few(&self.ranks, &piece[0], n, ranks)
+            elif way == "few, plain":
+                count = merge_few(&self.ranks, &piece[0], n, ranks, True)
             elif way == "search":
                 count = merge_short(&self.ranks, &piece[0], n, ranks)
             elif way == "heap":

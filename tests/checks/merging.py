@@ -14,7 +14,8 @@ from fastprep_ext.splitters import PATTERNS
 from fastprep_ext.vocabulary import WAYS
 
 PIECES_EACH = 500  # of a random vocabulary
-THRESHOLDS = (WAYS["few"], WAYS["search"])
+# 16 and 32: lanes of few.h; above 32 a piece is cut.
+THRESHOLDS = (16, 32, WAYS["few"], WAYS["search"])
 
 
 def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
