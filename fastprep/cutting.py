@@ -43,7 +43,7 @@ _BEFORE_SPACE = re.compile(rb"(?s:.*) " + _AFTER_VISIBLE % {b"last": b" "})
 _AFTER_NEWLINE = re.compile(rb"(?s:.*)\n" + _AFTER_VISIBLE % {b"last": b"\n"} + _BEFORE_VISIBLE)
 
 
-def last_cut(text: bytes, start: int, end: int) -> int:
+def last_cut(text: bytes | bytearray, start: int, end: int) -> int:
     """The last place between ``start`` and ``end``, both excluded, to cut UTF-8; 0 when none.
 
     A space is looked for first, wherever it is, and a newline only in text without one.

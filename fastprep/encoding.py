@@ -435,13 +435,13 @@ class Encoding(Pieces):
     def encode_documents(
         self,
         texts: Sequence[str | bytes | memoryview],
-        out: npt.NDArray[Any],
-        ends: npt.NDArray[np.uint64],
+        out: npt.NDArray[Any] | memoryview[int],
+        ends: npt.NDArray[np.uint64] | memoryview[int],
         *,
         end_token: int | None = None,
         close_last: bool = True,
     ) -> int:
-        """Encode documents back to back into the caller's arrays, as ordinary text.
+        """Encode documents back to back into the caller's buffers, as ordinary text.
 
         Parameters
         ----------
