@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     )
     from fastprep.encoding import Encoding
     from fastprep.errors import FastprepError
+    from fastprep.exporting import export_store
+    from fastprep.importing import import_tokens
     from fastprep.loader import create_dataloader
     from fastprep.mixture import Mixture
     from fastprep.model import encoding_for_model, encoding_name_for_model
@@ -56,7 +58,9 @@ __all__ = [
     "encoding_for_model",
     "encoding_name_for_model",
     "errors",
+    "export_store",
     "get_encoding",
+    "import_tokens",
     "list_encoding_names",
     "model",
     "prepare",
@@ -86,7 +90,9 @@ _MODULE_OF = {
     "create_dataloader_v1": "notebook",
     "encoding_for_model": "model",
     "encoding_name_for_model": "model",
+    "export_store": "exporting",
     "get_encoding": "registry",
+    "import_tokens": "importing",
     "list_encoding_names": "registry",
     "prepare": "preparing",
     "sliding_windows": "windows",

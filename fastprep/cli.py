@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import fastprep
 from fastprep.cli_encoding import add_encoding_options, encoding_of, encoding_of_file
+from fastprep.cli_neighbours import add_export, add_import
 from fastprep.errors import FastprepError, InvalidInput, InvalidUtf8
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
@@ -88,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_encode(commands)
     _add_decode(commands)
+    add_export(commands)
+    add_import(commands)
     return parser
 
 

@@ -32,7 +32,7 @@ CHECKSUM_BYTES = 16 << 20
 # A manifest takes about 10 bytes per 16 MiB of ids and 200 per input: this is enough for a
 # petabyte, and little enough to read whatever is there.
 _MANIFEST_LIMIT = 1 << 30
-_OUR_NAME = re.compile(r"(shard-[0-9]{5,12}\.(bin|ends)|manifest\.json)(\.tmp)?", re.ASCII)
+_OUR_NAME = re.compile(r"(shard-[0-9]{5,12}\.(bin|ends|idx)|manifest\.json)(\.tmp)?", re.ASCII)
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
 TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
