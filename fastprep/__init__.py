@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fastprep.notebook import GPTDatasetV1, create_dataloader_v1
     from fastprep.preparing import prepare
     from fastprep.registry import get_encoding, list_encoding_names
+    from fastprep.report import write_report
     from fastprep.sampler import WindowSampler
     from fastprep.store import TokenStore
     from fastprep.verifying import verify
@@ -67,6 +68,7 @@ __all__ = [
     "registry",
     "sliding_windows",
     "verify",
+    "write_report",
 ]
 
 # From name to the module that has it.
@@ -97,6 +99,7 @@ _MODULE_OF = {
     "prepare": "preparing",
     "sliding_windows": "windows",
     "verify": "verifying",
+    "write_report": "report",
 }
 # The name is the module.
 _MODULES = {"core": "encoding", "errors": "errors", "model": "model", "registry": "registry"}

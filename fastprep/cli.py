@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import fastprep
 from fastprep.cli_encoding import add_encoding_options, encoding_of, encoding_of_file
 from fastprep.cli_neighbours import add_export, add_import
+from fastprep.cli_report import add_report_option, write_report_of
 from fastprep.errors import FastprepError, InvalidInput, InvalidUtf8
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
@@ -148,12 +149,14 @@ def _add_info(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "info",
         help="say what a token store holds",
-        description="Say what a token store holds. Only its manifest and file sizes are looked at.",
+        description="Say what a token store holds. Only its manifest and file sizes are looked at; "
+        "with --report all of it is read, and shown on one page of HTML.",
         epilog="example: fastprep info store --json",
     )
     command.add_argument("store", metavar="STORE", help="the store's directory")
     command.add_argument("--json", action="store_true", help="as one JSON object")
-    command.set_defaults(run=_info)
+    add_report_option(command)
+    command.set_defaults(run=_info, usage=command.error)
 
 
 def _add_verify(commands: _Commands[argparse.ArgumentParser]) -> None:
@@ -240,6 +243,7 @@ def _info(options: argparse.Namespace) -> None:
     from fastprep.store import TokenStore
 
     store = TokenStore(options.store)
+    write_report_of(store, options)
     manifest = store.manifest
     inputs = {span.path: span.size for shard in manifest.shards for span in shard.inputs}
     facts = {
