@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of
+from fastprep.cli_types import Commands, at_least_one
 
 _FORMATS = ["megatron", "datatrove", "nanogpt", "llmc"]
-_Commands = argparse._SubParsersAction  # the type has no public name
 
 
-def add_export(commands: _Commands[argparse.ArgumentParser]) -> None:
-    """Add the command ``export``."""
+def add(commands: Commands) -> None:
+    """Add both commands."""
+    _add_export(commands)
+    _add_import(commands)
+
+
+def _add_export(commands: Commands) -> None:
     command = commands.add_parser(
         "export",
         help="write a token store as the files of another program",
@@ -33,7 +38,7 @@ def add_export(commands: _Commands[argparse.ArgumentParser]) -> None:
     split = command.add_mutually_exclusive_group()
     split.add_argument(
         "--validation",
-        type=_positive,
+        type=at_least_one,
         metavar="N",
         help="nanogpt, llmc: the first N documents are the validation split",
     )
@@ -41,15 +46,17 @@ def add_export(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--validation-store", metavar="STORE", help="nanogpt, llmc: that store is it"
     )
     command.add_argument(
-        "--shard-tokens", type=_positive, metavar="N", help="llmc: ids a file (default: 100000000)"
+        "--shard-tokens",
+        type=at_least_one,
+        metavar="N",
+        help="llmc: ids a file (default: 100000000)",
     )
     command.add_argument("--overwrite", action="store_true", help="replace files that are there")
     command.add_argument("--quiet", action="store_true", help="do not list what was written")
     command.set_defaults(run=_export, usage=command.error)
 
 
-def add_import(commands: _Commands[argparse.ArgumentParser]) -> None:
-    """Add the command ``import``."""
+def _add_import(commands: Commands) -> None:
     command = commands.add_parser(
         "import",
         help="make a token store of the files of another program",
@@ -114,10 +121,3 @@ def _import(options: argparse.Namespace) -> None:
             f"{options.output}: {store.num_tokens:,} tokens in {store.num_documents:,} documents, "
             f"{len(store.manifest.shards):,} shards"
         )
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: it must be a whole number, 1 or more")
-    return number

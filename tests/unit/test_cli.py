@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fastprep.cli import main, separator
+from fastprep.cli import main
+from fastprep.cli_types import separator
 
 VERDICT = "I HAD always thought Jack Gisburn rather a cheap genius"
 
