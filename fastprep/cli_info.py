@@ -45,8 +45,12 @@ def _info(options: argparse.Namespace) -> None:
         "rank_table_sha256": manifest.encoding.rank_table_sha256,
         "unicode_version": manifest.unicode_version,
         "end_token": manifest.end_token,
+        "eot": store.eot,
         "separator": manifest.separator,
         "field": manifest.field,
+        "on_error": manifest.on_error,
+        "bad_documents": sum(shard.bad_documents for shard in manifest.shards),
+        "part": None if manifest.part is None else manifest.part.name,
         "inputs": len(inputs),
         "input_bytes": sum(inputs.values()),
     }
@@ -59,6 +63,9 @@ def _info(options: argparse.Namespace) -> None:
         "rank_table_sha256": "rank table sha256",
         "unicode_version": "Unicode version",
         "end_token": "end token",
+        "eot": "end token is",
+        "on_error": "on error",
+        "bad_documents": "bad documents",
         "input_bytes": "input bytes",
     }
     for name, value in facts.items():

@@ -71,11 +71,13 @@ def _add_import(commands: Commands) -> None:
     )
     command.add_argument(
         "--eot",
-        default=True,
-        metavar="TOKEN",
-        help="the special token that ends each document (default: <|endoftext|>)",
+        choices=["append", "prepend", "none"],
+        default="append",
+        help="where the end token of each document stands (default: append)",
     )
-    command.add_argument("--no-eot", action="store_true", help="none does")
+    command.add_argument(
+        "--eot-token", metavar="TOKEN", help="which special token that is (default: <|endoftext|>)"
+    )
     command.add_argument("--link", action="store_true", help="link to the files, do not copy")
     command.add_argument("--overwrite", action="store_true", help="replace a store at OUT")
     command.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
@@ -111,7 +113,8 @@ def _import(options: argparse.Namespace) -> None:
         options.output,
         format=options.form,
         encoding=encoding_of(options),
-        append_eot=False if options.no_eot else options.eot,
+        eot=options.eot,
+        eot_token=options.eot_token,
         link=options.link,
         overwrite=options.overwrite,
         progress=False if options.quiet else None,

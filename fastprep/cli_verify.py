@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
     command.add_argument("store", metavar="STORE", help="the store's directory")
     command.add_argument(
         "--against",
-        choices=["tiktoken", "tokenizers"],
+        choices=["tiktoken", "tokenizers", "notebook"],
         help="compare with that library; needs the input files",
     )
     command.add_argument(

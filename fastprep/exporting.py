@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep import datatrove, llmc, megatron
+from fastprep.atomic import link as link_file
 from fastprep.atomic import replacing
 from fastprep.errors import IdOutOfRange, InvalidInput, StoreExists
-from fastprep.foreign import Ends, link_or_symlink
+from fastprep.foreign import Ends
 from fastprep.store import TokenStore
 from fastprep.store_blocks import read_blocks, read_tokens, token_start
 
@@ -56,8 +57,8 @@ def export_store(
             ``train.bin``, and ``val.bin`` where there is a `validation`.
         ``"llmc"``
             ``tokens_train_000001.bin`` and so on, of `shard_tokens` ids each, and
-            ``tokens_val_000000.bin`` where there is a `validation`. End tokens are moved from behind
-            the documents to before them, as llm.c has them.
+            ``tokens_val_000000.bin`` where there is a `validation`. End tokens that stand behind
+            the documents are moved to before them, as llm.c has them.
     output
         the directory to write into; it is made if it is not there.
     link
@@ -159,8 +160,7 @@ def _write(
         if file.write is not None:
             file.write(path, report)
         elif file.same_as is not None:
-            path.unlink(missing_ok=True)
-            link_or_symlink(file.same_as, path)
+            link_file(file.same_as, path)
     return paths
 
 
@@ -276,10 +276,12 @@ class _Split(NamedTuple):
             middle = token_start(store, validation)
             return cls((store, middle, store.num_tokens), (store, 0, middle))
         other = validation if isinstance(validation, TokenStore) else TokenStore(validation)
-        if (other.manifest.encoding, other.eot_token) != (store.manifest.encoding, store.eot_token):
+        ours, theirs = ((one.manifest.encoding, one.eot_token, one.eot) for one in (store, other))
+        if ours != theirs:
             raise InvalidInput(
-                f"{other.path}: made with {other.encoding_name!r} and end token {other.eot_token}, but "
-                f"{store.path} with {store.encoding_name!r} and {store.eot_token}; both must be alike"
+                f"{other.path}: made with {other.encoding_name!r}, end token {other.eot_token} "
+                f"({other.eot}), but {store.path} with {store.encoding_name!r}, {store.eot_token} "
+                f"({store.eot}); both must be alike"
             )
         return cls((store, 0, store.num_tokens), (other, 0, other.num_tokens))
 
@@ -336,7 +338,7 @@ def _prepended(
     The one behind the last document is moved to before the first, and all between go back by one.
     """
     dtype = np.dtype(f"<u{itemsize}")
-    if store.eot_token is not None:
+    if store.eot == "append":
         if begin == start:
             yield np.array([store.eot_token], dtype)
             begin += 1

@@ -7,7 +7,6 @@ A reader of a format (:mod:`fastprep.megatron`, :mod:`fastprep.datatrove`, :mod:
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastprep.atomic import sync_directory
 from fastprep.errors import InvalidInput
 
 Ends: TypeAlias = npt.NDArray[np.uint64]
@@ -125,12 +123,3 @@ def read_ids(part: Part, chunk: int = CHUNK) -> Iterator[npt.NDArray[Any]]:
                 filled += got
             yield ids
             done += len(ids)
-
-
-def link_or_symlink(source: Path, target: Path) -> None:
-    """A hard link to a file, or a symbolic one where the two lie on different file systems."""
-    try:
-        os.link(source, target)
-    except OSError:
-        target.symlink_to(source.absolute())
-    sync_directory(target.parent)

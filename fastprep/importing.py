@@ -19,19 +19,23 @@ from tqdm import tqdm
 
 from fastprep import datatrove, llmc, megatron, nanogpt
 from fastprep import manifest as manifests
+from fastprep.atomic import link as link_file
 from fastprep.atomic import replacing
-from fastprep.encoding import Encoding
-from fastprep.errors import IdOutOfRange, InvalidInput
-from fastprep.foreign import Ends, Part, Source, link_or_symlink, read_ids
-from fastprep.manifest import BlockChecksum, ShardRecord, shard_path
-from fastprep.preparing import Job, _as_paths, _end_token, _make_room, _manifest, _remove_ours
-from fastprep.registry import get_encoding
-from fastprep.spans import BLOCK_BYTES, Format, Span
+from fastprep.errors import IdOutOfRange, InvalidInput, StoreExists
+from fastprep.foreign import Ends, Part, Source, read_ids
+from fastprep.job import Eot, encoding_record
+from fastprep.job import end_token as end_token_of
+from fastprep.journal import JOB, Journal
+from fastprep.manifest import BlockChecksum, Manifest, ShardRecord, shard_path
+from fastprep.output import check_ours, clear, stores_in, unlock
+from fastprep.spans import Span
 from fastprep.store import TokenStore
+from fastprep.store_encoding import StoreEncoding, as_encoding, keep_vocabulary
+from fastprep.words import SimpleTokenizerV2
 
 FormatName = Literal["megatron", "datatrove", "nanogpt", "llmc"]
 FORMATS: tuple[str, ...] = get_args(FormatName)
-_NO_EOT = "pass append_eot=False (--no-eot) to import the ids without that promise"
+_NO_EOT = "pass eot='none' (--eot none) to import the ids without that promise"
 
 
 def import_tokens(
@@ -39,8 +43,9 @@ def import_tokens(
     output: str | PathLike[str],
     *,
     format: FormatName,
-    encoding: str | Encoding,
-    append_eot: bool | str = True,
+    encoding: str | StoreEncoding | SimpleTokenizerV2,
+    eot: Eot = "append",
+    eot_token: str | None = None,
     link: bool = False,
     overwrite: bool = False,
     progress: bool | None = None,
@@ -58,12 +63,15 @@ def import_tokens(
         ``"megatron"``, ``"datatrove"``, ``"nanogpt"`` or ``"llmc"``.
     encoding
         what the ids were made with: no file says. Every id must be in its vocabulary.
-    append_eot
-        the end token that stands at the end of each document and nowhere else: the encoding's
-        ``eot_token``, another special token, or none. Megatron's and datatrove's files say where
-        documents end, and are refused if it is not there. In nanoGPT's and llm.c's it is all there is
-        to tell documents apart: with False each of their files is one document. A last document that
-        nothing closes gets its end token; so do llm.c's, where the tokens stand before documents.
+    eot
+        where the end token of each document stands: ``"append"``, ``"prepend"``, or ``"none"`` does.
+        Megatron's and datatrove's files say where documents end, and are refused if it is not there
+        or stands elsewhere, too. In nanoGPT's and llm.c's it is all there is to tell documents apart:
+        with ``"none"`` each of their files is one document. A document at the end, or at the
+        beginning, whose end token is missing gets it; llm.c's, which stand before documents, become
+        end tokens behind them unless this is ``"prepend"``.
+    eot_token
+        which of the encoding's special tokens that is; by default its ``<|endoftext|>``.
     link
         do not copy ids whose bytes are a shard's already: make a hard link, or on another file
         system a symbolic one. They are read and checked all the same. What is later written into the
@@ -101,41 +109,59 @@ def import_tokens(
     """
     if format not in FORMATS:
         raise InvalidInput(f"format is {format!r}; the known ones are {', '.join(FORMATS)}")
-    chosen = get_encoding(encoding) if isinstance(encoding, str) else encoding
-    end_token = _end_token(chosen, append_eot)
-    sources = _sources([Path(path) for path in _as_paths(inputs)], format, end_token)
-    copy = _Copy(Path(output), chosen, end_token, link)
+    chosen = as_encoding(encoding)
+    end_token = end_token_of(chosen, eot, eot_token)
+    paths = [Path(inputs)] if isinstance(inputs, (str, PathLike)) else list(map(Path, inputs))
+    if not paths:
+        raise InvalidInput("no inputs; pass at least one file")
+    copy = _Copy(Path(output), chosen, end_token, eot == "prepend", link)
+    sources = _sources(paths, format, copy)
     for source in sources:
         copy.check(source)
-        for part in source.parts:
-            if part.path.resolve().parent == copy.output.resolve():
-                raise InvalidInput(
-                    f"{part.path}: an input inside the output would be replaced; choose another output"
-                )
-    _make_room(copy.output, overwrite)
-    with tqdm(
-        total=sum(part.size * part.dtype.itemsize for source in sources for part in source.parts),
-        desc="import",
-        unit="B",
-        unit_scale=True,
-        disable=not (sys.stderr.isatty() if progress is None else progress),
-    ) as bar:
-        try:
+    with _alone_in(copy.output, overwrite):
+        with tqdm(
+            total=sum(
+                part.size * part.dtype.itemsize for source in sources for part in source.parts
+            ),
+            desc="import",
+            unit="B",
+            unit_scale=True,
+            disable=not (sys.stderr.isatty() if progress is None else progress),
+        ) as bar:
             records = [copy.run(index, source, bar.update) for index, source in enumerate(sources)]
-            if not any(record.documents for record in records):
-                raise InvalidInput(f"no documents found in {inputs}; every input is empty")
-        except BaseException:
-            _remove_ours(copy.output)
-            raise
-    job = Job(copy.output, chosen, Format(separator=None), end_token, BLOCK_BYTES)
-    with replacing(copy.output / manifests.MANIFEST) as file:
-        file.write(manifests.encode(_manifest(job, records)))
+        if not any(record.documents for record in records):
+            raise InvalidInput(f"no documents found in {paths[0]}; every input is empty")
+        keep_vocabulary(chosen, [copy.output])
+        with replacing(copy.output / manifests.MANIFEST) as file:
+            file.write(manifests.encode(copy.manifest(records)))
     return TokenStore(copy.output)
 
 
-def _sources(paths: list[Path], form: str, end_token: int | None) -> list[Source]:
+@contextlib.contextmanager
+def _alone_in(output: Path, overwrite: bool) -> Iterator[None]:
+    """Have an empty directory to oneself; if the block raises it is empty again."""
+    check_ours(output)
+    if not overwrite and (stores_in(output) or (output / JOB).exists()):
+        what = "unfinished work" if (output / JOB).exists() else "a token store already"
+        raise StoreExists(
+            f"{output}: {what}; pass overwrite=True (--overwrite) to replace it, or choose another "
+            "output"
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    with Journal(output).running(shared=False):
+        try:
+            clear(output)
+            yield
+        except BaseException:
+            clear(output)
+            raise
+        finally:
+            unlock(output)
+
+
+def _sources(paths: list[Path], form: str, copy: _Copy) -> list[Source]:
     if form == "llmc":
-        return llmc.read(paths, end_token)
+        return llmc.read(paths, copy.end_token, to_front=copy.first)
     read = {"megatron": megatron.read, "datatrove": datatrove.read, "nanogpt": nanogpt.read}[form]
     return [read(path) for path in paths]
 
@@ -144,8 +170,9 @@ class _Copy(NamedTuple):
     """What the shards of one import have in common."""
 
     output: Path
-    encoding: Encoding
+    encoding: StoreEncoding
     end_token: int | None
+    first: bool
     link: bool
 
     @property
@@ -155,6 +182,10 @@ class _Copy(NamedTuple):
     def check(self, source: Source) -> None:
         """Refuse what can be seen to be wrong before any id is read."""
         for part in source.parts:
+            if part.path.resolve().parent == self.output.resolve():
+                raise InvalidInput(
+                    f"{part.path}: an input inside the output would be replaced; choose another output"
+                )
             if part.size and part.dtype.itemsize < 4 and self.encoding.n_vocab > 1 << 16:
                 raise InvalidInput(
                     f"{part.path}: ids of {8 * part.dtype.itemsize} bits cannot be those of "
@@ -190,7 +221,7 @@ class _Copy(NamedTuple):
                 ends = _Checked(stack.enter_context(replacing(ends_path)))
                 max_id = self._copy_found(source, ids_out, ends, report)
         if self.link:
-            link_or_symlink(source.parts[0].path, ids_path)
+            link_file(source.parts[0].path, ids_path)
         return ShardRecord(
             tokens=ids_out.items,
             documents=ends.items,
@@ -207,56 +238,91 @@ class _Copy(NamedTuple):
         largest = -1
         for part, ids in self._checked_ids(source):
             if self.end_token is not None:
-                low, high = np.searchsorted(
-                    ends, np.array([out.items, out.items + len(ids)], np.uint64), "right"
-                )
-                closing = ids[(ends[low:high] - np.uint64(out.items + 1)).astype(np.int64)]
-                wrong = closing != self.end_token
+                places, first = self._places(ends, out.items, out.items + len(ids))
+                found = ids[places]
+                wrong = found != self.end_token
                 if wrong.any():
-                    document = int(low) + int(wrong.argmax())
+                    at = int(wrong.argmax())
                     raise InvalidInput(
-                        f"{part.path}: document {document} ends in {closing[wrong.argmax()]}, not in "
-                        f"the end token {self.end_token}; {_NO_EOT}"
+                        f"{part.path}: document {first + at} {'begins' if self.first else 'ends'} with "
+                        f"{found[at]}, not with the end token {self.end_token}; {_NO_EOT}"
                     )
-                if np.count_nonzero(ids == self.end_token) != high - low:
-                    at = np.setdiff1d(
-                        np.flatnonzero(ids == self.end_token) + out.items + 1, ends[low:high]
-                    )
+                if np.count_nonzero(ids == self.end_token) != len(places):
+                    inside = np.setdiff1d(np.flatnonzero(ids == self.end_token), places)
                     raise InvalidInput(
                         f"{part.path}: the end token {self.end_token} stands inside a document, at id "
-                        f"{int(at[0]) - 1}; {_NO_EOT}"
+                        f"{out.items + int(inside[0])}; {_NO_EOT}"
                     )
             largest = max(largest, int(ids.max()))
             out.write(ids)
             report(ids.nbytes)
         return largest
 
+    def _places(self, ends: Ends, start: int, stop: int) -> tuple[npt.NDArray[np.int64], int]:
+        """Where end tokens must stand in ids `start` to `stop`; and the first one's document."""
+        bounds = np.array([start, stop], np.uint64)
+        if not self.first:
+            low, high = np.searchsorted(ends, bounds, "right")
+            return ends[low:high].astype(np.int64) - (start + 1), int(low)
+        # Document n + 1 begins where document n ends; the first begins at 0.
+        low, high = np.searchsorted(ends, bounds, "left")
+        places = ends[low:high].astype(np.int64) - start
+        if start == 0 and len(ends):
+            return np.concatenate([np.zeros(1, np.int64), places]), 0
+        return places, int(low) + 1
+
     def _copy_found(
         self, source: Source, out: _Checked, ends: _Checked, report: Callable[[int], object]
     ) -> int:
-        """Copy ids whose documents end behind each end token; the largest of them."""
+        """Copy ids whose documents the end tokens tell apart; the largest of them."""
         largest, last = -1, None
         for _, ids in self._checked_ids(source):
+            if self.first and last is None and ids[0] != self.end_token:
+                self._add_end_token(source, out)
+                largest = self.end_token or 0
             if self.end_token is not None:
-                found = np.flatnonzero(ids == self.end_token).astype("<u8")
-                ends.write(found + np.uint64(out.items + 1))
+                found = np.flatnonzero(ids == self.end_token).astype("<u8") + np.uint64(out.items)
+                # A token before a document ends the one before it; before the first there is none.
+                ends.write(found[found > 0] if self.first else found + np.uint64(1))
             largest = max(largest, int(ids.max()))
             last = int(ids[-1])
             out.write(ids)
             report(ids.nbytes)
-        if self.end_token is None:
-            if out.items:
-                ends.write(np.array([out.items], "<u8"))
-        elif source.opens or last not in (None, self.end_token):
-            if self.link:
-                raise InvalidInput(
-                    f"{source.parts[0].path}: its last document is not closed by the end token "
-                    f"{self.end_token}, which would have to be added; import without link (--link)"
-                )
-            out.write(np.array([self.end_token], self.dtype))
+        closed = self.end_token is not None and not self.first
+        if closed and (source.opens or last not in (None, self.end_token)):
+            self._add_end_token(source, out)
+            largest = max(largest, self.end_token or 0)
             ends.write(np.array([out.items], "<u8"))
-            largest = max(largest, self.end_token)
+        elif not closed and out.items:
+            ends.write(np.array([out.items], "<u8"))
         return largest
+
+    def _add_end_token(self, source: Source, out: _Checked) -> None:
+        if self.link:
+            raise InvalidInput(
+                f"{source.parts[0].path}: a document at its {'beginning' if self.first else 'end'} has "
+                f"no end token {self.end_token}, so one would have to be added; import without link "
+                "(--link)"
+            )
+        out.write(np.array([self.end_token], self.dtype))
+
+    def manifest(self, records: list[ShardRecord]) -> Manifest:
+        """What makes the shards a store."""
+        return Manifest(
+            format="fastprep token store",
+            version=1,
+            dtype=manifests.dtype_for(self.encoding.n_vocab),
+            n_vocab=self.encoding.n_vocab,
+            encoding=encoding_record(self.encoding),
+            end_token=self.end_token,
+            end_token_first=self.first,
+            separator=None,
+            field="text",
+            unicode_version=manifests.UNICODE_VERSION,
+            tokens=sum(record.tokens for record in records),
+            documents=sum(record.documents for record in records),
+            shards=records,
+        )
 
     def _checked_ids(self, source: Source) -> Iterator[tuple[Part, npt.NDArray[Any]]]:
         """The ids of all parts in the store's dtype, each inside the vocabulary."""

@@ -39,13 +39,14 @@ def header(itemsize: int, tokens: int) -> bytes:
     return numbers.tobytes()
 
 
-def read(paths: Sequence[Path], end_token: int | None) -> list[Source]:
+def read(paths: Sequence[Path], end_token: int | None, *, to_front: bool = False) -> list[Source]:
     """What becomes of some files in a row: a source for each in which a document begins.
 
     The end tokens stand before documents; ours stand behind them. So what follows the first end
     token of a file, up to the first one of the next with it, is a source: every document in it is
     whole, and closed by the end token that opens the next. What stands before the first end token of
-    the first file is the rest of a document that began elsewhere; it is kept.
+    the first file is the rest of a document that began elsewhere; it is kept. With ``to_front`` the
+    end tokens stay before documents, and each source begins with one.
 
     Raises
     ------
@@ -57,6 +58,7 @@ def read(paths: Sequence[Path], end_token: int | None) -> list[Source]:
         return [Source((part,)) for part in parts]
     # Where in each file its first end token is, or where the file ends.
     firsts = [_find(part, end_token) for part in parts]
+    behind = 0 if to_front else 1  # where a source ends and the next begins, from the token on
     sources: list[Source] = []
     open_parts: list[Part] = []
     for number, (part, first) in enumerate(zip(parts, firsts, strict=True)):
@@ -64,11 +66,11 @@ def read(paths: Sequence[Path], end_token: int | None) -> list[Source]:
             open_parts.append(part)
             continue
         if number or first:
-            open_parts.append(_slice(part, 0, first + 1))
+            open_parts.append(_slice(part, 0, first + behind))
             sources.append(Source(tuple(open_parts)))
-        open_parts = [_slice(part, first + 1, part.size)]
+        open_parts = [_slice(part, first + behind, part.size)]
     if any(part.size for part in parts):
-        sources.append(Source(tuple(open_parts), opens=True))
+        sources.append(Source(tuple(open_parts), opens=not to_front))
     return sources
 
 

@@ -18,11 +18,11 @@ import numpy as np
 from fastprep import plots
 from fastprep.atomic import replacing
 from fastprep.counting import LONG, Counted, count
-from fastprep.encoding import Encoding
 from fastprep.errors import InvalidInput
 from fastprep.manifest import ShardRecord
-from fastprep.oracles import check_made_with, published
+from fastprep.oracles import check_made_with
 from fastprep.store import TokenStore
+from fastprep.store_encoding import StoreEncoding, encoding_of_store
 from fastprep.token_html import spans, visible
 
 # How many of each the page shows; of all it gives the number.
@@ -39,7 +39,7 @@ def write_report(
     store: TokenStore | str | PathLike[str],
     output: str | PathLike[str],
     *,
-    encoding: Encoding | None = None,
+    encoding: StoreEncoding | None = None,
     samples: int = 6,
 ) -> Path:
     """Write a page of HTML that shows what a store holds.
@@ -89,7 +89,7 @@ def write_report(
     if samples < 0:
         raise InvalidInput(f"samples is {samples}; it must be at least 0")
     if encoding is None:
-        encoding = published(opened)
+        encoding = encoding_of_store(opened)
     check_made_with(opened, encoding)
     if not opened.num_tokens:
         raise InvalidInput(f"{opened.path}: the store holds no tokens, so there is nothing to show")
@@ -108,7 +108,7 @@ class _Vocabulary(NamedTuple):
     special: frozenset[int]
 
     @classmethod
-    def of(cls, encoding: Encoding) -> _Vocabulary:
+    def of(cls, encoding: StoreEncoding) -> _Vocabulary:
         tokens: list[bytes | None] = []
         for number in range(encoding.n_vocab):
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
@@ -12,6 +12,8 @@ from fastprep.errors import InvalidInput
 # Between 512 KiB and 4 MiB the speed is much the same; smaller blocks start the encoder cold.
 BLOCK_BYTES = 2 << 20
 
+#: What to do with a document that cannot be read: stop, leave it out, or put U+FFFD for what is wrong.
+OnError: TypeAlias = Literal["raise", "skip", "replace"]
 Offset = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
@@ -33,10 +35,12 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Format(msgspec.Struct, frozen=True):
     """How documents lie in files: ``separator`` is for ``.txt``, ``field`` for ``.jsonl``.
 
+    ``on_error`` says what becomes of a document that cannot be read.
+
     Raises
     ------
     InvalidInput
-        for an empty separator or field, or one that is not text.
+        for an empty separator or field, one that is not text, or an unknown ``on_error``.
 
     Examples
     --------
@@ -46,8 +50,13 @@ class Format(msgspec.Struct, frozen=True):
 
     separator: str | None = "<|endoftext|>"
     field: str = "text"
+    on_error: Literal["raise", "skip", "replace"] = "raise"
 
     def __post_init__(self) -> None:
+        if self.on_error not in get_args(OnError):
+            raise InvalidInput(
+                f"on_error is {self.on_error!r}; it is one of {', '.join(get_args(OnError))}"
+            )
         if self.separator == "":
             raise InvalidInput(
                 "the separator is empty; pass None to read each .txt file as one document"
@@ -65,6 +74,13 @@ class Format(msgspec.Struct, frozen=True):
 Place = Callable[[int, int], tuple[str, int]]
 
 
+class Bad(NamedTuple):
+    """A document that was left out or mended: where it stands, and what was wrong with it."""
+
+    place: str
+    reason: str
+
+
 class Batch(NamedTuple):
     """Some documents in a row, good to encode in one call.
 
@@ -72,12 +88,15 @@ class Batch(NamedTuple):
     that the first goes on where an unclosed batch left off, and that the last goes on in the next
     batch when ``closed`` is false. ``size`` is no less than their bytes as UTF-8 taken together.
     ``place(index, offset)`` names the place that byte ``offset`` of text ``index`` comes from.
+    ``bad`` are the documents that the reader left out or mended since the batch before; there may be
+    no texts beside them.
     """
 
     texts: list[bytes | str]
     closed: bool
     size: int
     place: Place
+    bad: list[Bad] = []  # noqa: RUF012 - nobody changes it
 
 
 def is_unicode(text: str) -> bool:

@@ -11,12 +11,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from fastprep import corpus
-from fastprep.encoding import Encoding
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.manifest import BlockChecksum, ShardRecord, block_ranges, shard_path
 from fastprep.oracles import ORACLES, Oracle, check_made_with, published
 from fastprep.spans import Format
 from fastprep.store import TokenStore
+from fastprep.store_encoding import StoreEncoding
 
 _MEND = "restore it from a copy, or run `fastprep prepare` again with --overwrite"
 
@@ -32,9 +32,9 @@ class Verified(NamedTuple):
 def verify(
     store: TokenStore | str | PathLike[str],
     *,
-    against: Literal["tiktoken", "tokenizers"] | None = None,
+    against: Literal["tiktoken", "tokenizers", "notebook"] | None = None,
     sample: int | None = None,
-    encoding: Encoding | None = None,
+    encoding: StoreEncoding | None = None,
     report: Callable[[int], object] = lambda _: None,
 ) -> Verified:
     """Read every byte of a store and check it.
@@ -49,8 +49,9 @@ def verify(
     store
         a store or its path.
     against
-        ``"tiktoken"`` or ``"tokenizers"`` also reads the recorded inputs again, encodes their
-        documents with that library, from the encoding's own tables, and compares id by id.
+        ``"tiktoken"``, ``"tokenizers"`` or, for words, ``"notebook"`` also reads the recorded inputs
+        again, encodes their documents with that library, from the encoding's own tables, and compares
+        id by id.
     sample
         how many documents to compare, drawn with a fixed seed; by default all.
     encoding

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -66,7 +66,7 @@ class WordEncoding:
     'you like tea?'
     """
 
-    kind: ClassVar[Literal["words"]] = "words"
+    kind: Literal["bpe", "words"] = "words"
     name = "words"
     #: Documents may be cut where :mod:`fastprep.cutting` says: at whitespace no word goes on.
     may_be_cut = True

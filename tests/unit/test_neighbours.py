@@ -162,7 +162,11 @@ def pair(directory: Path, **changes: Any) -> Path:
         ({"documents": [0, 1, 1]}, InvalidInput, "from 0 to 1"),
         ({"documents": [1, 1, 2]}, InvalidInput, "from 1 to 2"),
         ({"documents": []}, InvalidInput, "from nothing to"),
-        ({"ids": [5, 6, EOT, 7, 8]}, InvalidInput, "document 1 ends in 8, not in the end token"),
+        (
+            {"ids": [5, 6, EOT, 7, 8]},
+            InvalidInput,
+            "document 1 ends with 8, not with the end token",
+        ),
         ({"ids": [5, EOT, EOT, 7, EOT]}, InvalidInput, "stands inside a document, at id 1"),
         ({"ids": [5, 6, EOT, 50257, EOT]}, IdOutOfRange, "id 3 from its start is 50257"),
         ({"ids": [5, -6, EOT, 7, EOT], "dtype": "<i2", "code": 3}, IdOutOfRange, "is -6"),
@@ -266,6 +270,58 @@ def test_llmc_gives_back_what_it_got(
     same(made, back)
 
 
+@pytest.mark.parametrize("to", ["megatron", "datatrove", "nanogpt", "llmc"])
+def test_end_tokens_before_documents_stay_there(to: Any, tmp_path: Path) -> None:
+    made = make(tmp_path, TEXTS, eot="prepend")
+    paths = export_store(made, to=to, output=tmp_path / "out", shard_tokens=7)
+    stream = [
+        number
+        for path in paths
+        if path.suffix in (".bin", ".ds")
+        for number in np.fromfile(path, "<u2", offset=1024 if to == "llmc" else 0).tolist()
+    ]
+    assert stream == made[:].tolist()
+    back = import_tokens(
+        [path for path in paths if path.suffix in (".idx", ".ds") or to in ("nanogpt", "llmc")],
+        tmp_path / "back",
+        format=to,
+        encoding="gpt2",
+        eot="prepend",
+    )
+    assert back.eot == "prepend"
+    assert back[:].tolist() == made[:].tolist()
+    assert back.document_ends.tolist() == made.document_ends.tolist()
+    if to in ("megatron", "datatrove"):
+        with pytest.raises(InvalidInput, match="document 0 ends with"):
+            import_tokens(
+                paths[-3 if to == "datatrove" else -1], tmp_path / "x", format=to, encoding="gpt2"
+            )
+
+
+def test_a_first_document_without_its_end_token_gets_one(tmp_path: Path) -> None:
+    np.array([5, EOT, 6, EOT], np.uint16).tofile(tmp_path / "val.bin")
+    back = import_tokens(
+        tmp_path / "val.bin", tmp_path / "s", format="nanogpt", encoding="gpt2", eot="prepend"
+    )
+    assert back[:].tolist() == [EOT, 5, EOT, 6, EOT]
+    assert back.document_ends.tolist() == [2, 4, 5]
+
+
+def test_an_import_does_not_replace_unfinished_work(tmp_path: Path) -> None:
+    np.array([5, EOT], np.uint16).tofile(tmp_path / "val.bin")
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "job.json").write_text("{}")
+    options: dict[str, Any] = {"format": "nanogpt", "encoding": "gpt2"}
+    with pytest.raises(StoreExists, match="unfinished work"):
+        import_tokens(tmp_path / "val.bin", tmp_path / "s", **options)
+    import_tokens(tmp_path / "val.bin", tmp_path / "s", overwrite=True, **options)
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == [
+        "manifest.json",
+        "shard-00000.bin",
+        "shard-00000.ends",
+    ]
+
+
 def test_an_empty_last_document_survives_llmc(tmp_path: Path) -> None:
     made = make(tmp_path, ["One.", ""])
     paths = export_store(made, to="llmc", output=tmp_path / "out")
@@ -278,7 +334,7 @@ def test_a_validation_store_is_shard_0_of_llmc(store: TokenStore, tmp_path: Path
     paths = export_store(store, to="llmc", output=tmp_path / "out", validation=other)
     assert [path.name for path in paths] == ["tokens_val_000000.bin", "tokens_train_000001.bin"]
     assert np.fromfile(paths[0], "<u2", offset=1024).tolist() == [EOT, *other[:-1].tolist()]
-    without = make(tmp_path / "v", ["Four."], append_eot=False, overwrite=True)
+    without = make(tmp_path / "v", ["Four."], eot="none", overwrite=True)
     with pytest.raises(InvalidInput, match="both must be alike"):
         export_store(store, to="llmc", output=tmp_path / "o", validation=without)
 
@@ -301,7 +357,7 @@ def test_a_last_document_without_an_end_token_gets_one(tmp_path: Path) -> None:
     verify(back)
     with pytest.raises(InvalidInput, match="would have to be added; import without link"):
         import_tokens(tmp_path / "train.bin", tmp_path / "t", link=True, **options)
-    plain = import_tokens(tmp_path / "train.bin", tmp_path / "u", append_eot=False, **options)
+    plain = import_tokens(tmp_path / "train.bin", tmp_path / "u", eot="none", **options)
     assert plain[:].tolist() == [5, EOT, 6]
     assert (plain.num_documents, plain.eot_token) == (1, None)
     verify(plain)
@@ -341,14 +397,14 @@ def test_an_index_of_another_file_is_refused(tmp_path: Path) -> None:
         ([2, 3], "8 bytes are neither 2 nor 4 for each of the 3 ids"),
         ([5, 4], "document 1 ends at id 4, and the one before it at 5"),
         ([2, 2, 4], "a document without ids"),
-        ([3, 4], "document 0 ends in 2, not in the end token"),
+        ([3, 4], "document 0 ends with 2, not with the end token"),
         ([4], "stands inside a document, at id 1"),
     ]:
         write(tmp_path / "a.ds.index", np.array(ends, "<u8").tobytes())
         with pytest.raises(InvalidInput, match=message):
             import_tokens(path, tmp_path / "s", **options)
     write(tmp_path / "a.ds.index", np.array([3, 4], "<u8").tobytes())
-    plain = import_tokens(path, tmp_path / "s", append_eot=False, **options)
+    plain = import_tokens(path, tmp_path / "s", eot="none", **options)
     assert plain.document_ends.tolist() == [3, 4]
 
 

@@ -259,10 +259,10 @@ def test_a_damaged_store_has_no_page(tmp_path: Path) -> None:
 
 
 def test_a_store_of_a_few_tokens_has_a_page(tmp_path: Path) -> None:
-    for number, (texts, eot) in enumerate([([""], True), (["a"], False)]):
-        made = make(tmp_path, texts, append_eot=eot, overwrite=True)
+    for number, (texts, eot) in enumerate([([""], "append"), (["a"], "none")]):
+        made = make(tmp_path, texts, eot=eot, overwrite=True)
         page = write_report(made, tmp_path / f"{number}.html")
         assert Page(page.read_text(encoding="utf-8")).cards["tokens"] == "1"
-    made = make(tmp_path, [""], append_eot=False, overwrite=True)
+    made = make(tmp_path, [""], eot="none", overwrite=True)
     with pytest.raises(InvalidInput, match="nothing to show"):
         write_report(made, tmp_path / "none.html")
