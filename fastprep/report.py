@@ -197,9 +197,12 @@ def _samples(store: TokenStore, vocabulary: _Vocabulary, samples: int) -> str:
         "<h2>Documents</h2>\n<p>Drawn at random, always the same ones; each colour is a token, point at "
         "one to see its id. Characters that several tokens share are shown as one.</p>\n"
     ]
+    between = " " if store.manifest.encoding.kind == "words" else ""
     for document in sorted(random.Random(0).sample(range(store.num_documents), number)):
         ids = store.document(document)
-        shown = spans(ids[:_SAMPLE_TOKENS].tolist(), vocabulary.bytes_of, vocabulary.special)
+        shown = spans(
+            ids[:_SAMPLE_TOKENS].tolist(), vocabulary.bytes_of, vocabulary.special, between
+        )
         rest = len(ids) - _SAMPLE_TOKENS
         more = f" <i>and {rest:,} more</i>" if rest > 0 else ""
         parts.append(
@@ -268,7 +271,10 @@ def _settings(store: TokenStore) -> str:
     facts = [
         ("encoding", f"<code>{visible(record.name)}</code>"),
         ("vocabulary", f"{store.n_vocab:,} ids"),
-        ("rank table, sha256", f"<code>{record.rank_table_sha256}</code>"),
+        (
+            f"{'vocabulary' if record.kind == 'words' else 'rank table'}, sha256",
+            f"<code>{record.rank_table_sha256}</code>",
+        ),
         ("pattern", f"<code>{visible(record.pattern)}</code>"),
         ("special tokens", special or "none"),
         ("end token", closing),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -175,6 +176,10 @@ class WordEncoding:
         in_order = dict(sorted(self.vocab.items(), key=lambda item: item[1]))
         return msgspec.json.encode(in_order) + b"\n"
 
+    @cached_property
+    def _tokenizer(self) -> SimpleTokenizerV2:
+        return SimpleTokenizerV2(self.vocab)
+
     @property
     def eot_token(self) -> int:
         """The id of ``<|endoftext|>``; KeyError where the vocabulary has none."""
@@ -236,7 +241,7 @@ class WordEncoding:
     def encode(self, text: str, *, allowed_special: Literal["all"] | set[str] = "all") -> list[int]:
         """The ids of a text, ``<|endoftext|>`` as itself: those of ``SimpleTokenizerV2``."""
         if allowed_special == "all" or ENDOFTEXT in allowed_special:
-            return SimpleTokenizerV2(self.vocab).encode(text)
+            return self._tokenizer.encode(text)
         return self.encode_ordinary(text)
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -248,7 +253,7 @@ class WordEncoding:
             for an id that stands for no word.
         """
         # An array's own ints are no keys of a dict's.
-        return SimpleTokenizerV2(self.vocab).decode(map(int, ids))
+        return self._tokenizer.decode(map(int, ids))
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The UTF-8 of :meth:`decode`."""
