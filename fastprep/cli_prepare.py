@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,7 @@ def add(commands: Commands) -> None:
         "--shard-bytes",
         type=at_least_one,
         metavar="N",
-        help="about how many bytes of input go into a shard (default: 16 to 256 MiB)",
+        help="about how many bytes of input go into a shard (default: 8 to 256 MiB)",
     )
     work.add_argument(
         "--overwrite",
@@ -115,6 +116,10 @@ def add(commands: Commands) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
+    # Before numpy is imported: nothing here is linear algebra, and in a process without more threads
+    # than this one workers can be forked.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from fastprep import pool
     from fastprep.preparing import merge, prepare
 
     if options.merge:
@@ -139,6 +144,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
         _tell_estimate(options, estimate(options.inputs, **settings))
         return
+    pool.own_process()
     told = _Told(options)
     try:
         store = prepare(

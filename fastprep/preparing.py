@@ -137,7 +137,7 @@ def prepare(
         Whichever comes last makes the store.
     shard_bytes
         about how many bytes of input go into one shard, which is one task. By default a 64th of
-        the input, but at least 16 MiB and at most 256 MiB.
+        the input, but at least 8 MiB and at most 256 MiB.
     overwrite
         whether to replace a store, or the unfinished work of another job. The old one is gone from
         the moment the work begins.
