@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from fastprep import manifest as manifests
+from fastprep.atomic import sync_directory
 from fastprep.errors import InvalidInput, InvalidStore, OtherJob, StoreExists
 from fastprep.job import Job, differences
 from fastprep.journal import JOB, Done, Journal
@@ -39,6 +40,7 @@ class Run(NamedTuple):
         if not overwrite and (whole := self._finished_store()) is not None:
             return whole
         output.mkdir(parents=True, exist_ok=True)
+        sync_directory(output.parent)
         with journal.running(shared=self.task is not None):
             with journal.deciding():
                 if (whole := self._begin(journal, overwrite)) is not None:
