@@ -120,12 +120,12 @@ def _prepare(options: argparse.Namespace) -> None:
     # than this one workers can be forked.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from fastprep import pool
-    from fastprep.preparing import merge, prepare
+    from fastprep.preparing import merge_tasks, prepare
 
     if options.merge:
         if options.inputs:
             options.usage("--merge takes no INPUT: the work of the tasks is in OUT")
-        _summarize(options, merge(options.output))
+        _summarize(options, merge_tasks(options.output))
         return
     if not options.inputs:
         options.usage("the following arguments are required: INPUT")

@@ -206,7 +206,7 @@ def prepare(
     return Run(work, tasks, engine, workers, task).run(overwrite, progress, log)
 
 
-def merge(output: str | PathLike[str]) -> TokenStore:
+def merge_tasks(output: str | PathLike[str]) -> TokenStore:
     """Make a store of the finished shards of a job whose tasks ran one by one.
 
     The last task does so by itself; this is for schedulers whose last step should be one that fails
@@ -228,7 +228,7 @@ def merge(output: str | PathLike[str]) -> TokenStore:
     >>> _ = (directory / "lines.jsonl").write_text('{"text": "One."}\\n{"text": "Two."}\\n')
     >>> settings = {"shard_bytes": 20, "progress": False}
     >>> prepare(directory / "lines.jsonl", directory / "store", task=(0, 2), **settings)
-    >>> merge(directory / "store")
+    >>> merge_tasks(directory / "store")
     Traceback (most recent call last):
     fastprep.errors.UnfinishedJob: ... 1 of 2 shards are not finished: 1; run their tasks ...
     """
