@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fastprep.mixture import Mixture
     from fastprep.model import encoding_for_model, encoding_name_for_model
     from fastprep.notebook import GPTDatasetV1, create_dataloader_v1
-    from fastprep.preparing import prepare
+    from fastprep.preparing import merge_tasks, prepare
     from fastprep.registry import get_encoding, list_encoding_names
     from fastprep.report import write_report
     from fastprep.sampler import WindowSampler
@@ -63,6 +63,7 @@ __all__ = [
     "get_encoding",
     "import_tokens",
     "list_encoding_names",
+    "merge_tasks",
     "model",
     "prepare",
     "registry",
@@ -96,6 +97,7 @@ _MODULE_OF = {
     "get_encoding": "registry",
     "import_tokens": "importing",
     "list_encoding_names": "registry",
+    "merge_tasks": "preparing",
     "prepare": "preparing",
     "sliding_windows": "windows",
     "verify": "verifying",

@@ -13,7 +13,7 @@ from fastprep.errors import FastprepError, InvalidInput
 from fastprep.huggingface import HuggingFaceEncoding
 from fastprep.published import ENDOFTEXT
 from fastprep.store import TokenStore
-from fastprep.store_encoding import StoreEncoding, encoding_of_store
+from fastprep.store_encoding import StoreEncoding
 from fastprep.tokenizer_json_writer import to_tokenizer_json
 
 #: Text to ids, what looks like special tokens taken for text.
@@ -112,10 +112,6 @@ ORACLES: dict[str, Callable[[StoreEncoding], Oracle]] = {
     "tiktoken": by_tiktoken,
     "tokenizers": by_tokenizers,
 }
-
-
-#: The encoding that a store says it was made with, where it can be known.
-published = encoding_of_store
 
 
 def check_made_with(store: TokenStore, encoding: StoreEncoding) -> None:
