@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from os import PathLike
+from typing import TypeAlias
 
 from fastprep import corpus
 from fastprep.errors import InvalidUtf8
-from fastprep.spans import Format
+from fastprep.planning import make_job
+from fastprep.registry import get_encoding
+from fastprep.spans import Batch, Format
 from fastprep.word_encoding import WordEncoding
 
-if TYPE_CHECKING:
-    from fastprep.planning import PathOrPaths
+PathOrPaths: TypeAlias = "str | PathLike[str] | list[str | PathLike[str]]"
 
 
 def words_of_inputs(inputs: PathOrPaths, form: Format) -> WordEncoding:
@@ -37,24 +40,41 @@ def words_of_inputs(inputs: PathOrPaths, form: Format) -> WordEncoding:
 
 
 def _texts(inputs: PathOrPaths, form: Format) -> Iterator[str]:
-    from fastprep.planning import _as_paths
-
-    for path in _as_paths(inputs):
+    # Which files the inputs stand for is known to the plan of a job; the encoding matters not.
+    _, tasks = make_job(
+        inputs,
+        get_encoding("gpt2"),
+        separator=form.separator,
+        field=form.field,
+        on_error=form.on_error,
+        eot="none",
+        eot_token=None,
+        validation=0.0,
+        shard_bytes=None,
+    )
+    for span in itertools.chain.from_iterable(tasks):
         # In parts, where documents are long: they are cut at whitespace, as words are.
-        for batch in corpus.batches(corpus.whole(path), form):
-            for index, text in enumerate(batch.texts):
-                if isinstance(text, str):
+        for batch in corpus.batches(span, form):
+            for index in range(len(batch.texts)):
+                text = _text(batch, index, form)
+                if text is not None:
                     yield text
-                    continue
-                try:
-                    yield text.decode()
-                except UnicodeDecodeError as error:
-                    if form.on_error == "replace":
-                        yield text.decode("utf-8", "replace")
-                    elif form.on_error == "raise":
-                        place, position = batch.place(index, error.start)
-                        raise InvalidUtf8(
-                            f"{place}: the bytes there are not UTF-8; convert the file to UTF-8, or "
-                            "pass on_error='skip' or 'replace' (--on-error)",
-                            offset=position,
-                        ) from None
+
+
+def _text(batch: Batch, index: int, form: Format) -> str | None:
+    text = batch.texts[index]
+    if isinstance(text, str):
+        return text
+    try:
+        return str(text, "utf-8")
+    except UnicodeDecodeError as error:
+        if form.on_error == "replace":
+            return str(text, "utf-8", "replace")
+        if form.on_error == "skip":
+            return None
+        place, position = batch.place(index, error.start)
+        raise InvalidUtf8(
+            f"{place}: the bytes there are not UTF-8; convert the file to UTF-8, or pass "
+            "on_error='skip' or 'replace' (--on-error)",
+            offset=position,
+        ) from None
