@@ -62,7 +62,7 @@ def _add_import(commands: Commands) -> None:
         help="make a token store of the files of another program",
         description="Make a token store of Megatron-LM's .bin and .idx, datatrove's .ds, nanoGPT's or "
         "llm.c's .bin. No such file says which encoding made it: name it with --encoding.",
-        epilog="example: fastprep import data/train.bin -o store --from nanogpt --encoding gpt2",
+        epilog="example: fastprep import train.bin -o store --from nanogpt --encoding gpt2",
     )
     command.add_argument("inputs", nargs="+", metavar="INPUT", help="a file; a shard each")
     command.add_argument("-o", "--output", required=True, metavar="OUT", help="directory to make")

@@ -102,7 +102,9 @@ def test_a_separator_may_be_typed_with_escapes(typed: str, meant: str) -> None:
     assert separator(typed) == meant
 
 
-@pytest.mark.parametrize("command", ["", "prepare", "info", "verify", "encode", "decode"])
+@pytest.mark.parametrize(
+    "command", ["", "prepare", "info", "verify", "export", "import", "encode", "decode"]
+)
 def test_help_of_each_command_ends_with_an_example(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
