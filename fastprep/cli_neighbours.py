@@ -106,8 +106,8 @@ def _export(options: argparse.Namespace) -> None:
 def _import(options: argparse.Namespace) -> None:
     from fastprep.importing import import_tokens
 
-    if options.encoding is None and options.encoding_file is None:
-        options.usage("name what made the ids: --encoding or --encoding-file")
+    if not (options.encoding or options.encoding_file or options.vocab):
+        options.usage("name what made the ids: --encoding, --encoding-file or --vocab")
     store = import_tokens(
         options.inputs,
         options.output,

@@ -221,13 +221,10 @@ def test_the_command_makes_uses_and_exports_words(
     )
     assert main(["decode", "6", "1", "5", "--vocab", vocabulary]) == 0
     assert capsys.readouterr().out == "to be that"
-    back = fastprep.import_tokens(
-        fastprep.export_store(store, to="megatron", output=tmp_path / "m")[-1],
-        tmp_path / "back",
-        format="megatron",
-        encoding=WordEncoding.from_file(vocabulary),
-    )
-    verify(back, encoding=encoding_of_store(TokenStore(store)))
+    exported = str(fastprep.export_store(store, to="megatron", output=tmp_path / "m")[-1])
+    command = ["import", exported, "-o", str(tmp_path / "back"), "--from", "megatron", "--quiet"]
+    assert main([*command, "--vocab", vocabulary]) == 0
+    verify(tmp_path / "back", encoding=encoding_of_store(TokenStore(store)))
     assert (tmp_path / "back" / VOCABULARY).exists()
 
 
