@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, NamedTuple
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -31,12 +32,18 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Format(msgspec.Struct, frozen=True):
-    """How documents lie in files: ``separator`` is for ``.txt``, ``field`` for ``.jsonl``.
+    """How documents lie in files, and what to do about those that cannot be read.
+
+    ``separator`` stands between the documents of a ``.txt`` file, None where each file is one.
+    ``field`` is the key of the text in JSON lines and the column of a table; see :func:`keys_of`.
+    ``on_error`` says what becomes of a document that cannot be read: ``"raise"`` an error,
+    ``"skip"`` it, or ``"replace"`` what is not UTF-8 by U+FFFD and what is no text at all by an
+    empty document, so that those behind it keep their numbers.
 
     Raises
     ------
     InvalidInput
-        for an empty separator or field, or one that is not text.
+        for an empty separator or field, one that is not text, or another ``on_error``.
 
     Examples
     --------
@@ -46,6 +53,7 @@ class Format(msgspec.Struct, frozen=True):
 
     separator: str | None = "<|endoftext|>"
     field: str = "text"
+    on_error: Literal["raise", "skip", "replace"] = "raise"
 
     def __post_init__(self) -> None:
         if self.separator == "":
@@ -59,25 +67,60 @@ class Format(msgspec.Struct, frozen=True):
                 raise InvalidInput(f"{name} is {value!r}; pass a str of at least one character")
             if not is_unicode(value):
                 raise InvalidInput(f"{name} is {value!r}, which UTF-8 cannot hold; pass plain text")
+        keys_of(self.field)
+        if self.on_error not in ("raise", "skip", "replace"):
+            raise InvalidInput(
+                f"on_error is {self.on_error!r}; it must be 'raise', 'skip' or 'replace'"
+            )
+
+
+def keys_of(field: str) -> tuple[str, ...]:
+    r"""The keys on the way to a text: a dot leads into an object, ``\.`` is a dot in a key.
+
+    Examples
+    --------
+    >>> keys_of("text"), keys_of("meta.body"), keys_of(r"meta\.body")
+    (('text',), ('meta', 'body'), ('meta.body',))
+
+    Raises :class:`~fastprep.errors.InvalidInput` where there is nothing on a side of a dot.
+    """
+    keys = tuple(key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", field))
+    if not all(keys):
+        raise InvalidInput(
+            f"field {field!r}: a dot leads from an object to a key in it, and one of the keys is "
+            "empty; write \\. for a dot that is part of a key"
+        )
+    return keys
 
 
 # Byte `offset` of text `index` of a batch, in words and as an offset in the file (0: not known).
 Place = Callable[[int, int], tuple[str, int]]
 
 
+class Bad(NamedTuple):
+    """A document that could not be read: where it stands, and why."""
+
+    place: str
+    reason: str
+
+
 class Batch(NamedTuple):
     """Some documents in a row, good to encode in one call.
 
-    ``texts`` are str or UTF-8 bytes, in the order of the file. Each is a whole document, except
+    ``texts`` are str or UTF-8 bytes, in the order of the file: a list, or
+    :class:`fastprep_ext.rows.Rows`, which are many in one buffer. Each is a whole document, except
     that the first goes on where an unclosed batch left off, and that the last goes on in the next
     batch when ``closed`` is false. ``size`` is no less than their bytes as UTF-8 taken together.
     ``place(index, offset)`` names the place that byte ``offset`` of text ``index`` comes from.
+    ``bad`` are the documents that were skipped or replaced since the batch before, where the format
+    says to go on; there may then be no texts.
     """
 
-    texts: list[bytes | str]
+    texts: Sequence[bytes | str]
     closed: bool
     size: int
     place: Place
+    bad: Sequence[Bad] = ()
 
 
 def is_unicode(text: str) -> bool:

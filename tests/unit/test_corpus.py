@@ -248,7 +248,7 @@ def test_invalid_utf8_in_a_json_line_is_named_by_line_and_byte(write: Write) -> 
 @pytest.mark.parametrize("field", ["", "\ud800", 'a"b', 5])
 def test_a_field_that_cannot_be_a_key_is_refused(field: str) -> None:
     with pytest.raises(InvalidInput, match="field"):
-        LineDecoder(Format(field=field).field)
+        LineDecoder(Format(field=field))
 
 
 @pytest.mark.parametrize("separator", ["", "\ud800", b"|"])

@@ -1,0 +1,2 @@
+def read_parquet(span, form, block_bytes, cut):
+    yield from ()
