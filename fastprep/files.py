@@ -35,7 +35,8 @@ class Source:
     ``damage`` then says why.
     """
 
-    def __init__(self, file: _Readable, form: Format) -> None:
+    def __init__(self, file: _Readable, name: str, form: Format) -> None:
+        self._name = name
         self._file = file
         self._packed = isinstance(file, Unpacked)
         self._tolerant = form.on_error != "raise"
@@ -50,7 +51,7 @@ class Source:
             try:
                 if self._packed and size > _MOST_AT_ONCE:
                     raise DamagedInput(
-                        f"{self._file.name}: unpacks to more than {_MOST_AT_ONCE} bytes without the "
+                        f"{self._name}: unpacks to more than {_MOST_AT_ONCE} bytes without the "
                         "end of a document; unpack it, if that is right, and pass it then"
                     )
                 part = self._file.read(size)
@@ -106,10 +107,10 @@ def opened(span: Span, kind: Kind, form: Format) -> Iterator[tuple[Source, Span,
     with contextlib.closing(open_bytes(span.path)) as file:
         check_size(span, file)
         if not kind.packing:
-            source = Source(file, form)
+            source = Source(file, span.path, form)
             yield source, span, source.skip_mark()
         elif span.start == 0:
-            source = Source(Unpacked(file, span.path, kind.packing), form)
+            source = Source(Unpacked(file, span.path, kind.packing), span.path, form)
             yield source, Span(span.path, 0, _END, _END), source.skip_mark()
         else:
             raise InvalidInput(
@@ -187,7 +188,8 @@ def _check_kind(name: str) -> None:
         if suffix.lower() in PACKINGS:
             suffix = Path(name).with_suffix("").suffix + suffix
         raise InvalidInput(
-            f"{name}: files ending in {suffix or 'no suffix'!r} cannot be read; supported are {SUPPORTED}"
+            f"{name}: files ending in {suffix or 'no suffix'!r} cannot be read; supported are "
+            f"{SUPPORTED}"
         )
 
 

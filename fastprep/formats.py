@@ -16,7 +16,9 @@ CONTENTS: dict[str, Content] = {
     ".parquet": "parquet",
 }
 PACKINGS: tuple[Packing, ...] = (".gz", ".zst")
-SUPPORTED = ".txt and .jsonl (also named .ndjson or .json), as they are or .gz or .zst, and .parquet"
+SUPPORTED = (
+    ".txt and .jsonl (also named .ndjson or .json), as they are or .gz or .zst, and .parquet"
+)
 
 
 class Kind(NamedTuple):

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from fastprep import cutting
+from fastprep.columns import Places, deliver
 from fastprep.errors import InvalidInput, InvalidUtf8
 from fastprep.files import Source, newlines_before
-from fastprep.spans import Bad, Batch, Format, Place, Span, keys_of
+from fastprep.spans import Bad, Batch, Format, Span, keys_of
 from fastprep_ext.json_lines import LineReader
 from fastprep_ext.rows import Rows
 
@@ -28,15 +28,21 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Decoded(NamedTuple):
-    """The texts of some lines, where the line of each begins, and the lines that are no document.
+    """Texts, text ``i`` from ``starts[i]`` to ``stops[i]`` in one buffer of UTF-8.
 
-    ``longest`` is the size of the longest text in bytes.
+    ``places`` says where the line of each begins; ``bad`` are the lines that are no document.
     """
 
-    texts: Rows
-    places: npt.NDArray[np.int64]
-    longest: int
+    text: npt.NDArray[np.uint8]
+    starts: Places
+    stops: Places
+    places: Places
     bad: list[Bad]
+
+    @property
+    def texts(self) -> Rows:
+        """The texts, as a sequence."""
+        return Rows(self.text, self.starts, self.stops)
 
 
 class LineDecoder:
@@ -92,12 +98,14 @@ class LineDecoder:
         """
         size = len(lines) if stop is None else stop
         view = memoryview(lines)[:size]
-        rows = np.empty((3, lines.count(b"\n", 0, size) + 1), np.int64)
+        starts, stops, places = np.empty((3, lines.count(b"\n", 0, size) + 1), np.int64)
         out = np.empty(size, np.uint8)
         bad: list[Bad] = []
         at = written = count = 0
         while size:
-            at, written, count = self._reader.read(view, at, out, written, *rows, count)
+            at, written, count = self._reader.read(
+                view, at, out, written, starts, stops, places, count
+            )
             if at == size:
                 break
             end = lines.find(b"\n", at, size)
@@ -109,13 +117,12 @@ class LineDecoder:
                 if short > 0:
                     out = np.concatenate([out, np.empty(max(short, len(out)), np.uint8)])
                 out[written : written + len(text)] = np.frombuffer(text, np.uint8)
-                rows[:, count] = written, written + len(text), at
+                starts[count], places[count] = written, at
                 written += len(text)
+                stops[count] = written
                 count += 1
             at = min(end + 1, size)
-        starts, stops, places = rows[:, :count]
-        longest = int((stops - starts).max(initial=0))
-        return Decoded(Rows(out, starts, stops), places, longest, bad)
+        return Decoded(out, starts[:count], stops[:count], places[:count], bad)
 
     def _patiently(self, line: bytes, place: Callable[[], str], bad: list[Bad]) -> bytes | None:
         """One line's text, after any attempt to mend it; None where it is no document."""
@@ -248,33 +255,18 @@ def read_lines(
             size = block_bytes
         found = decoder.decode(data, stop, partial(lines.place, passed, data))
         place = partial(_place_of_row, lines, passed, data, found.places)
-        if cut and found.longest > block_bytes:
-            yield from _long_lines(found.texts, place, block_bytes)
-        elif len(found.texts) or found.bad:
-            yield Batch(found.texts, True, found.texts.size, place, found.bad)
+        yield from deliver(
+            found.text, found.starts, found.stops, place, found.bad, block_bytes, cut
+        )
         passed += data.count(b"\n", 0, stop)
         base += stop
-
-
-def _long_lines(texts: Sequence[bytes], place: Place, block_bytes: int) -> Iterator[Batch]:
-    """One batch a part, for the rare lines that are longer than a block."""
-    for index, text in enumerate(texts):
-        *parts, end = cutting.cut(text, block_bytes)
-        here = partial(_place_in_line, place, index)
-        for part in parts:
-            yield Batch([part], False, len(part), here)
-        yield Batch([end], True, len(end), here)
-
-
-def _place_in_line(place: Place, line: int, _index: int, offset: int) -> tuple[str, int]:
-    return place(line, offset)
 
 
 def _place_of_row(
     lines: _Lines,
     passed: int,
     block: bytes,
-    places: npt.NDArray[np.int64],
+    places: Places,
     index: int,
     offset: int,
 ) -> tuple[str, int]:

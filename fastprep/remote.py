@@ -73,10 +73,8 @@ def expand_url(url: str) -> list[tuple[str, int | None]]:
     """The files that a pattern, or a folder with ``/`` at its end, stands for, with their sizes."""
     system, path = _system(url)
     try:
-        if url.endswith("/"):
-            found = system.find(path, detail=True)
-        else:
-            found = system.glob(path, detail=True)
+        look = system.find if url.endswith("/") else system.glob
+        found = look(path, detail=True)
     except FileNotFoundError:
         raise InvalidInput(f"{url}: no such folder; check the address") from None
     except Exception as error:

@@ -14,6 +14,8 @@ __all__ = ["LineReader"]
 cdef extern from "json_scan.h" nogil:
     size_t skip_plain(const uint8_t *text, size_t i, size_t n)
     size_t copy_plain(const uint8_t *text, size_t i, size_t n, uint8_t *out, uint8_t *high)
+
+cdef extern from "utf8_check.h" nogil:
     bint is_utf8(const uint8_t *text, size_t n)
 
 cdef enum:

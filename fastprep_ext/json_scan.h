@@ -1,4 +1,4 @@
-/* What a reader of JSON strings spends its time on: runs of plain bytes, and strict UTF-8. */
+/* What a reader of JSON strings spends its time on: runs of plain bytes. */
 #ifndef FASTPREP_JSON_SCAN_H
 #define FASTPREP_JSON_SCAN_H
 
@@ -58,32 +58,6 @@ static inline size_t copy_plain(
         *out++ = text[i];
     }
     return i;
-}
-
-/* Whether all of it is strict UTF-8: no surrogates, no overlong forms, nothing cut off. */
-static inline int is_utf8(const uint8_t *text, size_t n) {
-    size_t i = 0;
-    while (i < n) {
-        uint8_t lead = text[i];
-        if (lead < 0x80) {
-            if (i + 8 <= n && !(load64(text + i) & UINT64_C(0x8080808080808080))) i += 8;
-            else i++;
-        } else if (lead < 0xE0) {
-            if (lead < 0xC2 || i + 2 > n || (text[i + 1] & 0xC0) != 0x80) return 0;
-            i += 2;
-        } else if (lead < 0xF0) {
-            if (i + 3 > n || (text[i + 1] & 0xC0) != 0x80 || (text[i + 2] & 0xC0) != 0x80) return 0;
-            if ((lead == 0xE0 && text[i + 1] < 0xA0) || (lead == 0xED && text[i + 1] >= 0xA0)) return 0;
-            i += 3;
-        } else {
-            if (lead > 0xF4 || i + 4 > n || (text[i + 1] & 0xC0) != 0x80 ||
-                (text[i + 2] & 0xC0) != 0x80 || (text[i + 3] & 0xC0) != 0x80)
-                return 0;
-            if ((lead == 0xF0 && text[i + 1] < 0x90) || (lead == 0xF4 && text[i + 1] >= 0x90)) return 0;
-            i += 4;
-        }
-    }
-    return 1;
 }
 
 #endif
