@@ -81,6 +81,18 @@ class StoreExists(FastprepError, FileExistsError):
     """The output of a job is already there and nobody asked to replace it."""
 
 
+class JobIsRunning(FastprepError, BlockingIOError):
+    """Another process works in the same output directory."""
+
+
+class OtherJob(FastprepError, ValueError):
+    """The output holds unfinished work of a job with other inputs or settings."""
+
+
+class UnfinishedJob(FastprepError, ValueError):
+    """Shards are missing that other tasks of the job make."""
+
+
 class InvalidStore(FastprepError, ValueError):
     """A directory that is not a whole token store: unfinished, damaged, or something else."""
 

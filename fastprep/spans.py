@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
@@ -13,6 +13,8 @@ from fastprep.errors import InvalidInput
 # Between 512 KiB and 4 MiB the speed is much the same; smaller blocks start the encoder cold.
 BLOCK_BYTES = 2 << 20
 
+#: What to do with a document that cannot be read: stop, leave it out, or put U+FFFD for what is wrong.
+OnError: TypeAlias = Literal["raise", "skip", "replace"]
 Offset = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
@@ -32,18 +34,18 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Format(msgspec.Struct, frozen=True):
-    """How documents lie in files, and what to do about those that cannot be read.
+    """How documents lie in files, and what becomes of those that cannot be read.
 
     ``separator`` stands between the documents of a ``.txt`` file, None where each file is one.
     ``field`` is the key of the text in JSON lines and the column of a table; see :func:`keys_of`.
-    ``on_error`` says what becomes of a document that cannot be read: ``"raise"`` an error,
-    ``"skip"`` it, or ``"replace"`` what is not UTF-8 by U+FFFD and what is no text at all by an
-    empty document, so that those behind it keep their numbers.
+    ``on_error`` says whether to ``"raise"`` an error, to ``"skip"`` the document, or to
+    ``"replace"`` what is not UTF-8 by U+FFFD and what is no text at all by an empty document, so that
+    those behind it keep their numbers.
 
     Raises
     ------
     InvalidInput
-        for an empty separator or field, one that is not text, or another ``on_error``.
+        for an empty separator or field, one that is not text, or an unknown ``on_error``.
 
     Examples
     --------
@@ -56,6 +58,10 @@ class Format(msgspec.Struct, frozen=True):
     on_error: Literal["raise", "skip", "replace"] = "raise"
 
     def __post_init__(self) -> None:
+        if self.on_error not in get_args(OnError):
+            raise InvalidInput(
+                f"on_error is {self.on_error!r}; it is one of {', '.join(get_args(OnError))}"
+            )
         if self.separator == "":
             raise InvalidInput(
                 "the separator is empty; pass None to read each .txt file as one document"
@@ -68,10 +74,6 @@ class Format(msgspec.Struct, frozen=True):
             if not is_unicode(value):
                 raise InvalidInput(f"{name} is {value!r}, which UTF-8 cannot hold; pass plain text")
         keys_of(self.field)
-        if self.on_error not in ("raise", "skip", "replace"):
-            raise InvalidInput(
-                f"on_error is {self.on_error!r}; it must be 'raise', 'skip' or 'replace'"
-            )
 
 
 def keys_of(field: str) -> tuple[str, ...]:
@@ -98,7 +100,7 @@ Place = Callable[[int, int], tuple[str, int]]
 
 
 class Bad(NamedTuple):
-    """A document that could not be read: where it stands, and why."""
+    """A document that was left out or mended: where it stands, and what was wrong with it."""
 
     place: str
     reason: str
@@ -112,8 +114,8 @@ class Batch(NamedTuple):
     that the first goes on where an unclosed batch left off, and that the last goes on in the next
     batch when ``closed`` is false. ``size`` is no less than their bytes as UTF-8 taken together.
     ``place(index, offset)`` names the place that byte ``offset`` of text ``index`` comes from.
-    ``bad`` are the documents that were skipped or replaced since the batch before, where the format
-    says to go on; there may then be no texts.
+    ``bad`` are the documents that the reader left out or mended since the batch before; there may be
+    no texts beside them.
     """
 
     texts: Sequence[bytes | str]
