@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
-from fastprep.errors import DamagedInput, InvalidInput, MissingExtra
+from fastprep.errors import DamagedInput, MissingExtra
 from fastprep.formats import Packing
 
 # What is read of the packed file at a time, and unpacked at a time at most.
 _PACKED_BYTES = 1 << 18
-_UNPACKED_BYTES = 1 << 20
+_UNPACKED_BYTES = 1 << 18
 
 
 class _Decompressor(Protocol):
@@ -65,14 +66,22 @@ class Unpacked:
         self._read = 0  # packed bytes read so far
         self._made = 0  # bytes unpacked so far
         self._first = True
+        self._failure: DamagedInput | None = None
 
     def read(self, size: int) -> bytes:
-        """The next ``size`` bytes, fewer only at the end."""
+        """The next ``size`` bytes, fewer only at the end or where damage is."""
         parts = [self._unpacked] if self._unpacked else []
         self._unpacked = b""
         left = size - sum(map(len, parts))
         while left > 0:
-            part = self._next(min(left, _UNPACKED_BYTES))
+            try:
+                part = self._next(min(left, _UNPACKED_BYTES))
+            except DamagedInput as error:
+                if not parts:
+                    raise
+                # What is good comes first.
+                self._failure = error
+                break
             if not part:
                 break
             parts.append(part)
@@ -89,6 +98,8 @@ class Unpacked:
 
     def _next(self, most: int) -> bytes:
         """Some bytes, at most so many; none at the end of the last member."""
+        if self._failure is not None:
+            raise self._failure
         while True:
             if self._member is None and not self._begin():
                 return b""
@@ -139,7 +150,7 @@ class Unpacked:
         self._read += len(chunk)
         return chunk
 
-    def _damaged(self, error: Exception) -> InvalidInput:
+    def _damaged(self, error: Exception) -> DamagedInput:
         place = f"{self._name}, before byte {self._read}"
         if "too much memory" in str(error):
             return DamagedInput(
@@ -158,22 +169,19 @@ def _is_hungry(member: _Decompressor) -> bool:
 
 
 def _gzip() -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
-    fast: Any
     try:
         # 2.4 times as fast as zlib on prose (650 against 260 MB/s).
-        from isal import isal_zlib as fast
+        fast = importlib.import_module("isal.isal_zlib")
     except ModuleNotFoundError:
         return lambda: zlib.decompressobj(31), (zlib.error,)
     return lambda: fast.decompressobj(31), (zlib.error, fast.error)
 
 
 def _zstd() -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
-    zstd: Any
     try:
-        if sys.version_info >= (3, 14):
-            from compression import zstd
-        else:
-            from backports import zstd
+        zstd = importlib.import_module(
+            "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+        )
     except ModuleNotFoundError:
         raise MissingExtra(
             "reading .zst files needs a package: pip install 'fastprep[zstd]'", name="zstd"

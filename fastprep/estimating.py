@@ -8,9 +8,10 @@ import numpy as np
 
 from fastprep import corpus
 from fastprep.encoding import Encoding
+from fastprep.inputs import PathOrPaths
 from fastprep.job import Job
 from fastprep.manifest import dtype_for
-from fastprep.planning import PathOrPaths, Task, make_job, task_bytes
+from fastprep.planning import Task, make_job, task_bytes
 from fastprep.registry import get_encoding
 from fastprep.spans import BLOCK_BYTES, Span
 

@@ -14,10 +14,11 @@ from typing import overload
 
 from fastprep.encoding import Encoding
 from fastprep.errors import InvalidInput, UnfinishedJob
+from fastprep.inputs import PathOrPaths
 from fastprep.job import Eot
 from fastprep.journal import JOB, Journal
 from fastprep.output import stores_in
-from fastprep.planning import PathOrPaths, make_job, slice_of
+from fastprep.planning import make_job, slice_of
 from fastprep.pool import refuse_inside_import
 from fastprep.registry import get_encoding
 from fastprep.reporting import Log
