@@ -13,7 +13,7 @@ from fastprep.errors import InvalidInput
 from fastprep.files import whole
 from fastprep.formats import SUPPORTED, in_folders, kind_of
 from fastprep.remote import expand_url, is_url
-from fastprep.spans import Span
+from fastprep.spans import Span, is_unicode
 
 PathOrPaths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
 
@@ -61,12 +61,12 @@ def _find_one(path: str | PathLike[str]) -> Iterator[Span]:
     except (OSError, ValueError):  # too long a name, a NUL in it: `whole` says so
         is_there = is_folder = False
     if is_folder:
-        found = sorted(_in_folder(name))
-        if not found:
+        spans = [*_in_folder(Path(name).as_posix())]
+        if not spans:
             raise InvalidInput(
                 f"{name}: no files in this folder can be read; supported are {SUPPORTED}"
             )
-        yield from map(whole, found)
+        yield from sorted(spans, key=lambda span: span.path)
     elif not is_there and glob.has_magic(name) and "\0" not in name:
         matches = [
             match
@@ -83,17 +83,20 @@ def _find_one(path: str | PathLike[str]) -> Iterator[Span]:
         yield whole(path)
 
 
-def _in_folder(folder: str) -> Iterator[str]:
+def _in_folder(folder: str) -> Iterator[Span]:
     """The files in a folder, at any depth, that it means when it is given as an input."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
+            path = entry.name if folder == "." else f"{folder.rstrip('/')}/{entry.name}"
             # Links to files are followed, links to folders, which might lead around in circles, not.
             if entry.is_dir(follow_symlinks=False):
-                yield from _in_folder(entry.path)
+                yield from _in_folder(path)
             elif in_folders(entry.name) and entry.is_file():
-                yield entry.path
+                # One look at each is enough; `whole` would take some more.
+                size = entry.stat().st_size
+                yield Span(path, 0, size, size) if is_unicode(path) else whole(path)
 
 
 def _behind_url(url: str) -> Iterator[Span]:
