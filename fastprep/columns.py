@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep import cutting
-from fastprep.errors import MissingExtra
-from fastprep.spans import Bad, Batch, Place
+from fastprep.errors import InvalidInput, MissingExtra
+from fastprep.spans import Bad, Batch, Format, Place
 from fastprep_ext.rows import Rows
 
 Places: TypeAlias = npt.NDArray[np.int64]
@@ -97,6 +97,69 @@ def column_of(chunk: Any) -> Column:
         starts = starts.copy()
         starts[nulls] = stops[nulls]
     return Column(text, starts, stops, nulls)
+
+
+class Nulls:
+    """What becomes of rows without a text, as the format says; ``place`` names a row."""
+
+    def __init__(self, form: Format, place: Callable[[int], str]) -> None:
+        self._form = form
+        self._place = place
+
+    def settle(self, column: Column, first: int) -> tuple[Column, Places, list[Bad]]:
+        """The texts there are, the number of the row of each, and the rows that have none.
+
+        ``first`` is the number of the column's first row. Raises InvalidInput where the format says
+        so.
+        """
+        numbers = np.arange(first, first + len(column.starts))
+        if not len(column.nulls):
+            return column, numbers, []
+        reason = f"{self._form.field!r} is null"
+        if self._form.on_error == "raise":
+            raise InvalidInput(
+                f"{self._place(first + int(column.nulls[0]))}: {reason}; drop such rows, or pass "
+                "on_error='skip' (--on-error skip) to leave them out"
+            )
+        bad = [Bad(self._place(first + int(row)), reason) for row in column.nulls]
+        if self._form.on_error == "skip":
+            numbers = np.delete(numbers, column.nulls)
+            column = column._replace(
+                starts=np.delete(column.starts, column.nulls),
+                stops=np.delete(column.stops, column.nulls),
+            )
+        return column, numbers, bad
+
+
+def type_of(schema: Any, keys: tuple[str, ...]) -> Any:
+    """The Arrow type at the end of a path of names, None where it leads nowhere."""
+    if schema.names.count(keys[0]) != 1:
+        return None
+    kind = schema.field(keys[0]).type
+    for key in keys[1:]:
+        index = kind.get_field_index(key) if hasattr(kind, "get_field_index") else -1
+        if index < 0:
+            return None
+        kind = kind.field(index).type
+    return kind
+
+
+def walk(batch: Any, keys: tuple[str, ...]) -> Any:
+    """The array at the end of a path of names; null where anything on the way is."""
+    chunk = batch.column(batch.schema.get_field_index(keys[0]))
+    for key in keys[1:]:
+        chunk = chunk.flatten()[chunk.type.get_field_index(key)]
+    return chunk
+
+
+def no_text(schema: Any, kind: Any, form: Format) -> str:
+    """What is wrong with a column of another type, or of none, and which columns there are."""
+    found = "has no column" if kind is None else f"holds {kind}, not text, in the column"
+    there = [f"{name} ({kind})" for name, kind in zip(schema.names, schema.types, strict=True)]
+    return (
+        f"{found} {form.field!r}; it has: {', '.join(there[:20]) or 'none'}"
+        f"{' ...' if len(there) > 20 else ''}; pass one of text as field"
+    )
 
 
 def deliver(

@@ -40,6 +40,7 @@ from fastprep.jsonlines import read_lines
 from fastprep.parquet import read_parquet
 from fastprep.remote import can_seek, is_url
 from fastprep.spans import BLOCK_BYTES, Batch, Format, Span
+from fastprep.tables import TableSpan
 from fastprep.textfile import read_text
 from fastprep.together import together
 
@@ -59,6 +60,8 @@ def can_split(path: str, form: Format) -> bool:
     >>> can_split("a.jsonl.gz", Format())
     False
     """
+    if path.startswith("<"):
+        return path.startswith("<table ")
     kind = kind_of(path)
     if kind is None or kind.packing or (kind.content == "text" and form.separator is None):
         return False
@@ -92,6 +95,9 @@ def batches(
     [([b'One.', b'Two.'], True)]
     """
     cut = cut and form.on_error == "raise"
+    if isinstance(span, TableSpan):
+        yield from span.source.read(span, block_bytes, cut)
+        return
     kind = kind_of(span.path)
     if kind is None:
         raise InvalidInput(f"{span.path}: no file that can be read has such a name")

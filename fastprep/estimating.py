@@ -8,7 +8,7 @@ import numpy as np
 
 from fastprep import corpus
 from fastprep.encoding import Encoding
-from fastprep.inputs import PathOrPaths
+from fastprep.inputs import Inputs
 from fastprep.job import Job
 from fastprep.manifest import dtype_for
 from fastprep.planning import Task, make_job, task_bytes
@@ -33,9 +33,7 @@ class Estimate(NamedTuple):
     store_bytes: int
 
 
-def estimate(
-    inputs: PathOrPaths, *, encoding: str | Encoding = "gpt2", **settings: Any
-) -> Estimate:
+def estimate(inputs: Inputs, *, encoding: str | Encoding = "gpt2", **settings: Any) -> Estimate:
     """What :func:`fastprep.prepare` would make of the same arguments.
 
     ``tasks`` is also the number of shards. ``documents``, ``tokens`` and ``store_bytes`` follow from

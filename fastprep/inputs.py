@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from fastprep.errors import InvalidInput
 from fastprep.files import whole
 from fastprep.formats import SUPPORTED, in_folders, kind_of
 from fastprep.remote import expand_url, is_url
-from fastprep.spans import Span, is_unicode
+from fastprep.spans import Format, Span, is_unicode
+from fastprep.tables import is_table, whole_table
 
-PathOrPaths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
+# A path, or what :mod:`fastprep.tables` takes, or some of these.
+Inputs: TypeAlias = Any
 
 
-def find(inputs: PathOrPaths) -> list[Span]:
+def find(inputs: Inputs, form: Format | None = None) -> list[Span]:
     """The files that some inputs stand for, each as a whole, in an order that depends on names alone.
 
     An input is a file; a folder, for all files in it and in the folders in it that can be read (but
@@ -27,6 +29,8 @@ def find(inputs: PathOrPaths) -> list[Span]:
     or a URL of one of these, a folder with ``/`` at its end. Inputs stay in the order in which they
     are given, what a folder or a pattern stands for is sorted by name, and names that begin with a
     dot are passed over.
+
+    An input may also be a table or a stream of texts: see :mod:`fastprep.tables`.
 
     Raises
     ------
@@ -45,10 +49,21 @@ def find(inputs: PathOrPaths) -> list[Span]:
     >>> [Path(span.path).name for span in find(folder / "*.txt")]
     ['b.txt']
     """
-    paths = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
-    if not paths:
+    given = [inputs] if isinstance(inputs, (str, PathLike)) or is_table(inputs) else list(inputs)
+    if not given:
         raise InvalidInput("no inputs; pass at least one file, folder or pattern")
-    return [span for path in paths for span in _find_one(path)]
+    spans: list[Span] = []
+    for number, one in enumerate(given, 1):
+        if is_table(one):
+            spans.append(whole_table(one, number, form or Format()))
+        elif isinstance(one, (str, PathLike)):
+            spans += _find_one(one)
+        else:
+            raise InvalidInput(
+                f"input {number} is a {type(one).__name__}; pass a path, an Arrow table or stream, or "
+                "a data set of Hugging Face"
+            )
+    return spans
 
 
 def _find_one(path: str | PathLike[str]) -> Iterator[Span]:

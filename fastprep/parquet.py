@@ -9,7 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from fastprep.columns import Places, column_of, deliver, is_text, pyarrow
+from fastprep.columns import (
+    Nulls,
+    Places,
+    column_of,
+    deliver,
+    is_text,
+    no_text,
+    pyarrow,
+    type_of,
+    walk,
+)
 from fastprep.errors import DamagedInput, InvalidInput
 from fastprep.files import check_size, open_bytes
 from fastprep.spans import Bad, Batch, Format, Span, keys_of
@@ -70,16 +80,9 @@ class _TextColumn:
             )
             schema = self._file.schema_arrow
             paths = [self._file.schema.column(i).path for i in range(len(self._file.schema))]
-        kind = _type_of(schema, self._keys)
+        kind = type_of(schema, self._keys)
         if kind is None or not is_text(kind):
-            found = "has no column" if kind is None else f"holds {kind}, not text, in the column"
-            there = [
-                f"{name} ({kind})" for name, kind in zip(schema.names, schema.types, strict=True)
-            ]
-            raise InvalidInput(
-                f"{span.path}: {found} {form.field!r}; it has: {', '.join(there[:20]) or 'none'}"
-                f"{' ...' if len(there) > 20 else ''}; pass one of text as field (--field)"
-            )
+            raise InvalidInput(f"{span.path}: {no_text(schema, kind, form)} (--field)")
         self._selected = ".".join(self._keys)
         self._leaf = paths.index(self._selected)
 
@@ -102,30 +105,15 @@ class _TextColumn:
     def read(self, group: int, block_bytes: int, cut: bool) -> Iterator[Batch]:
         """The texts of one row group."""
         row = int(self._before[group])
-        bad: list[Bad] = []
+        nulls = Nulls(self._form, partial(self._place, group))
         try:
             for chunk in self._chunks(group, block_bytes):
-                column = column_of(chunk)
-                numbers = np.arange(row, row + len(chunk))
+                column, numbers, bad = nulls.settle(column_of(chunk), row)
                 row += len(chunk)
-                starts, stops = column.starts, column.stops
-                if len(column.nulls):
-                    bad = [
-                        Bad(self._place(group, int(number)), f"{self._form.field!r} is null")
-                        for number in numbers[column.nulls]
-                    ]
-                    if self._form.on_error == "raise":
-                        raise InvalidInput(
-                            f"{bad[0].place}: {bad[0].reason}; drop such rows, or pass "
-                            "on_error='skip' (--on-error skip) to leave them out"
-                        )
-                    if self._form.on_error == "skip":
-                        starts, stops, numbers = (
-                            np.delete(array, column.nulls) for array in (starts, stops, numbers)
-                        )
                 place = partial(self._place_of_row, group, numbers)
-                yield from deliver(column.text, starts, stops, place, bad, block_bytes, cut)
-                bad = []
+                yield from deliver(
+                    column.text, column.starts, column.stops, place, bad, block_bytes, cut
+                )
         except DamagedInput as error:
             if self._form.on_error == "raise":
                 raise
@@ -147,7 +135,7 @@ class _TextColumn:
                 batch = next(batches, None)
                 if batch is None:
                     return
-                chunk = _walk(batch, self._keys)
+                chunk = walk(batch, self._keys)
             row += len(chunk)
             yield chunk
 
@@ -181,27 +169,6 @@ def _first_byte(group: Any) -> int:
     column = group.column(0)
     offsets = [column.data_page_offset, column.dictionary_page_offset or 0]
     return min((int(offset) for offset in offsets if offset > 0), default=-1)
-
-
-def _type_of(schema: Any, keys: tuple[str, ...]) -> Any:
-    """The Arrow type at the end of a path of names, None where it leads nowhere."""
-    if schema.names.count(keys[0]) != 1:
-        return None
-    kind = schema.field(keys[0]).type
-    for key in keys[1:]:
-        index = kind.get_field_index(key) if hasattr(kind, "get_field_index") else -1
-        if index < 0:
-            return None
-        kind = kind.field(index).type
-    return kind
-
-
-def _walk(batch: Any, keys: tuple[str, ...]) -> Any:
-    """The array at the end of a path of names; null where anything on the way is."""
-    chunk = batch.column(batch.schema.get_field_index(keys[0]))
-    for key in keys[1:]:
-        chunk = chunk.flatten()[chunk.type.get_field_index(key)]
-    return chunk
 
 
 def _nowhere(index: int, offset: int) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from fastprep import corpus
 from fastprep.errors import InvalidInput
-from fastprep.inputs import PathOrPaths, find
+from fastprep.inputs import Inputs, find
 from fastprep.job import Eot, Input, Job, encoding_record, end_token
 from fastprep.spans import Format, OnError, Span
 
@@ -25,7 +25,7 @@ _MOST_BYTES = 256 << 20
 
 
 def make_job(
-    inputs: PathOrPaths,
+    inputs: Inputs,
     encoding: Encoding,
     *,
     separator: str | None,
@@ -55,7 +55,7 @@ def make_job(
         )
     form = Format(separator=separator, field=field, on_error=on_error)
     closing = end_token(encoding, eot, eot_token)
-    spans = find(inputs)
+    spans = find(inputs, form)
     if shard_bytes is None:
         shard_bytes = default_shard_bytes(spans)
     tasks = plan(spans, form, shard_bytes=shard_bytes)
@@ -112,9 +112,7 @@ def plan(spans: Sequence[Span], form: Format, *, shard_bytes: int) -> list[Task]
         if span.size > shard_bytes and corpus.can_split(span.path, form):
             count = -(-span.size // shard_bytes)
             edges = [span.size * index // count for index in range(count + 1)]
-            tasks.extend(
-                (Span(span.path, start, end, span.size),) for start, end in pairwise(edges)
-            )
+            tasks.extend((span.part(start, end),) for start, end in pairwise(edges))
         else:
             shared.append(span)
             shared_bytes += span.size

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any
@@ -25,6 +25,22 @@ def run_here(work: Work, tasks: dict[int, Task], counters: Counters) -> Iterator
     """Do some tasks in this process, one after another."""
     for row, (index, task) in enumerate(tasks.items()):
         yield index, run_task(work, index, task, _counting(counters, row))
+
+
+def run_in_threads(
+    work: Work, tasks: dict[int, Task], counters: Counters, workers: int
+) -> Iterator[tuple[int, Done]]:
+    """Do some tasks in threads, for inputs that other processes do not have."""
+    with ThreadPoolExecutor(workers) as pool:
+        futures = {
+            pool.submit(run_task, work, index, task, _counting(counters, row)): index
+            for row, (index, task) in enumerate(tasks.items())
+        }
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def run_in_processes(

@@ -32,6 +32,10 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: Offset
     size: Offset
 
+    def part(self, start: int, end: int) -> Span:
+        """Another byte range of the same file."""
+        return Span(self.path, start, end, self.size)
+
 
 class Format(msgspec.Struct, frozen=True):
     """How documents lie in files, and what becomes of those that cannot be read.
