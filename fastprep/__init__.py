@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fastprep.mixture import Mixture
     from fastprep.model import encoding_for_model, encoding_name_for_model
     from fastprep.notebook import GPTDatasetV1, create_dataloader_v1
-    from fastprep.preparing import prepare
+    from fastprep.preparing import merge_tasks, prepare
     from fastprep.registry import get_encoding, list_encoding_names
     from fastprep.sampler import WindowSampler
     from fastprep.store import TokenStore
@@ -58,6 +58,7 @@ __all__ = [
     "errors",
     "get_encoding",
     "list_encoding_names",
+    "merge_tasks",
     "model",
     "prepare",
     "registry",
@@ -88,6 +89,7 @@ _MODULE_OF = {
     "encoding_name_for_model": "model",
     "get_encoding": "registry",
     "list_encoding_names": "registry",
+    "merge_tasks": "preparing",
     "prepare": "preparing",
     "sliding_windows": "windows",
     "verify": "verifying",

@@ -59,12 +59,19 @@ def _parser() -> argparse.ArgumentParser:
         description="Raw text to training batches, exactly as tiktoken.",
         epilog="example: fastprep prepare corpus/*.jsonl -o store && fastprep info store",
     )
-    version = f"fastprep {fastprep.__version__}"
-    parser.add_argument("--version", action="version", version=version)
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add(commands)
     return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for: that takes longer than to parse a command line."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"fastprep {fastprep.__version__}")
+        parser.exit()
 
 
 def _one_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -101,7 +102,7 @@ def add(commands: Commands) -> None:
         "--shard-bytes",
         type=at_least_one,
         metavar="N",
-        help="about how many bytes of input go into a shard (default: 16 to 256 MiB)",
+        help="about how many bytes of input go into a shard (default: 8 to 256 MiB)",
     )
     work.add_argument(
         "--overwrite",
@@ -123,12 +124,16 @@ def add(commands: Commands) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from fastprep.preparing import merge, prepare
+    # Before numpy is imported: nothing here is linear algebra, and in a process without more threads
+    # than this one workers can be forked.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from fastprep import pool
+    from fastprep.preparing import merge_tasks, prepare
 
     if options.merge:
         if options.inputs:
             options.usage("--merge takes no INPUT: the work of the tasks is in OUT")
-        _summarize(options, merge(options.output))
+        _summarize(options, merge_tasks(options.output))
         return
     if not options.inputs:
         options.usage("the following arguments are required: INPUT")
@@ -147,6 +152,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
         _tell_estimate(options, estimate(options.inputs, **settings))
         return
+    pool.own_process()
     told = _Told(options)
     try:
         store = prepare(

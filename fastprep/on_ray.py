@@ -10,11 +10,14 @@ from typing import Any
 from fastprep.errors import FastprepError
 from fastprep.journal import Done
 from fastprep.planning import Task
+from fastprep.pool import Tick
 from fastprep.task import Work, run_task
+
+_TICK_SECONDS = 0.2
 
 
 def run_on_ray(
-    work: Work, tasks: dict[int, Task], workers: int | None
+    work: Work, tasks: dict[int, Task], workers: int | None, tick: Tick
 ) -> Iterator[tuple[int, Done]]:
     """Do some tasks in a Ray cluster; they come in the order in which they end.
 
@@ -35,14 +38,14 @@ def run_on_ray(
     if begun:
         ray.init(log_to_driver=False, include_dashboard=False)
     try:
-        yield from _results(ray, work, tasks, workers)
+        yield from _results(ray, work, tasks, workers, tick)
     finally:
         if begun:
             ray.shutdown()
 
 
 def _results(
-    ray: Any, work: Work, tasks: dict[int, Task], workers: int | None
+    ray: Any, work: Work, tasks: dict[int, Task], workers: int | None, tick: Tick
 ) -> Iterator[tuple[int, Done]]:
     remote = ray.remote(num_cpus=1, max_retries=3)(_run_remotely)
     most = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -56,9 +59,10 @@ def _results(
                 running[remote.remote(shared, index, task, str(Path.cwd()))] = index
             if not running:
                 return
-            (ready, *_), _ = ray.wait(list(running), num_returns=1)
-            index = running.pop(ready)
-            yield index, _result(ray, ready)
+            ended, _ = ray.wait(list(running), num_returns=1, timeout=_TICK_SECONDS)
+            for reference in ended:
+                yield running.pop(reference), _result(ray, reference)
+            tick()
     finally:
         for reference in running:
             ray.cancel(reference)

@@ -86,7 +86,8 @@ def tidy(output: Path) -> None:
 
 
 def unlock(output: Path) -> None:
-    """Remove the lock files, in the end or when there was nothing to do."""
-    for entry in sorted(output.iterdir()):
-        if entry.suffix == ".lock":
-            remove(entry)
+    """Remove the lock files, when there is nothing left to do; a lock that stays does no harm."""
+    with contextlib.suppress(OSError):
+        for entry in sorted(output.iterdir()):
+            if entry.suffix == ".lock":
+                remove(entry)

@@ -20,7 +20,7 @@ Task: TypeAlias = tuple[Span, ...]
 # By default 64 tasks, for 64 cores to share, but none so small that starting one costs, and none
 # so large that losing one hurts.
 _TASKS = 64
-_LEAST_BYTES = 16 << 20
+_LEAST_BYTES = 8 << 20
 _MOST_BYTES = 256 << 20
 
 
@@ -76,12 +76,12 @@ def make_job(
 
 
 def default_shard_bytes(spans: Sequence[Span]) -> int:
-    """A 64th of the input, but at least 16 MiB and at most 256 MiB.
+    """A 64th of the input, but at least 8 MiB and at most 256 MiB.
 
     Examples
     --------
     >>> default_shard_bytes([Span("a.txt", 0, 9, 9)]) >> 20
-    16
+    8
     """
     return min(max(sum(span.size for span in spans) // _TASKS, _LEAST_BYTES), _MOST_BYTES)
 

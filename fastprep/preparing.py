@@ -145,7 +145,7 @@ def prepare(
         Whichever comes last makes the store.
     shard_bytes
         about how many bytes of input go into one shard, which is one task. By default a 64th of
-        the input, but at least 16 MiB and at most 256 MiB.
+        the input, but at least 8 MiB and at most 256 MiB.
     overwrite
         whether to replace a store, or the unfinished work of another job. The old one is gone from
         the moment the work begins.
@@ -214,7 +214,7 @@ def prepare(
     return Run(work, tasks, engine, workers, task).run(overwrite, progress, log)
 
 
-def merge(output: str | PathLike[str]) -> TokenStore:
+def merge_tasks(output: str | PathLike[str]) -> TokenStore:
     """Make a store of the finished shards of a job whose tasks ran one by one.
 
     The last task does so by itself; this is for schedulers whose last step should be one that fails
@@ -236,7 +236,7 @@ def merge(output: str | PathLike[str]) -> TokenStore:
     >>> _ = (directory / "lines.jsonl").write_text('{"text": "One."}\\n{"text": "Two."}\\n')
     >>> settings = {"shard_bytes": 20, "progress": False}
     >>> prepare(directory / "lines.jsonl", directory / "store", task=(0, 2), **settings)
-    >>> merge(directory / "store")
+    >>> merge_tasks(directory / "store")
     Traceback (most recent call last):
     fastprep.errors.UnfinishedJob: ... 1 of 2 shards are not finished: 1; run their tasks ...
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -62,13 +61,25 @@ class Reporter:
         self._show = sys.stderr.isatty() if show is None else show
         self._finished_bytes = finished_bytes
         self._done: set[int] = set()
-        self._ended = threading.Event()
-        self._looking: threading.Thread | None = None
         self._bar: tqdm[Any] | None = None
-        self._start = time.monotonic()
+        self._start = self._looked = time.monotonic()
 
     def __enter__(self) -> Reporter:
-        if self._show:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._refresh(self._bar)
+            self._bar.close()
+
+    def tick(self) -> None:
+        """Bring the progress bar up to date, if it is time; to be called every now and then."""
+        now = time.monotonic()
+        if not self._show or now < self._looked + _SECONDS_BETWEEN_LOOKS:
+            return
+        self._looked = now
+        if self._bar is None:
+            # Made only now, because it starts a thread, and processes are best forked before that.
             from tqdm import tqdm
 
             self._bar = tqdm(
@@ -78,17 +89,7 @@ class Reporter:
                 unit="B",
                 unit_scale=True,
             )
-            self._looking = threading.Thread(target=self._look, daemon=True)
-            self._looking.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        if self._looking is not None:
-            self._looking.join()
-        if self._bar is not None:
-            self._refresh(self._bar)
-            self._bar.close()
+        self._refresh(self._bar)
 
     def say(self, event: str, **facts: object) -> None:
         """Tell an event to the log."""
@@ -143,11 +144,6 @@ class Reporter:
             documents += more_documents
             tokens += more_tokens
         return size, documents, tokens
-
-    def _look(self) -> None:
-        while not self._ended.wait(_SECONDS_BETWEEN_LOOKS):
-            if self._bar is not None:
-                self._refresh(self._bar)
 
     def _refresh(self, bar: tqdm[Any]) -> None:
         size, documents, tokens = self._totals()

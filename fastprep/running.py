@@ -7,12 +7,20 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from fastprep import manifest as manifests
+from fastprep.atomic import sync_directory
 from fastprep.errors import InvalidInput, InvalidStore, OtherJob, StoreExists
 from fastprep.job import Job, differences
 from fastprep.journal import JOB, Done, Journal
 from fastprep.output import check_ours, clear, stores_in, tidy, unlock
 from fastprep.planning import Task, slice_of, task_bytes
-from fastprep.pool import Counters, new_counters, run_here, run_in_processes, run_in_threads
+from fastprep.pool import (
+    Counters,
+    Tick,
+    new_counters,
+    run_here,
+    run_in_processes,
+    run_in_threads,
+)
 from fastprep.reporting import Log, Reporter
 from fastprep.sealing import seal
 from fastprep.store import TokenStore
@@ -40,6 +48,7 @@ class Run(NamedTuple):
         if not overwrite and (whole := self._finished_store()) is not None:
             return whole
         output.mkdir(parents=True, exist_ok=True)
+        sync_directory(output.parent)
         with journal.running(shared=self.task is not None):
             with journal.deciding():
                 if (whole := self._begin(journal, overwrite)) is not None:
@@ -57,7 +66,7 @@ class Run(NamedTuple):
                     reporter.say("resumed", shards_finished=len(finished), bytes_finished=before)
                 for shard, reason in redone:
                     reporter.say("redone", shard=shard, reason=reason)
-                for index, done in self._results(todo, counters):
+                for index, done in self._results(todo, counters, reporter.tick):
                     finished[index] = done
                     reporter.task_done(index, done)
             if self.task is not None:
@@ -118,7 +127,9 @@ class Run(NamedTuple):
             "it, or pass overwrite=True (--overwrite) to begin anew"
         )
 
-    def _results(self, todo: dict[int, Task], counters: Counters) -> Iterator[tuple[int, Done]]:
+    def _results(
+        self, todo: dict[int, Task], counters: Counters, tick: Tick
+    ) -> Iterator[tuple[int, Done]]:
         if not todo:
             return iter(())
         in_memory = any(isinstance(span, TableSpan) for task in todo.values() for span in task)
@@ -130,13 +141,13 @@ class Run(NamedTuple):
         if self.engine == "ray":
             from fastprep.on_ray import run_on_ray
 
-            return run_on_ray(self.work, todo, self.workers)
+            return run_on_ray(self.work, todo, self.workers, tick)
         workers = self._workers(todo)
         if workers == 1:
-            return run_here(self.work, todo, counters)
+            return run_here(self.work, todo, counters, tick)
         if in_memory:
-            return run_in_threads(self.work, todo, counters, workers)
-        return run_in_processes(self.work, todo, counters, workers)
+            return run_in_threads(self.work, todo, counters, workers, tick)
+        return run_in_processes(self.work, todo, counters, workers, tick)
 
     def _workers(self, todo: dict[int, Task]) -> int:
         return min(self.workers or _cores(), max(len(todo), 1))

@@ -97,7 +97,7 @@ def test_without_end_tokens_documents_stand_back_to_back(tmp_path: Path) -> None
 def test_a_vocabulary_over_65536_makes_uint32(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("One.")
-    for eot, dtype in ((65535, np.uint16), (65536, np.uint32)):
+    for eot, dtype in ((65534, np.uint16), (65535, np.uint16), (65536, np.uint32)):
         wide = Encoding(
             f"wide{eot}",
             mergeable_ranks=bundled("r50k_base").mergeable_ranks(),
