@@ -29,7 +29,12 @@ def add(commands: Commands) -> None:
         "Whatever ends the work, the same command goes on from what is finished.",
         epilog=r"example: fastprep prepare books/*.txt -o store --separator '\n\n\n' --workers 8",
     )
-    command.add_argument("inputs", nargs="*", metavar="INPUT", help="a .txt or .jsonl file")
+    command.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="a file, a folder, a pattern or a URL: .txt, .jsonl, each also .gz or .zst, .parquet",
+    )
     command.add_argument("-o", "--output", required=True, metavar="OUT", help="directory to make")
     between = command.add_mutually_exclusive_group()
     between.add_argument(
@@ -44,7 +49,10 @@ def add(commands: Commands) -> None:
         "--whole-files", action="store_true", help="each .txt file is one document"
     )
     command.add_argument(
-        "--field", default="text", metavar="F", help="key of the text in .jsonl (default: text)"
+        "--field",
+        default="text",
+        metavar="F",
+        help="key of the text in .jsonl, column in .parquet; a.b is b inside of a (default: text)",
     )
     command.add_argument(
         "--on-error",

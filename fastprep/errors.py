@@ -49,6 +49,14 @@ class InvalidInput(FastprepError, ValueError):
     """A document or corpus file that cannot be read; the message names the file and the place."""
 
 
+class DamagedInput(InvalidInput):
+    """A compressed or columnar file that ends too early, or whose bytes are not what was written."""
+
+
+class MissingExtra(FastprepError, ModuleNotFoundError):
+    """A package that this call needs is not installed; the message names the extra that brings it."""
+
+
 class InvalidUtf8(InvalidInput):
     """Bytes that are not UTF-8.
 

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastprep import corpus
+from fastprep.inputs import Inputs
 from fastprep.job import Job
 from fastprep.manifest import dtype_for
-from fastprep.planning import PathOrPaths, Task, make_job, task_bytes
+from fastprep.planning import Task, make_job, task_bytes
 from fastprep.spans import BLOCK_BYTES, Span
 from fastprep.store_encoding import StoreEncoding, as_encoding
 from fastprep.words import SimpleTokenizerV2
@@ -33,7 +34,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(
-    inputs: PathOrPaths,
+    inputs: Inputs,
     *,
     encoding: str | StoreEncoding | SimpleTokenizerV2 = "gpt2",
     **settings: Any,

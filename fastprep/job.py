@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -173,7 +174,8 @@ def modified(spans: tuple[Span, ...] | list[Span]) -> list[int | None]:
     times: list[int | None] = []
     for span in spans:
         try:
-            times.append(Path(span.path).stat().st_mtime_ns)
+            # Of thousands of small files pathlib would take the most time.
+            times.append(os.stat(span.path).st_mtime_ns)  # noqa: PTH116
         except (OSError, ValueError):
             times.append(None)
     return times

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from os import PathLike
 from typing import TYPE_CHECKING, TypeAlias
 
 from fastprep import corpus
 from fastprep.errors import InvalidInput
+from fastprep.inputs import Inputs, find
 from fastprep.job import Eot, Input, Job, encoding_record, end_token
 from fastprep.spans import Format, OnError, Span
 
 if TYPE_CHECKING:
     from fastprep.store_encoding import StoreEncoding
 
-PathOrPaths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
 Task: TypeAlias = tuple[Span, ...]
 
 # By default 64 tasks, for 64 cores to share, but none so small that starting one costs, and none
@@ -26,7 +25,7 @@ _MOST_BYTES = 256 << 20
 
 
 def make_job(
-    inputs: PathOrPaths,
+    inputs: Inputs,
     encoding: StoreEncoding,
     *,
     separator: str | None,
@@ -56,7 +55,7 @@ def make_job(
         )
     form = Format(separator=separator, field=field, on_error=on_error)
     closing = end_token(encoding, eot, eot_token)
-    spans = [corpus.whole(path) for path in _as_paths(inputs)]
+    spans = find(inputs, form)
     if shard_bytes is None:
         shard_bytes = default_shard_bytes(spans)
     tasks = plan(spans, form, shard_bytes=shard_bytes)
@@ -113,9 +112,7 @@ def plan(spans: Sequence[Span], form: Format, *, shard_bytes: int) -> list[Task]
         if span.size > shard_bytes and corpus.can_split(span.path, form):
             count = -(-span.size // shard_bytes)
             edges = [span.size * index // count for index in range(count + 1)]
-            tasks.extend(
-                (Span(span.path, start, end, span.size),) for start, end in pairwise(edges)
-            )
+            tasks.extend((span.part(start, end),) for start, end in pairwise(edges))
         else:
             shared.append(span)
             shared_bytes += span.size
@@ -158,10 +155,3 @@ def task_bytes(task: Task) -> int:
     10
     """
     return sum(span.end - span.start for span in task)
-
-
-def _as_paths(inputs: PathOrPaths) -> list[str | PathLike[str]]:
-    paths = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
-    if not paths:
-        raise InvalidInput("no inputs; pass at least one .txt or .jsonl file")
-    return paths

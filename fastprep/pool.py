@@ -8,7 +8,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from pathlib import Path
@@ -42,6 +48,30 @@ def run_here(
         yield index, run_task(work, index, task, report)
 
 
+def run_in_threads(
+    work: Work, tasks: dict[int, Task], counters: Counters, workers: int, tick: Tick
+) -> Iterator[tuple[int, Done]]:
+    """Do some tasks in threads, for inputs that other processes do not have."""
+    with ThreadPoolExecutor(workers) as pool:
+        indices = {
+            pool.submit(run_task, work, index, task, _counting(counters, row)): index
+            for row, (index, task) in enumerate(tasks.items())
+        }
+        try:
+            yield from _as_they_end(indices, tick)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _as_they_end(indices: dict[Future[Done], int], tick: Tick) -> Iterator[tuple[int, Done]]:
+    waiting = set(indices)
+    while waiting:
+        ended, waiting = wait(waiting, _TICK_SECONDS, FIRST_COMPLETED)
+        for future in ended:
+            yield indices[future], future.result()
+        tick()
+
+
 def run_in_processes(
     work: Work, tasks: dict[int, Task], counters: Counters, workers: int, tick: Tick
 ) -> Iterator[tuple[int, Done]]:
@@ -58,13 +88,8 @@ def run_in_processes(
             pool.submit(_run_in_worker, index, task, row): index
             for row, (index, task) in enumerate(tasks.items())
         }
-        waiting = set(indices)
         try:
-            while waiting:
-                ended, waiting = wait(waiting, _TICK_SECONDS, FIRST_COMPLETED)
-                for future in ended:
-                    yield indices[future], future.result()
-                tick()
+            yield from _as_they_end(indices, tick)
         except BrokenProcessPool:
             raise FastprepError(
                 "a worker process ended without a word: killed (is there memory enough?), or the "

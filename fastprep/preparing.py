@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import overload
 
 from fastprep.errors import InvalidInput, UnfinishedJob
+from fastprep.inputs import Inputs
 from fastprep.job import Eot
 from fastprep.journal import JOB, Journal
 from fastprep.output import stores_in
-from fastprep.planning import PathOrPaths, make_job, slice_of
+from fastprep.planning import make_job, slice_of
 from fastprep.pool import refuse_inside_import
 from fastprep.reporting import Log
 from fastprep.running import Engine, Run, seal_if_whole
@@ -29,7 +30,7 @@ from fastprep.words import SimpleTokenizerV2
 
 @overload
 def prepare(
-    inputs: PathOrPaths,
+    inputs: Inputs,
     output: str | PathLike[str],
     *,
     encoding: str | StoreEncoding | SimpleTokenizerV2 = ...,
@@ -50,7 +51,7 @@ def prepare(
 ) -> TokenStore: ...
 @overload
 def prepare(
-    inputs: PathOrPaths,
+    inputs: Inputs,
     output: str | PathLike[str],
     *,
     encoding: str | StoreEncoding | SimpleTokenizerV2 = ...,
@@ -70,7 +71,7 @@ def prepare(
     block_bytes: int = ...,
 ) -> TokenStore | None: ...
 def prepare(
-    inputs: PathOrPaths,
+    inputs: Inputs,
     output: str | PathLike[str],
     *,
     encoding: str | StoreEncoding | SimpleTokenizerV2 = "gpt2",
@@ -101,8 +102,14 @@ def prepare(
     Parameters
     ----------
     inputs
-        a path or some paths of ``.txt`` and ``.jsonl`` files; :mod:`fastprep.corpus` says what a
-        document is. Text is ordinary text: no special token comes from inside a document.
+        files, folders, patterns and URLs, one or some of them, as :func:`fastprep.inputs.find` takes
+        them; :mod:`fastprep.corpus` says which files can be read and what a document is. Or tables of
+        Arrow, polars, pandas or Hugging Face ``datasets``, which are read where they lie, by threads
+        of this process, and streams of any of these, which are read once and make one shard each
+        (:mod:`fastprep.tables`). A job with tables is gone on with if the same call is made again;
+        that they hold the same as before is not checked, but for their size. A stream whose shard
+        is not finished has to be begun again by the caller. Text is ordinary text: no special token
+        comes from inside a document.
     output
         the directory to make. It may exist if it is empty or holds unfinished work, which is gone
         on with; a directory with anyone else's files in it is left alone.
@@ -112,7 +119,8 @@ def prepare(
     separator
         stands between the documents of a ``.txt`` file; None makes each file one document.
     field
-        the key of the text in each object of a ``.jsonl`` file.
+        the key of the text in each object of a ``.jsonl`` file, and the column of a table. A dot
+        leads into what is nested, ``\\.`` is a dot in a name.
     on_error
         what becomes of a document that cannot be read: ``"raise"`` an error, ``"skip"`` it, or
         ``"replace"`` what is wrong with it by U+FFFD. The last two read documents whole, and the

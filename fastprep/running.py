@@ -13,11 +13,19 @@ from fastprep.job import Job, differences
 from fastprep.journal import JOB, Done, Journal
 from fastprep.output import check_ours, clear, stores_in, tidy, unlock
 from fastprep.planning import Task, slice_of, task_bytes
-from fastprep.pool import Counters, Tick, new_counters, run_here, run_in_processes
+from fastprep.pool import (
+    Counters,
+    Tick,
+    new_counters,
+    run_here,
+    run_in_processes,
+    run_in_threads,
+)
 from fastprep.reporting import Log, Reporter
 from fastprep.sealing import seal
 from fastprep.store import TokenStore
 from fastprep.store_encoding import keep_vocabulary
+from fastprep.tables import TableSpan
 from fastprep.task import Work
 
 Engine = Literal["processes", "ray"]
@@ -126,6 +134,12 @@ class Run(NamedTuple):
     ) -> Iterator[tuple[int, Done]]:
         if not todo:
             return iter(())
+        in_memory = any(isinstance(span, TableSpan) for task in todo.values() for span in task)
+        if self.engine == "ray" and in_memory:
+            raise InvalidInput(
+                "what is in this process's memory cannot be read by others; pass files, or leave the "
+                "engine 'ray' out"
+            )
         if self.engine == "ray":
             from fastprep.on_ray import run_on_ray
 
@@ -133,6 +147,8 @@ class Run(NamedTuple):
         workers = self._workers(todo)
         if workers == 1:
             return run_here(self.work, todo, counters, tick)
+        if in_memory:
+            return run_in_threads(self.work, todo, counters, workers, tick)
         return run_in_processes(self.work, todo, counters, workers, tick)
 
     def _workers(self, todo: dict[int, Task]) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
@@ -31,11 +32,19 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: Offset
     size: Offset
 
+    def part(self, start: int, end: int) -> Span:
+        """Another byte range of the same file."""
+        return Span(self.path, start, end, self.size)
+
 
 class Format(msgspec.Struct, frozen=True):
-    """How documents lie in files: ``separator`` is for ``.txt``, ``field`` for ``.jsonl``.
+    """How documents lie in files, and what becomes of those that cannot be read.
 
-    ``on_error`` says what becomes of a document that cannot be read.
+    ``separator`` stands between the documents of a ``.txt`` file, None where each file is one.
+    ``field`` is the key of the text in JSON lines and the column of a table; see :func:`keys_of`.
+    ``on_error`` says whether to ``"raise"`` an error, to ``"skip"`` the document, or to
+    ``"replace"`` what is not UTF-8 by U+FFFD and what is no text at all by an empty document, so that
+    those behind it keep their numbers.
 
     Raises
     ------
@@ -68,6 +77,26 @@ class Format(msgspec.Struct, frozen=True):
                 raise InvalidInput(f"{name} is {value!r}; pass a str of at least one character")
             if not is_unicode(value):
                 raise InvalidInput(f"{name} is {value!r}, which UTF-8 cannot hold; pass plain text")
+        keys_of(self.field)
+
+
+def keys_of(field: str) -> tuple[str, ...]:
+    r"""The keys on the way to a text: a dot leads into an object, ``\.`` is a dot in a key.
+
+    Examples
+    --------
+    >>> keys_of("text"), keys_of("meta.body"), keys_of(r"meta\.body")
+    (('text',), ('meta', 'body'), ('meta.body',))
+
+    Raises :class:`~fastprep.errors.InvalidInput` where there is nothing on a side of a dot.
+    """
+    keys = tuple(key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", field))
+    if not all(keys):
+        raise InvalidInput(
+            f"field {field!r}: a dot leads from an object to a key in it, and one of the keys is "
+            "empty; write \\. for a dot that is part of a key"
+        )
+    return keys
 
 
 # Byte `offset` of text `index` of a batch, in words and as an offset in the file (0: not known).
@@ -84,7 +113,8 @@ class Bad(NamedTuple):
 class Batch(NamedTuple):
     """Some documents in a row, good to encode in one call.
 
-    ``texts`` are str or UTF-8 bytes, in the order of the file. Each is a whole document, except
+    ``texts`` are str or UTF-8 bytes, in the order of the file: a list, or
+    :class:`fastprep_ext.rows.Rows`, which are many in one buffer. Each is a whole document, except
     that the first goes on where an unclosed batch left off, and that the last goes on in the next
     batch when ``closed`` is false. ``size`` is no less than their bytes as UTF-8 taken together.
     ``place(index, offset)`` names the place that byte ``offset`` of text ``index`` comes from.
@@ -92,11 +122,11 @@ class Batch(NamedTuple):
     no texts beside them.
     """
 
-    texts: list[bytes | str]
+    texts: Sequence[bytes | str]
     closed: bool
     size: int
     place: Place
-    bad: list[Bad] = []  # noqa: RUF012 - nobody changes it
+    bad: Sequence[Bad] = ()
 
 
 def is_unicode(text: str) -> bool:

@@ -49,15 +49,11 @@ def run_task(work: Work, index: int, task: Task, report: Report = _silent) -> Do
             return finished
         before = modified(task)
         whole = job.on_error != "raise" or job.split is not None
-        batches = (
-            batch
-            for span in task
-            for batch in corpus.batches(
-                span,
-                job.form,
-                block_bytes=work.block_bytes,
-                cut=work.encoding.may_be_cut and not whole,
-            )
+        batches = corpus.read(
+            task,
+            job.form,
+            block_bytes=work.block_bytes,
+            cut=work.encoding.may_be_cut and not whole,
         )
         writer = ShardWriter(
             work.encoding,

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from os import PathLike
-from typing import TypeAlias
 
 from fastprep import corpus
 from fastprep.errors import InvalidUtf8
-from fastprep.planning import make_job
-from fastprep.registry import get_encoding
+from fastprep.inputs import Inputs, find
 from fastprep.spans import Batch, Format
 from fastprep.word_encoding import WordEncoding
 
-PathOrPaths: TypeAlias = "str | PathLike[str] | list[str | PathLike[str]]"
 
-
-def words_of_inputs(inputs: PathOrPaths, form: Format) -> WordEncoding:
+def words_of_inputs(inputs: Inputs, form: Format) -> WordEncoding:
     """Read all documents once, and number their words as :func:`fastprep.build_vocab` does.
 
     Memory is a block of the inputs and one copy of each different word.
@@ -39,26 +33,13 @@ def words_of_inputs(inputs: PathOrPaths, form: Format) -> WordEncoding:
     return WordEncoding.from_texts(_texts(inputs, form))
 
 
-def _texts(inputs: PathOrPaths, form: Format) -> Iterator[str]:
-    # Which files the inputs stand for is known to the plan of a job; the encoding matters not.
-    _, tasks = make_job(
-        inputs,
-        get_encoding("gpt2"),
-        separator=form.separator,
-        field=form.field,
-        on_error=form.on_error,
-        eot="none",
-        eot_token=None,
-        validation=0.0,
-        shard_bytes=None,
-    )
-    for span in itertools.chain.from_iterable(tasks):
-        # In parts, where documents are long: they are cut at whitespace, as words are.
-        for batch in corpus.batches(span, form):
-            for index in range(len(batch.texts)):
-                text = _text(batch, index, form)
-                if text is not None:
-                    yield text
+def _texts(inputs: Inputs, form: Format) -> Iterator[str]:
+    # In parts, where documents are long: they are cut at whitespace, as words are.
+    for batch in corpus.read(find(inputs, form), form):
+        for index in range(len(batch.texts)):
+            text = _text(batch, index, form)
+            if text is not None:
+                yield text
 
 
 def _text(batch: Batch, index: int, form: Format) -> str | None:
