@@ -254,6 +254,7 @@ def measure(
 ) -> dict[str, Any]:
     """One encoding: ids compared, then everything in turns."""
     megabytes = options.bytes * options.copies / 1e6
+    stored = 0.0
     plain = sources["jsonl"]
     first: tuple[Any, Any] | None = None
     for side in sides:
@@ -279,7 +280,7 @@ def measure(
             raise SystemExit(f"{encoding}, {kind}: other ids; nothing was timed")
         cells[f"fastprep, 2 workers, {kind}"] = (kind, "fastprep, 2 workers")
     runs: dict[str, list[Ran]] = {name: [] for name in cells}
-    verified: list[float] = []
+    verified: list[Ran] = []
     for turn in range(options.repeats):
         for name in list(cells)[:: -1 if turn % 2 else 1]:
             if name == "tiktoken" and turn >= options.tiktoken_repeats:
@@ -287,10 +288,10 @@ def measure(
             kind, side = cells[name]
             runs[name].append(run(side, sources[kind], directory / "out", encoding))
             if name == "fastprep, 2 workers":
-                size = sum(file.stat().st_size for file in (directory / "out").iterdir())
+                stored = sum(file.stat().st_size for file in (directory / "out").iterdir()) / 1e6
                 command = [sys.executable, "-m", "fastprep", "verify", str(directory / "out")]
                 environment = {**os.environ, "PYTHONPATH": str(VOCABULARIES.parents[1])}
-                verified.append(size / 1e6 / Ran([*command, "--quiet"], environment).seconds)
+                verified.append(Ran([*command, "--quiet"], environment))
     seconds = {name: median(ran.seconds for ran in some) for name, some in runs.items()}
     best = seconds["fastprep, 2 workers"]
     return {
@@ -306,7 +307,12 @@ def measure(
         "mebibytes": {
             name: round(max(ran.mebibytes for ran in some)) for name, some in runs.items()
         },
-        "verify_megabytes_of_store_per_second": round(median(verified), 1),
+        "verify": {
+            "megabytes": round(stored, 1),
+            "seconds": round(median(ran.seconds for ran in verified), 3),
+            "cpu_seconds": round(median(ran.cpu_seconds for ran in verified), 3),
+            "mebibytes": round(max(ran.mebibytes for ran in verified)),
+        },
     }
 
 

@@ -194,12 +194,15 @@ def test_a_browser_shows_the_page_without_a_complaint(page: Path, tmp_path: Path
         *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
         *("--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}"),
     ]
-    done = subprocess.run(
-        [browser, *options, f"--screenshot={picture}", page.as_uri()],
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
+    try:
+        done = subprocess.run(
+            [browser, *options, f"--screenshot={picture}", page.as_uri()],
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"{browser} has not shown the page within two minutes")
     if not picture.exists():
         pytest.skip(f"{browser} cannot run here: {done.stderr[-300:]!r}")
     assert b"CONSOLE" not in done.stderr, done.stderr
