@@ -5,6 +5,9 @@ A store is a directory of raw little-endian arrays and one ``manifest.json``, wr
     shard-00000.bin      token ids, uint16 when the vocabulary has at most 65536 ids, else uint32
     shard-00000.ends     uint64: the end of each document, in tokens from the shard's start
     manifest.json        everything else
+    vocabulary.json      where a word tokenizer made the ids: words to ids, in the order of the ids
+
+Beside a shard may stand its index for Megatron-LM, ``shard-00000.idx``.
 
 A job with a validation split makes two such stores, ``train`` and ``validation``, side by side in its
 directory.
