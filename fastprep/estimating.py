@@ -13,7 +13,7 @@ from fastprep.job import Job
 from fastprep.manifest import dtype_for
 from fastprep.planning import Task, make_job, task_bytes
 from fastprep.registry import get_encoding
-from fastprep.spans import BLOCK_BYTES, Span
+from fastprep.spans import BLOCK_BYTES
 
 # So many places of the corpus are looked at, and so many bytes at each.
 _SAMPLES = 16
@@ -101,7 +101,7 @@ def _sample(encoding: Encoding, job: Job, task: Task) -> tuple[int, int, int]:
         stop = span.end
         if corpus.can_split(span.path, job.form):
             stop = min(stop, span.start + _SAMPLE_BYTES)
-        part = Span(span.path, span.start, stop, span.size)
+        part = span.part(span.start, stop)
         read = 0
         for batch in corpus.batches(
             part, job.form, block_bytes=_SAMPLE_BYTES, cut=encoding.may_be_cut
@@ -121,5 +121,9 @@ def _sample(encoding: Encoding, job: Job, task: Task) -> tuple[int, int, int]:
             read += batch.size
             if read >= BLOCK_BYTES:  # one long document: its beginning tells enough
                 break
-        looked_at += read if read >= BLOCK_BYTES else stop - span.start
+        density = corpus.text_per_byte(span, job.form)
+        if density is not None:
+            looked_at += round(read / density)
+        else:
+            looked_at += read if read >= BLOCK_BYTES else stop - span.start
     return looked_at, documents, tokens
