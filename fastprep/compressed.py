@@ -88,6 +88,11 @@ class Unpacked:
             left -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    @property
+    def used(self) -> int:
+        """How many packed bytes were unpacked so far."""
+        return self._read - len(self._packed)
+
     def push_back(self, data: bytes) -> None:
         """Take back what was read last, for the next :meth:`read` to give again."""
         self._unpacked = data + self._unpacked

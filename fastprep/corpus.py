@@ -30,14 +30,16 @@ file into ranges gives the same documents in the same order.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 
 from fastprep.ahead import ahead
+from fastprep.compressed import Unpacked
 from fastprep.errors import InvalidInput
-from fastprep.files import opened, whole
+from fastprep.files import open_bytes, opened, whole
 from fastprep.formats import kind_of
 from fastprep.jsonlines import read_lines
-from fastprep.parquet import read_parquet
+from fastprep.parquet import read_parquet, text_bytes
 from fastprep.remote import can_seek, is_url
 from fastprep.spans import BLOCK_BYTES, Batch, Format, Span
 from fastprep.tables import TableSpan
@@ -47,7 +49,7 @@ from fastprep.together import together
 # A smaller packed file is unpacked before a thread has begun.
 _WORTH_A_THREAD = 1 << 20
 
-__all__ = ["batches", "can_split", "documents", "read", "whole"]
+__all__ = ["batches", "can_split", "documents", "read", "text_per_byte", "whole"]
 
 
 def can_split(path: str, form: Format) -> bool:
@@ -149,6 +151,31 @@ def _ahead_where_packed(
 
 def _nowhere(index: int, offset: int) -> tuple[str, int]:
     raise IndexError(f"text {index} of a batch without texts")
+
+
+def text_per_byte(span: Span, form: Format) -> float | None:
+    """How many bytes of text there are for each byte of an input, about; None where they are one.
+
+    A sample of a packed file is unpacked, and of a Parquet file the sizes are read.
+
+    Examples
+    --------
+    >>> text_per_byte(Span("a.txt", 0, 9, 9), Format()) is None
+    True
+    """
+    if isinstance(span, TableSpan):
+        if not span.size:
+            raise InvalidInput(f"{span.path}: a stream is read once, so nothing can be said before")
+        return None
+    kind = kind_of(span.path)
+    if kind is None or not span.size or (not kind.packing and kind.content != "parquet"):
+        return None
+    if kind.content == "parquet":
+        return max(text_bytes(span, form) / span.size, 1e-3)
+    with contextlib.closing(open_bytes(span.path)) as file:
+        unpacked = Unpacked(file, span.path, kind.packing)
+        made = len(unpacked.read(BLOCK_BYTES))
+        return max(made / max(unpacked.used, 1), 1e-3)
 
 
 def documents(spans: Iterable[Span], form: Format) -> Iterator[bytes]:

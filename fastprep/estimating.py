@@ -11,7 +11,7 @@ from fastprep.inputs import Inputs
 from fastprep.job import Job
 from fastprep.manifest import dtype_for
 from fastprep.planning import Task, make_job, task_bytes
-from fastprep.spans import BLOCK_BYTES, Span
+from fastprep.spans import BLOCK_BYTES
 from fastprep.store_encoding import StoreEncoding, as_encoding
 from fastprep.words import SimpleTokenizerV2
 
@@ -106,7 +106,7 @@ def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, in
         stop = span.end
         if corpus.can_split(span.path, job.form):
             stop = min(stop, span.start + _SAMPLE_BYTES)
-        part = Span(span.path, span.start, stop, span.size)
+        part = span.part(span.start, stop)
         read = 0
         for batch in corpus.batches(
             part, job.form, block_bytes=_SAMPLE_BYTES, cut=encoding.may_be_cut
@@ -126,5 +126,9 @@ def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, in
             read += batch.size
             if read >= BLOCK_BYTES:  # one long document: its beginning tells enough
                 break
-        looked_at += read if read >= BLOCK_BYTES else stop - span.start
+        density = corpus.text_per_byte(span, job.form)
+        if density is not None:
+            looked_at += round(read / density)
+        else:
+            looked_at += read if read >= BLOCK_BYTES else stop - span.start
     return looked_at, documents, tokens

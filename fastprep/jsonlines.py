@@ -75,7 +75,10 @@ class LineDecoder:
             raise InvalidInput(f"field {form.field!r} cannot be read: {error}") from None
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
         self._reader = LineReader([key.encode() for key in self._keys])
-        self._mend = f'each line must be one JSON object with a string under "{form.field}"'
+        self._mend = (
+            f'each line must be one JSON object with a string under "{form.field}"; mend it, or pass '
+            "on_error='skip' (--on-error skip) to leave such lines out"
+        )
 
     def decode(
         self, lines: bytes, stop: int | None = None, place: LinePlace = "byte {}".format
@@ -135,7 +138,7 @@ class LineDecoder:
                 raise InvalidUtf8(f"{place()}, {error}", offset=error.offset) from None
             if self._on_error == "raise":
                 raise InvalidInput(f"{place()}: {error}; {self._mend}") from None
-            bad.append(Bad(place(), str(error)))
+            bad.append(Bad(place(), str(error).partition("; ")[0]))
             if self._on_error == "skip":
                 return None
             if isinstance(error, InvalidUtf8):

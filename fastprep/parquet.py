@@ -60,6 +60,18 @@ def read_parquet(span: Span, form: Format, block_bytes: int, cut: bool) -> Itera
             yield from column.read(group, block_bytes, cut)
 
 
+def text_bytes(span: Span, form: Format) -> int:
+    """How many bytes a Parquet file's texts are, about: what its metadata say of their column.
+
+    Raises
+    ------
+    InvalidInput
+        as :func:`read_parquet`.
+    """
+    with contextlib.closing(open_bytes(span.path)) as file:
+        return _TextColumn(span, file, form).text_bytes()
+
+
 class _TextColumn:
     """One column of an open file."""
 
@@ -85,6 +97,13 @@ class _TextColumn:
             raise InvalidInput(f"{span.path}: {no_text(schema, kind, form)} (--field)")
         self._selected = ".".join(self._keys)
         self._leaf = paths.index(self._selected)
+
+    def text_bytes(self) -> int:
+        """The size of all row groups' pages before compression."""
+        with self._whole("the file is damaged"):
+            metadata = self._file.metadata
+            groups = map(metadata.row_group, range(metadata.num_row_groups))
+            return sum(group.column(self._leaf).total_uncompressed_size for group in groups)
 
     def groups(self, start: int, end: int) -> list[int]:
         """The row groups whose first byte lies in a range, in the order of the file."""

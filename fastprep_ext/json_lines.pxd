@@ -13,7 +13,7 @@ cdef struct Lines:
     const uint8_t *text
     size_t n
     size_t at                  # the beginning of a line
-    uint8_t *out               # [n] the strings' UTF-8, back to back
+    uint8_t *out               # [>= written + n - at] the strings' UTF-8, back to back
     size_t written
     int64_t *starts            # [rows] where each string begins and ends in `out`,
     int64_t *stops

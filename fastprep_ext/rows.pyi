@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, overload
 
 from typing_extensions import Buffer
@@ -8,7 +8,6 @@ class Rows(Sequence[bytes]):
     size: int
     def __init__(self, buffer: Buffer, starts: Buffer, stops: Buffer) -> None: ...
     def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[bytes]: ...
     @overload
     def __getitem__(self, index: int) -> bytes: ...
     @overload

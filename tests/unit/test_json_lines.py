@@ -153,6 +153,12 @@ def test_blocks_of_good_and_bad_lines_go_on_where_they_should() -> None:
         assert replaced.places.tolist() == begins
 
 
+def test_text_that_is_longer_once_it_is_mended_leaves_room_for_what_follows() -> None:
+    lines = [b'{"text": "' + b"\xff" * 500 + b'"}', b'{"text": "two"}'] * 20
+    found = LineDecoder(Format(on_error="replace")).decode(b"\n".join(lines))
+    assert list(found.texts) == ["\ufffd".encode() * 500, b"two"] * 20
+
+
 def test_utf8_in_strings_is_checked_as_python_checks_it() -> None:
     rnd = random.Random(2)
     leads = [0x41, 0x7F, 0x80, 0xBF, 0xC1, 0xC2, 0xDF, 0xE0, 0xED, 0xEF, 0xF0, 0xF4, 0xF5, 0xFF]
@@ -181,6 +187,7 @@ def test_utf8_in_strings_is_checked_as_python_checks_it() -> None:
 
 def test_a_reader_refuses_room_that_might_not_do() -> None:
     rows = np.zeros((3, 2), np.int64)
+    assert LineReader([b"text"]).read(b"\n\n\n\n", 2, bytearray(9), 5, *rows, 0) == (4, 5, 0)
     reader = LineReader([b"text"])
     for out, at, written in ((b"", 0, 0), (b"1234", 1, 2), (b"1234", 5, 0)):
         with pytest.raises(ValueError, match=r"bytes written|bytes of"):
