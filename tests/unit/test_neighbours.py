@@ -289,6 +289,7 @@ def test_end_tokens_before_documents_stay_there(to: Any, tmp_path: Path) -> None
         eot="prepend",
     )
     assert back.eot == "prepend"
+    verify(back)
     assert back[:].tolist() == made[:].tolist()
     assert back.document_ends.tolist() == made.document_ends.tolist()
     if to in ("megatron", "datatrove"):
@@ -304,6 +305,7 @@ def test_a_first_document_without_its_end_token_gets_one(tmp_path: Path) -> None
         tmp_path / "val.bin", tmp_path / "s", format="nanogpt", encoding="gpt2", eot="prepend"
     )
     assert back[:].tolist() == [EOT, 5, EOT, 6, EOT]
+    verify(back)
     assert back.document_ends.tolist() == [2, 4, 5]
 
 
