@@ -86,6 +86,9 @@ def write_report(
     '<!DOCTYPE html>'
     """
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
+    path = Path(output)
+    if not path.parent.is_dir():
+        raise InvalidInput(f"{path}: there is no directory {path.parent}; make it first")
     if samples < 0:
         raise InvalidInput(f"samples is {samples}; it must be at least 0")
     if encoding is None:
@@ -94,7 +97,6 @@ def write_report(
     if not opened.num_tokens:
         raise InvalidInput(f"{opened.path}: the store holds no tokens, so there is nothing to show")
     page = "".join(_page(opened, _Vocabulary.of(encoding), count(opened), samples))
-    path = Path(output)
     with replacing(path) as file:
         # What HTML cannot hold never gets here, lone surrogates in paths apart.
         file.write(page.encode("utf-8", "replace"))

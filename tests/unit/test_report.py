@@ -246,6 +246,8 @@ def test_info_writes_the_page_and_refuses_what_it_cannot_know(
     assert main(["info", str(store.path), "--report", str(target)]) == 0
     assert "documents          21\n" in capsys.readouterr().out
     assert Page(target.read_text(encoding="utf-8")).cards["documents"] == "21"
+    with pytest.raises(InvalidInput, match="there is no directory"):
+        write_report(store, tmp_path / "none" / "a.html")
     with pytest.raises(InvalidInput, match="made with another encoding"):
         write_report(store, target, encoding=fastprep.get_encoding("cl100k_base"))
     with pytest.raises(SystemExit):
