@@ -43,6 +43,9 @@ bench: build   ## speed beside tiktoken and gigatoken, as JSON in bench/ (CORPUS
 		echo "$$name: files of ids"; \
 		$(BIN)/python benchmarks/bench_files.py $${corpus:+--corpus "$$corpus"} \
 			--output $(RESULTS)/files-$$name.json || exit 1; \
+		echo "$$name: a corpus to a token store"; \
+		$(BIN)/python benchmarks/bench_prepare.py $${corpus:+--corpus "$$corpus"} \
+			--output $(RESULTS)/prepare-$$name.json || exit 1; \
 		for encoding in gpt2 cl100k_base o200k_base; do \
 			echo "$$name: $$encoding, documents one by one"; \
 			$(BIN)/python benchmarks/bench_encode.py $${corpus:+--corpus "$$corpus"} --encoding $$encoding \

@@ -1,8 +1,8 @@
-"""Writes README's table of figures from the JSON in benchmarks/results.
+"""Writes the tables of figures in README and docs/scaling.md from the JSON in benchmarks/results.
 
     python benchmarks/report.py
 
-Nothing in the table is typed by hand: a figure that was not measured does not appear.
+Nothing in the tables is typed by hand: a figure that was not measured does not appear.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 
 
+def result_path(name: str) -> Path:
+    """Where a result lies."""
+    return RESULTS / f"{name}.json"
+
+
 def load(name: str) -> dict[str, Any]:
     """One result."""
-    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    result: dict[str, Any] = json.loads(result_path(name).read_text(encoding="utf-8"))
     return result
 
 
@@ -115,15 +120,123 @@ def loader_rows() -> list[list[str]]:
     return side_rows(shapes, "million_tokens_per_second", "fastprep_one_thread_times")
 
 
+def prepare_results() -> list[dict[str, Any]]:
+    """What bench_prepare.py found on each corpus that it was run on."""
+    names = ("prose", "code", "multi")
+    return [load(f"prepare-{name}") for name in names if result_path(f"prepare-{name}").exists()]
+
+
+def prepare_rows(results: list[dict[str, Any]]) -> list[list[str]]:
+    """MB/s of a whole process from JSON lines to ids and document ends, a column a corpus."""
+    rows = []
+    for cells in zip(*(result["rows"] for result in results), strict=True):
+        for side in cells[0]["megabytes_per_second"]:
+            row = [f"{side}, {cells[0]['encoding']}"]
+            for cell in cells:
+                times = cell["two_workers_are_times_faster_than"].get(side)
+                shown = f"{cell['megabytes_per_second'][side]:.0f}"
+                row.append(shown if times is None else f"{shown} ({times:.1f}x)")
+            row.append(f"{max(cell['mebibytes'][side] for cell in cells)}")
+            rows.append(row)
+    return rows
+
+
+def prepare_lines() -> list[str]:
+    """The part of README about prepare, if it was measured."""
+    results = prepare_results()
+    if not results:
+        return []
+    run, copies = results[0]["run"], results[0]["copies"]
+    names = [Path(result["corpus"]["file"]).name.split(".")[0] for result in results]
+    verify = min(
+        row["verify"]["megabytes"] / row["verify"]["seconds"]
+        for result in results
+        for row in result["rows"]
+    )
+    return [
+        "A file of JSON lines to ids and document ends, whole processes, MB/s of text; in brackets how "
+        f"many times faster two workers are; and the largest process, MiB. The corpora {copies} times "
+        f"over, on a {run['cpus']}-core {run['cpu']}. `verify` reads a store at no less than "
+        f"{verify:.0f} MB/s.",
+        "",
+        *table(["", *names, "MiB"], prepare_rows(results)),
+        "",
+    ]
+
+
+# -- scaling ---------------------------------------------------------------------------------------
+
+SCALING = ROOT / "docs" / "scaling.md"
+SCALING_BEGIN, SCALING_END = "<!-- scaling:begin -->", "<!-- scaling:end -->"
+TERABYTES = 10
+CORES = 64
+
+
+def hours(seconds: float) -> str:
+    """A time for people.
+
+    >>> hours(90), hours(7200), hours(864000)
+    ('1.5 min', '2.0 h', '10.0 days')
+    """
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def scaling_lines() -> list[str]:
+    """What 10 TB take, from the rates that were measured; nothing if none were."""
+    rows = []
+    for result in prepare_results():
+        name = Path(result["corpus"]["file"]).name.split(".")[0]
+        for row in result["rows"]:
+            # By the CPU's clock: what others did on the machine meanwhile does not count.
+            size = result["corpus"]["bytes"] * result["copies"] / 1e6
+            cpu = row["cpu_seconds"]
+            rate = size / cpu["fastprep, 2 workers"]
+            seconds = TERABYTES * 1e6 / rate
+            verify = row["verify"]["cpu_seconds"] / row["verify"]["megabytes"]
+            stored = row["verify"]["megabytes"] / size * TERABYTES
+            rows.append(
+                [
+                    f"{name}, {row['encoding']}",
+                    f"{rate:.0f}",
+                    f"{cpu['fastprep, 1 worker'] / cpu['fastprep, 2 workers']:.2f}",
+                    hours(seconds / CORES),
+                    hours(seconds / CORES / 100),
+                    f"{CORES * rate / 1e3:.1f}",
+                    f"{stored:.1f}",
+                    hours(stored * 1e6 * verify / CORES),
+                ]
+            )
+    if not rows:
+        return []
+    head = [
+        "",
+        "MB/s a core",
+        "1 worker / 2",
+        "one node",
+        "100 nodes",
+        "GB/s read a node",
+        "TB stored",
+    ]
+    return table([*head, "verified on one node"], rows)
+
+
+def replace(path: Path, begin: str, end: str, lines: list[str]) -> None:
+    """Put lines between two marks of a file."""
+    before, rest = path.read_text(encoding="utf-8").split(begin)
+    text = before + "\n".join([begin, *lines, end]) + rest.split(end)[1]
+    path.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
-    """Replace what stands between the marks in README."""
+    """Replace what stands between the marks in README, and in the page about scaling."""
     run = load("encode-gpt2-prose")["run"]
     shapes, start = load("loader")["shapes"], load("loader")["start"]
     encodings = []
     for name in ("gpt2", "cl100k_base", "o200k_base"):
         encodings += [*table([name, "prose", "code", "multilingual"], encode_rows(name)), ""]
     lines = [
-        BEGIN,
         "## Figures",
         f"MB/s of text, one thread, medians on a {run['cpus']}-core {run['cpu']} virtual machine, "
         f"Python {run['python']}; both sides in turns in one process, all ids compared first. The "
@@ -137,6 +250,7 @@ def main() -> None:
         "",
         *table(["encoding, threads", "prose", "code", "multilingual"], file_rows("later")),
         "",
+        *prepare_lines(),
         "Encoding, documents one by one; in brackets how many times tiktoken's speed. Cold: the "
         "first pass of a new encoding over new text. Warm: the same text again.",
         "",
@@ -167,12 +281,9 @@ def main() -> None:
         f"The first batch of {start['windows'] / 1e9:.0f} billion windows, shuffled: "
         f"{start['seconds_to_first_batch']:.2f} s and {start['mebibytes_it_took']:.0f} MiB; the "
         f"dataset pickles to {start['pickled_dataset_bytes']} bytes.",
-        END,
     ]
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    path.write_text(before + "\n".join(lines) + rest.split(END)[1], encoding="utf-8")
+    replace(ROOT / "README.md", BEGIN, END, lines)
+    replace(SCALING, SCALING_BEGIN, SCALING_END, scaling_lines())
 
 
 if __name__ == "__main__":

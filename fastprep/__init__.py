@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     )
     from fastprep.encoding import Encoding
     from fastprep.errors import FastprepError
+    from fastprep.exporting import export_store
+    from fastprep.importing import import_tokens
     from fastprep.loader import create_dataloader
     from fastprep.mixture import Mixture
     from fastprep.model import encoding_for_model, encoding_name_for_model
     from fastprep.notebook import GPTDatasetV1, create_dataloader_v1
-    from fastprep.preparing import prepare
+    from fastprep.preparing import merge_tasks, prepare
     from fastprep.registry import get_encoding, list_encoding_names
+    from fastprep.report import write_report
     from fastprep.sampler import WindowSampler
     from fastprep.store import TokenStore
     from fastprep.verifying import verify
@@ -56,14 +59,18 @@ __all__ = [
     "encoding_for_model",
     "encoding_name_for_model",
     "errors",
+    "export_store",
     "get_encoding",
+    "import_tokens",
     "list_encoding_names",
     "load",
+    "merge_tasks",
     "model",
     "prepare",
     "registry",
     "sliding_windows",
     "verify",
+    "write_report",
 ]
 
 # From name to the module that has it.
@@ -87,11 +94,15 @@ _MODULE_OF = {
     "create_dataloader_v1": "notebook",
     "encoding_for_model": "model",
     "encoding_name_for_model": "model",
+    "export_store": "exporting",
     "get_encoding": "registry",
+    "import_tokens": "importing",
     "list_encoding_names": "registry",
+    "merge_tasks": "preparing",
     "prepare": "preparing",
     "sliding_windows": "windows",
     "verify": "verifying",
+    "write_report": "report",
 }
 # The name is the module.
 _MODULES = {

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastprep.encoding import Encoding
+    from fastprep.word_encoding import WordEncoding
 
 
-def add_encoding_options(command: argparse.ArgumentParser, *, by_name: bool = True) -> None:
-    """Add ``--encoding`` and what a file needs; without `by_name` there is no default."""
+def add_encoding_options(
+    command: argparse.ArgumentParser, *, by_name: bool = True, words: bool = False
+) -> None:
+    """Add ``--encoding`` and what a file needs; without `by_name` there is no default.
+
+    With `words` there is ``--words``, too: the encoding is then the inputs' own words.
+    """
     group = command.add_argument_group("encoding")
     which = group.add_mutually_exclusive_group()
     if by_name:
@@ -21,6 +27,18 @@ def add_encoding_options(command: argparse.ArgumentParser, *, by_name: bool = Tr
         help="a tokenizer.json, a .tiktoken file, a vocab.bpe beside its encoder.json, or the "
         "directory of one",
     )
+    which.add_argument(
+        "--vocab",
+        metavar="FILE",
+        help="a word tokenizer (SimpleTokenizerV2): one JSON object from words to ids, as a store's "
+        "vocabulary.json",
+    )
+    if words:
+        which.add_argument(
+            "--words",
+            action="store_true",
+            help="a word tokenizer whose vocabulary is that of the inputs, which are read twice",
+        )
     group.add_argument(
         "--pattern",
         metavar="P",
@@ -41,14 +59,14 @@ def add_encoding_options(command: argparse.ArgumentParser, *, by_name: bool = Tr
     )
 
 
-def encoding_of(options: argparse.Namespace) -> Encoding:
+def encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
     """The encoding that the options name."""
     from fastprep.registry import get_encoding
 
     return encoding_of_file(options) or get_encoding(options.encoding or "gpt2")
 
 
-def encoding_of_file(options: argparse.Namespace) -> Encoding | None:
+def encoding_of_file(options: argparse.Namespace) -> Encoding | WordEncoding | None:
     """The encoding in the file that the options name, if they name one."""
     from fastprep.encoding import Encoding
 
@@ -56,7 +74,11 @@ def encoding_of_file(options: argparse.Namespace) -> Encoding | None:
         for name in ("pattern", "special", "allow_pattern"):
             if getattr(options, name):
                 options.usage(f"--{name.replace('_', '-')} goes with --encoding-file")
-        return None
+        if options.vocab is None:
+            return None
+        from fastprep.word_encoding import WordEncoding
+
+        return WordEncoding.from_file(options.vocab)
     return Encoding.from_file(
         options.encoding_file,
         pat_str=_pattern(options.pattern),

@@ -1,6 +1,6 @@
 """Corpus files to documents, in blocks: memory does not grow with the corpus.
 
-Two formats are read, told apart by their suffix:
+The formats are told apart by their suffixes:
 
 ``.txt``
     Documents stand between *separators* (``<|endoftext|>`` unless said otherwise). A document is
@@ -8,68 +8,48 @@ Two formats are read, told apart by their suffix:
     that is empty or only ASCII whitespace is no document, so a separator at the end of the file,
     with or without a newline after it, does not add one. Without a separator (``None``) the whole
     file is one document.
-``.jsonl``
+``.jsonl``, ``.ndjson``, ``.json``
     One JSON object a line; its text is one field. Every object is a document, an empty text
     too, so document ``i`` belongs to the ``i``-th line that is not blank. A lone surrogate
     escape (``\\ud83d`` without its other half) becomes U+FFFD, as in ``tiktoken``.
+``.parquet``
+    Each row is a document, an empty text too; its text is one column.
+
+All but ``.parquet``, which is compressed inside, may be packed as ``.gz`` or ``.zst``: they are
+unpacked as they are read, and end where their last member ends. A path with a scheme, as in
+``s3://bucket/a.jsonl.zst``, is opened by fsspec.
 
 A byte order mark at the very beginning of a file is a mark of the file, not text: it is skipped.
 Text is ordinary text: what looks like a special token inside a document is encoded letter by
 letter, as by ``Encoding.encode_ordinary``.
 
-A file can be read by byte ranges, and a document belongs to the range that holds its first byte.
-So any way to cut a file into ranges gives the same documents in the same order.
+A file that is not packed can be read by byte ranges, and a document belongs to the range that holds
+its first byte (a row: to the one that holds the first byte of its row group). So any way to cut a
+file into ranges gives the same documents in the same order.
 """
 
 from __future__ import annotations
 
-import stat
+import contextlib
 from collections.abc import Iterable, Iterator
-from os import PathLike
-from pathlib import Path
 
+from fastprep.ahead import ahead
+from fastprep.compressed import Unpacked
 from fastprep.errors import InvalidInput
+from fastprep.files import open_bytes, opened, whole
+from fastprep.formats import kind_of
 from fastprep.jsonlines import read_lines
-from fastprep.spans import BLOCK_BYTES, Batch, Format, Span, is_unicode
+from fastprep.parquet import read_parquet, text_bytes
+from fastprep.remote import can_seek, is_url
+from fastprep.spans import BLOCK_BYTES, Batch, Format, Span
+from fastprep.tables import TableSpan
 from fastprep.textfile import read_text
+from fastprep.together import together
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-SUFFIXES = (".txt", ".jsonl")
+# A smaller packed file is unpacked before a thread has begun.
+_WORTH_A_THREAD = 1 << 20
 
-
-def whole(path: str | PathLike[str]) -> Span:
-    """The span of a whole file, after a look at what kind of file it is.
-
-    Raises
-    ------
-    InvalidInput
-        for a file that is missing, is no regular file, or has no supported suffix.
-
-    Examples
-    --------
-    >>> whole("missing.txt")
-    Traceback (most recent call last):
-    fastprep.errors.InvalidInput: missing.txt: no such file; check the path
-    """
-    name = Path(path).as_posix()
-    if not is_unicode(name):
-        raise InvalidInput(f"{name!r}: the name is not UTF-8, so no manifest can hold it; rename")
-    try:
-        status = Path(path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise InvalidInput(f"{name}: no such file; check the path") from None
-    except ValueError:
-        raise InvalidInput(f"{name!r}: a NUL cannot be in a path; check it") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise InvalidInput(f"{name}: a directory; pass the files in it, as in {name}/*.txt")
-    if not stat.S_ISREG(status.st_mode):
-        raise InvalidInput(f"{name}: not a regular file; copy its content to a .txt or .jsonl file")
-    if Path(path).suffix.lower() not in SUFFIXES:
-        raise InvalidInput(
-            f"{name}: files ending in {Path(path).suffix or 'no suffix'!r} cannot be read; "
-            f"supported are {' and '.join(SUFFIXES)}"
-        )
-    return Span(path=name, start=0, end=status.st_size, size=status.st_size)
+__all__ = ["batches", "can_split", "documents", "read", "text_per_byte", "whole"]
 
 
 def can_split(path: str, form: Format) -> bool:
@@ -79,8 +59,15 @@ def can_split(path: str, form: Format) -> bool:
     --------
     >>> can_split("a.txt", Format()), can_split("a.txt", Format(separator=None))
     (True, False)
+    >>> can_split("a.jsonl.gz", Format())
+    False
     """
-    return form.separator is not None or Path(path).suffix.lower() != ".txt"
+    if path.startswith("<"):
+        return path.startswith("<table ")
+    kind = kind_of(path)
+    if kind is None or kind.packing or (kind.content == "text" and form.separator is None):
+        return False
+    return not is_url(path) or can_seek(path)
 
 
 def batches(
@@ -90,36 +77,105 @@ def batches(
 
     With ``cut``, a document longer than a block comes in parts, cut only where every known
     pattern ends a piece (see :mod:`fastprep.cutting`), so the parts' ids are the document's ids.
-    Memory is a few blocks; it grows only for a line of JSON longer than a block, for text that
-    goes on for longer than a block without a place to cut, and without ``cut``.
+    Memory is a few blocks; it grows only for a line of JSON or a row longer than a block, for text
+    that goes on for longer than a block without a place to cut, and without ``cut``, or where the
+    format says to go on after errors, for any document. No packed document has more than 256 MiB.
 
     Raises
     ------
     InvalidInput
         naming the file and the line, or saying that the file changed since the span was made.
+        :class:`~fastprep.errors.DamagedInput` for what ends too early, or is not what was written.
 
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp(), "two.txt")
     >>> _ = path.write_text("One.<|endoftext|>Two.<|endoftext|>")
     >>> [(batch.texts, batch.closed) for batch in batches(whole(path), Format())]
     [([b'One.', b'Two.'], True)]
     """
-    with Path(span.path).open("rb") as file:
-        size = file.seek(0, 2)
-        if size != span.size:
-            raise InvalidInput(
-                f"{span.path}: it has {size} bytes, but had {span.size} when it was first looked "
-                "at; do not change the inputs while they are in use"
-            )
-        file.seek(0)
-        first = len(BYTE_ORDER_MARK) if file.read(3) == BYTE_ORDER_MARK else 0
-        if Path(span.path).suffix.lower() == ".jsonl":
-            yield from read_lines(file, span, first, form.field, block_bytes, cut)
+    cut = cut and form.on_error == "raise"
+    if isinstance(span, TableSpan):
+        yield from span.source.read(span, block_bytes, cut)
+        return
+    kind = kind_of(span.path)
+    if kind is None:
+        raise InvalidInput(f"{span.path}: no file that can be read has such a name")
+    if kind.content == "parquet":
+        yield from read_parquet(span, form, block_bytes, cut)
+        return
+    with opened(span, kind, form) as (file, reach, first):
+        if kind.content == "lines":
+            yield from read_lines(file, reach, first, form, block_bytes, cut)
         else:
             mark = None if form.separator is None else form.separator.encode()
-            yield from read_text(file, span, first, mark, block_bytes, cut)
+            yield from read_text(file, reach, first, mark, block_bytes, cut)
+        if file.damage is not None:
+            yield Batch([], True, 0, _nowhere, [file.damage])
+
+
+def read(
+    spans: Iterable[Span], form: Format, *, block_bytes: int = BLOCK_BYTES, cut: bool = True
+) -> Iterator[Batch]:
+    """The batches of some spans, one after another, where small ones share a batch.
+
+    So a thousand small files cost little more than one large file, and a compressed one is unpacked
+    ahead, by a thread, while what came out of it is encoded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("a.txt", "b.txt"):
+    ...     _ = (folder / name).write_text(f"This is {name}")
+    >>> spans = [whole(folder / name) for name in ("a.txt", "b.txt")]
+    >>> [list(batch.texts) for batch in read(spans, Format())]
+    [[b'This is a.txt', b'This is b.txt']]
+    """
+    return together(_ahead_where_packed(spans, form, block_bytes, cut), block_bytes)
+
+
+def _ahead_where_packed(
+    spans: Iterable[Span], form: Format, block_bytes: int, cut: bool
+) -> Iterator[Batch]:
+    for span in spans:
+        found = batches(span, form, block_bytes=block_bytes, cut=cut)
+        kind = kind_of(span.path)
+        if kind is not None and kind.packing and span.size >= _WORTH_A_THREAD:
+            found = ahead(found)
+        yield from found
+
+
+def _nowhere(index: int, offset: int) -> tuple[str, int]:
+    raise IndexError(f"text {index} of a batch without texts")
+
+
+def text_per_byte(span: Span, form: Format) -> float | None:
+    """How many bytes of text there are for each byte of an input, about; None where they are one.
+
+    A sample of a packed file is unpacked, and of a Parquet file the sizes are read.
+
+    Examples
+    --------
+    >>> text_per_byte(Span("a.txt", 0, 9, 9), Format()) is None
+    True
+    """
+    if isinstance(span, TableSpan):
+        if not span.size:
+            raise InvalidInput(f"{span.path}: a stream is read once, so nothing can be said before")
+        return None
+    kind = kind_of(span.path)
+    if kind is None or not span.size or (not kind.packing and kind.content != "parquet"):
+        return None
+    if kind.content == "parquet":
+        return max(text_bytes(span, form) / span.size, 1e-3)
+    with contextlib.closing(open_bytes(span.path)) as file:
+        unpacked = Unpacked(file, span.path, kind.packing)
+        made = len(unpacked.read(BLOCK_BYTES))
+        return max(made / max(unpacked.used, 1), 1e-3)
 
 
 def documents(spans: Iterable[Span], form: Format) -> Iterator[bytes]:
@@ -128,6 +184,7 @@ def documents(spans: Iterable[Span], form: Format) -> Iterator[bytes]:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp(), "two.jsonl")
     >>> _ = path.write_text('{"text": "One."}\\n{"text": "Two."}\\n')
     >>> list(documents([whole(path)], Format()))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from os import PathLike
     from pathlib import Path
-    from typing import Any, TypeVar
+    from typing import Any, Literal, TypeVar
 
     import numpy as np
     import numpy.typing as npt
@@ -60,6 +60,9 @@ class Encoding(Pieces):
     :class:`~fastprep.errors.WrongSize` for another number of them. A vocabulary may lack single
     bytes: text that needs one raises :class:`~fastprep.errors.MissingByte`.
     """
+
+    #: Of the kinds of encodings that stores have, it is this one; see fastprep.store_encoding.
+    kind: Literal["bpe", "words"] = "bpe"
 
     def __init__(
         self,

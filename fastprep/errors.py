@@ -49,6 +49,14 @@ class InvalidInput(FastprepError, ValueError):
     """A document or corpus file that cannot be read; the message names the file and the place."""
 
 
+class DamagedInput(InvalidInput):
+    """A compressed or columnar file that ends too early, or whose bytes are not what was written."""
+
+
+class MissingExtra(FastprepError, ModuleNotFoundError):
+    """A package that this call needs is not installed; the message names the extra that brings it."""
+
+
 class InvalidUtf8(InvalidInput):
     """Bytes that are not UTF-8.
 
@@ -71,6 +79,18 @@ class InvalidUtf8(InvalidInput):
 
 class StoreExists(FastprepError, FileExistsError):
     """The output of a job is already there and nobody asked to replace it."""
+
+
+class JobIsRunning(FastprepError, BlockingIOError):
+    """Another process works in the same output directory."""
+
+
+class OtherJob(FastprepError, ValueError):
+    """The output holds unfinished work of a job with other inputs or settings."""
+
+
+class UnfinishedJob(FastprepError, ValueError):
+    """Shards are missing that other tasks of the job make."""
 
 
 class InvalidStore(FastprepError, ValueError):

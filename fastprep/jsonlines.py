@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from fastprep import cutting
+from fastprep.columns import Places, deliver
 from fastprep.errors import InvalidInput, InvalidUtf8
-from fastprep.spans import BLOCK_BYTES, Batch, Place, Span
+from fastprep.files import Source, newlines_before
+from fastprep.spans import Bad, Batch, Format, Span, keys_of
+from fastprep_ext.json_lines import LineReader
+from fastprep_ext.rows import Rows
 
 # What names a line, from where it begins in the bytes at hand: "corpus.jsonl, line 7".
 LinePlace = Callable[[int], str]
@@ -22,8 +27,29 @@ LinePlace = Callable[[int], str]
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
+class Decoded(NamedTuple):
+    """Texts, text ``i`` from ``starts[i]`` to ``stops[i]`` in one buffer of UTF-8.
+
+    ``places`` says where the line of each begins; ``bad`` are the lines that are no document.
+    """
+
+    text: npt.NDArray[np.uint8]
+    starts: Places
+    stops: Places
+    places: Places
+    bad: list[Bad]
+
+    @property
+    def texts(self) -> Rows:
+        """The texts, as a sequence."""
+        return Rows(self.text, self.starts, self.stops)
+
+
 class LineDecoder:
     """Decodes lines of JSON objects to the text in one field of each.
+
+    A compiled reader takes the lines that are plainly good, msgspec the others: what msgspec
+    refuses is refused, and its words say why.
 
     Raises
     ------
@@ -32,73 +58,129 @@ class LineDecoder:
 
     Examples
     --------
-    >>> LineDecoder("text").decode(b'{"text": "One."}\\n\\n{"id": 2, "text": "Two."}\\n')
-    ['One.', 'Two.']
+    >>> decoder = LineDecoder(Format())
+    >>> list(decoder.decode(b'{"text": "One."}\\n\\n{"id": 2, "text": "Two."}\\n').texts)
+    [b'One.', b'Two.']
     """
 
-    def __init__(self, field: str) -> None:
-        self.field = field
+    def __init__(self, form: Format) -> None:
+        self._on_error = form.on_error
+        self._keys = keys_of(form.field)
+        kind: Any = str
+        # What holds no container cannot be part of a cycle, so the collector need not look at it.
         try:
-            # gc=False: a Line holds one str, so it cannot be part of a cycle.
-            line = msgspec.defstruct("Line", [("text", str)], rename={"text": field}, gc=False)
+            for key in reversed(self._keys):
+                kind = msgspec.defstruct("Line", [("text", kind)], rename={"text": key}, gc=False)
         except ValueError as error:
-            raise InvalidInput(f"field {field!r} cannot be read: {error}") from None
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(line)
+            raise InvalidInput(f"field {form.field!r} cannot be read: {error}") from None
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
+        self._reader = LineReader([key.encode() for key in self._keys])
+        self._mend = (
+            f'each line must be one JSON object with a string under "{form.field}"; mend it, or pass '
+            "on_error='skip' (--on-error skip) to leave such lines out"
+        )
 
-    def decode(self, lines: bytes, place: LinePlace = "byte {}".format) -> list[str]:
-        """The texts of some whole lines; blank lines are passed over.
+    def decode(
+        self, lines: bytes, stop: int | None = None, place: LinePlace = "byte {}".format
+    ) -> Decoded:
+        """The texts of the whole lines before byte ``stop``; blank lines are passed over.
 
         Raises
         ------
         InvalidInput
-            for a line that is not one JSON object with a str in the field; ``place`` names it.
+            for a line that is not one JSON object with a str in the field, unless the format says
+            to go on; ``place`` names it.
 
         Examples
         --------
-        >>> LineDecoder("text").decode(b'{"text": 5}')
+        >>> LineDecoder(Format()).decode(b'{"text": 5}')
         Traceback (most recent call last):
         fastprep.errors.InvalidInput: byte 0: Expected `str`, got `int` - at `$.text`; ...
+        >>> LineDecoder(Format(on_error="skip")).decode(b'{"text": 5}').bad
+        [Bad(place='byte 0', reason='Expected `str`, got `int` - at `$.text`')]
         """
-        # msgspec reads many values at once at 1.2 to 1.8 times the speed of one line a call
-        # (900 against 530 MB/s on prose), but lets values share lines, or span several.
-        try:
-            values = self._decoder.decode_lines(lines)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._one_by_one(lines, place)
-        if _is_one_a_line(lines, len(values)):
-            return [value.text for value in values]
-        return self._one_by_one(lines, place)
+        size = len(lines) if stop is None else stop
+        view = memoryview(lines)[:size]
+        starts, stops, places = np.empty((3, lines.count(b"\n", 0, size) + 1), np.int64)
+        out = np.empty(size, np.uint8)
+        bad: list[Bad] = []
+        at = written = count = 0
+        while size:
+            at, written, count = self._reader.read(
+                view, at, out, written, starts, stops, places, count
+            )
+            if at == size:
+                break
+            end = lines.find(b"\n", at, size)
+            end = size if end < 0 else end
+            text = self._patiently(lines[at:end], partial(place, at), bad)
+            if text is not None:
+                # Text that was replaced may be longer than the line.
+                short = written + len(text) + size - end - len(out)
+                if short > 0:
+                    out = np.concatenate([out, np.empty(max(short, len(out)), np.uint8)])
+                out[written : written + len(text)] = np.frombuffer(text, np.uint8)
+                starts[count], places[count] = written, at
+                written += len(text)
+                stops[count] = written
+                count += 1
+            at = min(end + 1, size)
+        return Decoded(out, starts[:count], stops[:count], places[:count], bad)
 
-    def _one_by_one(self, lines: bytes, place: LinePlace) -> list[str]:
-        texts = []
-        position = 0
-        for line in lines.split(b"\n"):
-            if line and not line.isspace():
-                texts.append(self._decode_one(line, position, place))
-            position += len(line) + 1
-        return texts
-
-    def _decode_one(self, line: bytes, position: int, place: LinePlace) -> str:
-        mend = f'each line must be one JSON object with a string under "{self.field}"'
+    def _patiently(self, line: bytes, place: Callable[[], str], bad: list[Bad]) -> bytes | None:
+        """One line's text, after any attempt to mend it; None where it is no document."""
+        if not line or line.isspace():
+            return None
         try:
-            text: str = self._decoder.decode(line).text
-            return text
+            return self.text(line).encode()
+        except InvalidInput as error:
+            if self._on_error == "raise" and isinstance(error, InvalidUtf8):
+                raise InvalidUtf8(f"{place()}, {error}", offset=error.offset) from None
+            if self._on_error == "raise":
+                raise InvalidInput(f"{place()}: {error}; {self._mend}") from None
+            bad.append(Bad(place(), str(error).partition("; ")[0]))
+            if self._on_error == "skip":
+                return None
+            if isinstance(error, InvalidUtf8):
+                with contextlib.suppress(InvalidInput):
+                    return self.text(line.decode(errors="replace").encode()).encode()
+            return b""
+
+    def text(self, line: bytes) -> str:
+        """One line's text by the slow way alone, beside which the fast one stands in tests.
+
+        Raises
+        ------
+        InvalidInput
+            saying what is wrong with the line, but not where it is.
+
+        Examples
+        --------
+        >>> LineDecoder(Format(field="a.b")).text(b'{"a": {"b": "One."}}')
+        'One.'
+        """
+        try:
+            return self._value(self._decoder.decode(line))
         except UnicodeDecodeError:
             offset = _first_invalid(line)
             raise InvalidUtf8(
-                f"{place(position)}, byte {offset} of the line: 0x{line[offset]:02x} is not UTF-8 "
-                "there; convert the file to UTF-8",
+                f"byte {offset} of the line: 0x{line[offset]:02x} is not UTF-8 there; convert the "
+                "file to UTF-8",
                 offset=offset,
             ) from None
         except msgspec.ValidationError as error:
-            raise InvalidInput(f"{place(position)}: {error}; {mend}") from None
+            raise InvalidInput(str(error)) from None
         except RecursionError:
-            raise InvalidInput(f"{place(position)}: nested too deeply; {mend}") from None
+            raise InvalidInput("nested too deeply") from None
         except msgspec.DecodeError as error:
             repaired = self._repair(line)
             if repaired is None:
-                raise InvalidInput(f"{place(position)}: {error}; {mend}") from None
+                raise InvalidInput(str(error)) from None
             return repaired
+
+    def _value(self, line: Any) -> str:
+        text: str = functools.reduce(lambda found, _: found.text, self._keys, line)
+        return text
 
     def _repair(self, line: bytes) -> str | None:
         """The text of a line that holds lone surrogates, which msgspec refuses; None for others."""
@@ -108,27 +190,11 @@ class LineDecoder:
             value = json.loads(line)
         except (ValueError, RecursionError):
             return None
-        text = value.get(self.field) if isinstance(value, dict) else None
-        if not isinstance(text, str):
+        for key in self._keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, str):
             return None
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _is_one_a_line(lines: bytes, count: int) -> bool:
-    """Whether ``count`` objects, known to be all that is there, stand one a line, no line blank.
-
-    A string holds no raw newline, and ``}``, newline, ``{`` is nothing inside an object. So when
-    all newlines but the last are such, each ends an object, and equal counts leave no line with
-    two. (Counting the three bytes as one needle is five times slower.)
-    """
-    content = np.frombuffer(lines, np.uint8)
-    newlines = np.flatnonzero(content == ord("\n"))
-    return (
-        len(newlines) == count
-        and lines.endswith(b"}\n")
-        and bool((content[newlines - 1] == ord("}")).all())
-        and bool((content[newlines[:-1] + 1] == ord("{")).all())
-    )
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _first_invalid(line: bytes) -> int:
@@ -139,8 +205,24 @@ def _first_invalid(line: bytes) -> int:
     return 0
 
 
+class _Lines:
+    """The number of a line: those before a span are counted when a line is first asked for."""
+
+    def __init__(self, path: str, base: int) -> None:
+        self._path = path
+        self._base = base
+        self._before: int | None = None
+
+    def place(self, passed: int, block: bytes, position: int) -> str:
+        """What names the line at ``position`` of a block that ``passed`` newlines stand before."""
+        if self._before is None:
+            self._before = newlines_before(self._path, self._base)
+        number = self._before + passed + block.count(b"\n", 0, position) + 1
+        return f"{self._path}, line {number}"
+
+
 def read_lines(
-    file: BinaryIO, span: Span, first: int, field: str, block_bytes: int, cut: bool
+    file: Source, span: Span, first: int, form: Format, block_bytes: int, cut: bool
 ) -> Iterator[Batch]:
     """The texts of a .jsonl file's lines whose first byte lies in a span.
 
@@ -150,65 +232,51 @@ def read_lines(
     base = _first_line(file, span, first, block_bytes)
     if base is None or base >= span.end:
         return
-    decoder = LineDecoder(field)
+    decoder = LineDecoder(form)
+    lines = _Lines(span.path, base)
     file.seek(base)
-    data = b""
+    passed = 0
+    size = block_bytes
     last = False
     while not last:
-        chunk = file.read(max(block_bytes, len(data)))
-        data += chunk
-        last = not chunk
-        stop = len(data) if last else data.rfind(b"\n") + 1
+        data = file.read(size)
+        last = len(data) < size
+        # What is left of a line that damage cuts off is no document.
+        stop = len(data) if last and file.damage is None else data.rfind(b"\n") + 1
         # The last line that begins before the span's end is the one with byte end - 1 in it.
         newline = data.find(b"\n", span.end - 1 - base)
         if newline >= 0:
             stop, last = newline + 1, True
-        lines = data[:stop]
-        texts = decoder.decode(lines, partial(_place_of_line, span.path, base))
-        place = partial(_place_in_lines, span.path, base, lines)
-        if cut and stop > block_bytes and max(map(len, texts), default=0) > block_bytes:
-            yield from _long_lines(texts, place, block_bytes)
-        elif texts:
-            yield Batch([*texts], True, stop, place)
-        data, base = data[stop:], base + stop
+        if not (stop or last):
+            # No line ends here. Reading twice as much keeps the copying linear.
+            file.push_back(data)
+            size *= 2
+            continue
+        if not last:
+            # To read a part of a line twice is cheaper than to copy the block.
+            file.push_back(data[stop:])
+            size = block_bytes
+        found = decoder.decode(data, stop, partial(lines.place, passed, data))
+        place = partial(_place_of_row, lines, passed, data, found.places)
+        yield from deliver(
+            found.text, found.starts, found.stops, place, found.bad, block_bytes, cut
+        )
+        passed += data.count(b"\n", 0, stop)
+        base += stop
 
 
-def _long_lines(texts: list[str], place: Place, block_bytes: int) -> Iterator[Batch]:
-    """One batch a part, for the rare lines that are longer than a block."""
-    for index, text in enumerate(texts):
-        *parts, end = cutting.cut(text.encode(), block_bytes)
-        here = partial(_place_in_line, place, index)
-        for part in parts:
-            yield Batch([part], False, len(part), here)
-        yield Batch([end], True, len(end), here)
+def _place_of_row(
+    lines: _Lines,
+    passed: int,
+    block: bytes,
+    places: Places,
+    index: int,
+    offset: int,
+) -> tuple[str, int]:
+    return f"{lines.place(passed, block, int(places[index]))}, byte {offset} of its text", 0
 
 
-def _place_in_line(place: Place, line: int, _index: int, offset: int) -> tuple[str, int]:
-    return place(line, offset)
-
-
-def _place_in_lines(path: str, base: int, lines: bytes, index: int, offset: int) -> tuple[str, int]:
-    position = 0
-    for line in lines.split(b"\n"):
-        if line and not line.isspace():
-            if index == 0:
-                break
-            index -= 1
-        position += len(line) + 1
-    return f"{_place_of_line(path, base, position)}, byte {offset} of its text", 0
-
-
-def _place_of_line(path: str, base: int, position: int) -> str:
-    """The name of a line, by counting those before it: nobody counts until a line is bad."""
-    number, left = 1, base + position
-    with Path(path).open("rb") as file:
-        while left > 0 and (chunk := file.read(min(left, BLOCK_BYTES))):
-            number += chunk.count(b"\n")
-            left -= len(chunk)
-    return f"{path}, line {number}"
-
-
-def _first_line(file: BinaryIO, span: Span, first: int, block_bytes: int) -> int | None:
+def _first_line(file: Source, span: Span, first: int, block_bytes: int) -> int | None:
     if span.start <= first:
         return first
     position = span.start - 1

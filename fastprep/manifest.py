@@ -5,6 +5,12 @@ A store is a directory of raw little-endian arrays and one ``manifest.json``, wr
     shard-00000.bin      token ids, uint16 when the vocabulary has at most 65536 ids, else uint32
     shard-00000.ends     uint64: the end of each document, in tokens from the shard's start
     manifest.json        everything else
+    vocabulary.json      where a word tokenizer made the ids: words to ids, in the order of the ids
+
+Beside a shard may stand its index for Megatron-LM, ``shard-00000.idx``.
+
+A job with a validation split makes two such stores, ``train`` and ``validation``, side by side in its
+directory.
 
 There is no time and no machine in it: the same inputs and settings give the same bytes.
 """
@@ -15,14 +21,14 @@ import re
 import zlib
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, TypeAlias, cast, get_args
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import InvalidStore
-from fastprep.spans import Span
+from fastprep.spans import Bad, OnError, Span
 
 MANIFEST = "manifest.json"
 FORMAT = "fastprep token store"
@@ -32,28 +38,39 @@ CHECKSUM_BYTES = 16 << 20
 # A manifest takes about 10 bytes per 16 MiB of ids and 200 per input: this is enough for a
 # petabyte, and little enough to read whatever is there.
 _MANIFEST_LIMIT = 1 << 30
-_OUR_NAME = re.compile(r"(shard-[0-9]{5,12}\.(bin|ends)|manifest\.json)(\.tmp)?", re.ASCII)
+_OUR_NAME = re.compile(
+    r"(shard-[0-9]{5,12}\.(bin|ends|idx|done)|(manifest|job|vocabulary)\.json)(\.tmp)?"
+    r"|shard-[0-9]{5,12}\.lock|(job|run)\.lock",
+    re.ASCII,
+)
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
 TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Checksum = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+PartName: TypeAlias = Literal["train", "validation"]
 Ids = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
 
-class EncodingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The encoding that made the ids; ``rank_table_sha256`` is over its ``.tiktoken`` form."""
+class EncodingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The encoding that made the ids; ``rank_table_sha256`` is over its ``.tiktoken`` form.
+
+    Of kind ``"words"`` it is a word tokenizer, and the hash is that of ``vocabulary.json``, which
+    then stands in the store.
+    """
 
     name: str
     rank_table_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     pattern: str
     special_tokens: dict[str, TokenId]
+    kind: Literal["bpe", "words"] = "bpe"
 
 
 class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One shard: its sizes, its largest id (None without tokens), and where it came from.
 
     The checksums are zlib's crc32 of each 16 MiB of the file, the last block shorter. They guard
-    against accidents, not against an attacker.
+    against accidents, not against an attacker. ``bad_documents`` counts the documents that were left
+    out or mended, and ``bad`` says of the first thousand of them where they stand and what was wrong.
     """
 
     tokens: Count
@@ -62,13 +79,24 @@ class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bin_crc32: list[Checksum]
     ends_crc32: list[Checksum]
     inputs: list[Span]
+    bad_documents: Count = 0
+    bad: list[Bad] = []
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of a corpus a store holds, and what fraction of it is for validation."""
+
+    name: PartName
+    validation: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All that is known about a store but the ids and document ends themselves.
 
-    ``end_token`` is the id that closes each document, or None; ``separator`` and ``field`` say
-    how the inputs were read; ``unicode_version`` is that of the pattern's character classes.
+    ``end_token`` is the id that stands at the end of each document, or at its beginning where
+    ``end_token_first``, or None; ``separator``, ``field`` and ``on_error`` say how the inputs were
+    read; ``part`` is None for a store of the whole corpus; ``unicode_version`` is that of the
+    pattern's character classes.
     """
 
     format: Literal["fastprep token store"]
@@ -77,8 +105,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n_vocab: Annotated[int, msgspec.Meta(ge=1, le=1 << 32)]
     encoding: EncodingRecord
     end_token: TokenId | None
+    end_token_first: bool = False
     separator: str | None
     field: str
+    on_error: OnError = "raise"
+    part: Part | None = None
     unicode_version: str
     tokens: Count
     documents: Count
@@ -104,12 +135,26 @@ def shard_path(directory: Path, index: int, kind: Literal["bin", "ends"]) -> Pat
 def is_ours(name: str) -> bool:
     """Whether a file name is one that a store's writer gives, finished or not.
 
+    Besides the store's own files these are what a job keeps while it is not finished: see
+    :mod:`fastprep.journal`.
+
     Examples
     --------
     >>> is_ours("shard-00000.bin.tmp"), is_ours("notes.txt")
     (True, False)
     """
     return _OUR_NAME.fullmatch(name) is not None
+
+
+def part_directories(directory: Path) -> list[Path]:
+    """Where the parts of a job with a validation split lie, whether they are there or not.
+
+    Examples
+    --------
+    >>> [path.as_posix() for path in part_directories(Path("store"))]
+    ['store/train', 'store/validation']
+    """
+    return [directory / name for name in get_args(PartName)]
 
 
 def dtype_for(n_vocab: int) -> Literal["uint16", "uint32"]:
@@ -227,6 +272,11 @@ def _check_present(directory: Path, path: Path) -> None:
         raise InvalidStore(f"{directory}: not a directory; a store is the directory itself")
     if path.exists():
         raise InvalidStore(f"{path}: not a regular file; no store has such a manifest")
+    parts = [part for part in part_directories(directory) if (part / MANIFEST).is_file()]
+    if parts:
+        raise InvalidStore(
+            f"{directory}: holds the stores {' and '.join(map(str, parts))}; open one of them"
+        )
     if any(is_ours(entry.name) for entry in directory.iterdir()):
         raise InvalidStore(
             f"{directory}: shards but no {MANIFEST}: unfinished work; run the same "
@@ -246,6 +296,8 @@ def _contradiction(manifest: Manifest) -> str | None:
         return f"dtype is {manifest.dtype} for a vocabulary of {manifest.n_vocab} ids"
     if manifest.end_token is not None and manifest.end_token >= manifest.n_vocab:
         return f"end_token {manifest.end_token} is outside the vocabulary of {manifest.n_vocab}"
+    if manifest.end_token is None and manifest.end_token_first:
+        return "end_token_first is true, but end_token is null"
     itemsize = np.dtype(manifest.dtype).itemsize
     for index, shard in enumerate(manifest.shards):
         fault = _shard_contradiction(manifest, shard, itemsize)
@@ -263,6 +315,10 @@ def _shard_contradiction(manifest: Manifest, shard: ShardRecord, itemsize: int) 
         return f"{shard.tokens} tokens in no document"
     if manifest.end_token is not None and shard.documents > shard.tokens:
         return f"{shard.documents} documents, each closed by a token, in {shard.tokens} tokens"
+    if len(shard.bad) > shard.bad_documents:
+        return (
+            f"{len(shard.bad)} bad documents are listed, but bad_documents is {shard.bad_documents}"
+        )
     for span in shard.inputs:
         if not span.start <= span.end <= span.size:
             return f"bytes {span.start} to {span.end} of an input of {span.size}"

@@ -9,25 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastprep.encoding import Encoding
-from fastprep.errors import FastprepError, InvalidInput, InvalidStore, UnknownEncoding
+from fastprep.errors import FastprepError, InvalidInput
 from fastprep.huggingface import HuggingFaceEncoding
-from fastprep.registry import get_encoding
+from fastprep.published import ENDOFTEXT
 from fastprep.store import TokenStore
+from fastprep.store_encoding import StoreEncoding
 from fastprep.tokenizer_json_writer import to_tokenizer_json
 
 #: Text to ids, what looks like special tokens taken for text.
 Oracle = Callable[[str], list[int]]
 
 
-def by_tiktoken(encoding: Encoding) -> Oracle:
+def by_tiktoken(encoding: StoreEncoding) -> Oracle:
     """tiktoken's encoder.
 
+    >>> from fastprep import get_encoding
     >>> by_tiktoken(get_encoding("gpt2"))("hello world")
     [31373, 995]
 
     Raises :class:`~fastprep.errors.InvalidInput` for an encoding whose ids are not tiktoken's by
     definition, FastprepError where tiktoken is not installed.
     """
+    encoding = _bpe(encoding)
     if isinstance(encoding, HuggingFaceEncoding):
         raise InvalidInput(
             f"the ids of {encoding.name!r} are by definition those of the tokenizers library; compare "
@@ -47,9 +50,10 @@ def by_tiktoken(encoding: Encoding) -> Oracle:
     ).encode_ordinary
 
 
-def by_tokenizers(encoding: Encoding) -> Oracle:
+def by_tokenizers(encoding: StoreEncoding) -> Oracle:
     """The encoder of the tokenizers library of Hugging Face.
 
+    >>> from fastprep import get_encoding
     >>> by_tokenizers(get_encoding("gpt2"))("hello world")
     [31373, 995]
 
@@ -62,7 +66,7 @@ def by_tokenizers(encoding: Encoding) -> Oracle:
         raise FastprepError(
             "tokenizers is not installed; run `pip install tokenizers` to compare with it"
         ) from None
-    tokenizer = tokenizers.Tokenizer.from_str(to_tokenizer_json(encoding).decode())
+    tokenizer = tokenizers.Tokenizer.from_str(to_tokenizer_json(_bpe(encoding)).decode())
     tokenizer.encode_special_tokens = True
 
     def encode(text: str) -> list[int]:
@@ -72,36 +76,45 @@ def by_tokenizers(encoding: Encoding) -> Oracle:
     return encode
 
 
+def by_notebook(encoding: StoreEncoding) -> Oracle:
+    """The notebook's ``SimpleTokenizerV2``, in plain Python.
+
+    >>> from fastprep.word_encoding import WordEncoding
+    >>> by_notebook(WordEncoding.from_texts(["hello world"]))("hello, world")
+    [0, 3, 1]
+
+    Raises :class:`~fastprep.errors.InvalidInput` for what is no word tokenizer.
+    """
+    from fastprep.reference import SimpleTokenizerV2
+    from fastprep.word_encoding import WordEncoding
+
+    if not isinstance(encoding, WordEncoding):
+        raise InvalidInput(
+            f"{encoding.name!r} is no word tokenizer; compare it with tiktoken or tokenizers"
+        )
+    # In a document the end token is a word like any other, and not in the vocabulary.
+    words = {word: number for word, number in encoding.vocab.items() if word != ENDOFTEXT}
+    return SimpleTokenizerV2(words).encode
+
+
+def _bpe(encoding: StoreEncoding) -> Encoding:
+    if not isinstance(encoding, Encoding):
+        raise InvalidInput(
+            f"{encoding.name!r} is a word tokenizer; compare it with the notebook's class: "
+            "against='notebook' (--against notebook)"
+        )
+    return encoding
+
+
 #: By name.
-ORACLES: dict[str, Callable[[Encoding], Oracle]] = {
+ORACLES: dict[str, Callable[[StoreEncoding], Oracle]] = {
+    "notebook": by_notebook,
     "tiktoken": by_tiktoken,
     "tokenizers": by_tokenizers,
 }
 
 
-def published(store: TokenStore) -> Encoding:
-    """The published encoding that a store says it was made with.
-
-    Raises :class:`~fastprep.errors.InvalidInput` if it is none of them,
-    :class:`~fastprep.errors.InvalidStore` if the store's tables are not those of that name.
-    """
-    record = store.manifest.encoding
-    try:
-        encoding = get_encoding(record.name)
-    except UnknownEncoding:
-        raise InvalidInput(
-            f"{store.path}: made with the encoding {record.name!r}, which does not come with "
-            "fastprep; pass it as encoding, or its file with --encoding-file"
-        ) from None
-    if encoding.rank_table_sha256 != record.rank_table_sha256:
-        raise InvalidStore(
-            f"{store.path}: made with another rank table under the name {record.name!r}: sha256 "
-            f"{record.rank_table_sha256}, and the bundled one has {encoding.rank_table_sha256}"
-        )
-    return encoding
-
-
-def check_made_with(store: TokenStore, encoding: Encoding) -> None:
+def check_made_with(store: TokenStore, encoding: StoreEncoding) -> None:
     """Raise :class:`~fastprep.errors.InvalidInput` unless a store was made with an encoding.
 
     Names do not matter: what is compared is the manifest's hash of the tables, the pattern, and the

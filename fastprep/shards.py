@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -14,38 +15,75 @@ import numpy.typing as npt
 from fastprep.atomic import replacing
 from fastprep.errors import IdOutOfRange, InvalidUtf8
 from fastprep.manifest import BlockChecksum, Ids, ShardRecord, dtype_for, shard_path
-from fastprep.spans import Batch, Span
+from fastprep.spans import Bad, Batch, OnError, Place, Span
+from fastprep.splitting import Split
 
 if TYPE_CHECKING:
-    from fastprep.encoding import Encoding
+    from fastprep.store_encoding import StoreEncoding
+
+# So many bad documents are listed; the others are only counted.
+_MOST_LISTED = 1000
+
+# Called with the bytes of text, the documents and the tokens that were written since the last call.
+Report = Callable[[int, int, int], object]
 
 
 class ShardWriter:
     """Encodes batches of documents and writes them as one shard.
 
-    The two files appear when :meth:`write` ends well, each under its name at once; nothing
-    appears when it does not. The buffers are reused from batch to batch: two or four bytes for
-    each byte of a batch, and 8 bytes a document.
+    The files appear when :meth:`write` ends well, each under its name at once; nothing appears when it
+    does not. The buffers are reused from batch to batch: two or four bytes for each byte of a batch,
+    and 8 bytes a document.
 
     Parameters
     ----------
     encoding
         makes the ids; decides the dtype.
     end_token
-        the id to put after each document, or None.
+        the id that stands at the end of each document, or None.
+    end_token_first
+        whether it stands at the beginning instead.
+    on_error
+        what becomes of a document that is not UTF-8. Unless it is ``"raise"``, each batch must hold
+        whole documents.
+    split
+        draws documents for a second part of the corpus, of which each shard has its own files. Each
+        batch must hold whole documents then, too.
     """
 
-    def __init__(self, encoding: Encoding, end_token: int | None) -> None:
+    def __init__(
+        self,
+        encoding: StoreEncoding,
+        end_token: int | None,
+        *,
+        end_token_first: bool = False,
+        on_error: OnError = "raise",
+        split: Split | None = None,
+    ) -> None:
         self._encoding = encoding
         self._end_token = end_token
+        self._first = end_token_first and end_token is not None
+        self._on_error = on_error
+        self._split = split
         self._n_vocab = encoding.n_vocab
         self._ids: Ids = np.empty(0, dtype_for(encoding.n_vocab))
         self._ends: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
 
     def write(
-        self, directory: Path, index: int, batches: Iterable[Batch], inputs: list[Span]
-    ) -> ShardRecord:
-        """Write shard ``index`` into a directory, and return its entry in the manifest.
+        self,
+        directories: Sequence[Path],
+        index: int,
+        batches: Iterable[Batch],
+        inputs: list[Span],
+        report: Report = lambda size, documents, tokens: None,
+    ) -> list[ShardRecord]:
+        """Write shard ``index`` into a directory, or into one for each part.
+
+        Returns
+        -------
+        list of ShardRecord
+            the shard's entry in the manifest of each part. Bad documents, which belong to none, are
+            in the first one's.
 
         Raises
         ------
@@ -56,62 +94,145 @@ class ShardWriter:
         OSError
             as the system says.
         """
-        tokens = documents = 0
-        max_id = -1
+        bad_documents = 0
+        bad: list[Bad] = []
         with contextlib.ExitStack() as stack:
-            ids_file = _CheckedFile(
-                stack.enter_context(replacing(shard_path(directory, index, "bin")))
-            )
-            ends_file = _CheckedFile(
-                stack.enter_context(replacing(shard_path(directory, index, "ends")))
-            )
+            parts = [_PartFiles(directory, index, stack) for directory in directories]
             for batch in batches:
-                ids, ends = self._encode(batch)
-                if len(ids):
-                    max_id = max(max_id, int(ids.max()))
-                    if max_id >= self._n_vocab:
-                        raise IdOutOfRange(
-                            f"{self._encoding.name} gave the id {max_id}, but its vocabulary has "
-                            f"{self._n_vocab}; this is a fault of the encoding: do not use it"
-                        )
-                ends += np.uint64(tokens)
-                ids_file.write(ids)
-                ends_file.write(ends)
-                tokens += len(ids)
-                documents += len(ends)
-        return ShardRecord(
-            tokens=tokens,
-            documents=documents,
-            max_id=max_id if tokens else None,
-            bin_crc32=ids_file.checksum.values(),
-            ends_crc32=ends_file.checksum.values(),
-            inputs=inputs,
-        )
+                whole = self._mended(batch) if self._on_error != "raise" else batch
+                bad_documents += len(whole.bad)
+                bad += whole.bad[: _MOST_LISTED - len(bad)]
+                for part, share in zip(parts, self._shares(whole), strict=True):
+                    if share.texts:
+                        ids, ends = self._encode(share, part.begun)
+                        part.write(ids, ends, self._largest(ids), begun=not share.closed)
+                        report(share.size, len(ends), len(ids))
+        return [
+            part.record(inputs, *((bad_documents, bad) if number == 0 else (0, [])))
+            for number, part in enumerate(parts)
+        ]
 
-    def _encode(self, batch: Batch) -> tuple[Ids, npt.NDArray[np.uint64]]:
-        """The ids of a batch and the ends of those documents that end in it."""
+    def _shares(self, batch: Batch) -> list[Batch]:
+        """A batch as one for each part."""
+        if self._split is None:
+            return [batch]
+        shares: list[tuple[list[bytes | str], list[int]]] = [([], []), ([], [])]
+        for index, text in enumerate(batch.texts):
+            content = text.encode() if isinstance(text, str) else text
+            texts, indices = shares[self._split.is_validation(content)]
+            texts.append(content)
+            indices.append(index)
+        return [
+            Batch(texts, True, sum(map(len, texts)), partial(_place_of, batch.place, indices))
+            for texts, indices in shares
+        ]
+
+    def _mended(self, batch: Batch) -> Batch:
+        """A batch without texts that are not UTF-8, or with U+FFFD for what is wrong in them."""
+        texts: list[bytes | str] = []
+        bad = list(batch.bad)
+        size = batch.size
+        for index, text in enumerate(batch.texts):
+            if isinstance(text, str):
+                texts.append(text)
+                continue
+            try:
+                if not text.isascii():
+                    text.decode()
+                texts.append(text)
+            except UnicodeDecodeError as error:
+                place, _ = batch.place(index, error.start)
+                bad.append(Bad(place, f"0x{text[error.start]:02x} is not UTF-8 there"))
+                if self._on_error == "replace":
+                    mended = text.decode("utf-8", "replace").encode()
+                    size += len(mended) - len(text)
+                    texts.append(mended)
+        return batch._replace(texts=texts, bad=bad, size=max(size, 0))
+
+    def _encode(self, batch: Batch, begun: bool) -> tuple[Ids, npt.NDArray[np.uint64]]:
+        """The ids of a batch and the ends of those documents that end in it.
+
+        ``begun`` says that the first text goes on where the batch before left off.
+        """
         # And an end token for each.
-        room = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts)
+        room = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
         if len(self._ids) < room:
             self._ids = np.empty(room, self._ids.dtype)
         if len(self._ends) < len(batch.texts):
             self._ends = np.empty(len(batch.texts), np.uint64)
+        # Tokens before documents are tokens behind the ones before them, all but the first and last.
+        before = 0
+        if self._first and self._end_token is not None and not begun:
+            before = 1
+            self._ids[0] = self._end_token
         try:
             count = self._encoding.encode_documents(
                 batch.texts,
-                self._ids,
+                self._ids[before:],
                 self._ends,
                 end_token=self._end_token,
-                close_last=batch.closed,
+                close_last=batch.closed and not self._first,
             )
         except InvalidUtf8 as error:
             place, position = batch.place(error.index, error.offset)
             raise InvalidUtf8(
-                f"{place}: the bytes there are not UTF-8; convert the file to UTF-8",
+                f"{place}: the bytes there are not UTF-8; convert the file to UTF-8, or pass "
+                "on_error='skip' or 'replace' (--on-error)",
                 offset=position,
             ) from None
-        ended = len(batch.texts) - (0 if batch.closed else 1)
-        return self._ids[:count], self._ends[:ended]
+        ends = self._ends[: len(batch.texts)]
+        if before:
+            ends += np.uint64(1)
+        if self._first:
+            ends[:-1] -= np.uint64(1)
+        return self._ids[: count + before], ends if batch.closed else ends[:-1]
+
+    def _largest(self, ids: Ids) -> int:
+        largest = int(ids.max()) if len(ids) else -1
+        if largest >= self._n_vocab:
+            raise IdOutOfRange(
+                f"{self._encoding.name} gave the id {largest}, but its vocabulary has "
+                f"{self._n_vocab}; this is a fault of the encoding: do not use it"
+            )
+        return largest
+
+
+class _PartFiles:
+    """The two files of a shard, in the making."""
+
+    def __init__(self, directory: Path, index: int, stack: contextlib.ExitStack) -> None:
+        # Names are synced once, with what says that the shard is finished.
+        ids, ends = (
+            stack.enter_context(replacing(shard_path(directory, index, kind), sync_names=False))
+            for kind in ("bin", "ends")
+        )
+        self._ids_file = _CheckedFile(ids)
+        self._ends_file = _CheckedFile(ends)
+        self._tokens = self._documents = 0
+        self._max_id = -1
+        self.begun = False
+
+    def write(self, ids: Ids, ends: npt.NDArray[np.uint64], largest: int, *, begun: bool) -> None:
+        """Go on with the ids of a batch, and the ends of documents from the batch's start."""
+        self._max_id = max(self._max_id, largest)
+        ends += np.uint64(self._tokens)
+        self._ids_file.write(ids)
+        self._ends_file.write(ends)
+        self._tokens += len(ids)
+        self._documents += len(ends)
+        self.begun = begun
+
+    def record(self, inputs: list[Span], bad_documents: int, bad: list[Bad]) -> ShardRecord:
+        return ShardRecord(
+            tokens=self._tokens,
+            documents=self._documents,
+            max_id=self._max_id if self._tokens else None,
+            bin_crc32=self._ids_file.checksum.values(),
+            ends_crc32=self._ends_file.checksum.values(),
+            inputs=inputs,
+            bad_documents=bad_documents,
+            bad=bad,
+        )
 
 
 class _CheckedFile:
@@ -129,3 +250,7 @@ class _CheckedFile:
         content = memoryview(array).cast("B")
         self.checksum.update(content)
         self._file.write(content)
+
+
+def _place_of(place: Place, indices: list[int], index: int, offset: int) -> tuple[str, int]:
+    return place(indices[index], offset)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, NamedTuple
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
@@ -12,6 +13,8 @@ from fastprep.errors import InvalidInput
 # Between 512 KiB and 4 MiB the speed is much the same; smaller blocks start the encoder cold.
 BLOCK_BYTES = 2 << 20
 
+#: What to do with a document that cannot be read: stop, leave it out, or put U+FFFD for what is wrong.
+OnError: TypeAlias = Literal["raise", "skip", "replace"]
 Offset = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
@@ -29,14 +32,24 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: Offset
     size: Offset
 
+    def part(self, start: int, end: int) -> Span:
+        """Another byte range of the same file."""
+        return Span(self.path, start, end, self.size)
+
 
 class Format(msgspec.Struct, frozen=True):
-    """How documents lie in files: ``separator`` is for ``.txt``, ``field`` for ``.jsonl``.
+    """How documents lie in files, and what becomes of those that cannot be read.
+
+    ``separator`` stands between the documents of a ``.txt`` file, None where each file is one.
+    ``field`` is the key of the text in JSON lines and the column of a table; see :func:`keys_of`.
+    ``on_error`` says whether to ``"raise"`` an error, to ``"skip"`` the document, or to
+    ``"replace"`` what is not UTF-8 by U+FFFD and what is no text at all by an empty document, so that
+    those behind it keep their numbers.
 
     Raises
     ------
     InvalidInput
-        for an empty separator or field, or one that is not text.
+        for an empty separator or field, one that is not text, or an unknown ``on_error``.
 
     Examples
     --------
@@ -46,8 +59,13 @@ class Format(msgspec.Struct, frozen=True):
 
     separator: str | None = "<|endoftext|>"
     field: str = "text"
+    on_error: Literal["raise", "skip", "replace"] = "raise"
 
     def __post_init__(self) -> None:
+        if self.on_error not in get_args(OnError):
+            raise InvalidInput(
+                f"on_error is {self.on_error!r}; it is one of {', '.join(get_args(OnError))}"
+            )
         if self.separator == "":
             raise InvalidInput(
                 "the separator is empty; pass None to read each .txt file as one document"
@@ -59,25 +77,56 @@ class Format(msgspec.Struct, frozen=True):
                 raise InvalidInput(f"{name} is {value!r}; pass a str of at least one character")
             if not is_unicode(value):
                 raise InvalidInput(f"{name} is {value!r}, which UTF-8 cannot hold; pass plain text")
+        keys_of(self.field)
+
+
+def keys_of(field: str) -> tuple[str, ...]:
+    r"""The keys on the way to a text: a dot leads into an object, ``\.`` is a dot in a key.
+
+    Examples
+    --------
+    >>> keys_of("text"), keys_of("meta.body"), keys_of(r"meta\.body")
+    (('text',), ('meta', 'body'), ('meta.body',))
+
+    Raises :class:`~fastprep.errors.InvalidInput` where there is nothing on a side of a dot.
+    """
+    keys = tuple(key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", field))
+    if not all(keys):
+        raise InvalidInput(
+            f"field {field!r}: a dot leads from an object to a key in it, and one of the keys is "
+            "empty; write \\. for a dot that is part of a key"
+        )
+    return keys
 
 
 # Byte `offset` of text `index` of a batch, in words and as an offset in the file (0: not known).
 Place = Callable[[int, int], tuple[str, int]]
 
 
+class Bad(NamedTuple):
+    """A document that was left out or mended: where it stands, and what was wrong with it."""
+
+    place: str
+    reason: str
+
+
 class Batch(NamedTuple):
     """Some documents in a row, good to encode in one call.
 
-    ``texts`` are str or UTF-8 bytes, in the order of the file. Each is a whole document, except
+    ``texts`` are str or UTF-8 bytes, in the order of the file: a list, or
+    :class:`fastprep_ext.rows.Rows`, which are many in one buffer. Each is a whole document, except
     that the first goes on where an unclosed batch left off, and that the last goes on in the next
     batch when ``closed`` is false. ``size`` is no less than their bytes as UTF-8 taken together.
     ``place(index, offset)`` names the place that byte ``offset`` of text ``index`` comes from.
+    ``bad`` are the documents that the reader left out or mended since the batch before; there may be
+    no texts beside them.
     """
 
-    texts: list[bytes | str]
+    texts: Sequence[bytes | str]
     closed: bool
     size: int
     place: Place
+    bad: Sequence[Bad] = ()
 
 
 def is_unicode(text: str) -> bool:

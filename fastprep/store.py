@@ -53,7 +53,9 @@ class TokenStore:
     encoding_name
         the encoding that made the ids.
     eot_token
-        the id that closes each document, or None when none was appended.
+        the id that stands at one end of each document, or None when there is none.
+    eot
+        where it stands: ``"append"``, ``"prepend"`` or ``"none"``.
 
     Raises
     ------
@@ -84,6 +86,9 @@ class TokenStore:
         self.n_vocab: int = self.manifest.n_vocab
         self.encoding_name: str = self.manifest.encoding.name
         self.eot_token: int | None = self.manifest.end_token
+        self.eot: Literal["append", "prepend", "none"] = "none"
+        if self.eot_token is not None:
+            self.eot = "prepend" if self.manifest.end_token_first else "append"
         for index, shard in enumerate(self.manifest.shards):
             self._check_file(index, "bin", shard.tokens * self.dtype.itemsize)
             self._check_file(index, "ends", shard.documents * 8)

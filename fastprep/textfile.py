@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import BinaryIO
 
 from fastprep import cutting
+from fastprep.files import Source
 from fastprep.spans import Batch, Span
 
 
 def read_text(
-    file: BinaryIO, span: Span, first: int, mark: bytes | None, block_bytes: int, cut: bool
+    file: Source, span: Span, first: int, mark: bytes | None, block_bytes: int, cut: bool
 ) -> Iterator[Batch]:
     """The documents of a text file whose first byte lies in a span.
 
@@ -33,7 +33,8 @@ def read_text(
         data += chunk
         pieces = [data] if mark is None else data.split(mark)
         last = not chunk
-        rest = b"" if last else pieces.pop()
+        # What is left of a document that damage cuts off is none.
+        rest = pieces.pop() if not last or file.damage is not None else b""
         taken = len(data) - len(rest)
         if base + len(data) >= span.end:
             starts_here = _count_before(pieces, gap, span.end - base, begun)
@@ -85,7 +86,7 @@ def _place_in_text(
 
 
 def _first_document(
-    file: BinaryIO, span: Span, first: int, mark: bytes | None, block_bytes: int
+    file: Source, span: Span, first: int, mark: bytes | None, block_bytes: int
 ) -> int | None:
     """Where the first piece of a span begins: at the file's beginning or after a separator."""
     if span.start <= first:
@@ -110,7 +111,7 @@ def _first_document(
     return None
 
 
-def _in_step(file: BinaryIO, position: int, first: int, mark: bytes) -> int:
+def _in_step(file: Source, position: int, first: int, mark: bytes) -> int:
     """The last place at or before ``position`` that no occurrence of ``mark`` reaches across.
 
     Separators are found from left to right. In a run like three newlines, which two of them make

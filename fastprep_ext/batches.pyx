@@ -13,8 +13,8 @@ from fastprep_ext.vocabulary cimport Scratch, Vocabulary, check
 
 
 cdef list encode_many(Vocabulary self, texts, Specials specials):
-    cdef Documents sources = Documents(tuple(texts), True)
-    cdef Py_ssize_t documents = len(sources.kept), i, begin = 0
+    cdef Documents sources = Documents(texts, True)
+    cdef Py_ssize_t documents = sources.count, i, begin = 0
     cdef list result = PyList_New(documents)
     cdef list ids
     cdef Ids out = room_for(sources.total + BPE_SLACK)
@@ -45,9 +45,8 @@ cdef list encode_many(Vocabulary self, texts, Specials specials):
 cdef Py_ssize_t encode_documents(
     Vocabulary self, texts, out, uint64_t[::1] ends, end_token, bint close_last
 ) except -1:
-    cdef tuple kept = tuple(texts)
-    cdef Py_ssize_t documents = len(kept), written, failed = 0
-    cdef Documents sources = Documents(kept)
+    cdef Documents sources = Documents(texts)
+    cdef Py_ssize_t documents = sources.count, written, failed = 0
     cdef uint64_t last = 0 if end_token is None else end_token
     cdef bint closes = end_token is not None
     cdef Py_ssize_t room = len(out)

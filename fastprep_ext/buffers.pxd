@@ -17,11 +17,12 @@ cdef Ids room_for(size_t ids)
 cdef object view_of(Ids self, Py_ssize_t count)
 
 
-# Where the UTF-8 of many texts lies: str, or buffers unless `only_str`.
+# Where the UTF-8 of many texts lies: Rows, or str, or buffers unless `only_str`.
 cdef class Documents:
-    cdef tuple kept
-    cdef const uint8_t **texts # [len(kept)]
-    cdef size_t *sizes         # [len(kept)] bytes of each
+    cdef object kept
+    cdef readonly Py_ssize_t count
+    cdef const uint8_t **texts # [count]
+    cdef size_t *sizes         # [count] bytes of each
     cdef Py_buffer *views
     cdef Py_ssize_t held
     cdef readonly size_t total

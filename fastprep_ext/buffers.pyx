@@ -5,6 +5,8 @@ from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 
+from fastprep_ext.rows cimport Rows
+
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
@@ -53,20 +55,32 @@ cdef object view_of(Ids self, Py_ssize_t count):
 cdef class Documents:
     """Where the UTF-8 of many texts lies; keeps their buffers alive."""
 
-    def __cinit__(self, tuple kept, bint only_str=False):
-        cdef Py_ssize_t count = len(kept), i, n
-        self.kept = kept
-        self.texts = <const uint8_t **>calloc(count + 1, sizeof(void *))
-        self.sizes = <size_t *>calloc(count + 1, sizeof(size_t))
-        self.views = <Py_buffer *>calloc(count + 1, sizeof(Py_buffer))
-        if self.texts == NULL or self.sizes == NULL or self.views == NULL:
-            raise MemoryError(f"no memory for a list of {count} texts")
-        for i in range(count):
-            if only_str or PyUnicode_Check(kept[i]):
-                self.texts[i] = utf8_of(kept[i], &n)
+    def __cinit__(self, texts, bint only_str=False):
+        cdef Py_ssize_t i, n
+        cdef Rows rows
+        self.kept = texts if isinstance(texts, Rows) else tuple(texts)
+        self.count = len(self.kept)
+        self.texts = <const uint8_t **>calloc(self.count + 1, sizeof(void *))
+        self.sizes = <size_t *>calloc(self.count + 1, sizeof(size_t))
+        if self.texts == NULL or self.sizes == NULL:
+            raise MemoryError(f"no memory for a list of {self.count} texts")
+        if isinstance(texts, Rows) and not only_str:
+            rows = texts
+            self.total = rows.size
+            for i in range(self.count):
+                self.sizes[i] = rows.stops[i] - rows.starts[i]
+                # Without a byte in it the buffer may have no address.
+                self.texts[i] = &rows.bytes[rows.starts[i]] if self.sizes[i] else NULL
+            return
+        self.views = <Py_buffer *>calloc(self.count + 1, sizeof(Py_buffer))
+        if self.views == NULL:
+            raise MemoryError(f"no memory for a list of {self.count} texts")
+        for i in range(self.count):
+            if only_str or PyUnicode_Check(self.kept[i]):
+                self.texts[i] = utf8_of(self.kept[i], &n)
                 self.sizes[i] = n
             else:
-                PyObject_GetBuffer(kept[i], &self.views[self.held], PyBUF_SIMPLE)
+                PyObject_GetBuffer(self.kept[i], &self.views[self.held], PyBUF_SIMPLE)
                 self.texts[i] = <const uint8_t *>self.views[self.held].buf
                 self.sizes[i] = self.views[self.held].len
                 self.held += 1

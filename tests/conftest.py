@@ -11,6 +11,12 @@ from fastprep.encoding import Encoding
 from fastprep.registry import get_encoding
 
 
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is synced in a test would be worth nothing after a power cut; and a busy disk takes long."""
+    monkeypatch.setattr("fastprep.atomic._sync", lambda descriptor: None)
+
+
 @pytest.fixture(scope="session")
 def verdict() -> str:
     """The notebook's text, "The Verdict" by Edith Wharton."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tiktoken
-from checks import Found, ids, merging, round_trips, shapes, small_stack
+from checks import Found, crashes, ids, memory, merging, round_trips, shapes, small_stack
 
 import fastprep
 from fastprep_ext.split import simd
@@ -30,6 +30,8 @@ CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
     "merges": merging.merge_paths,
     "growth": shapes.growth,
     "stack": small_stack.small_stack,
+    "crash": crashes.crashes,
+    "memory": memory.memory,
 }
 
 

@@ -81,13 +81,15 @@ def test_a_store_has_the_ids_of_whole_documents(style, directory, tmp_path):
     inputs, found = corpus(tmp_path)
     assert isinstance(ours, HuggingFaceEncoding)
     assert ours.may_be_cut == (ours.is_plain and style not in FOREIGN)
+    ends = [token for token in END_TOKENS if token in ours.special_tokens_set]
     for name, block_bytes in (("fine", 50), ("coarse", 1 << 20)):
         store = prepare(
             inputs,
             tmp_path / name,
             encoding=ours,
             separator="\0",
-            append_eot=next((t for t in END_TOKENS if t in ours.special_tokens_set), False),
+            eot="append" if ends else "none",
+            eot_token=ends[0] if ends else None,
             workers=1,
             block_bytes=block_bytes,
         )
@@ -120,7 +122,7 @@ def llama_store(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     path = tmp_path_factory.mktemp("llama") / "two.txt"
     path.write_text("One, two.<|endoftext|>Three 4567.")
     encoding = both(llama3_style, directory)[1]
-    prepare(path, path.with_name("store"), encoding=encoding, append_eot="<|end_of_text|>")
+    prepare(path, path.with_name("store"), encoding=encoding, eot_token="<|end_of_text|>")
     return path.with_name("store")
 
 
@@ -162,7 +164,7 @@ def test_a_token_that_is_not_there_cannot_close_documents(directory, tmp_path):
     (tmp_path / "one.txt").write_text("One.")
     encoding = both(llama3_style, directory)[1]
     with pytest.raises(InvalidInput, match=r"no </s> .*<\|end_of_text\|>"):
-        prepare(tmp_path / "one.txt", tmp_path / "store", encoding=encoding, append_eot="</s>")
+        prepare(tmp_path / "one.txt", tmp_path / "store", encoding=encoding, eot_token="</s>")
 
 
 # -- the command line ------------------------------------------------------------------------------
@@ -174,9 +176,9 @@ def test_the_command_line_takes_encodings_from_files(directory, tmp_path, capsys
     (tmp_path / "two.txt").write_text("One, two.<|endoftext|>Three 4567.")
     store = str(tmp_path / "store")
     command = ["prepare", str(tmp_path / "two.txt"), "-o", store, "--encoding-file", file]
-    assert main([*command, "--eot", "</s>"]) == 1
+    assert main([*command, "--eot-token", "</s>"]) == 1
     assert "<|end_of_text|>" in capsys.readouterr().err
-    assert main([*command, "--eot", "<|end_of_text|>"]) == 0
+    assert main([*command, "--eot-token", "<|end_of_text|>"]) == 0
     assert main(["verify", store, "--against", "tokenizers", "--encoding-file", file]) == 0
     assert "2 compared with tokenizers" in capsys.readouterr().out
     assert main(["verify", store, "--against", "tokenizers"]) == 1

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fastprep.cli import main, separator
+from fastprep.cli import main
+from fastprep.cli_types import separator
 
 VERDICT = "I HAD always thought Jack Gisburn rather a cheap genius"
 
@@ -53,7 +54,7 @@ def test_options_reach_the_job(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = str(tmp_path / "store")
-    command = ["prepare", str(text), "-o", store, "--quiet", "--no-eot"]
+    command = ["prepare", str(text), "-o", store, "--quiet", "--eot", "none"]
     assert main([*command, "--separator", r"One\\."]) == 0
     assert main([*command, "--whole-files", "--overwrite"]) == 0
     assert capsys.readouterr().out == ""
@@ -101,7 +102,9 @@ def test_a_separator_may_be_typed_with_escapes(typed: str, meant: str) -> None:
     assert separator(typed) == meant
 
 
-@pytest.mark.parametrize("command", ["", "prepare", "info", "verify", "encode", "decode"])
+@pytest.mark.parametrize(
+    "command", ["", "prepare", "info", "verify", "export", "import", "encode", "decode"]
+)
 def test_help_of_each_command_ends_with_an_example(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reading import read, spans_of
 
 from fastprep import cutting
 from fastprep.corpus import batches, can_split, documents, whole
 from fastprep.errors import InvalidInput, InvalidUtf8
 from fastprep.jsonlines import LineDecoder
-from fastprep.spans import Format, Span
+from fastprep.spans import Format
 
 Write = Callable[..., Path]
 
@@ -33,36 +33,11 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Write:
     return write
 
 
-def read(
-    spans: list[Span], form: Format, *, block_bytes: int = 1 << 20, cut: bool = False
-) -> list[bytes]:
-    """The documents as batches give them, with parts put together."""
-    found: list[bytes] = []
-    closed = True
-    for span in spans:
-        for batch in batches(span, form, block_bytes=block_bytes, cut=cut):
-            assert batch.texts
-            texts = [text.encode() if isinstance(text, str) else text for text in batch.texts]
-            assert sum(map(len, texts)) <= batch.size
-            if not closed:
-                found[-1] += texts.pop(0)
-            found += texts
-            closed = batch.closed
-        assert closed, "a span leaves no document unfinished"
-    return found
-
-
 def by_hand(content: bytes, separator: str | None) -> list[bytes]:
     """The definition of a document in a .txt file, over the whole file at once."""
     content = content.removeprefix(b"\xef\xbb\xbf")
     pieces = [content] if separator is None else content.split(separator.encode())
     return [piece for piece in pieces if piece and not piece.isspace()]
-
-
-def spans_of(path: Path, cuts: list[int]) -> list[Span]:
-    size = path.stat().st_size
-    edges = sorted({0, size, *(cut % (size + 1) for cut in cuts)})
-    return [Span(str(path), start, end, size) for start, end in pairwise(edges)]
 
 
 TEXT = st.text(alphabet=list("ab \n|<>é漢\u3000😀"), max_size=60)
@@ -248,7 +223,7 @@ def test_invalid_utf8_in_a_json_line_is_named_by_line_and_byte(write: Write) -> 
 @pytest.mark.parametrize("field", ["", "\ud800", 'a"b', 5])
 def test_a_field_that_cannot_be_a_key_is_refused(field: str) -> None:
     with pytest.raises(InvalidInput, match="field"):
-        LineDecoder(Format(field=field).field)
+        LineDecoder(Format(field=field))
 
 
 @pytest.mark.parametrize("separator", ["", "\ud800", b"|"])

@@ -15,7 +15,8 @@ import pytest
 from fastprep.atomic import replacing
 from fastprep.encoding import Encoding
 from fastprep.errors import InvalidInput, InvalidUtf8, StoreExists, UnknownEncoding
-from fastprep.preparing import plan, prepare
+from fastprep.planning import plan
+from fastprep.preparing import prepare
 from fastprep.registry import get_encoding
 from fastprep.spans import Format, Span
 from fastprep.store import TokenStore
@@ -85,7 +86,7 @@ def test_a_special_token_inside_a_document_is_ordinary_text(tmp_path: Path) -> N
 def test_without_end_tokens_documents_stand_back_to_back(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in ["One.", "", "Two."]))
-    store = prepare(path, tmp_path / "store", append_eot=False)
+    store = prepare(path, tmp_path / "store", eot="none")
     assert store.eot_token is None
     assert store[:].tolist() == [3198, 13, 7571, 13]
     assert store.document_ends.tolist() == [2, 2, 4]
@@ -96,7 +97,7 @@ def test_without_end_tokens_documents_stand_back_to_back(tmp_path: Path) -> None
 def test_a_vocabulary_over_65536_makes_uint32(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("One.")
-    for eot, dtype in ((65535, np.uint16), (65536, np.uint32)):
+    for eot, dtype in ((65534, np.uint16), (65535, np.uint16), (65536, np.uint32)):
         wide = Encoding(
             f"wide{eot}",
             mergeable_ranks=bundled("r50k_base").mergeable_ranks(),
@@ -119,9 +120,9 @@ def test_an_encoding_without_an_end_token_says_how_to_go_on(tmp_path: Path) -> N
         pat_str=get_encoding("gpt2")._pat_str,
         special_tokens={},
     )
-    with pytest.raises(InvalidInput, match="pass append_eot=False"):
+    with pytest.raises(InvalidInput, match="pass eot='none'"):
         prepare(path, tmp_path / "store", encoding=bare)
-    assert len(prepare(path, tmp_path / "store", encoding=bare, append_eot=False)) == 2
+    assert len(prepare(path, tmp_path / "store", encoding=bare, eot="none")) == 2
 
 
 def test_the_manifest_pins_what_made_the_ids(corpus: list[Path], tmp_path: Path) -> None:

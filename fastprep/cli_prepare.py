@@ -1,0 +1,282 @@
+"""``fastprep prepare``: text files to a token store."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from fastprep.cli_encoding import add_encoding_options, encoding_of
+from fastprep.cli_types import Commands, at_least_one, separator
+
+if TYPE_CHECKING:
+    from fastprep.encoding import Encoding
+    from fastprep.estimating import Estimate
+    from fastprep.reporting import Event
+    from fastprep.store import TokenStore
+    from fastprep.word_encoding import WordEncoding
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "prepare",
+        help="encode text files into a token store",
+        description="Encode .txt and .jsonl files into a token store, in the order given. The "
+        "store's bytes depend on the inputs and settings alone, not on the number of workers. "
+        "Whatever ends the work, the same command goes on from what is finished.",
+        epilog=r"example: fastprep prepare books/*.txt -o store --separator '\n\n\n' --workers 8",
+    )
+    command.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="a file, a folder, a pattern or a URL: .txt, .jsonl, each also .gz or .zst, .parquet",
+    )
+    command.add_argument("-o", "--output", required=True, metavar="OUT", help="directory to make")
+    between = command.add_mutually_exclusive_group()
+    between.add_argument(
+        "--separator",
+        type=separator,
+        default="<|endoftext|>",
+        metavar="S",
+        help=r"between the documents of a .txt file; \n, \r, \t, \0 and \\ are understood "
+        "(default: %(default)s)",
+    )
+    between.add_argument(
+        "--whole-files", action="store_true", help="each .txt file is one document"
+    )
+    command.add_argument(
+        "--field",
+        default="text",
+        metavar="F",
+        help="key of the text in .jsonl, column in .parquet; a.b is b inside of a (default: text)",
+    )
+    command.add_argument(
+        "--on-error",
+        choices=["raise", "skip", "replace"],
+        default="raise",
+        help="documents that cannot be read: stop at the first, leave them out, or put U+FFFD for what "
+        "is wrong; the manifest lists them (default: raise)",
+    )
+    command.add_argument(
+        "--eot",
+        choices=["append", "prepend", "none"],
+        default="append",
+        help="where the end token of each document stands (default: append)",
+    )
+    command.add_argument(
+        "--eot-token",
+        metavar="TOKEN",
+        help="which special token that is (default: <|endoftext|>)",
+    )
+    command.add_argument(
+        "--validation",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="keep this fraction of the documents apart: OUT/train and OUT/validation are made",
+    )
+    work = command.add_argument_group("work")
+    work.add_argument(
+        "--workers", type=at_least_one, metavar="N", help="processes (default: one a core)"
+    )
+    work.add_argument(
+        "--engine",
+        choices=["processes", "ray"],
+        default="processes",
+        help="where they run: on this machine, or in a Ray cluster",
+    )
+    work.add_argument(
+        "--task",
+        type=_task,
+        metavar="I/N",
+        help="do only the I-th of N parts of the work, counted from 0; the last to end makes the store",
+    )
+    work.add_argument(
+        "--merge",
+        action="store_true",
+        help="make the store of the parts that --task did, or say what is missing; needs no INPUT",
+    )
+    work.add_argument(
+        "--shard-bytes",
+        type=at_least_one,
+        metavar="N",
+        help="about how many bytes of input go into a shard (default: 8 to 256 MiB)",
+    )
+    work.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a store at OUT, or unfinished work with other inputs or settings",
+    )
+    work.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, and make nothing"
+    )
+    told = command.add_argument_group("what is told")
+    told.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    told.add_argument(
+        "--log",
+        choices=["json"],
+        help="one JSON object a line on stderr for each thing that happens",
+    )
+    add_encoding_options(command, words=True)
+    command.set_defaults(run=_prepare, usage=command.error)
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    # Before numpy is imported: nothing here is linear algebra, and in a process without more threads
+    # than this one workers can be forked.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from fastprep import pool
+    from fastprep.preparing import merge_tasks, prepare
+
+    if options.merge:
+        if options.inputs:
+            options.usage("--merge takes no INPUT: the work of the tasks is in OUT")
+        _summarize(options, merge_tasks(options.output))
+        return
+    if not options.inputs:
+        options.usage("the following arguments are required: INPUT")
+    settings: dict[str, Any] = {
+        "encoding": _encoding_of(options),
+        "separator": None if options.whole_files else options.separator,
+        "field": options.field,
+        "on_error": options.on_error,
+        "eot": options.eot,
+        "eot_token": options.eot_token,
+        "validation": options.validation,
+        "shard_bytes": options.shard_bytes,
+    }
+    if options.dry_run:
+        from fastprep.estimating import estimate
+
+        _tell_estimate(options, estimate(options.inputs, **settings))
+        return
+    pool.own_process()
+    told = _Told(options)
+    try:
+        store = prepare(
+            options.inputs,
+            options.output,
+            **settings,
+            workers=options.workers,
+            engine=options.engine,
+            task=options.task,
+            overwrite=options.overwrite,
+            progress=False if options.quiet or options.log else None,
+            log=told.event,
+        )
+    except BaseException as error:
+        told.failed(error)
+        raise
+    _summarize(options, store)
+
+
+def _encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
+    if not options.words:
+        return encoding_of(options)
+    from fastprep.spans import Format
+    from fastprep.word_inputs import words_of_inputs
+
+    separator = None if options.whole_files else options.separator
+    return words_of_inputs(options.inputs, Format(separator, options.field, options.on_error))
+
+
+def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
+    if options.quiet:
+        return
+    if store is None:
+        number, of = options.task
+        print(f"{options.output}: task {number}/{of} is done; others are not")
+        return
+    from fastprep.store import TokenStore
+
+    stores = [store]
+    if store.manifest.part is not None:
+        stores.append(TokenStore(store.path.with_name("validation")))
+    for each in stores:
+        print(
+            f"{each.path if len(stores) > 1 else options.output}: {each.num_tokens:,} tokens in "
+            f"{each.num_documents:,} documents, {len(each.manifest.shards):,} shards"
+        )
+
+
+def _tell_estimate(options: argparse.Namespace, found: Estimate) -> None:
+    if options.log:
+        import msgspec
+
+        print(msgspec.json.encode(found._asdict()).decode())
+        return
+    print(
+        f"{found.inputs:,} inputs, {found.input_bytes:,} bytes: {found.tasks:,} tasks, as many shards, "
+        f"the largest of {found.largest_task_bytes:,} bytes\n"
+        f"about {found.documents:,} documents, {found.tokens:,} tokens of {found.dtype}, a store of "
+        f"{found.store_bytes:,} bytes"
+    )
+
+
+class _Told:
+    """What people and machines are told on stderr while the work goes on."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._json = options.log == "json"
+        self._quiet = options.quiet
+        self._shards = self._finished = self._bad = 0
+
+    def event(self, event: Event) -> None:
+        """One thing that happened."""
+        what = event["event"]
+        if what == "started":
+            self._shards = int(str(event["shards"]))
+        elif what == "resumed":
+            self._finished = int(str(event["shards_finished"]))
+            self._say(f"going on: {self._finished} of {self._shards} shards are finished")
+        elif what == "redone":
+            self._say(f"shard {event['shard']} is made again: {event['reason']}")
+        elif what == "bad document":
+            self._bad += 1
+            if self._bad <= 10:
+                self._say(f"{event['place']}: {event['reason']}")
+            if self._bad == 11:
+                self._say("... and more bad documents; the manifest lists them")
+        elif what == "task done":
+            self._finished += 1
+        if self._json:
+            import msgspec
+
+            print(msgspec.json.encode(event).decode(), file=sys.stderr, flush=True)
+
+    def failed(self, error: BaseException) -> None:
+        """The work ended early."""
+        if self._json:
+            import time
+
+            self.event(
+                {
+                    "event": "failed",
+                    "time": round(time.time(), 3),
+                    "error": type(error).__name__,
+                    "message": str(error),
+                    "shards_finished": self._finished,
+                }
+            )
+        elif self._finished:
+            self._say(
+                f"{self._finished} of {self._shards} shards are finished; the same command goes on "
+                "from them"
+            )
+
+    def _say(self, line: str) -> None:
+        if not self._quiet and not self._json:
+            print(f"fastprep: {line}", file=sys.stderr)
+
+
+def _task(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    if found is None or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write I/N, as in 0/4 for the first of four parts; I goes from 0 to N - 1"
+        )
+    return int(found[1]), int(found[2])

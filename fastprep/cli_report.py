@@ -1,0 +1,31 @@
+"""``fastprep info --report``: the page about a store."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from fastprep.cli_encoding import add_encoding_options, encoding_of_file
+
+if TYPE_CHECKING:
+    from fastprep.store import TokenStore
+
+
+def add_report_option(command: argparse.ArgumentParser) -> None:
+    """Add ``--report`` and how to tell the encoding, which it needs to show text."""
+    command.add_argument(
+        "--report", metavar="FILE", help="also write a page of HTML with plots and samples"
+    )
+    add_encoding_options(command, by_name=False)
+
+
+def write_report_of(store: TokenStore, options: argparse.Namespace) -> None:
+    """Write the page if the options ask for it."""
+    encoding = encoding_of_file(options)
+    if options.report is None:
+        if encoding is not None:
+            options.usage("--encoding-file goes with --report")
+        return
+    from fastprep.report import write_report
+
+    write_report(store, options.report, encoding=encoding)

@@ -1,0 +1,57 @@
+"""What the options of several commands are made of."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TypeAlias
+
+# What each command adds itself to; the type has no public name.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
+
+
+def separator(text: str) -> str:
+    r"""A separator as typed: ``\n``, ``\r``, ``\t``, ``\0`` and ``\\`` stand for characters.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        for any other backslash.
+
+    Examples
+    --------
+    >>> separator(r"\n\n")
+    '\n\n'
+    """
+    unknown = re.search(r"\\(?![nrt0\\])", re.sub(r"\\\\", "", text))
+    if unknown or not text:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write \\n, \\r, \\t, \\0 or \\\\ for a backslash"
+            if text
+            else "it is empty; use --whole-files to read each file as one document"
+        )
+    return re.sub(r"\\(.)", lambda match: _ESCAPES[match[1]], text)
+
+
+def at_least_one(text: str) -> int:
+    """A count as typed.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        for what is no whole number above 0.
+
+    Examples
+    --------
+    >>> at_least_one("8")
+    8
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: it must be a whole number, 1 or more")
+    return number

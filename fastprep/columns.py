@@ -1,0 +1,206 @@
+"""Arrow arrays of text as the core reads them: one buffer, and where in it each row lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastprep import cutting
+from fastprep.errors import InvalidInput, MissingExtra
+from fastprep.spans import Bad, Batch, Format, Place
+from fastprep_ext.rows import Rows
+
+Places: TypeAlias = npt.NDArray[np.int64]
+
+
+class Column(NamedTuple):
+    """Row ``i`` is ``text[starts[i]:stops[i]]``; ``nulls`` are the numbers of those that are none."""
+
+    text: Any
+    starts: Places
+    stops: Places
+    nulls: Places
+
+
+def pyarrow(what: str) -> Any:
+    """The package pyarrow. Raises MissingExtra, which says ``what`` needs it, where it is not."""
+    try:
+        import pyarrow  # type: ignore[import-untyped, unused-ignore]
+    except ModuleNotFoundError:
+        raise MissingExtra(
+            f"{what} needs pyarrow: pip install 'fastprep[arrow]'", name="pyarrow"
+        ) from None
+    return pyarrow
+
+
+def is_text(kind: Any) -> bool:
+    """Whether an Arrow type holds texts: strings, bytes that should be UTF-8, or nothing but nulls.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> is_text(pa.dictionary(pa.int32(), pa.string_view())), is_text(pa.list_(pa.string()))
+    (True, False)
+    """
+    types = pyarrow("a column of text").types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return any(
+        check(kind)
+        for check in (
+            types.is_string,
+            types.is_large_string,
+            types.is_string_view,
+            types.is_binary,
+            types.is_large_binary,
+            types.is_binary_view,
+            types.is_null,
+        )
+    )
+
+
+def column_of(chunk: Any) -> Column:
+    """An Arrow array of a type that :func:`is_text` knows; its bytes are not copied if they can stay.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> column_of(pa.array(["one", None, "two"])).nulls
+    array([1])
+    """
+    pa = pyarrow("a column of text")
+    types = pa.types
+    if types.is_dictionary(chunk.type):
+        chunk = chunk.dictionary_decode()
+    if types.is_string_view(chunk.type) or types.is_null(chunk.type):
+        chunk = chunk.cast(pa.large_string())  # a view has no one buffer to read from
+    elif types.is_binary_view(chunk.type):
+        chunk = chunk.cast(pa.large_binary())
+    is_large = types.is_large_string(chunk.type) or types.is_large_binary(chunk.type)
+    _, offsets, data = chunk.buffers()
+    text = memoryview(b"" if data is None else data).cast("B")
+    if not len(chunk):
+        nowhere = np.empty(0, np.int64)
+        return Column(text, nowhere, nowhere, nowhere)
+    found = np.frombuffer(offsets, np.int64 if is_large else np.int32)
+    places: Places = found[chunk.offset : chunk.offset + len(chunk) + 1].astype(np.int64)
+    starts, stops = places[:-1], places[1:]
+    nulls = np.empty(0, np.int64)
+    if chunk.null_count:
+        valid = chunk.is_valid().to_numpy(zero_copy_only=False)
+        nulls = np.flatnonzero(~valid)
+        # The bytes under a null mean nothing, but there may be some.
+        starts = starts.copy()
+        starts[nulls] = stops[nulls]
+    return Column(text, starts, stops, nulls)
+
+
+class Nulls:
+    """What becomes of rows without a text, as the format says; ``place`` names a row."""
+
+    def __init__(self, form: Format, place: Callable[[int], str]) -> None:
+        self._form = form
+        self._place = place
+
+    def settle(self, column: Column, first: int) -> tuple[Column, Places, list[Bad]]:
+        """The texts there are, the number of the row of each, and the rows that have none.
+
+        ``first`` is the number of the column's first row. Raises InvalidInput where the format says
+        so.
+        """
+        numbers = np.arange(first, first + len(column.starts))
+        if not len(column.nulls):
+            return column, numbers, []
+        reason = f"{self._form.field!r} is null"
+        if self._form.on_error == "raise":
+            raise InvalidInput(
+                f"{self._place(first + int(column.nulls[0]))}: {reason}; drop such rows, or pass "
+                "on_error='skip' (--on-error skip) to leave them out"
+            )
+        bad = [Bad(self._place(first + int(row)), reason) for row in column.nulls]
+        if self._form.on_error == "skip":
+            numbers = np.delete(numbers, column.nulls)
+            column = column._replace(
+                starts=np.delete(column.starts, column.nulls),
+                stops=np.delete(column.stops, column.nulls),
+            )
+        return column, numbers, bad
+
+
+def type_of(schema: Any, keys: tuple[str, ...]) -> Any:
+    """The Arrow type at the end of a path of names, None where it leads nowhere."""
+    if schema.names.count(keys[0]) != 1:
+        return None
+    kind = schema.field(keys[0]).type
+    for key in keys[1:]:
+        index = kind.get_field_index(key) if hasattr(kind, "get_field_index") else -1
+        if index < 0:
+            return None
+        kind = kind.field(index).type
+    return kind
+
+
+def walk(batch: Any, keys: tuple[str, ...]) -> Any:
+    """The array at the end of a path of names; null where anything on the way is."""
+    chunk = batch.column(batch.schema.get_field_index(keys[0]))
+    for key in keys[1:]:
+        chunk = chunk.flatten()[chunk.type.get_field_index(key)]
+    return chunk
+
+
+def no_text(schema: Any, kind: Any, form: Format) -> str:
+    """What is wrong with a column of another type, or of none, and which columns there are."""
+    found = "has no column" if kind is None else f"holds {kind}, not text, in the column"
+    there = [f"{name} ({kind})" for name, kind in zip(schema.names, schema.types, strict=True)]
+    return (
+        f"{found} {form.field!r}; it has: {', '.join(there[:20]) or 'none'}"
+        f"{' ...' if len(there) > 20 else ''}; pass one of text as field"
+    )
+
+
+def deliver(
+    text: Any,
+    starts: Places,
+    stops: Places,
+    place: Place,
+    bad: list[Bad],
+    block_bytes: int,
+    cut: bool,
+) -> Iterator[Batch]:
+    """Texts in one buffer as batches of at most a block, or of one text that is longer.
+
+    With ``cut``, a longer one comes in parts, as :func:`fastprep.corpus.batches` says.
+    """
+    reached = np.cumsum(stops - starts)
+    first = done = 0
+    while first < len(starts):
+        last = max(int(np.searchsorted(reached, done + block_bytes, "right")), first + 1)
+        size = int(reached[last - 1]) - done
+        here = partial(_place_behind, place, first)
+        rows = Rows(text, starts[first:last], stops[first:last])
+        if cut and size > block_bytes:
+            *parts, end = cutting.cut(rows[0], block_bytes)
+            offset = 0
+            for part in parts:
+                yield Batch([part], False, len(part), partial(_place_in, here, offset), bad)
+                bad = []
+                offset += len(part)
+            yield Batch([end], True, len(end), partial(_place_in, here, offset), bad)
+        else:
+            yield Batch(rows, True, size, here, bad)
+        bad = []
+        first, done = last, done + size
+    if bad:
+        yield Batch([], True, 0, place, bad)
+
+
+def _place_behind(place: Place, first: int, index: int, offset: int) -> tuple[str, int]:
+    return place(first + index, offset)
+
+
+def _place_in(place: Place, begin: int, index: int, offset: int) -> tuple[str, int]:
+    return place(index, begin + offset)

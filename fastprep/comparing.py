@@ -1,0 +1,109 @@
+"""A store's ids against those that another library gives for the same documents."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from fastprep import corpus
+from fastprep.errors import InvalidInput, InvalidStore
+from fastprep.manifest import ShardRecord, shard_path
+from fastprep.oracles import Oracle
+from fastprep.spans import Format
+from fastprep.splitting import Split
+from fastprep.store import TokenStore
+
+
+def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None) -> int:
+    """Encode the recorded documents again with the oracle.
+
+    Parameters
+    ----------
+    store
+        a store whose inputs are still there.
+    against
+        what errors call the oracle.
+    oracle
+        text to ids.
+    sample
+        how many documents to compare, drawn with a fixed seed; None: all.
+
+    Returns
+    -------
+    int
+        how many documents were compared.
+
+    Raises
+    ------
+    InvalidStore
+        for the first document that differs, and where there are more or fewer of them.
+    InvalidInput
+        when an input is missing or has changed its size.
+
+    Examples
+    --------
+    See :func:`fastprep.verify`.
+    """
+    chosen: set[int] | None = None
+    if sample is not None and sample < store.num_documents:
+        chosen = set(random.Random(0).sample(range(store.num_documents), sample))
+    token = [] if store.eot_token is None else [store.eot_token]
+    number = compared = 0
+    for index, record in enumerate(store.manifest.shards):
+        for span in record.inputs:
+            if corpus.whole(span.path).size != span.size:
+                raise InvalidInput(
+                    f"{span.path}: its size is no longer {span.size}, as it was when the store was "
+                    "made; bring back that file to compare with it"
+                )
+        stop = number + record.documents
+        for document in _documents(store, record):
+            if number == stop:
+                raise InvalidStore(
+                    f"{shard_path(store.path, index, 'ends')}: its inputs have more than "
+                    f"{record.documents} documents: they changed, or documents were lost"
+                )
+            if chosen is None or number in chosen:
+                ids = oracle(document)
+                expected = [*token, *ids] if store.eot == "prepend" else [*ids, *token]
+                _check_document(store, number, expected, against)
+                compared += 1
+            number += 1
+        if number != stop:
+            raise InvalidStore(
+                f"{shard_path(store.path, index, 'ends')}: its inputs have {stop - number} fewer "
+                f"than {record.documents} documents: they changed, or documents were added"
+            )
+    return compared
+
+
+def _documents(store: TokenStore, record: ShardRecord) -> Iterator[str]:
+    """The documents that a shard was made of, with those left out that it left out."""
+    manifest = store.manifest
+    form = Format(manifest.separator, manifest.field, manifest.on_error)
+    split = None if manifest.part is None else Split(manifest.part.validation)
+    for document in corpus.documents(record.inputs, form):
+        try:
+            text = document.decode("utf-8", "replace" if form.on_error == "replace" else "strict")
+        except UnicodeDecodeError:
+            if form.on_error == "raise":
+                raise
+            continue
+        if split is not None and manifest.part is not None:
+            drawn = split.is_validation(text.encode())
+            if drawn != (manifest.part.name == "validation"):
+                continue
+        yield text
+
+
+def _check_document(store: TokenStore, number: int, expected: list[int], against: str) -> None:
+    found = store.document(number).tolist()
+    if found == expected:
+        return
+    place = 0
+    while place < min(len(found), len(expected)) and found[place] == expected[place]:
+        place += 1
+    raise InvalidStore(
+        f"{store.path}: document {number} differs from {against}'s at its token {place}: "
+        f"{found[place : place + 5]} in the store, {expected[place : place + 5]} from {against}"
+    )

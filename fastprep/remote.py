@@ -1,0 +1,108 @@
+"""Files behind URLs, through fsspec: ``s3://``, ``hf://``, ``https://``, ``memory://`` and so on."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, BinaryIO, cast
+
+from fastprep.errors import InvalidInput, MissingExtra
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::)")
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is for fsspec to open: it begins with a scheme.
+
+    Examples
+    --------
+    >>> is_url("s3://bucket/a.jsonl"), is_url("a.jsonl"), is_url("C:\\\\a.jsonl")
+    (True, False, False)
+    """
+    return _URL.match(path) is not None
+
+
+def size_of(url: str) -> int:
+    """How many bytes a remote file has.
+
+    Raises
+    ------
+    InvalidInput
+        where there is no such file, it has no size, or the file system cannot be asked.
+    MissingExtra
+        where fsspec, or the package that it needs for the scheme, is not installed.
+    """
+    system, path = _system(url)
+    try:
+        details = system.info(path)
+    except FileNotFoundError:
+        raise InvalidInput(f"{url}: no such file; check the address") from None
+    except Exception as error:  # each file system has its own
+        raise _failed(url, error) from error
+    if details.get("type") == "directory":
+        raise InvalidInput(f"{url}: a directory; pass it with a / at its end, or {url}/**")
+    size = details.get("size")
+    if size is None:
+        raise InvalidInput(f"{url}: the server does not say how large it is; download it first")
+    return int(size)
+
+
+def can_seek(url: str) -> bool:
+    """Whether any part of a remote file can be read without what stands before it."""
+    system, path = _system(url)
+    protocols = system.protocol if isinstance(system.protocol, tuple) else (system.protocol,)
+    if not {"http", "https"} & set(protocols):
+        return True
+    try:
+        return bool(system.info(path).get("partial"))
+    except Exception as error:
+        raise _failed(url, error) from error
+
+
+def open_url(url: str) -> BinaryIO:
+    """A remote file to read from: bytes are fetched as they are wanted, some ahead."""
+    system, path = _system(url)
+    try:
+        return cast(BinaryIO, system.open(path, "rb"))
+    except FileNotFoundError:
+        raise InvalidInput(f"{url}: no such file; check the address") from None
+    except Exception as error:
+        raise _failed(url, error) from error
+
+
+def expand_url(url: str) -> list[tuple[str, int | None]]:
+    """The files that a pattern, or a folder with ``/`` at its end, stands for, with their sizes."""
+    system, path = _system(url)
+    try:
+        look = system.find if url.endswith("/") else system.glob
+        found = look(path, detail=True)
+    except FileNotFoundError:
+        raise InvalidInput(f"{url}: no such folder; check the address") from None
+    except Exception as error:
+        raise _failed(url, error) from error
+    return [
+        (system.unstrip_protocol(name), details.get("size"))
+        for name, details in found.items()
+        if details.get("type") != "directory"
+    ]
+
+
+def _system(url: str) -> tuple[Any, str]:
+    try:
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped, unused-ignore]
+    except ModuleNotFoundError:
+        raise MissingExtra(
+            f"{url}: reading from URLs needs fsspec: pip install 'fastprep[remote]'", name="fsspec"
+        ) from None
+    try:
+        system, path = url_to_fs(url)
+    except ImportError as error:
+        raise MissingExtra(f"{url}: {error}", name=error.name) from None
+    except ValueError as error:
+        raise InvalidInput(f"{url}: {error}; check the address") from None
+    return system, str(path)
+
+
+def _failed(url: str, error: Exception) -> InvalidInput:
+    return InvalidInput(
+        f"{url}: cannot be opened: {type(error).__name__}: {error}; check address and permissions"
+    )

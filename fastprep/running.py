@@ -1,0 +1,204 @@
+"""One run of a job, or of a slice of it: from the first look at the output to the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from fastprep import manifest as manifests
+from fastprep.atomic import sync_directory
+from fastprep.errors import InvalidInput, InvalidStore, OtherJob, StoreExists
+from fastprep.job import Job, differences
+from fastprep.journal import JOB, Done, Journal
+from fastprep.output import check_ours, clear, stores_in, tidy, unlock
+from fastprep.planning import Task, slice_of, task_bytes
+from fastprep.pool import (
+    Counters,
+    Tick,
+    new_counters,
+    run_here,
+    run_in_processes,
+    run_in_threads,
+)
+from fastprep.reporting import Log, Reporter
+from fastprep.sealing import seal
+from fastprep.store import TokenStore
+from fastprep.store_encoding import keep_vocabulary
+from fastprep.tables import TableSpan
+from fastprep.task import Work
+
+Engine = Literal["processes", "ray"]
+
+
+class Run(NamedTuple):
+    """How the work of a job is to be done; nothing here changes what comes out."""
+
+    work: Work
+    tasks: list[Task]
+    engine: Engine
+    workers: int | None
+    task: tuple[int, int] | None
+
+    def run(self, overwrite: bool, progress: bool | None, log: Log | None) -> TokenStore | None:
+        """Do what is left to do, and make the store if that was all; see :func:`fastprep.prepare`."""
+        output, job = self.work.output, self.work.job
+        mine = {index: self.tasks[index] for index in slice_of(len(self.tasks), self.task)}
+        journal = Journal(output)
+        check_ours(output)
+        if not overwrite and (whole := self._finished_store()) is not None:
+            return whole
+        output.mkdir(parents=True, exist_ok=True)
+        sync_directory(output.parent)
+        with journal.running(shared=self.task is not None):
+            with journal.deciding():
+                if (whole := self._begin(journal, overwrite)) is not None:
+                    unlock(output)
+                    return whole
+                keep_vocabulary(self.work.encoding, job.directories(output))
+                finished, redone = journal.finished(job, mine)
+                for shard, _ in redone:
+                    journal.forget(shard)
+            todo = {index: task for index, task in mine.items() if index not in finished}
+            before = sum(task_bytes(mine[index]) for index in finished)
+            counters = new_counters(len(todo))
+            with Reporter(todo, before, counters, progress, log) as reporter:
+                reporter.say("started", **self._facts(todo))
+                if finished or redone:
+                    reporter.say("resumed", shards_finished=len(finished), bytes_finished=before)
+                for shard, reason in redone:
+                    reporter.say("redone", shard=shard, reason=reason)
+                for index, done in self._results(todo, counters, reporter.tick):
+                    finished[index] = done
+                    reporter.task_done(index, done)
+            if self.task is not None:
+                store = seal_if_whole(journal)
+            else:
+                _check_unchanged(self.tasks, finished)
+                store = seal(output, job, [finished[index] for index in sorted(finished)])
+            reporter.finished(store is not None)
+        return store
+
+    def _finished_store(self) -> TokenStore | None:
+        """The store that stands here, for a task that comes late; for others it is in the way."""
+        output = self.work.output
+        found = stores_in(output)
+        if not found or (output / JOB).exists():
+            return None
+        if self.task is not None:
+            store = TokenStore(found[0].parent)
+            made_from = [tuple(shard.inputs) for shard in store.manifest.shards]
+            if made_from == self.tasks and store.manifest.encoding == self.work.job.encoding:
+                return store
+        raise StoreExists(
+            f"{output}: a token store already; pass overwrite=True (--overwrite) to replace it"
+        )
+
+    def _begin(self, journal: Journal, overwrite: bool) -> TokenStore | None:
+        """Note the job, or find it noted; the store if there is nothing left to do."""
+        output, job = self.work.output, self.work.job
+        if not overwrite and (whole := self._finished_store()) is not None:
+            return whole
+        then = _noted(journal, overwrite)
+        if then is None or self._is_other(journal, then, overwrite):
+            clear(output)
+            journal.begin(job)
+            return None
+        directories = job.directories(output)
+        if all((directory / manifests.MANIFEST).exists() for directory in directories):
+            tidy(output)  # all that was left to do
+            return TokenStore(directories[0])
+        if then != job:
+            journal.begin(job)
+        return None
+
+    def _is_other(self, journal: Journal, then: Job, overwrite: bool) -> bool:
+        """Whether the job that was begun here is another one, that may be thrown away."""
+        job = self.work.job
+        found = differences(then, job)
+        if self.task is not None and then.on_error != job.on_error:
+            found.append(f"on_error was {then.on_error!r} and is {job.on_error!r}")
+        if not found:
+            return False
+        # Where no shard is finished there is nothing to lose; but other tasks may be about it.
+        if self.task is None and (overwrite or not journal.any_done()):
+            return True
+        raise OtherJob(
+            f"{journal.output}: holds unfinished work of another job: {'; '.join(found[:5])}"
+            f"{f'; and {len(found) - 5} more' if len(found) > 5 else ''}; run that one again to finish "
+            "it, or pass overwrite=True (--overwrite) to begin anew"
+        )
+
+    def _results(
+        self, todo: dict[int, Task], counters: Counters, tick: Tick
+    ) -> Iterator[tuple[int, Done]]:
+        if not todo:
+            return iter(())
+        in_memory = any(isinstance(span, TableSpan) for task in todo.values() for span in task)
+        if self.engine == "ray" and in_memory:
+            raise InvalidInput(
+                "what is in this process's memory cannot be read by others; pass files, or leave the "
+                "engine 'ray' out"
+            )
+        if self.engine == "ray":
+            from fastprep.on_ray import run_on_ray
+
+            return run_on_ray(self.work, todo, self.workers, tick)
+        workers = self._workers(todo)
+        if workers == 1:
+            return run_here(self.work, todo, counters, tick)
+        if in_memory:
+            return run_in_threads(self.work, todo, counters, workers, tick)
+        return run_in_processes(self.work, todo, counters, workers, tick)
+
+    def _workers(self, todo: dict[int, Task]) -> int:
+        return min(self.workers or _cores(), max(len(todo), 1))
+
+    def _facts(self, todo: dict[int, Task]) -> dict[str, object]:
+        return {
+            "output": str(self.work.output),
+            "shards": len(self.tasks),
+            "tasks": len(todo),
+            "bytes": sum(map(task_bytes, todo.values())),
+            "task": None if self.task is None else list(self.task),
+            "engine": self.engine,
+            "workers": self._workers(todo) if self.engine == "processes" else self.workers,
+        }
+
+
+def seal_if_whole(journal: Journal) -> TokenStore | None:
+    """The store of the job in a journal, if all its shards are finished."""
+    with journal.deciding():
+        job = journal.job()
+        if job is None:  # somebody else sealed it meanwhile
+            unlock(journal.output)
+            return TokenStore(stores_in(journal.output)[0].parent)
+        shards = [done for index in range(job.shards) if (done := journal.done(index)) is not None]
+        return seal(journal.output, job, shards) if len(shards) == job.shards else None
+
+
+def _noted(journal: Journal, overwrite: bool) -> Job | None:
+    try:
+        return journal.job()
+    except InvalidStore:
+        if not overwrite:
+            raise
+        return None
+
+
+def _check_unchanged(tasks: list[Task], finished: dict[int, Done]) -> None:
+    """Refuse to put together shards that saw a file before and after a change."""
+    seen: dict[str, int | None] = {}
+    for index, done in finished.items():
+        for span, when in zip(tasks[index], done.modified, strict=True):
+            if seen.setdefault(span.path, when) != when:
+                raise InvalidInput(
+                    f"{span.path}: it was changed while it was in use; run the same command again: "
+                    "what was read before the change is read again"
+                )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

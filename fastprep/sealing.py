@@ -1,0 +1,83 @@
+"""All shards finished: the manifests that make them stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastprep import manifest as manifests
+from fastprep.atomic import replacing
+from fastprep.errors import InvalidInput
+from fastprep.job import Job
+from fastprep.journal import Done
+from fastprep.manifest import Manifest, Part, PartName, ShardRecord
+from fastprep.output import clear, tidy, unlock
+from fastprep.store import TokenStore
+
+
+def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
+    """Write the manifest of each store of a job, and remove what only unfinished work needs.
+
+    Parameters
+    ----------
+    output
+        the job's directory, held by the caller.
+    job
+        what was asked.
+    shards
+        all of them, in order.
+
+    Returns
+    -------
+    TokenStore
+        the store; that of the part ``train`` where there are two.
+
+    Raises
+    ------
+    InvalidInput
+        when there is no document in any shard, or an input was changed between two of them.
+
+    Examples
+    --------
+    See :func:`fastprep.prepare`.
+    """
+    if not any(record.documents for done in shards for record in done.records):
+        clear(output)
+        unlock(output)
+        paths = [entry.path for entry in job.inputs]
+        raise InvalidInput(
+            f"no documents found in {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}; every "
+            "input is empty"
+        )
+    directories = job.directories(output)
+    # The store that most people will open comes last.
+    for number, directory in reversed(list(enumerate(directories))):
+        records = [done.records[number] for done in shards]
+        part = Part(_name(directory), job.validation) if job.validation else None
+        with replacing(directory / manifests.MANIFEST) as file:
+            file.write(manifests.encode(_manifest(job, records, part)))
+    tidy(output)
+    return TokenStore(directories[0])
+
+
+def _name(directory: Path) -> PartName:
+    return "train" if directory.name == "train" else "validation"
+
+
+def _manifest(job: Job, records: list[ShardRecord], part: Part | None) -> Manifest:
+    return Manifest(
+        format="fastprep token store",
+        version=1,
+        dtype=manifests.dtype_for(job.n_vocab),
+        n_vocab=job.n_vocab,
+        encoding=job.encoding,
+        end_token=job.end_token,
+        end_token_first=job.end_token_first,
+        separator=job.separator,
+        field=job.field,
+        on_error=job.on_error,
+        part=part,
+        unicode_version=manifests.UNICODE_VERSION,
+        tokens=sum(record.tokens for record in records),
+        documents=sum(record.documents for record in records),
+        shards=records,
+    )

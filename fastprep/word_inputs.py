@@ -1,0 +1,61 @@
+"""The word tokenizer of a corpus: a vocabulary of all words in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastprep import corpus
+from fastprep.errors import InvalidUtf8
+from fastprep.inputs import Inputs, find
+from fastprep.spans import Batch, Format
+from fastprep.word_encoding import WordEncoding
+
+
+def words_of_inputs(inputs: Inputs, form: Format) -> WordEncoding:
+    """Read all documents once, and number their words as :func:`fastprep.build_vocab` does.
+
+    Memory is a block of the inputs and one copy of each different word.
+
+    Raises
+    ------
+    InvalidInput
+        for an input that is missing or damaged, naming file and place, as :func:`fastprep.prepare`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp(), "two.txt")
+    >>> _ = path.write_text("to be<|endoftext|>or not to be")
+    >>> words_of_inputs(path, Format()).vocab
+    {'be': 0, 'not': 1, 'or': 2, 'to': 3, '<|endoftext|>': 4, '<|unk|>': 5}
+    """
+    return WordEncoding.from_texts(_texts(inputs, form))
+
+
+def _texts(inputs: Inputs, form: Format) -> Iterator[str]:
+    # In parts, where documents are long: they are cut at whitespace, as words are.
+    for batch in corpus.read(find(inputs, form), form):
+        for index in range(len(batch.texts)):
+            text = _text(batch, index, form)
+            if text is not None:
+                yield text
+
+
+def _text(batch: Batch, index: int, form: Format) -> str | None:
+    text = batch.texts[index]
+    if isinstance(text, str):
+        return text
+    try:
+        return str(text, "utf-8")
+    except UnicodeDecodeError as error:
+        if form.on_error == "replace":
+            return str(text, "utf-8", "replace")
+        if form.on_error == "skip":
+            return None
+        place, position = batch.place(index, error.start)
+        raise InvalidUtf8(
+            f"{place}: the bytes there are not UTF-8; convert the file to UTF-8, or pass "
+            "on_error='skip' or 'replace' (--on-error)",
+            offset=position,
+        ) from None

@@ -1,0 +1,111 @@
+"""Disks that fail: listeners for the steps that fastprep.atomic announces."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+from pathlib import Path
+
+
+class Counting:
+    """Counts the steps."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def __call__(self, step: str, path: Path) -> None:
+        self.steps += 1
+
+
+class Killing:
+    """kill -9 before a step; what was written before it stays, as the system keeps it."""
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+
+    def __call__(self, step: str, path: Path) -> None:
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1
+
+
+class Failing:
+    """A step is an error of the system: that one, or all from then on."""
+
+    def __init__(self, at: int, number: int = errno.ENOSPC, *, for_ever: bool = False) -> None:
+        self._left = at
+        self._number = number
+        self._for_ever = for_ever
+
+    def __call__(self, step: str, path: Path) -> None:
+        self._left -= 1
+        # A full disk lets files be removed; a broken one does nothing.
+        if step == "remove" and self._number == errno.ENOSPC:
+            return
+        if self._left == -1 or (self._for_ever and self._left < 0):
+            raise OSError(self._number, os.strerror(self._number), str(path))
+
+
+class PowerCut:
+    """The power goes before a step: whatever was not synced may be lost, each thing on its own.
+
+    Content that was written and not synced becomes a part of itself, or zeros. Of the names that were
+    made, replaced or removed since their directory was synced, any may be as they were.
+    """
+
+    def __init__(self, at: int, rng: random.Random) -> None:
+        self._left = at
+        self._rng = rng
+        self._unsynced: set[Path] = set()
+        # Names in a directory, and what was under them before: None for nothing.
+        self._names: list[tuple[Path, bytes | None]] = []
+        self._last: tuple[str, Path] | None = None
+
+    def __call__(self, step: str, path: Path) -> None:
+        self._note()
+        if self._left == 0:
+            self._lose()
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1
+        self._last = (step, path)
+        if step in ("open", "remove", "rename"):
+            before = path.read_bytes() if path.is_file() else None
+            self._names.append((path, before))
+            if step == "rename":
+                temporary = path.with_name(path.name + ".tmp")
+                self._names.append((temporary, temporary.read_bytes()))
+
+    def _note(self) -> None:
+        """The step before this one is done by now."""
+        if self._last is None:
+            return
+        step, path = self._last
+        if step == "write":
+            self._unsynced.add(path)
+        elif step == "sync":
+            self._unsynced.discard(path)
+        elif step == "rename":
+            temporary = path.with_name(path.name + ".tmp")
+            if temporary in self._unsynced:
+                self._unsynced.remove(temporary)
+                self._unsynced.add(path)
+        elif step == "sync names":
+            self._names = [(name, before) for name, before in self._names if name.parent != path]
+
+    def _lose(self) -> None:
+        for path in self._unsynced:
+            if path.is_file():
+                content = path.read_bytes()
+                kept = self._rng.randrange(len(content) + 1)
+                zeros = self._rng.random() < 0.5
+                path.write_bytes(content[:kept] + bytes(len(content) - kept if zeros else 0))
+        later: set[Path] = set()
+        for path, before in reversed(self._names):
+            if path not in later and self._rng.random() < 0.5:
+                if before is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    path.write_bytes(before)
+            later.add(path)

@@ -1,0 +1,146 @@
+"""Offsets beyond 2**31 and 2**32, on files that have holes where they need no disk."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastprep import corpus
+from fastprep import manifest as manifests
+from fastprep.encoding import Encoding
+from fastprep.job import encoding_record
+from fastprep.manifest import Manifest, ShardRecord, shard_path
+from fastprep.planning import plan
+from fastprep.shards import ShardWriter, _PartFiles
+from fastprep.spans import Batch, Format, Span
+from fastprep.store import TokenStore
+from fastprep.windows import sliding_windows
+
+EDGES = (1 << 31, 1 << 32)
+
+
+def zeros_crc32(count: int) -> list[int]:
+    """The checksums of a file of so many zero bytes, of which only two kinds of block exist."""
+    whole, rest = divmod(count, manifests.CHECKSUM_BYTES)
+    found = []
+    for size in (manifests.CHECKSUM_BYTES, rest):
+        checksum = manifests.BlockChecksum()
+        checksum.update(bytes(size))
+        found.append(checksum.values())
+    return found[0] * whole + found[1]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
+    """A shard of more than 2**32 tokens, all 0 but for some at its edges, in a dozen documents."""
+    directory = tmp_path_factory.mktemp("large") / "store"
+    directory.mkdir()
+    ends = np.array(
+        [5, *(edge + step for edge in EDGES for step in (-3, -1, 0, 1, 2)), (1 << 32) + 9],
+        np.uint64,
+    )
+    tokens = int(ends[-1])
+    with shard_path(directory, 0, "bin").open("wb") as file:
+        file.truncate(2 * tokens)
+        for edge in EDGES:
+            file.seek(2 * (edge - 4))
+            file.write(np.arange(1, 10, dtype="<u2").tobytes())
+    ends.tofile(shard_path(directory, 0, "ends"))
+    checksum = manifests.BlockChecksum()
+    checksum.update(ends.tobytes())
+    manifest = Manifest(
+        format="fastprep token store",
+        version=1,
+        dtype="uint16",
+        n_vocab=100,
+        encoding=manifests.EncodingRecord(
+            name="none", rank_table_sha256="0" * 64, pattern=".", special_tokens={}
+        ),
+        end_token=None,
+        separator=None,
+        field="text",
+        unicode_version="16.0.0",
+        tokens=tokens,
+        documents=len(ends),
+        shards=[
+            ShardRecord(
+                tokens=tokens,
+                documents=len(ends),
+                max_id=9,
+                bin_crc32=zeros_crc32(2 * tokens),
+                ends_crc32=checksum.values(),
+                inputs=[],
+            )
+        ],
+    )
+    (directory / "manifest.json").write_bytes(manifests.encode(manifest))
+    return TokenStore(directory)
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_tokens_documents_and_windows_are_right_across_the_edge(
+    store: TokenStore, edge: int
+) -> None:
+    assert store[edge - 5 : edge + 6].tolist() == [0, *range(1, 10), 0]
+    assert store[edge] == 5
+    number = int(np.searchsorted(store.document_ends, edge))
+    assert store.document(number).tolist() == [4]
+    assert store.document(number + 1).tolist() == [5]
+    assert sliding_windows(store, 4, 1)[edge - 2].tolist() == [3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_a_shard_counts_its_tokens_across_the_edge(
+    gpt2: Encoding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edge: int
+) -> None:
+    real = _PartFiles.__init__
+
+    def as_if_after_many(self: _PartFiles, *arguments: object) -> None:
+        real(self, *arguments)  # type: ignore[arg-type]
+        self._tokens = edge - 4
+
+    monkeypatch.setattr(_PartFiles, "__init__", as_if_after_many)
+    batch = Batch([b"One.", b"Two."], True, 8, lambda index, offset: ("", 0))
+    (record,) = ShardWriter(gpt2, 50256).write([tmp_path], 0, [batch], [])
+    ends = np.fromfile(shard_path(tmp_path, 0, "ends"), "<u8")
+    assert ends.tolist() == [edge - 1, edge + 2]
+    assert record.tokens == edge + 2
+    assert encoding_record(gpt2).name == "gpt2"
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_a_file_is_read_across_the_edge(tmp_path: Path, edge: int) -> None:
+    path = tmp_path / "large.jsonl"
+    lines = [b'{"text": "%d"}\n' % number for number in range(40)]
+    with path.open("wb") as file:
+        file.seek(edge - 200)
+        file.write(b"\n")
+        start = file.tell()
+        file.write(b"".join(lines))
+    size = path.stat().st_size
+    rng = random.Random(edge)
+    for _ in range(20):
+        cuts = sorted([start, *(rng.randrange(start, size) for _ in range(3)), edge, size])
+        spans = [Span(path.as_posix(), low, high, size) for low, high in pairwise(cuts)]
+        texts = [
+            text
+            for span in spans
+            for batch in corpus.batches(span, Format())
+            for text in batch.texts
+        ]
+        assert [text if isinstance(text, str) else text.decode() for text in texts] == [
+            str(number) for number in range(40)
+        ]
+
+
+def test_a_plan_of_petabytes_covers_every_byte() -> None:
+    size = 10**15 + 7
+    tasks = plan([Span("a.jsonl", 0, size, size)], Format(), shard_bytes=10**11)
+    assert len(tasks) == 10_001
+    assert tasks[0][0].start == 0
+    assert tasks[-1][0].end == size
+    assert all(a[0].end == b[0].start for a, b in pairwise(tasks))

@@ -1,0 +1,44 @@
+"""Documents out of files, by every way to cut the files into blocks and ranges."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+from fastprep.corpus import batches
+from fastprep.spans import Bad, Format, Span
+
+
+def read(
+    spans: list[Span], form: Format, *, block_bytes: int = 1 << 20, cut: bool = False
+) -> list[bytes]:
+    """The documents as batches give them, with parts put together."""
+    found: list[bytes] = []
+    closed = True
+    for span in spans:
+        for batch in batches(span, form, block_bytes=block_bytes, cut=cut):
+            assert batch.texts or batch.bad
+            texts = [text.encode() if isinstance(text, str) else text for text in batch.texts]
+            assert sum(map(len, texts)) <= batch.size
+            if not closed and texts:
+                found[-1] += texts.pop(0)
+            found += texts
+            closed = batch.closed
+        assert closed, "a span leaves no document unfinished"
+    return found
+
+
+def spans_of(path: Path, cuts: list[int]) -> list[Span]:
+    size = path.stat().st_size
+    edges = sorted({0, size, *(cut % (size + 1) for cut in cuts)})
+    return [Span(str(path), start, end, size) for start, end in pairwise(edges)]
+
+
+def bad_in(spans: list[Span], form: Format, *, block_bytes: int = 1 << 20) -> list[Bad]:
+    """The documents that were skipped or replaced."""
+    return [
+        bad
+        for span in spans
+        for batch in batches(span, form, block_bytes=block_bytes)
+        for bad in batch.bad
+    ]

@@ -1,0 +1,207 @@
+"""Compressed files: the documents are those of the file that was packed, damage is named."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reading import bad_in, read
+
+from fastprep import compressed
+from fastprep.corpus import can_split, whole
+from fastprep.errors import DamagedInput, InvalidInput, MissingExtra
+from fastprep.spans import Format, Span
+
+zstandard = pytest.importorskip("zstandard")
+
+Pack = Callable[[bytes], bytes]
+PACK: dict[str, Pack] = {
+    ".gz": lambda data: gzip.compress(data, mtime=0),
+    ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+}
+TEXT = st.text(alphabet=list("ab \n|é漢😀"), max_size=40)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("packed")
+
+
+def lines(texts: list[str]) -> bytes:
+    return b"".join(json.dumps({"text": text}).encode() + b"\n" for text in texts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    texts=st.lists(TEXT, max_size=8),
+    packing=st.sampled_from(sorted(PACK)),
+    suffix=st.sampled_from([".txt", ".jsonl", ".ndjson", ".json"]),
+    mark=st.booleans(),
+    members=st.lists(st.integers(0, 300), max_size=3),
+    block_bytes=st.integers(1, 60),
+    cut=st.booleans(),
+    chunk=st.sampled_from([1, 7, 1 << 18]),
+)
+def test_a_packed_file_has_the_documents_of_what_was_packed(
+    folder: Path,
+    texts: list[str],
+    packing: str,
+    suffix: str,
+    mark: bool,
+    members: list[int],
+    block_bytes: int,
+    cut: bool,
+    chunk: int,
+) -> None:
+    content = "\ufeff".encode() * mark
+    content += lines(texts) if suffix != ".txt" else "|".join(texts).encode()
+    plain = folder / f"plain{suffix}"
+    plain.write_bytes(content)
+    edges = sorted({0, len(content), *(at % (len(content) + 1) for at in members)})
+    packed = folder / f"packed{suffix}{packing}"
+    packed.write_bytes(
+        b"".join(PACK[packing](content[a:b]) for a, b in pairwise(edges))
+        if content
+        else PACK[packing](b"")
+    )
+    expected = read([whole(plain)], Format("|"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compressed, "_PACKED_BYTES", chunk)
+        patch.setattr(compressed, "_UNPACKED_BYTES", chunk)
+        assert read([whole(packed)], Format("|"), block_bytes=block_bytes, cut=cut) == expected
+
+
+@pytest.mark.parametrize("packing", sorted(PACK))
+@pytest.mark.parametrize("suffix", [".txt", ".jsonl"])
+@pytest.mark.parametrize("on_error", ["raise", "skip", "replace"])
+def test_every_truncation_is_named_and_what_stands_before_it_is_not_lost(
+    tmp_path: Path, packing: str, suffix: str, on_error: str
+) -> None:
+    texts = [f"text {number} é" for number in range(40)]
+    content = lines(texts) if suffix == ".jsonl" else "|".join(texts).encode()
+    packed = PACK[packing](content)
+    path = tmp_path / f"a{suffix}{packing}"
+    form = Format("|", on_error=on_error)
+    most = 0
+    for size in range(1, len(packed)):
+        path.write_bytes(packed[:size])
+        if on_error == "raise":
+            with pytest.raises(DamagedInput, match=rf"a{suffix}{packing}, byte {size}: .*ends in"):
+                read([whole(path)], form)
+            continue
+        found = read([whole(path)], form)
+        assert found == [text.encode() for text in texts[: len(found)]]
+        most = max(most, len(found))
+        (bad,) = bad_in([whole(path)], form)
+        assert bad.place == f"{path}, byte {size}"
+        assert "the file ends in the middle" in bad.reason
+    assert on_error == "raise" or most > 30
+
+
+@pytest.mark.parametrize("packing", sorted(PACK))
+def test_what_follows_the_last_member_is_damage_but_padding_is_not(
+    tmp_path: Path, packing: str
+) -> None:
+    path = tmp_path / f"a.txt{packing}"
+    path.write_bytes(PACK[packing](b"one|two") + b"\0" * 1000)
+    assert read([whole(path)], Format("|")) == [b"one", b"two"]
+    path.write_bytes(PACK[packing](b"one|two") + b"more and more")
+    with pytest.raises(DamagedInput, match=r"a\.txt.*damaged .*, after 7 bytes of text"):
+        read([whole(path)], Format("|"))
+
+
+@pytest.mark.parametrize("packing", sorted(PACK))
+def test_an_empty_packed_file_has_no_documents(tmp_path: Path, packing: str) -> None:
+    path = tmp_path / f"a.txt{packing}"
+    for content in (b"", PACK[packing](b""), PACK[packing]("\ufeff".encode())):
+        path.write_bytes(content)
+        assert read([whole(path)], Format("|")) == []
+
+
+@pytest.mark.parametrize("packing", sorted(PACK))
+def test_a_bad_line_of_a_packed_file_is_named_by_its_number(tmp_path: Path, packing: str) -> None:
+    path = tmp_path / f"a.jsonl{packing}"
+    path.write_bytes(PACK[packing](lines(["one"] * 500) + b'{"text": 5}\n' + lines(["two"])))
+    for block_bytes in (50, 1 << 20):
+        with pytest.raises(InvalidInput, match=rf"a\.jsonl{packing}, line 501: Expected `str`"):
+            read([whole(path)], Format(), block_bytes=block_bytes)
+        (bad,) = bad_in([whole(path)], Format(on_error="skip"), block_bytes=block_bytes)
+        assert bad.place == f"{path}, line 501"
+
+
+def test_a_packed_file_is_read_from_its_beginning_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(PACK[".gz"](b"one|two"))
+    size = path.stat().st_size
+    assert not can_split(str(path), Format("|"))
+    with pytest.raises(InvalidInput, match="from its beginning, not from byte 3"):
+        read([Span(str(path), 3, size, size)], Format("|"))
+
+
+@pytest.mark.parametrize("packing", sorted(PACK))
+def test_what_unpacks_to_very_much_is_read_in_bounded_memory(tmp_path: Path, packing: str) -> None:
+    path = tmp_path / f"bomb.txt{packing}"
+    block = b"word " * 200_000
+    path.write_bytes(PACK[packing](block * 2) * 200)  # 400 MB from 200 members
+    script = f"""
+import resource
+from fastprep.corpus import batches, whole
+from fastprep.spans import Format
+size = sum(batch.size for batch in batches(whole({str(path)!r}), Format(), block_bytes=1 << 19))
+assert size == 400_000_000, size
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert int(found.stdout) < 128
+
+
+def test_what_unpacks_without_an_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastprep.files._MOST_AT_ONCE", 1 << 20)
+    for name in ("bomb.txt.zst", "bomb.jsonl.zst"):
+        path = tmp_path / name
+        path.write_bytes(PACK[".zst"](b"\0" * (8 << 20)))
+        with pytest.raises(DamagedInput, match=r"unpacks to more than .* without the end"):
+            read([whole(path)], Format(), cut=True)
+
+
+def test_a_window_that_takes_too_much_memory_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.zst"
+    parameters = zstandard.ZstdCompressionParameters(window_log=30, enable_ldm=True)
+    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    path.write_bytes(packer.compress(b"one") + packer.flush())
+    with pytest.raises(DamagedInput, match="a window of more than 128 MiB"):
+        read([whole(path)], Format())
+
+
+def test_without_its_package_a_zst_file_is_an_error_that_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt.zst"
+    path.write_bytes(PACK[".zst"](b"one"))
+    monkeypatch.setitem(sys.modules, "backports.zstd", None)
+    monkeypatch.setitem(sys.modules, "compression.zstd", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'fastprep\[zstd\]'"):
+        read([whole(path)], Format())
+
+
+def test_gzip_is_unpacked_alike_with_and_without_isal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(PACK[".gz"](b"one|" * 100_000) + PACK[".gz"](b"two"))
+    fast = read([whole(path)], Format("|"))
+    monkeypatch.setitem(sys.modules, "isal.isal_zlib", None)
+    assert read([whole(path)], Format("|")) == fast
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedInput, match="ends in the middle"):
+        read([whole(path)], Format("|"))

@@ -1,0 +1,477 @@
+"""How a prepare job runs: taken up again, shared out, refused when it is another; and what it tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastprep import corpus as corpora
+from fastprep import shards
+from fastprep.cli import main
+from fastprep.encoding import Encoding
+from fastprep.errors import (
+    InvalidInput,
+    InvalidStore,
+    InvalidUtf8,
+    JobIsRunning,
+    OtherJob,
+    StoreExists,
+    UnfinishedJob,
+)
+from fastprep.journal import Journal
+from fastprep.preparing import merge_tasks, prepare
+from fastprep.registry import get_encoding
+from fastprep.spans import Bad, Batch
+from fastprep.store import TokenStore
+from fastprep.verifying import verify
+
+SETTINGS: dict[str, Any] = {"workers": 1, "shard_bytes": 2000, "progress": False}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> list[Path]:
+    rng = random.Random(8)
+    words = ["tea", " the", "  spaces", "\n\n", "naïve", " 東京", "😀", " 1234", "'ll"]
+    texts = ["".join(rng.choices(words, k=rng.randint(1, 120))) for _ in range(60)]
+    lines = [json.dumps({"text": text, "body": text[:9]}) + "\n" for text in texts[30:]]
+    (tmp_path / "a.txt").write_text("<|endoftext|>".join(texts[:30]), newline="")
+    (tmp_path / "b.jsonl").write_text("".join(lines))
+    return [tmp_path / "a.txt", tmp_path / "b.jsonl"]
+
+
+def contents(output: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(output).as_posix(): path.read_bytes()
+        for path in sorted(output.rglob("*"))
+        if path.is_file()
+    }
+
+
+def half_done(corpus: list[Path], output: Path, **settings: Any) -> None:
+    """Leave unfinished work: the even shards."""
+    assert prepare(corpus, output, task=(0, 2), **{**SETTINGS, **settings}) is None
+
+
+def events(*arguments: Any, **settings: Any) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    prepare(*arguments, **{**SETTINGS, **settings}, log=told.append)
+    return told
+
+
+# -- resuming --------------------------------------------------------------------------------------
+
+
+def test_finished_shards_are_kept_and_the_others_made(corpus: list[Path], tmp_path: Path) -> None:
+    whole = prepare(corpus, tmp_path / "whole", **SETTINGS)
+    half_done(corpus, tmp_path / "store")
+    assert not (tmp_path / "store" / "manifest.json").exists()
+    with pytest.raises(InvalidStore, match="unfinished work; run the same"):
+        TokenStore(tmp_path / "store")
+    kept = {path: path.stat().st_ino for path in (tmp_path / "store").glob("*.bin")}
+    told = events(corpus, tmp_path / "store")
+    assert {path: path.stat().st_ino for path in kept} == kept
+    assert contents(tmp_path / "store") == contents(whole.path)
+    resumed = next(event for event in told if event["event"] == "resumed")
+    assert resumed["shards_finished"] == len(kept) > 2
+    done = [event["shard"] for event in told if event["event"] == "task done"]
+    assert done == list(range(1, len(whole.shards), 2))
+    assert told[-1]["event"] == "finished"
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut", "missing", "ends", "note"])
+def test_a_finished_shard_that_does_not_fit_its_record_is_made_again(
+    corpus: list[Path], tmp_path: Path, how: str
+) -> None:
+    whole = prepare(corpus, tmp_path / "whole", **SETTINGS)
+    output = tmp_path / "store"
+    half_done(corpus, output)
+    kind = {"ends": "ends", "note": "done"}.get(how, "bin")
+    path = output / f"shard-00002.{kind}"
+    content = bytearray(path.read_bytes())
+    content[5] ^= 1
+    if how == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(content if how in ("flipped", "ends") else content[:-2])
+    redone = [event for event in events(corpus, output) if event["event"] == "redone"]
+    assert [event["shard"] for event in redone] == [2]
+    assert redone[0]["reason"]
+    assert contents(output) == contents(whole.path)
+
+
+def test_an_input_changed_under_the_same_size_is_read_again(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    half_done(corpus, tmp_path / "store")
+    corpus[1].write_bytes(corpus[1].read_bytes().replace(b"tea", b"two"))
+    redone = [event for event in events(corpus, tmp_path / "store") if event["event"] == "redone"]
+    assert redone
+    assert all("b.jsonl was changed since" in event["reason"] for event in redone)
+    fresh = prepare(corpus, tmp_path / "fresh", **SETTINGS)
+    assert contents(tmp_path / "store") == contents(fresh.path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"encoding": "cl100k_base"}, "encoding was 'gpt2' and is 'cl100k_base'"),
+        ({"field": "body"}, "field was 'text' and is 'body'"),
+        ({"separator": None}, "separator was '<|endoftext|>' and is None"),
+        ({"eot": "prepend"}, "end_token_first was False and is True"),
+        ({"eot": "none"}, "end_token was 50256 and is None"),
+        ({"validation": 0.5}, "validation was 0.0 and is 0.5"),
+        ({"shard_bytes": 4000}, "shard_bytes was 2000 and is 4000"),
+    ],
+)
+def test_other_settings_are_refused_by_name(
+    corpus: list[Path], tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    half_done(corpus, tmp_path / "store")
+    before = contents(tmp_path / "store")
+    with pytest.raises(OtherJob) as info:
+        prepare(corpus, tmp_path / "store", **{**SETTINGS, **settings})
+    assert message in str(info.value)
+    assert "--overwrite" in str(info.value)
+    assert contents(tmp_path / "store") == before
+    store = prepare(corpus, tmp_path / "store", **{**SETTINGS, **settings}, overwrite=True)
+    verify(store)
+    expected = prepare(corpus, tmp_path / "new", **{**SETTINGS, **settings})
+    assert contents(tmp_path / "store") == contents(tmp_path / "new")
+    assert store.num_tokens == expected.num_tokens
+
+
+def test_other_inputs_are_refused_by_name(corpus: list[Path], tmp_path: Path) -> None:
+    half_done(corpus, tmp_path / "store")
+    more = tmp_path / "more.txt"
+    more.write_text("One.")
+    for inputs, message in (
+        (corpus[:1], "b.jsonl is no longer an input"),
+        ([*corpus, more], "more.txt was no input"),
+        (corpus[::-1], "the inputs stand in another order"),
+    ):
+        with pytest.raises(OtherJob, match=message):
+            prepare(inputs, tmp_path / "store", **SETTINGS)
+    size = corpus[0].stat().st_size
+    corpus[0].write_text("One." + corpus[0].read_text())
+    with pytest.raises(OtherJob, match=rf"a\.txt had {size} bytes and has {size + 4}"):
+        prepare(corpus, tmp_path / "store", **SETTINGS)
+
+
+def test_with_no_shard_finished_another_job_may_begin(corpus: list[Path], tmp_path: Path) -> None:
+    corpus[0].write_bytes(b"\xff")
+    with pytest.raises(InvalidUtf8):
+        prepare(corpus, tmp_path / "store", **SETTINGS)
+    corpus[0].write_text("One.")
+    assert prepare(corpus, tmp_path / "store", **SETTINGS).num_documents == 31
+
+
+def test_an_error_in_one_input_keeps_the_shards_of_the_others(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.txt"
+    bad.write_bytes(b"word " * 100 + b"\xff")
+    inputs = [*corpus, bad]
+    with pytest.raises(InvalidUtf8, match=r"bad\.txt, byte 500.*--on-error"):
+        prepare(inputs, tmp_path / "store", **SETTINGS)
+    finished = len(list((tmp_path / "store").glob("*.done")))
+    told = events(inputs, tmp_path / "store", on_error="skip")
+    assert finished > 4
+    assert next(e for e in told if e["event"] == "resumed")["shards_finished"] == finished
+    prepare(inputs, tmp_path / "fresh", **SETTINGS, on_error="skip")
+    assert contents(tmp_path / "store") == contents(tmp_path / "fresh")
+
+
+def test_a_damaged_job_file_is_refused_and_may_be_overwritten(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    half_done(corpus, tmp_path / "store")
+    (tmp_path / "store" / "job.json").write_text("{")
+    with pytest.raises(InvalidStore, match=r"job\.json: damaged.*--overwrite"):
+        prepare(corpus, tmp_path / "store", **SETTINGS)
+    prepare(corpus, tmp_path / "store", **SETTINGS, overwrite=True)
+
+
+def test_what_was_sealed_but_not_tidied_up_is_tidied_up(corpus: list[Path], tmp_path: Path) -> None:
+    whole = prepare(corpus, tmp_path / "whole", **SETTINGS)
+    half_done(corpus, tmp_path / "store")
+    (tmp_path / "store" / "manifest.json").write_bytes((whole.path / "manifest.json").read_bytes())
+    for path in whole.path.glob("shard-*"):
+        (tmp_path / "store" / path.name).write_bytes(path.read_bytes())
+    prepare(corpus, tmp_path / "store", **SETTINGS)
+    assert contents(tmp_path / "store") == contents(whole.path)
+
+
+def test_an_input_that_changes_while_it_is_read_is_an_error(
+    corpus: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = corpora.batches
+    times = iter(range(1000))
+
+    def touching(*arguments: Any, **options: Any) -> Iterator[Batch]:
+        yield from real(*arguments, **options)
+        os.utime(corpus[1], ns=(1, next(times)))
+
+    monkeypatch.setattr(corpora, "batches", touching)
+    with pytest.raises(InvalidInput, match=r"b\.jsonl: it was changed while it was"):
+        prepare(corpus, tmp_path / "store", **SETTINGS)
+
+
+# -- several at a time -----------------------------------------------------------------------------
+
+
+def test_a_second_run_is_refused_while_one_is_alive(corpus: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    with Journal(tmp_path / "store").running(shared=False):
+        for settings in ({}, {"overwrite": True}, {"task": (0, 2)}):
+            with pytest.raises(JobIsRunning, match="another run works here"):
+                prepare(corpus, tmp_path / "store", **SETTINGS, **settings)
+    half_done(corpus, tmp_path / "store")
+    with Journal(tmp_path / "store").running(shared=True):
+        with pytest.raises(JobIsRunning):
+            prepare(corpus, tmp_path / "store", **SETTINGS)
+        prepare(corpus, tmp_path / "store", **SETTINGS, task=(1, 2))
+    verify(tmp_path / "store")
+
+
+@pytest.mark.parametrize("count", [1, 3, 50])
+def test_tasks_in_any_order_make_the_same_store(
+    corpus: list[Path], tmp_path: Path, count: int
+) -> None:
+    whole = prepare(corpus, tmp_path / "whole", **SETTINGS)
+    order = list(range(count))
+    random.Random(count).shuffle(order)
+    made = [prepare(corpus, tmp_path / "store", **SETTINGS, task=(i, count)) for i in order]
+    assert made[-1] is not None
+    assert contents(tmp_path / "store") == contents(whole.path)
+    # One that comes late, or twice, finds nothing to do.
+    late = prepare(corpus, tmp_path / "store", **SETTINGS, task=(0, count))
+    assert late is not None
+    assert contents(tmp_path / "store") == contents(whole.path)
+    assert merge_tasks(tmp_path / "store").num_tokens == whole.num_tokens
+
+
+def test_merge_names_what_is_missing(corpus: list[Path], tmp_path: Path) -> None:
+    half_done(corpus, tmp_path / "store")
+    with pytest.raises(UnfinishedJob, match=r"shards are not finished: 1, 3, .* task k mod N of N"):
+        merge_tasks(tmp_path / "store")
+    with pytest.raises(InvalidStore, match="no such directory"):
+        merge_tasks(tmp_path / "nowhere")
+
+
+def test_a_task_with_other_settings_is_refused(corpus: list[Path], tmp_path: Path) -> None:
+    half_done(corpus, tmp_path / "store")
+    for settings in ({"field": "body"}, {"on_error": "skip"}):
+        with pytest.raises(OtherJob):
+            prepare(corpus, tmp_path / "store", **SETTINGS, **settings, task=(1, 2))
+    with pytest.raises(InvalidInput, match="a task cannot overwrite"):
+        prepare(corpus, tmp_path / "store", **SETTINGS, task=(1, 2), overwrite=True)
+    prepare(corpus, tmp_path / "store", **SETTINGS, task=(1, 2))
+    with pytest.raises(StoreExists):
+        prepare(corpus[:1], tmp_path / "store", **SETTINGS, task=(0, 2))
+
+
+@pytest.mark.parametrize("task", [(2, 2), (-1, 2), (0, 0)])
+def test_a_task_that_cannot_be_is_refused(tmp_path: Path, task: tuple[int, int]) -> None:
+    with pytest.raises(InvalidInput, match=f"task {task[0]} of {task[1]}"):
+        prepare(tmp_path / "a.txt", tmp_path / "store", task=task)
+    assert not (tmp_path / "store").exists()
+
+
+# -- documents -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block_bytes", [64, 1 << 20])
+def test_end_tokens_may_stand_first(corpus: list[Path], tmp_path: Path, block_bytes: int) -> None:
+    after = prepare(corpus, tmp_path / "after", **SETTINGS)
+    first = prepare(corpus, tmp_path / "f", **SETTINGS, eot="prepend", block_bytes=block_bytes)
+    assert (first.eot, after.eot) == ("prepend", "append")
+    assert first.eot_token == 50256
+    np.testing.assert_array_equal(first.document_ends, after.document_ends)
+    for number in range(after.num_documents):
+        *ids, token = after.document(number).tolist()
+        assert first.document(number).tolist() == [token, *ids]
+    assert verify(first, against="tiktoken").compared == first.num_documents
+
+
+def test_end_tokens_in_the_wrong_place_are_found(corpus: list[Path], tmp_path: Path) -> None:
+    first = prepare(corpus, tmp_path / "first", **SETTINGS, eot="prepend")
+    manifest = json.loads((first.path / "manifest.json").read_text())
+    manifest["end_token_first"] = False
+    (first.path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InvalidStore, match="document 0 of the shard is not closed by"):
+        verify(first.path)
+    after = prepare(corpus, tmp_path / "after", **SETTINGS)
+    manifest = json.loads((after.path / "manifest.json").read_text())
+    manifest["end_token_first"] = True
+    (after.path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InvalidStore, match="document 0 of the shard is not opened by"):
+        verify(after.path)
+
+
+def test_another_end_token_may_be_chosen(corpus: list[Path], tmp_path: Path) -> None:
+    store = prepare(
+        corpus, tmp_path / "s", **SETTINGS, encoding="cl100k_base", eot_token="<|fim_prefix|>"
+    )
+    assert store.eot_token == 100258
+    for eot, token in (("append", "<|x|>"), ("none", "<|endoftext|>"), ("both", None)):
+        with pytest.raises(InvalidInput):
+            prepare(corpus, tmp_path / "t", **SETTINGS, eot=eot, eot_token=token)
+
+
+def test_the_validation_split_is_a_function_of_each_document_alone(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    def documents(store: TokenStore) -> list[list[int]]:
+        return [store.document(number).tolist() for number in range(store.num_documents)]
+
+    whole = prepare(corpus, tmp_path / "whole", **SETTINGS)
+    train = prepare(corpus, tmp_path / "store", **SETTINGS, validation=0.3)
+    assert train.path == tmp_path / "store" / "train"
+    validation = TokenStore(tmp_path / "store" / "validation")
+    assert validation.num_documents > 5
+    assert sorted(documents(train) + documents(validation)) == sorted(documents(whole))
+    other = prepare(
+        corpus[::-1], tmp_path / "o", workers=2, shard_bytes=500, validation=0.3, block_bytes=70
+    )
+    assert sorted(documents(other)) == sorted(documents(train))
+    more = prepare(corpus, tmp_path / "more", **SETTINGS, validation=0.6)
+    assert all(document in documents(train) for document in documents(more))
+    for store, name in ((train, "train"), (validation, "validation")):
+        assert store.manifest.part is not None
+        assert store.manifest.part.name == name
+        assert verify(store, against="tiktoken").compared == store.num_documents
+    with pytest.raises(InvalidStore, match=r"holds the stores .*train and .*validation"):
+        TokenStore(tmp_path / "store")
+    with pytest.raises(StoreExists, match="a token store already"):
+        prepare(corpus, tmp_path / "store", **SETTINGS)
+    prepare(corpus, tmp_path / "store", **SETTINGS, overwrite=True)
+    assert contents(tmp_path / "store") == contents(whole.path)
+
+
+def test_a_store_in_a_directory_called_train_is_not_taken_for_a_part(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    prepare(corpus, tmp_path / "store" / "train", **SETTINGS)
+    before = contents(tmp_path / "store")
+    with pytest.raises(StoreExists, match=r"train/manifest\.json"):
+        prepare(corpus, tmp_path / "store", **SETTINGS, overwrite=True, validation=0.1)
+    assert contents(tmp_path / "store") == before
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1, float("nan")])
+def test_a_fraction_that_is_none_is_refused(
+    corpus: list[Path], tmp_path: Path, fraction: float
+) -> None:
+    with pytest.raises(InvalidInput, match="validation is"):
+        prepare(corpus, tmp_path / "store", validation=fraction)
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.4])
+def test_documents_that_are_not_utf8_are_left_out_or_mended_and_listed(
+    tmp_path: Path, validation: float
+) -> None:
+    pieces = [b"One.", b"T\xffwo.", b"Three.", b"\xe6\x9d", b"F\xc3\xa9"]
+    path = tmp_path / "bad.txt"
+    path.write_bytes(b"<|endoftext|>".join(pieces))
+    enc = get_encoding("gpt2")
+    for on_error in ("skip", "replace"):
+        options: dict[str, Any] = {"on_error": on_error, "validation": validation}
+        store = prepare(path, tmp_path / on_error, **SETTINGS, **options)
+        stores = [store]
+        if validation:
+            stores.append(TokenStore(tmp_path / on_error / "validation"))
+        found = [
+            enc.decode_bytes(each.document(number)[:-1].tolist())
+            for each in stores
+            for number in range(each.num_documents)
+        ]
+        expected = [
+            piece.decode("utf-8", "replace").encode()
+            for piece in pieces
+            if on_error == "replace" or piece not in (pieces[1], pieces[3])
+        ]
+        assert sorted(found) == sorted(expected)
+        record = store.manifest.shards[0]
+        assert record.bad_documents == 2
+        assert record.bad[0] == Bad(f"{path}, byte 18", "0xff is not UTF-8 there")
+        for each in stores:
+            assert verify(each, against="tiktoken").compared == each.num_documents
+
+
+def test_what_the_reader_left_out_is_counted_and_the_list_is_bounded(
+    gpt2: Encoding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "_MOST_LISTED", 3)
+    bad = [Bad(f"line {number}", "broken") for number in range(5)]
+    batches = [
+        Batch([], True, 0, lambda index, offset: ("", 0), bad[:2]),
+        Batch([b"One."], True, 4, lambda index, offset: ("", 0), bad[2:]),
+    ]
+    (record,) = shards.ShardWriter(gpt2, 50256, on_error="skip").write([tmp_path], 0, batches, [])
+    assert (record.bad_documents, record.bad, record.documents) == (5, bad[:3], 1)
+
+
+# -- what is told ----------------------------------------------------------------------------------
+
+
+def test_the_command_tells_events_as_json(
+    corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["prepare", *map(str, corpus), "-o", str(tmp_path / "store"), "--workers", "1"]
+    assert main([*command, "--shard-bytes", "2000", "--log", "json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    kinds = [event["event"] for event in told]
+    assert kinds == ["started", *["task done"] * told[0]["shards"], "finished"]
+    assert told[-1]["documents"] == 60
+    assert told[-1]["bytes"] == sum(path.stat().st_size for path in corpus)
+    assert main([*command, "--log", "json", "--eot-token", "<|x|>"]) == 1
+    assert json.loads(capsys.readouterr().err.splitlines()[0])["event"] == "failed"
+
+
+def test_the_command_runs_tasks_and_merges_them(
+    corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "store")
+    command = ["prepare", *map(str, corpus), "-o", output, "--shard-bytes", "2000"]
+    assert main([*command, "--task", "1/2", "--workers", "1"]) == 0
+    assert capsys.readouterr().out == f"{output}: task 1/2 is done; others are not\n"
+    assert main(["prepare", "--merge", "-o", output]) == 1
+    assert "shards are not finished: 0, 2" in capsys.readouterr().err
+    assert main([*command, "--workers", "1"]) == 0
+    shown = capsys.readouterr()
+    assert "documents" in shown.out
+    assert "fastprep: going on: " in shown.err
+    assert main(["prepare", "--merge", "-o", output]) == 0
+
+
+def test_a_dry_run_makes_nothing(
+    corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "store"
+    command = ["prepare", *map(str, corpus), "-o", str(output), "--shard-bytes", "2000"]
+    assert main([*command, "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert not output.exists()
+    store = prepare(corpus, output, **SETTINGS)
+    assert f"{len(store.shards)} tasks, as many shards" in shown
+    assert "about 60 documents" in shown
+    assert f"{store.num_tokens:,} tokens of uint16" in shown
+
+
+def test_a_bar_is_shown_when_asked_and_names_what_was_done(
+    corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("fastprep.reporting._SECONDS_BETWEEN_LOOKS", 0.0)
+    store = prepare(corpus, tmp_path / "store", **{**SETTINGS, "progress": True})
+    shown = capsys.readouterr().err
+    assert "100%" in shown
+    assert f"60 documents, {store.num_tokens:,} tokens" in shown
+    assert "tokens/s" in shown

@@ -1,0 +1,118 @@
+"""What is done to batches on their way, joined or made ahead by a thread, changes no document."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastprep import corpus
+from fastprep.ahead import ahead
+from fastprep.corpus import batches, read, whole
+from fastprep.errors import InvalidInput
+from fastprep.spans import Bad, Batch, Format
+from fastprep.together import together
+
+PARTS = st.lists(
+    st.tuples(
+        st.lists(st.binary(max_size=20), min_size=1, max_size=5), st.booleans(), st.booleans()
+    ),
+    max_size=12,
+)
+
+
+def put_together(found: Iterator[Batch]) -> tuple[list[bytes], list[Bad]]:
+    texts: list[bytes] = []
+    bad: list[Bad] = []
+    closed = True
+    for batch in found:
+        more = [bytes(text) if isinstance(text, bytes) else text.encode() for text in batch.texts]
+        assert sum(map(len, more)) <= batch.size
+        if not closed:
+            texts[-1] += more.pop(0)
+        texts += more
+        bad += batch.bad
+        closed = batch.closed
+    return texts, bad
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts=PARTS, block_bytes=st.integers(1, 400))
+def test_joined_batches_have_the_same_documents_places_and_faults(
+    parts: list[tuple[list[bytes], bool, bool]], block_bytes: int
+) -> None:
+    made = []
+    for number, (texts, closed, faulty) in enumerate(parts):
+
+        def place(index: int, offset: int, number: int = number) -> tuple[str, int]:
+            return f"{number}:{index}", offset
+
+        bad = [Bad(str(number), "")] if faulty else []
+        closed = closed or number == len(parts) - 1
+        made.append(Batch(texts, closed, sum(map(len, texts)), place, bad))
+    joined = list(together(made, block_bytes))
+    assert put_together(iter(joined)) == put_together(iter(made))
+    largest = max((batch.size for batch in made), default=0)
+    assert all(batch.size <= max(block_bytes, largest) for batch in joined)
+    places = [b.place(i, 3) for b in joined for i in range(len(b.texts))]
+    assert places == [b.place(i, 3) for b in made for i in range(len(b.texts))]
+
+
+def test_a_thousand_small_files_are_a_few_batches(tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number:04}.txt").write_text(f"text {number}")
+    spans = [whole(path) for path in sorted(tmp_path.iterdir())]
+    found = list(read(spans, Format()))
+    assert len(found) == 1
+    assert [*found[0].texts] == [f"text {number}".encode() for number in range(1000)]
+    assert found[0].place(500, 2) == (f"{tmp_path}/0500.txt, byte 2", 2)
+
+
+def test_a_packed_file_that_is_unpacked_ahead_has_the_same_documents_and_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "_WORTH_A_THREAD", 1)
+    path = tmp_path / "a.jsonl.gz"
+    lines = b"".join(b'{"text": "text %d"}\n' % number for number in range(5000))
+    path.write_bytes(gzip.compress(lines))
+    expected = put_together(batches(whole(path), Format(), block_bytes=1000))
+    assert put_together(read([whole(path)], Format(), block_bytes=1000)) == expected
+    path.write_bytes(gzip.compress(lines + b'{"text": 5}\n'))
+    with pytest.raises(InvalidInput, match=r"a\.jsonl\.gz, line 5001"):
+        list(read([whole(path)], Format(), block_bytes=1000))
+    assert not readers()
+
+
+def test_whoever_stops_early_leaves_no_thread_and_no_open_file_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "_WORTH_A_THREAD", 1)
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(b"word " * 100_000))
+    found = read([whole(path)], Format(), block_bytes=1000)
+    next(found)
+    found.close()  # type: ignore[attr-defined]
+    assert not readers()
+
+
+def test_what_is_made_ahead_is_not_made_without_end() -> None:
+    made = []
+
+    def things() -> Iterator[int]:
+        for number in range(1000):
+            made.append(number)
+            yield number
+
+    found = ahead(things())
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
+    assert len(made) < 10
+    assert list(found) == list(range(3, 1000))
+
+
+def readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "fastprep reader"]
