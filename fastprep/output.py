@@ -75,10 +75,12 @@ def clear(output: Path) -> None:
 
 def tidy(output: Path) -> None:
     """Remove what only an unfinished job needs, once its manifests stand."""
-    for entry in sorted(output.iterdir()):
-        if entry.suffix in (".done", ".tmp"):
-            remove(entry)
-    sync_directory(output)
+    for directory in [*manifests.part_directories(output), output]:
+        if directory.is_dir():
+            for entry in sorted(directory.iterdir()):
+                if entry.suffix in (".done", ".tmp"):
+                    remove(entry)
+            sync_directory(directory)
     # As long as the job is there, the same command goes on with this.
     remove(output / JOB)
     sync_directory(output)

@@ -89,6 +89,7 @@ class Reporter:
                 unit="B",
                 unit_scale=True,
             )
+            self._bar.start_t -= self._seconds()
         self._refresh(self._bar)
 
     def say(self, event: str, **facts: object) -> None:
