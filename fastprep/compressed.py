@@ -62,7 +62,6 @@ class Unpacked:
         self._make, self._errors = _gzip() if packing == ".gz" else _zstd()
         self._member: _Decompressor | None = None
         self._packed = b""  # read, not yet given to a decompressor
-        self._unpacked = b""  # pushed back
         self._read = 0  # packed bytes read so far
         self._made = 0  # bytes unpacked so far
         self._first = True
@@ -70,9 +69,8 @@ class Unpacked:
 
     def read(self, size: int) -> bytes:
         """The next ``size`` bytes, fewer only at the end or where damage is."""
-        parts = [self._unpacked] if self._unpacked else []
-        self._unpacked = b""
-        left = size - sum(map(len, parts))
+        parts: list[bytes] = []
+        left = size
         while left > 0:
             try:
                 part = self._next(min(left, _UNPACKED_BYTES))
@@ -92,10 +90,6 @@ class Unpacked:
     def used(self) -> int:
         """How many packed bytes were unpacked so far."""
         return self._read - len(self._packed)
-
-    def push_back(self, data: bytes) -> None:
-        """Take back what was read last, for the next :meth:`read` to give again."""
-        self._unpacked = data + self._unpacked
 
     def close(self) -> None:
         """Close the packed file."""

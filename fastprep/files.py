@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol, cast
 from fastprep.compressed import Unpacked
 from fastprep.errors import DamagedInput, InvalidInput
 from fastprep.formats import PACKINGS, SUPPORTED, Kind, kind_of
-from fastprep.remote import is_url, open_url, size_of
+from fastprep.remote import can_seek, is_url, open_url, size_of
 from fastprep.spans import BLOCK_BYTES, Bad, Format, Span, is_unicode
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -39,6 +39,8 @@ class Source:
         self._name = name
         self._file = file
         self._packed = isinstance(file, Unpacked)
+        self._seekable = not self._packed and (not is_url(name) or can_seek(name))
+        self._pushed = b""
         self._tolerant = form.on_error != "raise"
         self._position = 0
         self._size = size
@@ -46,7 +48,10 @@ class Source:
 
     def read(self, size: int) -> bytes:
         """The next ``size`` bytes, fewer only at the end, or where damage is."""
-        parts: list[bytes] = []
+        parts = [self._pushed[:size]] if self._pushed else []
+        self._pushed = self._pushed[size:]
+        self._position += sum(map(len, parts))
+        size -= sum(map(len, parts))
         # A small file is not asked for the megabytes that it does not have.
         size = min(size, self._size - self._position)
         # A file may give less than it was asked for.
@@ -72,22 +77,22 @@ class Source:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def seek(self, position: int) -> None:
-        """Go to a byte. In a packed file that can only be where the reading is."""
-        if isinstance(self._file, Unpacked):
-            if position != self._position:
-                raise RuntimeError(f"a packed file was to be read from byte {position}")
-        else:
-            seekable: BinaryIO = self._file  # type: ignore[assignment]
-            seekable.seek(position)
+        """Go to a byte; where only the beginning can be read from, to where the reading is."""
+        if self._seekable:
+            cast(BinaryIO, self._file).seek(position)
             self._position = position
+        elif position != self._position:
+            raise InvalidInput(
+                f"{self._name}: it can only be read from its beginning, not from byte {position}"
+            )
 
     def push_back(self, data: bytes) -> None:
         """Take back what was read last, for the next :meth:`read` to give again."""
-        self._position -= len(data)
-        if isinstance(self._file, Unpacked):
-            self._file.push_back(data)
+        if self._seekable:
+            self.seek(self._position - len(data))
         else:
-            self.seek(self._position)
+            self._pushed = data + self._pushed
+            self._position -= len(data)
 
     def skip_mark(self) -> int:
         """Step over a byte order mark at the very beginning; where the text begins."""

@@ -22,6 +22,7 @@ from fastprep.columns import (
 )
 from fastprep.errors import DamagedInput, InvalidInput
 from fastprep.files import check_size, open_bytes
+from fastprep.remote import can_seek, is_url
 from fastprep.spans import Bad, Batch, Format, Span, keys_of
 
 # What is read of a column at a time: a row group may be larger than memory.
@@ -46,6 +47,11 @@ def read_parquet(span: Span, form: Format, block_bytes: int, cut: bool) -> Itera
     """
     with contextlib.closing(open_bytes(span.path)) as file:
         check_size(span, file)
+        if is_url(span.path) and not can_seek(span.path):
+            raise InvalidInput(
+                f"{span.path}: the server gives no byte ranges, so a Parquet file cannot be read from "
+                "it; download it first"
+            )
         try:
             column = _TextColumn(span, file, form)
         except InvalidInput as error:

@@ -49,11 +49,8 @@ def size_of(url: str) -> int:
 def can_seek(url: str) -> bool:
     """Whether any part of a remote file can be read without what stands before it."""
     system, path = _system(url)
-    protocols = system.protocol if isinstance(system.protocol, tuple) else (system.protocol,)
-    if not {"http", "https"} & set(protocols):
-        return True
     try:
-        return bool(system.info(path).get("partial"))
+        return _gives_ranges(system, path)
     except Exception as error:
         raise _failed(url, error) from error
 
@@ -62,7 +59,9 @@ def open_url(url: str) -> BinaryIO:
     """A remote file to read from: bytes are fetched as they are wanted, some ahead."""
     system, path = _system(url)
     try:
-        return cast(BinaryIO, system.open(path, "rb"))
+        # A server that gives no ranges can only be listened to.
+        options = {} if _gives_ranges(system, path) else {"block_size": 0}
+        return cast(BinaryIO, system.open(path, "rb", **options))
     except FileNotFoundError:
         raise InvalidInput(f"{url}: no such file; check the address") from None
     except Exception as error:
@@ -84,6 +83,13 @@ def expand_url(url: str) -> list[tuple[str, int | None]]:
         for name, details in found.items()
         if details.get("type") != "directory"
     ]
+
+
+def _gives_ranges(system: Any, path: str) -> bool:
+    protocols = system.protocol if isinstance(system.protocol, tuple) else (system.protocol,)
+    if not {"http", "https"} & set(protocols):
+        return True
+    return bool(system.info(path).get("partial"))
 
 
 def _system(url: str) -> tuple[Any, str]:

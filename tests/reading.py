@@ -34,6 +34,14 @@ def spans_of(path: Path, cuts: list[int]) -> list[Span]:
     return [Span(str(path), start, end, size) for start, end in pairwise(edges)]
 
 
+# Prints the most memory that a process had so far, in MiB. (getrusage counts what its parent had,
+# too, if that was more.)
+PRINT_MEMORY = """
+from pathlib import Path
+print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) >> 10)
+"""
+
+
 def bad_in(spans: list[Span], form: Format, *, block_bytes: int = 1 << 20) -> list[Bad]:
     """The documents that were skipped or replaced."""
     return [

@@ -167,6 +167,11 @@ def test_a_server_without_ranges_is_read_from_the_beginning(server: str, tmp_pat
     assert span.size == len(LINES.encode())
     assert not can_split(span.path, Format())
     assert read([span], Format(), block_bytes=100) == TEXTS
+    (tmp_path / "large.jsonl").write_text(LINES * 2000)  # more than is fetched at once
+    assert len(read([whole(f"{server}/large.jsonl")], Format())) == len(TEXTS) * 2000
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InvalidInput, match=r"a\.parquet: the server gives no byte ranges"):
+        read([whole(f"{server}/a.parquet")], Format())
     with pytest.raises(InvalidInput, match=r"none\.jsonl: no such file"):
         whole(f"{server}/none.jsonl")
 
