@@ -45,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Python flushes once more on its way out; give it something to flush into.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
-        print(f"fastprep: error: {_one_line(error)}", file=sys.stderr)
+        _tell(options, f"error: {_one_line(error)}")
         return 1
     except KeyboardInterrupt:
-        print("fastprep: interrupted", file=sys.stderr)
+        _tell(options, "interrupted")
         return 130
     return 0
 
@@ -64,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     for command in _COMMANDS:
         command.add(commands)
     return parser
+
+
+def _tell(options: argparse.Namespace, line: str) -> None:
+    # A log for machines has said it already, and no other line may stand in it.
+    if getattr(options, "log", None) is None:
+        print(f"fastprep: {line}", file=sys.stderr)
 
 
 class _Version(argparse.Action):

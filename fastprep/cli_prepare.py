@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of
@@ -126,6 +127,15 @@ def add(commands: Commands) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
+    told = _Told(options)
+    try:
+        _work(options, told)
+    except (Exception, KeyboardInterrupt) as error:
+        told.failed(error)
+        raise
+
+
+def _work(options: argparse.Namespace, told: _Told) -> None:
     # Before numpy is imported: nothing here is linear algebra, and in a process without more threads
     # than this one workers can be forked.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -155,22 +165,17 @@ def _prepare(options: argparse.Namespace) -> None:
         _tell_estimate(options, estimate(options.inputs, **settings))
         return
     pool.own_process()
-    told = _Told(options)
-    try:
-        store = prepare(
-            options.inputs,
-            options.output,
-            **settings,
-            workers=options.workers,
-            engine=options.engine,
-            task=options.task,
-            overwrite=options.overwrite,
-            progress=False if options.quiet or options.log else None,
-            log=told.event,
-        )
-    except BaseException as error:
-        told.failed(error)
-        raise
+    store = prepare(
+        options.inputs,
+        options.output,
+        **settings,
+        workers=options.workers,
+        engine=options.engine,
+        task=options.task,
+        overwrite=options.overwrite,
+        progress=False if options.quiet or options.log else None,
+        log=told.event,
+    )
     _summarize(options, store)
 
 
@@ -223,6 +228,7 @@ class _Told:
     def __init__(self, options: argparse.Namespace) -> None:
         self._json = options.log == "json"
         self._quiet = options.quiet
+        self._output = Path(options.output)
         self._shards = self._finished = self._bad = 0
 
     def event(self, event: Event) -> None:
@@ -250,6 +256,8 @@ class _Told:
 
     def failed(self, error: BaseException) -> None:
         """The work ended early."""
+        from fastprep.journal import JOB
+
         if self._json:
             import time
 
@@ -262,7 +270,7 @@ class _Told:
                     "shards_finished": self._finished,
                 }
             )
-        elif self._finished:
+        elif self._finished and (self._output / JOB).exists():
             self._say(
                 f"{self._finished} of {self._shards} shards are finished; the same command goes on "
                 "from them"

@@ -33,6 +33,7 @@ JOB = "job.json"
 # How long to wait for a shard that somebody else writes: the workers of a killed run end in
 # milliseconds, but may be in the middle of a system call.
 _PATIENCE_SECONDS = 10.0
+_LEADER_SECONDS = 0.5  # they share its lock if they were forked
 _SEALING_SECONDS = 600.0
 
 T = TypeVar("T")
@@ -81,6 +82,7 @@ class Journal:
             f"{self.output}: another run works here; wait for its end, or stop it, and run the same "
             "command again",
             shared=shared,
+            patience=_LEADER_SECONDS,
         )
 
     def deciding(self) -> AbstractContextManager[None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastprep import manifest as manifests
 from fastprep.atomic import remove, sync_directory
-from fastprep.errors import StoreExists
+from fastprep.errors import InvalidStore, StoreExists
 from fastprep.journal import JOB
 
 
@@ -44,8 +44,10 @@ def _foreign(part: Path) -> list[str]:
         for entry in part.iterdir()
         if entry.is_dir() or not manifests.is_ours(entry.name)
     ]
-    if (part / manifests.MANIFEST).exists() and manifests.load(part).part is None:
-        names.append(manifests.MANIFEST)
+    # A damaged one is nobody's treasure.
+    with contextlib.suppress(InvalidStore):
+        if (part / manifests.MANIFEST).exists() and manifests.load(part).part is None:
+            names.append(manifests.MANIFEST)
     return sorted(names)
 
 

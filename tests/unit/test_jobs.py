@@ -432,7 +432,8 @@ def test_the_command_tells_events_as_json(
     assert told[-1]["documents"] == 60
     assert told[-1]["bytes"] == sum(path.stat().st_size for path in corpus)
     assert main([*command, "--log", "json", "--eot-token", "<|x|>"]) == 1
-    assert json.loads(capsys.readouterr().err.splitlines()[0])["event"] == "failed"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == "failed"
 
 
 def test_the_command_runs_tasks_and_merges_them(

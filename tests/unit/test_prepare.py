@@ -51,8 +51,9 @@ def test_the_bytes_are_the_same_for_any_number_of_workers(
     one = prepare(corpus, tmp_path / "one", workers=1, shard_bytes=5000)
     two = prepare(corpus, tmp_path / "two", workers=2, shard_bytes=5000)
     again = prepare(corpus, tmp_path / "two", workers=2, shard_bytes=5000, overwrite=True)
+    four = prepare(corpus, tmp_path / "four", workers=4, shard_bytes=5000)
     assert len(one.shards) > 5
-    assert contents(one) == contents(two) == contents(again)
+    assert contents(one) == contents(two) == contents(again) == contents(four)
 
 
 def test_the_documents_are_the_same_for_any_size_of_shards_and_blocks(
