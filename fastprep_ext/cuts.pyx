@@ -7,7 +7,8 @@ smallest (rank, position) of all and so of its side.
 
 Whether a token occurs across a border is asked of a few bytes around it: no two bytes across it are a
 token, no three are, and no four across it occur in any token of four or more (which would hold four
-such bytes). A set of bits may say yes where the answer is no: then there is one cut less.
+such bytes). A set of bits may say yes where the answer is no: then there is one cut less. (A set of
+bits for pairs of bytes, too, in place of their ranks: no effect.)
 
 It makes short pieces of long ones: those of more than 32 bytes in multilingual text fall into parts of
 3.0 bytes on average in r50k, 4.7 in cl100k, 11.5 in o200k.
