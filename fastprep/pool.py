@@ -99,7 +99,12 @@ def run_in_processes(
             ) from None
         finally:
             # What has begun is finished: it is little, and it is then done for good.
-            pool.shutdown(wait=True, cancel_futures=True)
+            workers_left = list((pool._processes or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            wait([future for future in indices if not future.cancelled()])
+            # Not asked to end: one of them may have died with the lock in hand that asking goes through.
+            for process in workers_left:
+                process.kill()
 
 
 def own_process() -> None:

@@ -48,17 +48,18 @@ class Run(NamedTuple):
         check_ours(output)
         if not overwrite and (whole := self._finished_store()) is not None:
             return whole
-        output.mkdir(parents=True, exist_ok=True)
-        sync_directory(output.parent)
+        if not output.exists():
+            output.mkdir(parents=True, exist_ok=True)
+            sync_directory(output.parent)
         with journal.running(shared=self.task is not None):
             with journal.deciding():
                 if (whole := self._begin(journal, overwrite)) is not None:
                     unlock(output)
                     return whole
                 keep_vocabulary(self.work.encoding, job.directories(output))
-                finished, redone = journal.finished(job, mine)
-                for shard, _ in redone:
-                    journal.forget(shard)
+            finished, redone = journal.finished(job, mine)
+            for shard, _ in redone:
+                journal.forget(shard)
             todo = {index: task for index, task in mine.items() if index not in finished}
             before = sum(task_bytes(mine[index]) for index in finished)
             counters = new_counters(len(todo))
