@@ -1,4 +1,8 @@
-"""Files behind URLs, through fsspec: ``s3://``, ``hf://``, ``https://``, ``memory://`` and so on."""
+"""Files behind URLs, through fsspec: ``s3://``, ``hf://``, ``https://``, ``memory://`` and so on.
+
+A worker process opens a URL anew: what is in ``memory://`` is there in the process that put it there
+alone, so prepare it with ``workers=1``.
+"""
 
 from __future__ import annotations
 
