@@ -2,10 +2,11 @@
 
     python benchmarks/bench_growth.py --corpus prose.jsonl.zst
 
-Each measurement is a new process that makes a file of ids of the first so many bytes of the corpus, as in
-bench_files.py, on one thread; sizes and sides take turns. Nothing is read twice, so every step is new text.
-A small file is dear by the byte, since the caches are empty; from then on the cost of a byte should stay.
-"cost_a_byte" is relative to an eighth of the corpus: 1.00 at each of 2, 4 and 8 times is linear.
+Each measurement is a new process that makes a file of ids of the first so many bytes of the corpus,
+as in bench_files.py, on one thread; sizes and sides take turns. Nothing is read twice, so every step is
+new text. A small file is dear by the byte, since the caches are empty; from then on the cost of a byte
+should stay. "cost_a_byte" is relative to an eighth of the corpus: 1.00 at each of 2, 4 and 8 times is
+linear.
 """
 
 from __future__ import annotations

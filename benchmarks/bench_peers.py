@@ -6,9 +6,10 @@ Each measurement is a process of its own, in which the library is imported, the 
 one letter encoded, so that nothing is paid for late. Then the documents are encoded: "cold" is the
 first time, "warm" the same documents again, which flatters every cache. The sides take turns.
 
-Ids are compared before anything is timed, with tiktoken's where it is installed. A side with other ids is
-named and not timed. A side whose first run takes more than `--patience` seconds is not run again: that run
-is its figure. Documents that spell a special token are left out: what such text means differs by design.
+Ids are compared before anything is timed, with tiktoken's where it is installed. A side with other
+ids is named and not timed. A side whose first run takes more than `--patience` seconds is not run
+again: that run is its figure. Documents that spell a special token are left out: what such text means
+differs by design.
 """
 
 from __future__ import annotations
