@@ -44,7 +44,7 @@ bench: build   ## speed beside all peers: JSON, tables, pictures in bench/ (CORP
 	@$(BIN)/python benchmarks/run_all.py --output $(RESULTS) $(if $(CORPUS),--corpus $(CORPUS)) $(BENCH)
 
 micro: build   ## pytest-benchmark on small pieces of work: split, prompt, document, decode, windows
-	@$(BIN)/python -m pytest benchmarks/micro --benchmark-only --benchmark-columns=min,median,iqr,rounds
+	@$(BIN)/python -m pytest benchmarks/micro -o addopts=--import-mode=importlib --benchmark-only --benchmark-columns=min,median,iqr,rounds
 
 clean:   ## remove everything that make made
 	rm -rf $(VENV) bench build dist demo *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

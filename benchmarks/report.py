@@ -28,10 +28,12 @@ from tables import (
     prepare_lines,
     word_lines,
 )
+from worst import worst_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 SCALING_BEGIN, SCALING_END = "<!-- scaling:begin -->", "<!-- scaling:end -->"
+WORST_BEGIN, WORST_END = "<!-- worst:begin -->", "<!-- worst:end -->"
 
 
 def lines_of(results: Results, pictures: dict[str, str], folder: str, where: str) -> list[str]:
@@ -80,7 +82,7 @@ def drawn(results: Results, directory: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the page of a run, or what stands between the marks of README and docs/scaling.md."""
+    """Write the page of a run, or what stands between the marks of README and two pages in docs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, help="write a page there, not README")
     arguments = parser.parse_args()
@@ -98,6 +100,8 @@ def main() -> None:
         lines.pop()
     replace(ROOT / "README.md", BEGIN, END, lines)
     replace(ROOT / "docs" / "scaling.md", SCALING_BEGIN, SCALING_END, scaling_lines(results))
+    worst = worst_lines(ROOT / "tests" / "results" / "growth.jsonl")
+    replace(ROOT / "docs" / "performance.md", WORST_BEGIN, WORST_END, worst)
 
 
 if __name__ == "__main__":
