@@ -37,5 +37,16 @@ class Results:
 
 
 def rows_side_by_side(results: dict[str, dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Row by row, the rows of all corpora."""
+    """Row by row, the rows of all corpora; SystemExit if they are rows of different things."""
+    kinds = {
+        name: [(row["encoding"], row.get("threads")) for row in result["rows"]]
+        for name, result in results.items()
+    }
+    first = next(iter(kinds.values()))
+    for name, kind in kinds.items():
+        if kind != first:
+            raise SystemExit(
+                f"{name} was measured with other encodings or numbers of threads than "
+                f"{next(iter(kinds))}; write the results of each run to a directory of its own"
+            )
     return [list(cells) for cells in zip(*(r["rows"] for r in results.values()), strict=True)]

@@ -102,7 +102,9 @@ def file_lines(results: Results) -> list[str]:
         return []
     first = next(iter(found.values()))
     sizes = ", ".join(f"{name} {r['corpus']['bytes'] / 1e6:.0f} MB" for name, r in found.items())
-    how = first.get("how", "the first pass of a new process")
+    how = first.get(
+        "how", "the first pass of a new process, with what a library imports at its first call"
+    )
     return [
         f"A text file to a file of ids, gigatoken / fastprep: {how} ({sizes}). {means(found, 'first')}",
         "",
