@@ -58,7 +58,8 @@ def measure(name: str, encoding: str, threads: int, file: Path, source: Path) ->
         "OPENBLAS_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
     }
-    command = [sys.executable, __file__, "--child", name, encoding, str(threads), file, source]
+    command = [sys.executable, __file__, "--child", name, encoding, str(threads)]
+    command += [str(file), str(source)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         return {"left_out": f"ended with status {done.returncode}"}

@@ -22,7 +22,7 @@ COLOURS = {
     "tiktoken": "#c9a227",
     "tokenizers": "#d2547f",
 }
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "fastprep",
     "font.family": "sans-serif",
@@ -101,7 +101,7 @@ def draw_panels(panels: list[tuple[str, list[str], Bars]], path: Path) -> None:
         axes.set_title(title, loc="left")
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    place = {"loc": "outside upper center", "ncols": 4, "fontsize": 8.5}
+    place: dict[str, Any] = {"loc": "outside upper center", "ncols": 4, "fontsize": 8.5}
     figure.legend(handles.values(), handles.keys(), **place)
     save(figure, path)
 

@@ -109,7 +109,8 @@ def main() -> int:
     subprocess.run(page, check=True)
     print(f"Tables: {options.output / 'figures.md'}")
     print(f"Pictures: {options.output / 'pictures'}")
-    print(f"JSON: {', '.join(path.name for path in sorted(options.output.glob('*.json')))}")
+    found = ", ".join(path.name for path in sorted(options.output.glob("*.json")))
+    print(f"JSON: {options.output} ({found})")
     for title in failed:
         print(f"failed: {title}", file=sys.stderr)
     return 1 if failed else 0
