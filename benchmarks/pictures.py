@@ -73,10 +73,12 @@ def draw_bars(axes: Any, groups: list[str], bars: Bars) -> None:
             left = group - 0.43 + number * step
             hue = colour(side)
             axes.bar(left, pair[0], width, align="edge", color=hue, label=label, linewidth=0)
-            axes.hlines(pair[1], left, left + width, color=hue[:7], linewidth=1.6)
+            # A later pass that is slower lies within its bar.
+            line = hue[:7] if pair[1] >= pair[0] else "#ffffff"
+            axes.hlines(pair[1], left, left + width, color=line, linewidth=1.6)
             label = None
             written = {max(pair): pair[0]}  # too near each other for two figures
-            if abs(pair[1] - pair[0]) > most * 0.1:
+            if pair[1] - pair[0] > most * 0.1:
                 written = {pair[0]: pair[0], pair[1]: pair[1]}
             for height, figure in written.items():
                 place = (left + width / 2, height + most * 0.02)

@@ -350,7 +350,7 @@ def prepare_lines(results: Results) -> list[str]:
         "A file of JSON lines to ids and document ends, whole processes, MB/s of text; in brackets how "
         "many times faster two workers are; and the largest process, MiB. The corpora "
         f"{first['copies']} times over, on a {first['run']['cpus']}-core {first['run']['cpu']}. "
-        f"`verify` reads a store at no less than {verify:.0f} MB/s.",
+        f"`verify` reads a store at no less than {rate(verify)} MB/s.",
         "",
         *table(["", *found, "MiB"], rows),
     ]
