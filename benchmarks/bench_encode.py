@@ -1,10 +1,11 @@
-"""How much faster than tiktoken is encoding, one thread, documents one by one?
+"""How much faster than tiktoken is encoding, documents one by one and in batches on two threads?
 
     python benchmarks/bench_encode.py --corpus prose.jsonl.zst
 
 tiktoken's encode_ordinary runs in turns with fastprep's, as lists and as arrays. "cold" is a first
 pass of a new encoding, whose piece cache is empty: what a corpus that is tokenized once costs.
-"warm" is a later pass over the same text.
+"warm" is a later pass over the same text. "batch" is encode_ordinary_batch of all documents with two
+threads on both sides; all ids of a batch are in lists at once.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from fastprep.encoding import Encoding
 from fastprep.published import PUBLISHED
 from fastprep.registry import get_encoding
 from fastprep.vocabulary import bundled
+
+BATCH_THREADS = 2
 
 
 def over(encode: Callable[[str], Sequence[int]], documents: list[str]) -> None:
@@ -55,11 +58,16 @@ def main() -> None:
         ids = peer.encode_ordinary(document)
         if warm.encode_ordinary(document) != ids or array(warm)(document).tolist() != ids:
             raise SystemExit("tiktoken gives other ids; nothing was timed")
+    threads = {"num_threads": BATCH_THREADS}
+    if warm.encode_ordinary_batch(documents, **threads) != peer.encode_ordinary_batch(
+        documents, **threads
+    ):
+        raise SystemExit("tiktoken gives other ids in batches; nothing was timed")
     # Made beforehand: building a table is not encoding.
     table = bundled(PUBLISHED[name].table)  # a copy of its own, which shares no cache
     cold = [
         Encoding._from_table(name, table, warm._pat_str, warm._special_tokens)
-        for _ in range(2 * arguments.repeats)
+        for _ in range(3 * arguments.repeats)
     ]
     for encoding in cold:
         encoding.encode_ordinary("")
@@ -70,11 +78,16 @@ def main() -> None:
         "fastprep array, cold": lambda: over(array(cold.pop()), documents),
         "fastprep array, warm": lambda: over(array(warm), documents),
     }
+    batches: dict[str, Callable[[], object]] = {
+        "tiktoken": lambda: peer.encode_ordinary_batch(documents, **threads),
+        "fastprep, cold": lambda: cold.pop().encode_ordinary_batch(documents, **threads),
+        "fastprep, warm": lambda: warm.encode_ordinary_batch(documents, **threads),
+    }
     how = {"megabytes": corpus["bytes"] / 1e6, "repeats": arguments.repeats}
-    write_result(
-        {"question": question, "encoding": name, "corpus": corpus, **how, **compare(sides, **how)},
-        arguments.output,
-    )
+    result = {"question": question, "encoding": name, "corpus": corpus, **how}
+    result |= compare(sides, **how)
+    result["batch"] = {"threads": BATCH_THREADS, **compare(batches, **how)}
+    write_result(result, arguments.output)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from texts import mixed_texts
 from fastprep.errors import InvalidUtf8
 from fastprep.reference import split_r50k
 from fastprep_ext.split import lanes_of
-from fastprep_ext.splitters import PATTERNS, split_pieces
+from fastprep_ext.splitters import PATTERNS, count_pieces, split_pieces
 
 # One character for each class that the pattern tells apart, and those that contractions need.
 REPRESENTATIVES = "a1 \n'!ts" + "é" + "\u3000" + "’"
@@ -82,7 +82,22 @@ def test_random_bytes_are_refused_exactly_where_python_refuses_them():
     parts = [b"a", b" ", b"\xc3", b"\xa9", b"\xe4", b"\xb8", b"\xad", b"\xf0", b"\x9f", b"\xed"]
     for _ in range(20_000):
         data = b"".join(rnd.choices(parts, k=rnd.randrange(1, 12)))
-        assert first_invalid(split_pieces, data) == first_invalid(bytes.decode, data)
+        expected = first_invalid(bytes.decode, data)
+        assert first_invalid(split_pieces, data) == expected
+        assert first_invalid(count_pieces, data) == expected
+
+
+@pytest.mark.parametrize("family", PATTERNS)
+def test_pieces_are_counted_as_they_are_listed(family):
+    pattern = PATTERNS[family]
+    assert count_pieces(b"", pattern) == 0
+    for text in mixed_texts(seed=3, count=500):
+        assert count_pieces(text.encode(), pattern) == len(split_pieces(text.encode(), pattern))
+
+
+def test_pieces_of_no_pattern_are_not_counted():
+    with pytest.raises(ValueError, match="pattern 99 is none of"):
+        count_pieces(b"text", 99)
 
 
 def first_invalid(read: Callable[[bytes], object], data: bytes) -> int | None:

@@ -1,0 +1,51 @@
+"""What 10 TB take, from the rates that were measured: the table of docs/scaling.md."""
+
+from __future__ import annotations
+
+from results_of import Results
+from tables import table
+
+TERABYTES = 10
+CORES = 64
+
+
+def hours(seconds: float) -> str:
+    """A time for people.
+
+    >>> hours(90), hours(7200), hours(864000)
+    ('1.5 min', '2.0 h', '10.0 days')
+    """
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def scaling_lines(results: Results) -> list[str]:
+    """The table; nothing if no rate was measured."""
+    rows = []
+    for name, result in results.by_corpus("prepare").items():
+        for row in result["rows"]:
+            # By the CPU's clock: what others did on the machine meanwhile does not count.
+            size = result["corpus"]["bytes"] * result["copies"] / 1e6
+            cpu = row["cpu_seconds"]
+            rate = size / cpu["fastprep, 2 workers"]
+            seconds = TERABYTES * 1e6 / rate
+            verify = row["verify"]["cpu_seconds"] / row["verify"]["megabytes"]
+            stored = row["verify"]["megabytes"] / size * TERABYTES
+            rows.append(
+                [
+                    f"{name}, {row['encoding']}",
+                    f"{rate:.0f}",
+                    f"{cpu['fastprep, 1 worker'] / cpu['fastprep, 2 workers']:.2f}",
+                    hours(seconds / CORES),
+                    hours(seconds / CORES / 100),
+                    f"{CORES * rate / 1e3:.1f}",
+                    f"{stored:.1f}",
+                    hours(stored * 1e6 * verify / CORES),
+                ]
+            )
+    if not rows:
+        return []
+    head = ["", "MB/s a core", "1 worker / 2", "one node", "100 nodes"]
+    head += ["GB/s read a node", "TB stored", "verified on one node"]
+    return table(head, rows)[:-1]

@@ -1,0 +1,356 @@
+"""The tables of figures, from the JSON. A figure that was not measured does not appear."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from results_of import ENCODINGS, Results, rows_side_by_side
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A table in Markdown, numbers to the right, and an empty line."""
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
+
+
+def times(ratio: float) -> str:
+    """How many times faster; a loss must not be rounded into a draw.
+
+    >>> times(2.345), times(0.96)
+    ('2.3x', '0.96x')
+    """
+    return f"{ratio:.1f}x" if ratio >= 1.05 else f"{ratio:.2f}x"
+
+
+def rate(figure: float) -> str:
+    """MB/s or the like, with as many digits as mean something.
+
+    >>> rate(212.4), rate(3.84)
+    ('212', '3.8')
+    """
+    return f"{figure:.0f}" if figure >= 10 else f"{figure:.1f}"
+
+
+def side_rows(results: list[dict[str, Any]], figures: str, ratios: str) -> list[list[str]]:
+    """A row a side, a column a result: its figure, and in brackets a ratio where there is one."""
+    rows = []
+    for side in results[0][figures]:
+        row = [side]
+        for result in results:
+            ratio = result[ratios].get(side)
+            cell = rate(result[figures][side])
+            row.append(cell if ratio is None else f"{cell} ({times(ratio)})")
+        rows.append(row)
+    return rows
+
+
+# -- files of ids ----------------------------------------------------------------------------------
+
+
+def means(results: dict[str, dict[str, Any]], what: str) -> str:
+    """The geometric mean of all ratios and the smallest, for each number of threads."""
+    parts = []
+    rows = [row for result in results.values() for row in result["rows"]]
+    for threads in sorted({row["threads"] for row in rows}):
+        ratios = [
+            row["times_faster"][what]
+            for row in rows
+            if row["threads"] == threads and "times_faster" in row
+        ]
+        if ratios:
+            mean = math.prod(ratios) ** (1 / len(ratios))
+            parts.append(
+                f"{threads} thread{'s' * (threads > 1)}: geometric mean {mean:.2f}x, "
+                f"smallest {min(ratios):.2f}x"
+            )
+    return "; ".join(parts) + "." if parts else ""
+
+
+def file_table(results: dict[str, dict[str, Any]], what: str) -> list[str]:
+    """MB/s from a text file to a file of ids, a row an encoding and number of threads."""
+    rows = []
+    for cells in rows_side_by_side(results):
+        row = [f"{cells[0]['encoding']}, {cells[0]['threads']}"]
+        for cell in cells:
+            ours = rate(cell["fastprep"][what])
+            if "times_faster" in cell:
+                theirs = rate(cell["gigatoken"][what])
+                row.append(f"{theirs} / {ours} ({times(cell['times_faster'][what])})")
+            else:
+                row.append(ours)
+        rows.append(row)
+    return table(["encoding, threads", *results], rows)
+
+
+def memory_table(results: dict[str, dict[str, Any]]) -> list[str]:
+    """The largest resident memory of such a process, MiB."""
+    rows = []
+    for cells in rows_side_by_side(results):
+        row = [f"{cells[0]['encoding']}, {cells[0]['threads']}"]
+        for cell in cells:
+            sides = [side for side in ("gigatoken", "fastprep") if side in cell]
+            row.append(" / ".join(f"{cell[side]['mebibytes']:.0f}" for side in sides))
+        rows.append(row)
+    return table(["encoding, threads", *results], rows)
+
+
+def file_lines(results: Results) -> list[str]:
+    """First pass, later pass, memory."""
+    found = results.by_corpus("files")
+    if not found:
+        return []
+    first = next(iter(found.values()))
+    sizes = ", ".join(f"{name} {r['corpus']['bytes'] / 1e6:.0f} MB" for name, r in found.items())
+    how = first.get(
+        "how", "the first pass of a new process, with what a library imports at its first call"
+    )
+    return [
+        f"A text file to a file of ids, gigatoken / fastprep: {how} ({sizes}). {means(found, 'first')}",
+        "",
+        *file_table(found, "first"),
+        f"The same once the process has seen other text of the kind. {means(found, 'later')}",
+        "",
+        *file_table(found, "later"),
+        "The most memory that such a process had resident, MiB, gigatoken / fastprep: Python, the "
+        "encoding, and what the work takes.",
+        "",
+        *memory_table(found),
+    ]
+
+
+def limit_lines(results: Results) -> list[str]:
+    """Splitting and copying beside encoding."""
+    found = results.by_corpus("limits")
+    if not found:
+        return []
+    rows = []
+    for cells in rows_side_by_side(found):
+        for what in cells[0]["megabytes_per_second"]:
+            row = [f"{cells[0]['encoding']}, {what}"]
+            for cell in cells:
+                ratio = cell["times_faster_than_encoding"].get(what)
+                figure = rate(cell["megabytes_per_second"][what])
+                row.append(figure if ratio is None else f"{figure} ({times(ratio)})")
+            rows.append(row)
+    return [
+        "How far the limit is: the same first pass, splitting alone, and a plain copy of the text in "
+        "memory; in brackets how many times faster than encoding.",
+        "",
+        *table(["one thread", *found], rows),
+    ]
+
+
+def growth_lines(results: Results) -> list[str]:
+    """What a byte costs as there are more of them."""
+    found = results.by_corpus("growth")
+    if not found:
+        return []
+    rows, head = [], [""]
+    for name, result in found.items():
+        for row in result["rows"]:
+            for side in ("gigatoken", "fastprep"):
+                if side in row:
+                    costs = row[side]["cost_a_byte"][-4:]
+                    rows.append(
+                        [f"{name}, {row['encoding']}, {side}", *map("{:.2f}".format, costs)]
+                    )
+    unit = next(iter(found.values()))["rows"][0]["fastprep"]["bytes"][-4] / 1e6
+    head += [f"{n} x" for n in (1, 2, 4, 8)]
+    return [
+        "What a byte costs as new text grows, new processes on one thread, relative to the first column "
+        f"({unit:.1f} MB of the first corpus): 1.00 throughout is linear, less is caches that fill.",
+        "",
+        *table(head, rows),
+    ]
+
+
+# -- peers -----------------------------------------------------------------------------------------
+
+
+def peer_cell(row: dict[str, Any], side: str) -> str:
+    """Cold / warm, or why there is nothing."""
+    figures = row["megabytes_per_second"].get(side)
+    if figures is None:
+        return str(row["left_out"].get(side, "not installed"))
+    return f"{rate(figures['cold'])} / {rate(figures['warm'])}"
+
+
+def peer_lines(results: Results) -> list[str]:
+    """Every known tokenizer, a list of documents to ids."""
+    found = results.by_corpus("peers")
+    if not found:
+        return []
+    first = next(iter(found.values()))
+    versions = ", ".join(
+        f"{name} {version}" if version else f"{name} (not installed)"
+        for name, version in first["versions"].items()
+        if name != "fastprep"
+    )
+    lines = [
+        "A list of documents to ids, all libraries, each by its fastest call: cold (the first pass of a "
+        "new process that has encoded one letter) / warm (the same documents again). A side whose ids "
+        f"are others than tiktoken's is not timed. {versions}.",
+        "",
+    ]
+    for cells in rows_side_by_side(found):
+        threads = cells[0]["threads"]
+        rows = [[side, *(peer_cell(cell, side) for cell in cells)] for side in first["returns"]]
+        head = f"{cells[0]['encoding']}, {threads} thread{'s' * (threads > 1)}"
+        lines += table([head, *found], rows)
+    return lines
+
+
+def encode_lines(results: Results) -> list[str]:
+    """Documents one by one and in batches, beside tiktoken."""
+    lines = []
+    for encoding in ENCODINGS:
+        found = results.by_corpus(f"encode-{encoding}")
+        if not found:
+            continue
+        every = list(found.values())
+        rows = side_rows(every, "megabytes_per_second", "times_faster_than_tiktoken")
+        if all("batch" in result for result in every):
+            threads = every[0]["batch"]["threads"]
+            rows += [
+                [f"batch on {threads} threads: {side}", *cells]
+                for side, *cells in side_rows(
+                    [result["batch"] for result in every],
+                    "megabytes_per_second",
+                    "times_faster_than_tiktoken",
+                )
+            ]
+        lines += table([encoding, *found], rows)
+    if not lines:
+        return []
+    return [
+        "Encoding, documents one by one, one thread; in brackets how many times tiktoken's speed. Cold: "
+        "the first pass of a new encoding over new text. Warm: the same text again.",
+        "",
+        *lines,
+    ]
+
+
+# -- small things ----------------------------------------------------------------------------------
+
+
+def load_lines(results: Results) -> list[str]:
+    """Milliseconds until a fresh process has an encoding, and until it has the first ids."""
+    found = results.get("load")
+    if not found:
+        return []
+    rows = []
+    for row in found["rows"]:
+        theirs, ours = (
+            {part: took["median_milliseconds"] for part, took in row[side].items()}
+            for side in ("tiktoken", "fastprep")
+        )
+        first = [side["total"] + side["first ids"] for side in (theirs, ours)]
+        rows.append(
+            [
+                row["encoding"],
+                f"{theirs['import']:.0f} + {theirs['load']:.0f}",
+                f"{ours['total']:.0f}",
+                f"{row['part_of_tiktokens_total']:.2f}",
+                f"{first[0]:.0f}",
+                f"{first[1]:.0f}",
+            ]
+        )
+    head = ["", "tiktoken", "fastprep", "part", "tiktoken, first ids", "fastprep, first ids"]
+    return [
+        "A fresh process, milliseconds: until it has an encoding (tiktoken: importing + loading its "
+        "cached files; fastprep: both), as a part of tiktoken's time, and until it has the first ids.",
+        "",
+        *table(head, rows),
+    ]
+
+
+def call_lines(results: Results) -> list[str]:
+    """Microseconds of a call on a prompt, and milliseconds of decoding a million ids."""
+    found = results.get("calls")
+    if not found:
+        return []
+    rows = []
+    for row in found["rows"]:
+        cells = [
+            f"{took['tiktoken']:.1f} / {took['fastprep']:.2f}"
+            for took in row["microseconds"].values()
+        ]
+        million = row["million_ids_milliseconds"]
+        cells.append(" / ".join(f"{million[side]:.0f}" for side in million))
+        rows.append([row["encoding"], *cells])
+    return [
+        "One call on a prompt of 100 bytes, microseconds, tiktoken / fastprep; and a million random ids "
+        "to bytes, milliseconds, tiktoken / fastprep from a list / from an array.",
+        "",
+        *table(["", *found["rows"][0]["microseconds"], "million ids"], rows),
+    ]
+
+
+def word_lines(results: Results) -> list[str]:
+    """MB/s of the word tokenizers and of the notebook's."""
+    lines = []
+    for name, found in results.by_corpus("words").items():
+        rows = [
+            [
+                row["what"],
+                rate(row["megabytes_per_second"]["notebook"]),
+                rate(row["megabytes_per_second"]["fastprep"]),
+                times(row["times_faster_than_notebook"]["fastprep"]),
+            ]
+            for row in found["rows"]
+        ]
+        lines += [f"Word tokenizers on {name}:", ""]
+        lines += table(["", "notebook", "fastprep", ""], rows)
+    return lines
+
+
+def loader_lines(results: Results) -> list[str]:
+    """Mtok/s of each loader, and how many times that the package's is, a column a shape."""
+    found = results.get("loader")
+    if not found:
+        return []
+    shapes, start = found["shapes"], found["start"]
+    head = ["", *(f"L={shape['max_length']}, B={shape['batch_size']}" for shape in shapes)]
+    return [
+        "Loaders, shuffled batches of int64 inputs and targets, million tokens a second, on "
+        f"{found['run']['cpu']}; in brackets how many times that the package has on one thread. The "
+        "plain widening copy is the bound: as many tokens in a row, shuffled not at all.",
+        "",
+        *table(head, side_rows(shapes, "million_tokens_per_second", "fastprep_one_thread_times")),
+        f"The first batch of {start['windows'] / 1e9:.0f} billion windows, shuffled: "
+        f"{start['seconds_to_first_batch']:.2f} s and {start['mebibytes_it_took']:.0f} MiB; the "
+        f"dataset pickles to {start['pickled_dataset_bytes']} bytes.",
+        "",
+    ]
+
+
+def prepare_lines(results: Results) -> list[str]:
+    """Whole processes from JSON lines to ids and document ends."""
+    found = results.by_corpus("prepare")
+    if not found:
+        return []
+    rows = []
+    for cells in rows_side_by_side(found):
+        for side in cells[0]["megabytes_per_second"]:
+            row = [f"{side}, {cells[0]['encoding']}"]
+            for cell in cells:
+                ratio = cell["two_workers_are_times_faster_than"].get(side)
+                shown = rate(cell["megabytes_per_second"][side])
+                row.append(shown if ratio is None else f"{shown} ({times(ratio)})")
+            row.append(f"{max(cell['mebibytes'][side] for cell in cells)}")
+            rows.append(row)
+    first = next(iter(found.values()))
+    verify = min(
+        row["verify"]["megabytes"] / row["verify"]["seconds"]
+        for result in found.values()
+        for row in result["rows"]
+    )
+    return [
+        "A file of JSON lines to ids and document ends, whole processes, MB/s of text; in brackets how "
+        "many times faster two workers are; and the largest process, MiB. The corpora "
+        f"{first['copies']} times over, on a {first['run']['cpus']}-core {first['run']['cpu']}. "
+        f"`verify` reads a store at no less than {rate(verify)} MB/s.",
+        "",
+        *table(["", *found, "MiB"], rows),
+    ]

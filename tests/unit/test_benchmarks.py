@@ -1,0 +1,66 @@
+"""What benchmarks report is what they measured: nothing more, and nothing less."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from texts import ROOT
+
+RUN = {"cpus": 2, "cpu": "a processor", "python": "3.12"}
+
+
+def page_of(results: dict[str, dict[str, Any]], directory: Path) -> str:
+    for name, result in results.items():
+        (directory / f"{name}.json").write_text(json.dumps({**result, "run": RUN}))
+    command = [sys.executable, str(ROOT / "benchmarks/report.py"), "--results", str(directory)]
+    subprocess.run(command, check=True)
+    return (directory / "figures.md").read_text(encoding="utf-8")
+
+
+def test_a_loss_is_printed_as_a_loss_and_what_was_not_timed_says_why(tmp_path):
+    pytest.importorskip("matplotlib")
+    side = {"first": 96.0, "later": 90.0, "mebibytes": 80.0}
+    files = {
+        "encoding": "r50k_base",
+        "threads": 1,
+        "gigatoken": {"first": 100.0, "later": 100.0, "mebibytes": 200.0},
+        "fastprep": side,
+        "times_faster": {"first": 0.96, "later": 0.9},
+    }
+    peers = {
+        "encoding": "r50k_base",
+        "threads": 1,
+        "megabytes_per_second": {"fastprep, lists": {"cold": 50.0, "warm": 60.0}},
+        "left_out": {"tokie": "other ids"},
+    }
+    results = {
+        "files-mine": {"corpus": {"bytes": 10**6}, "rows": [files]},
+        "peers-mine": {
+            "versions": {"tokie": "0.1.4", "gigatoken": None},
+            "returns": {"fastprep, lists": "lists", "tokie": "objects"},
+            "rows": [peers],
+        },
+    }
+    page = page_of(results, tmp_path)
+    assert "100 / 96 (0.96x)" in page
+    assert "smallest 0.96x" in page
+    assert "| tokie | other ids |" in page
+    assert "gigatoken (not installed)" in page
+    for name in ("files", "peers"):
+        assert f"pictures/{name}.svg" in page
+        assert (tmp_path / "pictures" / f"{name}.svg").read_text().count("<svg") == 1
+    assert "growth" not in page  # it was not measured
+
+
+def test_a_run_without_peers_has_a_page_too(tmp_path):
+    pytest.importorskip("matplotlib")
+    row = {"encoding": "r50k_base", "threads": 1}
+    row["fastprep"] = {"first": 96.0, "later": 90.0, "mebibytes": 80.0}
+    page = page_of({"files-mine": {"corpus": {"bytes": 10**6}, "rows": [row]}}, tmp_path)
+    assert "| r50k_base, 1 | 96 |" in page
+    assert "x)" not in page
