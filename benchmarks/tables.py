@@ -102,11 +102,13 @@ def file_lines(results: Results) -> list[str]:
         return []
     first = next(iter(found.values()))
     sizes = ", ".join(f"{name} {r['corpus']['bytes'] / 1e6:.0f} MB" for name, r in found.items())
-    how = first.get(
-        "how", "the first pass of a new process, with what a library imports at its first call"
-    )
     return [
-        f"A text file to a file of ids, gigatoken / fastprep: {how} ({sizes}). {means(found, 'first')}",
+        "A text file to a file of ids, gigatoken / fastprep, MB/s of whole processes: Python starts, "
+        "imports the library, loads the encoding, encodes the file and writes the ids "
+        f"({sizes}). {means(found, 'process')}",
+        "",
+        *file_table(found, "process"),
+        f"The same work alone, {first['how']}. {means(found, 'first')}",
         "",
         *file_table(found, "first"),
         f"The same once the process has seen other text of the kind. {means(found, 'later')}",

@@ -24,13 +24,13 @@ def page_of(results: dict[str, dict[str, Any]], directory: Path) -> str:
 
 def test_a_loss_is_printed_as_a_loss_and_what_was_not_timed_says_why(tmp_path):
     pytest.importorskip("matplotlib")
-    side = {"first": 96.0, "later": 90.0, "mebibytes": 80.0}
+    side = {"process": 95.0, "first": 96.0, "later": 90.0, "mebibytes": 80.0}
     files = {
         "encoding": "r50k_base",
         "threads": 1,
-        "gigatoken": {"first": 100.0, "later": 100.0, "mebibytes": 200.0},
+        "gigatoken": {"process": 100.0, "first": 100.0, "later": 100.0, "mebibytes": 200.0},
         "fastprep": side,
-        "times_faster": {"first": 0.96, "later": 0.9},
+        "times_faster": {"process": 0.95, "first": 0.96, "later": 0.9},
     }
     peers = {
         "encoding": "r50k_base",
@@ -39,7 +39,7 @@ def test_a_loss_is_printed_as_a_loss_and_what_was_not_timed_says_why(tmp_path):
         "left_out": {"tokie": "other ids"},
     }
     results = {
-        "files-mine": {"corpus": {"bytes": 10**6}, "rows": [files]},
+        "files-mine": {"corpus": {"bytes": 10**6}, "how": "the first pass", "rows": [files]},
         "peers-mine": {
             "versions": {"tokie": "0.1.4", "gigatoken": None},
             "returns": {"fastprep, lists": "lists", "tokie": "objects"},
@@ -60,7 +60,8 @@ def test_a_loss_is_printed_as_a_loss_and_what_was_not_timed_says_why(tmp_path):
 def test_a_run_without_peers_has_a_page_too(tmp_path):
     pytest.importorskip("matplotlib")
     row = {"encoding": "r50k_base", "threads": 1}
-    row["fastprep"] = {"first": 96.0, "later": 90.0, "mebibytes": 80.0}
-    page = page_of({"files-mine": {"corpus": {"bytes": 10**6}, "rows": [row]}}, tmp_path)
+    row["fastprep"] = {"process": 95.0, "first": 96.0, "later": 90.0, "mebibytes": 80.0}
+    files = {"corpus": {"bytes": 10**6}, "how": "the first pass", "rows": [row]}
+    page = page_of({"files-mine": files}, tmp_path)
     assert "| r50k_base, 1 | 96 |" in page
     assert "x)" not in page
