@@ -69,9 +69,6 @@ static inline void pause_core(void) {
 #endif
 }
 
-/* Index of the highest set bit; x must not be 0. */
-static inline int highest_bit(uint64_t x) { return 63 - __builtin_clzll(x); }
-
 /* The smallest of 16 numbers below 2^31, four at a time and without a branch. */
 typedef int32_t Four __attribute__((vector_size(16), may_alias, aligned(4)));
 

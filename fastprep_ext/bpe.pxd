@@ -13,7 +13,7 @@ ctypedef fused id_t:
 
 cdef enum:
     BATCH = 512                # pieces whose lines of the cache are asked for before one is looked at
-    ROUND = 2048               # pieces of which what is new is merged together (one BATCH: 0.9 times)
+    ROUND = 2048               # pieces of which what is new is merged together
     SEEN = 1024
     ELSEWHERE = 0xFFFF
     BPE_SLACK = 8              # ids of room behind the last one that bpe_encode may scribble on

@@ -3,7 +3,7 @@
 1. Split, and make each piece's key; ask for its line of the cache.
 2. Look: nearly all pieces are there with their ids. No branch asks which.
 3. Resolve the few that are not: merge them together, and remember them.
-4. Emit: three stores a piece, however many ids it has.
+4. Emit: as many stores a piece as ids fit a line, however many it has.
 
 A batch of pieces takes the first two steps while its lines are in the nearest cache. The other two wait for
 a round of batches, since those that are new can only wait for memory together if they are many.
@@ -19,7 +19,7 @@ from fastprep_ext.cache cimport (
     put_inline, wide_ids,
 )
 from fastprep_ext.merge cimport MERGE_NO_MEMORY, MERGE_TOO_LONG
-from fastprep_ext.parts cimport Parts, Piece, parts_add, parts_begin, parts_finish
+from fastprep_ext.parts cimport Piece, parts_add, parts_begin, parts_finish
 from fastprep_ext.ranks cimport NO_RANK, ranks_find
 from fastprep_ext.split cimport split_begin, split_next
 

@@ -5,7 +5,7 @@
  * the lines of its next step before it lets the others go on. The parts of a piece lie side by side: a
  * step closes the gap that it makes, which takes as many instructions as there are vectors.
  *
- * (Parts that stay where they are, and a bit for each that is left: 1.4 times the instructions.)
+ * (Parts that stay where they are, and a bit for each that is left: 1.3 times the instructions.)
  */
 #ifndef FASTPREP_FEW_H
 #define FASTPREP_FEW_H

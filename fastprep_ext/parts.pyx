@@ -1,7 +1,8 @@
 """Parts recur where long pieces do not: most are found in the cache of pieces.
 
 All pieces that are new in a round of text are taken in before anything is looked up or merged, since only
-many parts hide each other's waiting for memory. (A piece at a time: multilingual text 0.8 times as fast.)
+many parts hide each other's waiting for memory. (With rounds and vectors, new prose 1.05 and multilingual
+text 1.1 times as fast as a piece and a batch at a time.)
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
