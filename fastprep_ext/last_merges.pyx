@@ -77,5 +77,6 @@ cdef bint add_some(Ranks *ranks, uint32_t first, uint32_t last) noexcept nogil:
                 return False
         if n == 2:
             ranks.byte_pairs[<size_t>bytes[0] << 8 | bytes[1]] = token
-        pairs_add(&ranks.pairs, two[0], two[1], token)
+        if not pairs_add(&ranks.pairs, two[0], two[1], token):
+            return False
     return True

@@ -18,14 +18,13 @@ cdef extern from "pairs.h" nogil:
         pass
     ctypedef struct Pairs:
         PairBucket *buckets
-        uint64_t mask
-        int shift
+        size_t count
     enum:
+        PAIR_BUCKETS
         PAIR_WAYS
-        NO_PAIR_RANK
-    uint64_t pair_key(uint32_t left, uint32_t right)
+    void pairs_begin(Pairs *pairs, PairBucket *buckets, size_t count)
     uint32_t pairs_find(const Pairs *pairs, uint32_t left, uint32_t right)
-    void pairs_add(Pairs *pairs, uint32_t left, uint32_t right, uint32_t rank)
+    bint pairs_add(Pairs *pairs, uint32_t left, uint32_t right, uint32_t rank)
 
 cdef enum:
     TOKEN_BITS = 20
@@ -66,6 +65,7 @@ cdef enum:
     RANKS_TOO_MANY_PAIRS = -3      # or too long tokens to find them all in good time
     RANKS_BAD_MERGE = -4           # one whose two tokens do not spell what it makes
     RANKS_MERGE_TWICE = -5
+    RANKS_CROWDED = -6             # too many pairs that hash alike
 
 
 cdef inline size_t token_bytes(const Ranks *self, uint32_t token) noexcept nogil:

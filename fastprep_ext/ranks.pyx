@@ -125,22 +125,20 @@ cdef int build_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
 
 
 cdef void pairs_free(Pairs *self) noexcept nogil:
-    pages_free(self.buckets, (self.mask + 2) * sizeof(PairBucket))
+    pages_free(self.buckets, (self.count + 1) * sizeof(PairBucket))
     memset(self, 0, sizeof(Pairs))
 
 
 # An empty table for so many pairs: at most half full.
 cdef int pairs_make_room(Pairs *self, size_t count) noexcept nogil:
-    cdef size_t buckets = 4
-    self.shift = 64 - 2
+    cdef size_t buckets = PAIR_BUCKETS
+    cdef PairBucket *memory
     while PAIR_WAYS * buckets < 2 * count:
         buckets *= 2
-        self.shift -= 1
-    self.mask = buckets - 1
-    self.buckets = <PairBucket *>pages_alloc((buckets + 1) * sizeof(PairBucket))
-    if self.buckets == NULL:
+    memory = <PairBucket *>pages_alloc((buckets + 1) * sizeof(PairBucket))
+    if memory == NULL:
         return RANKS_NO_MEMORY
-    memset(self.buckets, 0xFF, (buckets + 1) * sizeof(PairBucket))
+    pairs_begin(self, memory, buckets)
     return 0
 
 
@@ -168,7 +166,8 @@ cdef int list_pairs(Ranks *self) noexcept nogil:
             return RANKS_BAD_MERGE
         if ranks_find_pair(self, left, right) != NO_RANK:
             return RANKS_MERGE_TWICE
-        pairs_add(&self.pairs, left, right, <uint32_t>rank)
+        if not pairs_add(&self.pairs, left, right, <uint32_t>rank):
+            return RANKS_CROWDED
     fill_byte_pairs(self)
     return 0
 
@@ -228,7 +227,7 @@ cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
                 continue
             right = find(self, token + k, length - k, after, compared)
             if right != NO_RANK:
-                found[count] = pair_key(left, right) << RANK_BITS | made
+                found[count] = (<uint64_t>left << TOKEN_BITS | right) << RANK_BITS | made
                 count += 1
         if count > MAX_PAIRS or compared[0] > MOST_COMPARED:
             status = RANKS_TOO_MANY_PAIRS
@@ -238,10 +237,12 @@ cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
         status = pairs_make_room(&self.pairs, count)
     if status == 0:
         for k in range(count):
-            pairs_add(
+            if not pairs_add(
                 &self.pairs, <uint32_t>(found[k] >> (TOKEN_BITS + RANK_BITS)),
                 <uint32_t>(found[k] >> RANK_BITS) & MAX_TOKENS, <uint32_t>found[k] & (MAX_PAIRS - 1),
-            )
+            ):
+                status = RANKS_CROWDED
+                break
         fill_byte_pairs(self)
     free(found)
     return status

@@ -16,8 +16,8 @@ from fastprep_ext.merge_list cimport merge_list
 from fastprep_ext.merge cimport MERGE_SHORT, merge_heap, merge_short, merge_windows
 from fastprep_ext.parts cimport merge_in_parts
 from fastprep_ext.ranks cimport (
-    MAX_PAIRS, MAX_TOKENS, NO_RANK, RANKS_BAD_MERGE, RANKS_DUPLICATE, RANKS_MERGE_TWICE,
-    RANKS_TOO_MANY_PAIRS, ranks_build, ranks_find, ranks_free,
+    MAX_PAIRS, MAX_TOKENS, NO_RANK, RANKS_BAD_MERGE, RANKS_CROWDED, RANKS_DUPLICATE,
+    RANKS_MERGE_TWICE, RANKS_TOO_MANY_PAIRS, ranks_build, ranks_find, ranks_free,
 )
 
 from fastprep.errors import BadVocabulary, InvalidUtf8
@@ -123,6 +123,11 @@ cdef class Vocabulary:
             raise BadVocabulary("two tokens of a merge do not spell the token it makes")
         if status == RANKS_MERGE_TWICE:
             raise BadVocabulary("the same two tokens merge twice in the list of merges; leave one out")
+        if status == RANKS_CROWDED:
+            raise BadVocabulary(
+                "hundreds of merges hash alike, which does not happen by chance; get the file from "
+                "where it was made"
+            )
         if status != 0:
             raise MemoryError("no memory for the rank table")
         for i in range(256):
