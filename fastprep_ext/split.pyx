@@ -19,19 +19,18 @@ cdef extern from "bits.h" nogil:
     bint unlikely(bint x)
 
 cdef extern from "simd.h" nogil:
-    LanesFunction lanes_function(const char *name)
-    const char *lanes_name(LanesFunction function)
+    const SimdPath *simd_path(const char *name)
 
 # The SIMD path of this process, chosen once: by FASTPREP_SIMD (portable, sse2, avx2), else the best.
 cdef bytes _wanted = os.environ.get("FASTPREP_SIMD", "").encode()
-cdef LanesFunction LANES = lanes_function(_wanted)
-if LANES == NULL:
+cdef const SimdPath *PATH = simd_path(_wanted)
+if PATH == NULL:
     raise ImportError(
         f"FASTPREP_SIMD={_wanted.decode()!r} is no SIMD path of this machine; "
         "set it to 'portable', 'sse2' or 'avx2', or unset it to have the best one chosen"
     )
 
-simd = lanes_name(LANES).decode()
+simd = PATH.name.decode()
 cdef const uint8_t *CLASSES = unicode_classes()
 
 
@@ -41,7 +40,7 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
     self.n = n
     self.done = n == 0
     self.classes = CLASSES
-    self.lanes = LANES
+    self.path = PATH
     self.contracted = <size_t>-1
     self.group = 3
     self.cuts_at_end = pattern != PATTERN_CL100K
@@ -80,10 +79,7 @@ cdef size_t split_next(Split *self, size_t *ends, size_t room) noexcept nogil:
         first = self.at
         if self.n - first < 64:
             starts &= (<uint64_t>1 << (self.n - first)) - 1
-        while starts:
-            ends[count] = first + lowest_bit(starts)
-            starts &= starts - 1
-            count += 1
+        count += self.path.places(starts, first, ends + count)
         self.at += 64
     if self.at >= self.n and not self.done:
         ends[count] = self.n
@@ -104,7 +100,7 @@ cdef inline void read_block(Split *self, Block *block) noexcept nogil:
         memset(padded, 0x20, 64)
         memcpy(padded, bytes, left)
         bytes = padded
-    self.lanes(bytes, &lanes)
+    self.path.lanes(bytes, &lanes)
     block.letter = lanes.letter
     block.digit = lanes.digit
     block.space = lanes.space
@@ -203,11 +199,24 @@ def lanes_of(const uint8_t[::1] block not None, str path):
     None where `path` ("portable", "sse2", "avx2") does not run on this machine.
     """
     cdef bytes name = path.encode()
-    cdef LanesFunction function = lanes_function(name)
+    cdef const SimdPath *chosen = simd_path(name)
     cdef Lanes lanes
     if block.shape[0] != 64:
         raise ValueError(f"a block has 64 bytes, this one {block.shape[0]}")
-    if function == NULL:
+    if chosen == NULL:
         return None
-    function(&block[0], &lanes)
+    chosen.lanes(&block[0], &lanes)
     return lanes
+
+
+def places_of(uint64_t bits, str path):
+    """Where the bits of a number are, lowest first, as one SIMD path lists them: for tests of the paths.
+
+    None where `path` does not run on this machine.
+    """
+    cdef bytes name = path.encode()
+    cdef const SimdPath *chosen = simd_path(name)
+    cdef size_t places[64]
+    if chosen == NULL:
+        return None
+    return [places[i] for i in range(chosen.places(bits, 0, places))]
