@@ -11,10 +11,12 @@ from fastprep_ext.split_kind cimport KIND_CJK, kind_apart, kind_at
 from fastprep_ext.split_o200k cimport starts_o200k
 from fastprep_ext.split_r50k cimport starts_r50k
 from fastprep_ext.utf8 cimport (
-    UC_LL, UC_LO, UC_LT, UC_LU, UC_M, UC_N, UC_SIGN, UC_SPACE, unicode_classes, utf8_decode,
+    UC_LL, UC_LM, UC_LO, UC_LT, UC_LU, UC_M, UC_N, UC_SIGN, UC_SPACE, unicode_classes, utf8_decode,
 )
 
 cdef extern from "bits.h" nogil:
+    bint likely(bint x)
+    uint32_t load32(const void *p)
     int lowest_bit(uint64_t x)
     bint unlikely(bint x)
 
@@ -128,6 +130,7 @@ cdef inline void read_block(Split *self, Block *block) noexcept nogil:
 
 # The same for characters of several bytes, whose bytes are `high`.
 cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
+    cdef uint64_t of[16]       # the bytes of each class
     cdef uint64_t bytes
     cdef uint32_t point
     cdef int at, length
@@ -138,8 +141,16 @@ cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
         block.tail |= bytes
         high &= ~bytes
         self.carried = 0
+    memset(of, 0, sizeof(of))
     while high:
         at = lowest_bit(high)
+        length = common_decode(self, at, &kind)
+        if likely(length != 0):
+            bytes = ((<uint64_t>1 << length) - 1) << at
+            of[kind] |= bytes
+            block.tail |= bytes & (bytes - 1)
+            high &= ~bytes
+            continue
         length = utf8_decode(self.text + self.at + at, self.n - self.at - at, &point)
         if unlikely(length < 2):
             self.at += at
@@ -158,6 +169,30 @@ cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
         if at + length > 64:
             self.carried = at + length - 64
             self.carried_class = kind
+    block.upper |= of[UC_LU] | of[UC_LT]
+    block.lower |= of[UC_LL]
+    block.letter |= of[UC_LU] | of[UC_LT] | of[UC_LL] | of[UC_LM] | of[UC_LO]
+    block.mark |= of[UC_M]
+    block.digit |= of[UC_N]
+    block.sign |= of[UC_SIGN]
+
+
+# The bytes and the class of the character at byte `at` of the block, if it is an ordinary one: of two or
+# three bytes, within the block and not at the end of the text, no whitespace, and no chain. Else 0.
+cdef inline int common_decode(const Split *self, int at, uint8_t *kind) noexcept nogil:
+    cdef uint32_t bytes, point
+    if unlikely(at > 61 or self.n - self.at - at < 4 or self.chain != 0):
+        return 0
+    bytes = load32(self.text + self.at + at)
+    if bytes & 0xC0C0F0 == 0x8080E0:
+        point = (bytes & 0x0F) << 12 | bytes >> 2 & 0xFC0 | bytes >> 16 & 0x3F
+        kind[0] = CLASSES[point]
+        return 3 if point >= 0x800 and point >> 11 != 0x1B and kind[0] != UC_SPACE else 0
+    if bytes & 0xC0E0 == 0x80C0:
+        point = (bytes & 0x1F) << 6 | bytes >> 8 & 0x3F
+        kind[0] = CLASSES[point]
+        return 2 if point >= 0x80 and kind[0] != UC_SPACE else 0
+    return 0
 
 
 cdef inline void mark(Block *block, uint8_t kind, uint64_t bytes) noexcept nogil:
