@@ -39,6 +39,7 @@ cdef struct Ranks:
     const uint32_t *ids            # [n]
     const uint32_t *merges         # [n_merges][left, right, made] in order of rank, or NULL: a pair's
     size_t n_merges                # rank is the row of the token that its bytes spell
+    const uint8_t *lefts           # [n] bytes of the left token of each one's last merge, or NULL
     bint whole_pieces              # a piece that is a token is that token, whatever merging makes
     size_t longest                 # bytes of the longest token
     uint64_t *pieces               # open addressing: high half of the hash << 32 | token + 1
@@ -52,7 +53,7 @@ cdef struct Ranks:
     int gram_shift
     uint32_t *byte_pairs           # [256 * 256] first byte << 8 | second byte -> rank
 
-# Builds the table over arrays that stay the caller's: n, blob, ends, ids, and merges with their
+# Builds the table over arrays that stay the caller's: n, blob, ends, ids, lefts, and merges with their
 # number and whole_pieces are set, all else is 0. Returns 0 or a negative status.
 cdef int ranks_build(Ranks *self) noexcept nogil
 # The same for n, blob and ends alone, and just enough for ranks_find.
@@ -63,7 +64,7 @@ cdef enum:
     RANKS_NO_MEMORY = -1
     RANKS_DUPLICATE = -2           # a token stands in the table twice
     RANKS_TOO_MANY_PAIRS = -3      # or too long tokens to find them all in good time
-    RANKS_BAD_MERGE = -4           # one whose two tokens do not spell what it makes
+    RANKS_BAD_MERGE = -4           # one whose two tokens do not spell what it makes, or are none
     RANKS_MERGE_TWICE = -5
     RANKS_CROWDED = -6             # too many pairs that hash alike
 

@@ -15,7 +15,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memset
 
 from fastprep_ext.cuts cimport cuts_build
-from fastprep_ext.last_merges cimport last_merges
+from fastprep_ext.last_merges cimport known_merges, last_merges
 
 cdef extern from "bits.h" nogil:
     void prefetch(const void *p)
@@ -135,6 +135,9 @@ cdef int build_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
         self.merge_only = not self.whole_pieces
         return list_pairs(self)
     status = pairs_make_room(&self.pairs, self.n)
+    if status == 0 and self.lefts != NULL:
+        self.merge_only = True
+        return known_merges(self)
     if status == 0:
         self.merge_only = last_merges(self)
         if not self.merge_only:

@@ -23,6 +23,32 @@ def test_the_bundled_file_is_the_published_one():
         assert hashlib.sha256(data).hexdigest() == digest
 
 
+@pytest.mark.parametrize("name", vocabulary.SHA256)
+def test_the_bundled_left_parts_are_those_that_merging_finds(name):
+    path = Path(vocabulary.BUNDLED) / f"{name}.tiktoken"
+    table = vocabulary.parse(path.read_bytes(), str(path))
+    assert table.lefts is None
+    assert vocabulary.bundled(name).lefts == vocabulary.lefts_of(table)
+
+
+def test_left_parts_that_are_no_tokens_are_refused():
+    tokens = [*BYTES, b"ab", b"abc"]
+    lefts = [0] * 256 + [1, 2]
+    blob, ends, ids, pattern = table(tokens)
+    known = Encoder(blob, ends, ids, pattern, lefts=bytes(lefts))
+    assert known.merge_piece(b"abcab", "few") == [257, 256]
+    for wrong in ([1, *lefts[1:]], [*lefts[:256], 0, 2], [*lefts[:256], 2, 2], [*lefts[:257], 1]):
+        with pytest.raises(BadVocabulary, match="do not spell"):
+            Encoder(blob, ends, ids, pattern, lefts=bytes(wrong))
+    with pytest.raises(ValueError, match="258 tokens have so many left parts, not 3"):
+        Encoder(blob, ends, ids, pattern, lefts=b"abc")
+
+
+def test_a_table_has_no_left_parts_where_a_token_is_made_of_no_tokens():
+    with pytest.raises(BadVocabulary, match="not made of two tokens"):
+        vocabulary.lefts_of(vocabulary.RankTable(*table([*BYTES, b"abc"])[:3], ""))
+
+
 def test_a_table_reads_as_the_lines_say():
     data = (Path(vocabulary.BUNDLED) / "r50k_base.tiktoken").read_bytes()
     expected = {}
