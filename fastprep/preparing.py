@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from fastprep.errors import InvalidInput, UnfinishedJob
 from fastprep.inputs import Inputs
@@ -25,7 +25,9 @@ from fastprep.spans import BLOCK_BYTES, OnError
 from fastprep.store import TokenStore
 from fastprep.store_encoding import StoreEncoding, as_encoding
 from fastprep.task import Work
-from fastprep.words import SimpleTokenizerV2
+
+if TYPE_CHECKING:
+    from fastprep.words import SimpleTokenizerV2
 
 
 @overload

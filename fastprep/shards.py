@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from fastprep.atomic import replacing
 from fastprep.errors import IdOutOfRange, InvalidUtf8
-from fastprep.manifest import BlockChecksum, Ids, ShardRecord, dtype_for, shard_path
+from fastprep.manifest import BlockChecksum, ShardRecord, dtype_for, shard_path
 from fastprep.spans import Bad, Batch, OnError, Place, Span
 from fastprep.splitting import Split
+from fastprep_ext.passes import largest, move
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from fastprep.store_encoding import StoreEncoding
+
+    Ids: TypeAlias = memoryview[int]  # uint16 or uint32
+    Ends: TypeAlias = memoryview[int]  # uint64
 
 # So many bad documents are listed; the others are only counted.
 _MOST_LISTED = 1000
@@ -66,8 +70,9 @@ class ShardWriter:
         self._on_error = on_error
         self._split = split
         self._n_vocab = encoding.n_vocab
-        self._ids: Ids = np.empty(0, dtype_for(encoding.n_vocab))
-        self._ends: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._letter: Literal["H", "I"] = "H" if dtype_for(encoding.n_vocab) == "uint16" else "I"
+        self._ids: Ids = _room(0, self._letter)
+        self._ends: Ends = _room(0, "Q")
 
     def write(
         self,
@@ -149,7 +154,7 @@ class ShardWriter:
                     texts.append(mended)
         return batch._replace(texts=texts, bad=bad, size=max(size, 0))
 
-    def _encode(self, batch: Batch, begun: bool) -> tuple[Ids, npt.NDArray[np.uint64]]:
+    def _encode(self, batch: Batch, begun: bool) -> tuple[Ids, Ends]:
         """The ids of a batch and the ends of those documents that end in it.
 
         ``begun`` says that the first text goes on where the batch before left off.
@@ -157,9 +162,9 @@ class ShardWriter:
         # And an end token for each.
         room = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
         if len(self._ids) < room:
-            self._ids = np.empty(room, self._ids.dtype)
+            self._ids = _room(room, self._letter)
         if len(self._ends) < len(batch.texts):
-            self._ends = np.empty(len(batch.texts), np.uint64)
+            self._ends = _room(len(batch.texts), "Q")
         # Tokens before documents are tokens behind the ones before them, all but the first and last.
         before = 0
         if self._first and self._end_token is not None and not begun:
@@ -182,19 +187,19 @@ class ShardWriter:
             ) from None
         ends = self._ends[: len(batch.texts)]
         if before:
-            ends += np.uint64(1)
+            move(ends, 1)
         if self._first:
-            ends[:-1] -= np.uint64(1)
+            move(ends[:-1], -1)
         return self._ids[: count + before], ends if batch.closed else ends[:-1]
 
     def _largest(self, ids: Ids) -> int:
-        largest = int(ids.max()) if len(ids) else -1
-        if largest >= self._n_vocab:
+        found = largest(ids)
+        if found >= self._n_vocab:
             raise IdOutOfRange(
-                f"{self._encoding.name} gave the id {largest}, but its vocabulary has "
+                f"{self._encoding.name} gave the id {found}, but its vocabulary has "
                 f"{self._n_vocab}; this is a fault of the encoding: do not use it"
             )
-        return largest
+        return found
 
 
 class _PartFiles:
@@ -212,10 +217,10 @@ class _PartFiles:
         self._max_id = -1
         self.begun = False
 
-    def write(self, ids: Ids, ends: npt.NDArray[np.uint64], largest: int, *, begun: bool) -> None:
+    def write(self, ids: Ids, ends: Ends, largest: int, *, begun: bool) -> None:
         """Go on with the ids of a batch, and the ends of documents from the batch's start."""
         self._max_id = max(self._max_id, largest)
-        ends += np.uint64(self._tokens)
+        move(ends, self._tokens)
         self._ids_file.write(ids)
         self._ends_file.write(ends)
         self._tokens += len(ids)
@@ -242,14 +247,25 @@ class _CheckedFile:
         self._file = file
         self.checksum = BlockChecksum()
 
-    def write(self, array: npt.NDArray[np.unsignedinteger]) -> None:
-        if not len(array):
+    def write(self, items: memoryview[int]) -> None:
+        if not len(items):
             return
+        content = items.cast("B")
         if sys.byteorder == "big":
-            array = array.byteswap()
-        content = memoryview(array).cast("B")
+            from array import array
+
+            swapped = array(items.format, content)
+            swapped.byteswap()
+            content = memoryview(swapped).cast("B")
         self.checksum.update(content)
         self._file.write(content)
+
+
+def _room(count: int, letter: Literal["H", "I", "Q"]) -> memoryview[int]:
+    """Memory for so many unsigned integers: of two, four or eight bytes, as the module struct says."""
+    # Not a bytearray, of which every page is touched: most texts have a quarter as many ids as bytes.
+    memory = mmap.mmap(-1, max(count, 1) * {"H": 2, "I": 4, "Q": 8}[letter])
+    return memoryview(memory).cast(letter)
 
 
 def _place_of(place: Place, indices: list[int], index: int, offset: int) -> tuple[str, int]:
