@@ -6,13 +6,15 @@ import argparse
 import os
 import re
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of
-from fastprep.cli_types import Commands, at_least_one, separator
+from fastprep.cli_types import at_least_one, separator
 
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
+    from typing import Any
+
+    from fastprep.cli_types import Commands
     from fastprep.encoding import Encoding
     from fastprep.estimating import Estimate
     from fastprep.reporting import Event
@@ -196,10 +198,10 @@ def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
         number, of = options.task
         print(f"{options.output}: task {number}/{of} is done; others are not")
         return
-    from fastprep.store import TokenStore
-
     stores = [store]
     if store.manifest.part is not None:
+        from fastprep.store import TokenStore
+
         stores.append(TokenStore(store.path.with_name("validation")))
     for each in stores:
         print(
@@ -228,7 +230,7 @@ class _Told:
     def __init__(self, options: argparse.Namespace) -> None:
         self._json = options.log == "json"
         self._quiet = options.quiet
-        self._output = Path(options.output)
+        self._output: str = options.output
         self._shards = self._finished = self._bad = 0
 
     def event(self, event: Event) -> None:
@@ -270,7 +272,7 @@ class _Told:
                     "shards_finished": self._finished,
                 }
             )
-        elif self._finished and (self._output / JOB).exists():
+        elif self._finished and os.path.exists(os.path.join(self._output, JOB)):  # noqa: PTH110, PTH118
             self._say(
                 f"{self._finished} of {self._shards} shards are finished; the same command goes on "
                 "from them"
