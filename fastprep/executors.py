@@ -22,6 +22,7 @@ from fastprep.journal import Done
 from fastprep.planning import Task
 from fastprep.pool import TICK_SECONDS, WORKER_DIED, Counters, Tick, counting
 from fastprep.task import Work, run_task
+from fastprep_ext.allocator import keep_freed
 
 
 def run_in_threads(
@@ -87,6 +88,7 @@ def _begin_worker(work: Work, counters: Counters) -> None:
     # Ctrl-C reaches every process of the terminal: the parent speaks, the workers just end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_freed()
     _worker = work, counters
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -17,6 +18,7 @@ from fastprep.journal import Done
 from fastprep.planning import Task
 from fastprep.shards import Report
 from fastprep.task import Work, run_task
+from fastprep_ext.allocator import keep_freed
 
 #: Bytes of text, documents and tokens of each task of a run so far: int64, three a task.
 Counters = Any  # a memoryview, or ctypes' array, whose type has no public name
@@ -53,10 +55,11 @@ def own_process() -> None:
     """Say that this process is fastprep's alone: no other code has put anything into it.
 
     Workers may then be forked, which takes 2 ms each instead of 300 for a new interpreter and what it
-    imports.
+    imports, and memory that is freed stays for the next block.
     """
     global _is_own
     _is_own = True
+    keep_freed()
 
 
 _is_own = False
@@ -67,8 +70,12 @@ def may_fork() -> bool:
     # A fork copies locks that other threads may hold at the time: only where there are no others.
     if not _is_own or sys.platform != "linux":
         return False
-    status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
-    return "\nThreads:\t1\n" in status
+    for _ in range(20):
+        status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+        if "\nThreads:\t1\n" in status:
+            return True
+        time.sleep(0.001)  # a thread that has done its work may need a moment to be gone
+    return False
 
 
 def new_counters(tasks: int, way: Way) -> Counters:

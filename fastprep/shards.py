@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -263,9 +262,7 @@ class _CheckedFile:
 
 def _room(count: int, letter: Literal["H", "I", "Q"]) -> memoryview[int]:
     """Memory for so many unsigned integers: of two, four or eight bytes, as the module struct says."""
-    # Not a bytearray, of which every page is touched: most texts have a quarter as many ids as bytes.
-    memory = mmap.mmap(-1, max(count, 1) * {"H": 2, "I": 4, "Q": 8}[letter])
-    return memoryview(memory).cast(letter)
+    return memoryview(bytearray(count * {"H": 2, "I": 4, "Q": 8}[letter])).cast(letter)
 
 
 def _place_of(place: Place, indices: list[int], index: int, offset: int) -> tuple[str, int]:
