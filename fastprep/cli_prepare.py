@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
+from _thread import start_new_thread  # as threading.Thread, which takes longer to import
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of
 from fastprep.cli_types import at_least_one, separator
@@ -138,9 +140,11 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _work(options: argparse.Namespace, told: _Told) -> None:
-    # Before numpy is imported: nothing here is linear algebra, and in a process without more threads
-    # than this one workers can be forked.
+    # Before numpy is imported, if it is: nothing here is linear algebra, and in a process without more
+    # threads than this one workers can be forked.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if not (options.words or options.vocab or options.encoding_file):
+        start_new_thread(_load, (options.encoding or "gpt2",))
     from fastprep import pool
     from fastprep.preparing import merge_tasks, prepare
 
@@ -179,6 +183,14 @@ def _work(options: argparse.Namespace, told: _Told) -> None:
         log=told.event,
     )
     _summarize(options, store)
+
+
+def _load(name: str) -> None:
+    """Make an encoding, which needs no GIL most of the time, while the rest is imported."""
+    from fastprep.registry import get_encoding
+
+    with contextlib.suppress(Exception):  # what is wrong will be told to who asks for it next
+        get_encoding(name)
 
 
 def _encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
