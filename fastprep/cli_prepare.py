@@ -86,7 +86,7 @@ def add(commands: Commands) -> None:
     )
     work = command.add_argument_group("work")
     work.add_argument(
-        "--workers", type=at_least_one, metavar="N", help="processes (default: one a core)"
+        "--workers", type=at_least_one, metavar="N", help="cores to use (default: all)"
     )
     work.add_argument(
         "--engine",

@@ -136,8 +136,9 @@ def prepare(
         what fraction of the documents to keep apart, drawn by a hash of their bytes. Then there
         are two stores, ``output/train`` and ``output/validation``, and documents are read whole.
     workers
-        how many processes; by default as many as there are cores for this process, and never
-        more than tasks. With 1, or with a single task, all is done in this process.
+        how many cores to use; by default as many as there are for this process. There are so many
+        processes, but never more than tasks; where there are fewer, as for one large packed file, each
+        has several threads. With 1, or with a single task, all is done in this process.
     engine
         ``"processes"`` on this machine, or ``"ray"``: the tasks run in the Ray cluster that this
         process is connected to, or that ``RAY_ADDRESS`` names, ``workers`` at a time (by default

@@ -143,21 +143,23 @@ class Run(NamedTuple):
     def _results(
         self, way: Way, todo: dict[int, Task], counters: Counters, tick: Tick
     ) -> Iterator[tuple[int, Done]]:
-        if way == "here":
-            return run_here(self.work, todo, counters, tick)
         if way == "ray":
             from fastprep.on_ray import run_on_ray
 
             return run_on_ray(self.work, todo, self.workers, tick)
         workers = self._workers(todo)
+        # Where there are more cores than tasks, as for one large packed file, a task has several.
+        work = self.work._replace(threads=(self.workers or _cores()) // workers)
+        if way == "here":
+            return run_here(work, todo, counters, tick)
         if way == "forks":
             from fastprep.forks import run_in_forks
 
-            return run_in_forks(self.work, todo, counters, workers, tick)
+            return run_in_forks(work, todo, counters, workers, tick)
         from fastprep.executors import run_in_new_processes, run_in_threads
 
         run = run_in_threads if way == "threads" else run_in_new_processes
-        return run(self.work, todo, counters, workers, tick)
+        return run(work, todo, counters, workers, tick)
 
     def _workers(self, todo: dict[int, Task]) -> int:
         return min(self.workers or _cores(), max(len(todo), 1))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
 from fastprep.atomic import replacing
 from fastprep.errors import IdOutOfRange, InvalidUtf8
@@ -36,7 +36,7 @@ class ShardWriter:
 
     The files appear when :meth:`write` ends well, each under its name at once; nothing appears when it
     does not. The buffers are reused from batch to batch: two or four bytes for each byte of a batch,
-    and 8 bytes a document.
+    and 8 bytes a document, for each thread and two batches more.
 
     Parameters
     ----------
@@ -52,6 +52,8 @@ class ShardWriter:
     split
         draws documents for a second part of the corpus, of which each shard has its own files. Each
         batch must hold whole documents then, too.
+    threads
+        how many batches are encoded at once; the shard's bytes do not depend on it.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class ShardWriter:
         end_token_first: bool = False,
         on_error: OnError = "raise",
         split: Split | None = None,
+        threads: int = 1,
     ) -> None:
         self._encoding = encoding
         self._end_token = end_token
@@ -70,8 +73,8 @@ class ShardWriter:
         self._split = split
         self._n_vocab = encoding.n_vocab
         self._letter: Literal["H", "I"] = "H" if dtype_for(encoding.n_vocab) == "uint16" else "I"
-        self._ids: Ids = _room(0, self._letter)
-        self._ends: Ends = _room(0, "Q")
+        self._threads = threads
+        self._spare: list[tuple[Ids, Ends]] = []
 
     def write(
         self,
@@ -98,23 +101,35 @@ class ShardWriter:
         OSError
             as the system says.
         """
-        bad_documents = 0
-        bad: list[Bad] = []
+        bad = _BadDocuments()
         with contextlib.ExitStack() as stack:
             parts = [_PartFiles(directory, index, stack) for directory in directories]
-            for batch in batches:
-                whole = self._mended(batch) if self._on_error != "raise" else batch
-                bad_documents += len(whole.bad)
-                bad += whole.bad[: _MOST_LISTED - len(bad)]
-                for part, share in zip(parts, self._shares(whole), strict=True):
-                    if share.texts:
-                        ids, ends = self._encode(share, part.begun)
-                        part.write(ids, ends, self._largest(ids), begun=not share.closed)
-                        report(share.size, len(ends), len(ids))
+            for done in self._encoded(self._jobs(batches, bad)):
+                parts[done.part].write(done.ids, done.ends, done.largest)
+                report(done.size, len(done.ends), len(done.ids))
+                self._spare.append(done.memory)
         return [
-            part.record(inputs, *((bad_documents, bad) if number == 0 else (0, [])))
+            part.record(inputs, bad if number == 0 else _BadDocuments())
             for number, part in enumerate(parts)
         ]
+
+    def _jobs(self, batches: Iterable[Batch], bad: _BadDocuments) -> Iterator[_Job]:
+        """What has to be encoded, in order, without the documents that are left out."""
+        begun = [False, False]
+        for batch in batches:
+            whole = self._mended(batch) if self._on_error != "raise" else batch
+            bad.add(whole.bad)
+            for part, share in enumerate(self._shares(whole)):
+                if share.texts:
+                    yield _Job(part, share, begun[part])
+                    begun[part] = not share.closed
+
+    def _encoded(self, jobs: Iterator[_Job]) -> Iterator[_Done]:
+        if self._threads == 1:
+            return map(self._encode, jobs)
+        from fastprep.ahead import in_order
+
+        return in_order(self._encode, jobs, self._threads)
 
     def _shares(self, batch: Batch) -> list[Batch]:
         """A batch as one for each part."""
@@ -153,27 +168,27 @@ class ShardWriter:
                     texts.append(mended)
         return batch._replace(texts=texts, bad=bad, size=max(size, 0))
 
-    def _encode(self, batch: Batch, begun: bool) -> tuple[Ids, Ends]:
-        """The ids of a batch and the ends of those documents that end in it.
-
-        ``begun`` says that the first text goes on where the batch before left off.
-        """
+    def _encode(self, job: _Job) -> _Done:
+        """The ids of a batch and the ends of those documents that end in it."""
+        batch = job.batch
         # And an end token for each.
         room = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
-        if len(self._ids) < room:
-            self._ids = _room(room, self._letter)
-        if len(self._ends) < len(batch.texts):
-            self._ends = _room(len(batch.texts), "Q")
+        ids, ends = self._spare.pop() if self._spare else (_room(0, self._letter), _room(0, "Q"))
+        if len(ids) < room:
+            ids = _room(room, self._letter)
+        if len(ends) < len(batch.texts):
+            ends = _room(len(batch.texts), "Q")
+        memory = ids, ends
         # Tokens before documents are tokens behind the ones before them, all but the first and last.
         before = 0
-        if self._first and self._end_token is not None and not begun:
+        if self._first and self._end_token is not None and not job.begun:
             before = 1
-            self._ids[0] = self._end_token
+            ids[0] = self._end_token
         try:
             count = self._encoding.encode_documents(
                 batch.texts,
-                self._ids[before:],
-                self._ends,
+                ids[before:],
+                ends,
                 end_token=self._end_token,
                 close_last=batch.closed and not self._first,
             )
@@ -184,12 +199,14 @@ class ShardWriter:
                 "on_error='skip' or 'replace' (--on-error)",
                 offset=position,
             ) from None
-        ends = self._ends[: len(batch.texts)]
+        ids, ends = ids[: count + before], ends[: len(batch.texts)]
         if before:
             move(ends, 1)
         if self._first:
             move(ends[:-1], -1)
-        return self._ids[: count + before], ends if batch.closed else ends[:-1]
+        if not batch.closed:
+            ends = ends[:-1]
+        return _Done(job.part, batch.size, ids, ends, self._largest(ids), memory)
 
     def _largest(self, ids: Ids) -> int:
         found = largest(ids)
@@ -199,6 +216,38 @@ class ShardWriter:
                 f"{self._n_vocab}; this is a fault of the encoding: do not use it"
             )
         return found
+
+
+class _Job(NamedTuple):
+    """A batch for a part; ``begun`` says that the first text goes on where the one before left off."""
+
+    part: int
+    batch: Batch
+    begun: bool
+
+
+class _Done(NamedTuple):
+    """The ids of a batch for a part, its documents' ends, and the memory in which they lie."""
+
+    part: int
+    size: int
+    ids: Ids
+    ends: Ends
+    largest: int
+    memory: tuple[Ids, Ends]
+
+
+class _BadDocuments:
+    """How many documents were left out or mended, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.listed: list[Bad] = []
+
+    def add(self, bad: Sequence[Bad]) -> None:
+        """Some more."""
+        self.count += len(bad)
+        self.listed += bad[: _MOST_LISTED - len(self.listed)]
 
 
 class _PartFiles:
@@ -214,9 +263,8 @@ class _PartFiles:
         self._ends_file = _CheckedFile(ends)
         self._tokens = self._documents = 0
         self._max_id = -1
-        self.begun = False
 
-    def write(self, ids: Ids, ends: Ends, largest: int, *, begun: bool) -> None:
+    def write(self, ids: Ids, ends: Ends, largest: int) -> None:
         """Go on with the ids of a batch, and the ends of documents from the batch's start."""
         self._max_id = max(self._max_id, largest)
         move(ends, self._tokens)
@@ -224,9 +272,8 @@ class _PartFiles:
         self._ends_file.write(ends)
         self._tokens += len(ids)
         self._documents += len(ends)
-        self.begun = begun
 
-    def record(self, inputs: list[Span], bad_documents: int, bad: list[Bad]) -> ShardRecord:
+    def record(self, inputs: list[Span], bad: _BadDocuments) -> ShardRecord:
         return ShardRecord(
             tokens=self._tokens,
             documents=self._documents,
@@ -234,8 +281,8 @@ class _PartFiles:
             bin_crc32=self._ids_file.checksum.values(),
             ends_crc32=self._ends_file.checksum.values(),
             inputs=inputs,
-            bad_documents=bad_documents,
-            bad=bad,
+            bad_documents=bad.count,
+            bad=bad.listed,
         )
 
 
