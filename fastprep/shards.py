@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from fastprep.atomic import replacing
+from fastprep.byte_order import to_file
 from fastprep.errors import IdOutOfRange, InvalidUtf8
 from fastprep.manifest import BlockChecksum, ShardRecord, dtype_for, shard_path
 from fastprep.spans import Bad, Batch, OnError, Place, Span
@@ -19,6 +19,7 @@ from fastprep_ext.passes import largest, move
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from fastprep.byte_order import Letter
     from fastprep.store_encoding import StoreEncoding
 
     Ids: TypeAlias = memoryview[int]  # uint16 or uint32
@@ -72,7 +73,7 @@ class ShardWriter:
         self._on_error = on_error
         self._split = split
         self._n_vocab = encoding.n_vocab
-        self._letter: Literal["H", "I"] = "H" if dtype_for(encoding.n_vocab) == "uint16" else "I"
+        self._letter: Letter = "H" if dtype_for(encoding.n_vocab) == "uint16" else "I"
         self._threads = threads
         self._spare: list[tuple[Ids, Ends]] = []
 
@@ -296,19 +297,13 @@ class _CheckedFile:
     def write(self, items: memoryview[int]) -> None:
         if not len(items):
             return
-        content = items.cast("B")
-        if sys.byteorder == "big":
-            from array import array
-
-            swapped = array(items.format, content)
-            swapped.byteswap()
-            content = memoryview(swapped).cast("B")
+        content = to_file(items)
         self.checksum.update(content)
         self._file.write(content)
 
 
-def _room(count: int, letter: Literal["H", "I", "Q"]) -> memoryview[int]:
-    """Memory for so many unsigned integers: of two, four or eight bytes, as the module struct says."""
+def _room(count: int, letter: Letter) -> memoryview[int]:
+    """Memory for so many integers."""
     return memoryview(bytearray(count * {"H": 2, "I": 4, "Q": 8}[letter])).cast(letter)
 
 

@@ -259,15 +259,17 @@ class TokenStore:
     ) -> npt.NDArray[Any]:
         import numpy as np
 
-        if count == 0:  # the system maps no empty file
-            return np.frombuffer(b"", dtype)
-        size = count * dtype.itemsize
+        # A plain array, not np.memmap, of which each slice costs seven times as much.
+        return np.frombuffer(self._content(index, kind, count * dtype.itemsize), dtype)
+
+    def _content(self, index: int, kind: Literal["bin", "ends"], size: int) -> mmap.mmap | bytes:
+        """A file of a shard, mapped."""
+        if size == 0:  # the system maps no empty file
+            return b""
         # Looked at again, because a map of a file that has become shorter dies on first use.
         self._check_file(index, kind, size)
         with manifests.shard_path(self.path, index, kind).open("rb") as file:
-            content = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, **_MAP_OPTIONS)
-        # A plain array, not np.memmap, of which each slice costs seven times as much.
-        return np.frombuffer(content, dtype)
+            return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, **_MAP_OPTIONS)
 
     def _check_file(self, index: int, kind: Literal["bin", "ends"], size: int) -> None:
         path = manifests.shard_path(self.path, index, kind)

@@ -142,6 +142,7 @@ def test_preparing_a_text_file_imports_nothing_that_it_does_not_need(tmp_path, n
         "task.Done = told\n"
         f"words = ['prepare', {str(tmp_path / name)!r}, '-o', {str(tmp_path / 'store')!r}]\n"
         f"print(cli.main([*words, '--shard-bytes', '15', '--workers', '{workers}', '--quiet']))\n"
+        f"print(cli.main(['verify', {str(tmp_path / 'store')!r}, '--quiet']))\n"
         f"print(cli.main(['info', {str(tmp_path / 'store')!r}, '--json']))\n"
         f"print(sorted({HEAVY!r} & {{*sys.modules}} - before))\n"
     )
