@@ -196,11 +196,13 @@ def _load(name: str) -> None:
 def _encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
     if not options.words:
         return encoding_of(options)
+    from fastprep.pool import cores
     from fastprep.spans import Format
     from fastprep.word_inputs import words_of_inputs
 
     separator = None if options.whole_files else options.separator
-    return words_of_inputs(options.inputs, Format(separator, options.field, options.on_error))
+    form = Format(separator, options.field, options.on_error)
+    return words_of_inputs(options.inputs, form, options.workers or cores())
 
 
 def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:

@@ -7,6 +7,7 @@ The other ways have files of their own, imported by who takes them: :mod:`fastpr
 from __future__ import annotations
 
 import mmap
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +50,13 @@ def run_here(
             tick()
 
         yield index, run_task(work, index, task, report)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def own_process() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -14,7 +13,7 @@ from fastprep.job import Job, differences
 from fastprep.journal import JOB, Done, Journal
 from fastprep.output import check_ours, clear, stores_in, tidy, unlock
 from fastprep.planning import Task, slice_of, task_bytes
-from fastprep.pool import Counters, Tick, Way, may_fork, new_counters, run_here
+from fastprep.pool import Counters, Tick, Way, cores, may_fork, new_counters, run_here
 from fastprep.reporting import Log, Reporter
 from fastprep.sealing import seal
 from fastprep.store import TokenStore
@@ -149,7 +148,7 @@ class Run(NamedTuple):
             return run_on_ray(self.work, todo, self.workers, tick)
         workers = self._workers(todo)
         # Where there are more cores than tasks, as for one large packed file, a task has several.
-        work = self.work._replace(threads=(self.workers or _cores()) // workers)
+        work = self.work._replace(threads=(self.workers or cores()) // workers)
         if way == "here":
             return run_here(work, todo, counters, tick)
         if way == "forks":
@@ -162,7 +161,7 @@ class Run(NamedTuple):
         return run(work, todo, counters, workers, tick)
 
     def _workers(self, todo: dict[int, Task]) -> int:
-        return min(self.workers or _cores(), max(len(todo), 1))
+        return min(self.workers or cores(), max(len(todo), 1))
 
     def _facts(self, todo: dict[int, Task]) -> dict[str, object]:
         return {
@@ -206,9 +205,3 @@ def _check_unchanged(tasks: list[Task], finished: dict[int, Done]) -> None:
                     f"{span.path}: it was changed while it was in use; run the same command again: "
                     "what was read before the change is read again"
                 )
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -124,7 +124,7 @@ HEAVY = {
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("name", ["two.jsonl", "two.txt"])
-def test_preparing_a_text_file_imports_nothing_that_it_does_not_need(tmp_path, name, workers):
+def test_preparing_verifying_and_showing_text_import_only_what_they_need(tmp_path, name, workers):
     if workers > 1 and sys.platform != "linux":
         pytest.skip("workers are forked on Linux alone")
     text = (
