@@ -15,6 +15,7 @@ from fastprep.delivering import deliver
 from fastprep.errors import InvalidInput, InvalidUtf8
 from fastprep.files import Source, newlines_before
 from fastprep.spans import Bad, Batch, Format, Span, keys_of
+from fastprep_ext.allocator import room
 from fastprep_ext.json_lines import LineReader
 from fastprep_ext.passes import newlines
 from fastprep_ext.rows import Rows
@@ -108,7 +109,7 @@ class LineDecoder:
         view = memoryview(lines)[:size]
         ended = newlines(lines, 0, size)
         starts, stops, places = (_int64s(ended + 1) for _ in range(3))
-        out = bytearray(size)
+        out = room(size)
         bad: list[Bad] = []
         at = written = count = 0
         while size:
@@ -206,7 +207,7 @@ class LineDecoder:
 
 
 def _int64s(count: int) -> Places:
-    return memoryview(bytearray(8 * count)).cast("q")
+    return memoryview(room(8 * count)).cast("q")
 
 
 def _first_invalid(line: bytes) -> int:

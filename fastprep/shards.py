@@ -14,6 +14,7 @@ from fastprep.errors import IdOutOfRange, InvalidUtf8
 from fastprep.manifest import BlockChecksum, ShardRecord, dtype_for, shard_path
 from fastprep.spans import Bad, Batch, OnError, Place, Span
 from fastprep.splitting import Split
+from fastprep_ext.allocator import room
 from fastprep_ext.passes import largest, move
 
 if TYPE_CHECKING:
@@ -173,10 +174,10 @@ class ShardWriter:
         """The ids of a batch and the ends of those documents that end in it."""
         batch = job.batch
         # And an end token for each.
-        room = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
+        wanted = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
         ids, ends = self._spare.pop() if self._spare else (_room(0, self._letter), _room(0, "Q"))
-        if len(ids) < room:
-            ids = _room(room, self._letter)
+        if len(ids) < wanted:
+            ids = _room(wanted, self._letter)
         if len(ends) < len(batch.texts):
             ends = _room(len(batch.texts), "Q")
         memory = ids, ends
@@ -304,7 +305,7 @@ class _CheckedFile:
 
 def _room(count: int, letter: Letter) -> memoryview[int]:
     """Memory for so many integers."""
-    return memoryview(bytearray(count * {"H": 2, "I": 4, "Q": 8}[letter])).cast(letter)
+    return memoryview(room(count * {"H": 2, "I": 4, "Q": 8}[letter])).cast(letter)
 
 
 def _place_of(place: Place, indices: list[int], index: int, offset: int) -> tuple[str, int]:

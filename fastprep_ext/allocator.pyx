@@ -1,6 +1,8 @@
-"""What the C library does with memory that is freed: to have it back costs as much as to read a file."""
+"""Memory for blocks: what is freed may be kept, and what is written to need not be zeros before."""
 
-__all__ = ["keep_freed"]
+from cpython.bytearray cimport PyByteArray_FromStringAndSize
+
+__all__ = ["keep_freed", "room"]
 
 cdef extern from *:
     """
@@ -29,3 +31,14 @@ def keep_freed() -> bool:
     True
     """
     return bool(fastprep_keep_freed(MOST))
+
+
+def room(Py_ssize_t size) -> bytearray:
+    """A bytearray of that size whose bytes mean nothing: for who reads only what was written to it.
+
+    >>> len(room(5))
+    5
+    """
+    if size < 0:
+        raise ValueError(f"room for {size} bytes")
+    return PyByteArray_FromStringAndSize(NULL, size)
