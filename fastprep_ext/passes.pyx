@@ -99,7 +99,7 @@ def move(uint64_t[::1] ends not None, int64_t by) -> None:
 
 
 def newlines(const uint8_t[::1] text not None, Py_ssize_t start, Py_ssize_t stop) -> int:
-    r"""How many newlines stand in ``text[start:stop]``; as bytes.count, at ten times the speed.
+    r"""How many newlines stand in ``text[start:stop]``; as bytes.count, at four times the speed.
 
     >>> newlines(b"one\ntwo\n", 0, 4)
     1
