@@ -143,18 +143,20 @@ def _work(options: argparse.Namespace, told: _Told) -> None:
     # Before numpy is imported, if it is: nothing here is linear algebra, and in a process without more
     # threads than this one workers can be forked.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if not (options.words or options.vocab or options.encoding_file):
-        start_new_thread(_load, (options.encoding or "gpt2",))
-    from fastprep import pool
-    from fastprep.preparing import merge_tasks, prepare
-
     if options.merge:
         if options.inputs:
             options.usage("--merge takes no INPUT: the work of the tasks is in OUT")
+        from fastprep.preparing import merge_tasks
+
         _summarize(options, merge_tasks(options.output))
         return
     if not options.inputs:
         options.usage("the following arguments are required: INPUT")
+    if not (options.words or options.vocab or options.encoding_file):
+        start_new_thread(_load, (options.encoding or "gpt2",))
+    from fastprep import pool
+    from fastprep.preparing import prepare
+
     settings: dict[str, Any] = {
         "encoding": _encoding_of(options),
         "separator": None if options.whole_files else options.separator,
