@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -106,7 +106,11 @@ class ShardWriter:
         bad = _BadDocuments()
         with contextlib.ExitStack() as stack:
             parts = [_PartFiles(directory, index, stack) for directory in directories]
-            for done in self._encoded(self._jobs(batches, bad)):
+            # Closed also where writing fails, so that no thread outlives this.
+            encoded = stack.enter_context(
+                contextlib.closing(self._encoded(self._jobs(batches, bad)))
+            )
+            for done in encoded:
                 parts[done.part].write(done.ids, done.ends, done.largest)
                 report(done.size, len(done.ends), len(done.ids))
                 self._spare.append(done.memory)
@@ -126,12 +130,13 @@ class ShardWriter:
                     yield _Job(part, share, begun[part])
                     begun[part] = not share.closed
 
-    def _encoded(self, jobs: Iterator[_Job]) -> Iterator[_Done]:
+    def _encoded(self, jobs: Iterator[_Job]) -> Generator[_Done]:
         if self._threads == 1:
-            return map(self._encode, jobs)
+            yield from map(self._encode, jobs)
+            return
         from fastprep.ahead import in_order
 
-        return in_order(self._encode, jobs, self._threads)
+        yield from in_order(self._encode, jobs, self._threads)
 
     def _shares(self, batch: Batch) -> list[Batch]:
         """A batch as one for each part."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -449,6 +451,24 @@ def test_a_task_that_has_several_threads_makes_the_same_bytes(
     parts = len(list((tmp_path / "1").rglob("manifest.json")))
     shards = len(list((tmp_path / "1").rglob("*.bin")))
     assert shards == parts, "one task is what has several threads"
+
+
+def test_threads_end_where_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_bytes(b"<|endoftext|>".join([b"text " * 20] * 300))
+    real = shards._PartFiles.write
+    writes = []
+
+    def full(self: Any, *arguments: Any) -> None:
+        writes.append(1)
+        if len(writes) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(self, *arguments)
+
+    monkeypatch.setattr(shards._PartFiles, "write", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        prepare(tmp_path / "a.txt", tmp_path / "store", workers=3, block_bytes=500, progress=False)
+    assert caught.value.__traceback__ is not None
+    assert not [one for one in threading.enumerate() if one.name.startswith("fastprep")]
 
 
 def test_of_several_threads_the_first_error_in_the_file_is_told(tmp_path: Path) -> None:
