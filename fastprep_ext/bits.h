@@ -23,6 +23,12 @@ static inline int unlikely(int x) { return __builtin_expect(x, 0); }
 
 static inline void prefetch(const void *p) { __builtin_prefetch(p); }
 
+static inline uint32_t load32(const void *p) {
+    uint32_t x;
+    memcpy(&x, p, 4);
+    return x;
+}
+
 static inline uint64_t load64(const void *p) {
     uint64_t x;
     memcpy(&x, p, 8);

@@ -113,7 +113,8 @@ cdef size_t look(
 
 # The ids of pieces that were not simply there: those of long pieces and those that are many are
 # fetched; what is new is merged and remembered. (To look new pieces up among the tokens first, which a
-# fifth of them are: 0.95 times.)
+# fifth of them are, takes fewer instructions and waits more: 0.9 times one by one, 0.97 times in stages
+# that wait together.)
 cdef int resolve(
     const Ranks *ranks, Worker *worker, const uint8_t *text, size_t missed
 ) noexcept nogil:
@@ -206,7 +207,7 @@ cdef inline void put_ids(const Worker *worker, size_t number, Value *value) noex
         put_inline(value, worker.cache.narrow, made.out, made.count)
     else:
         value.count = ELSEWHERE
-        (<uint32_t *>value)[1] = <uint32_t>number
+        (<uint32_t *>value)[0] = <uint32_t>number
 
 
 cdef inline const Piece *made_for(const Worker *worker, const Value *value) noexcept nogil:
@@ -242,14 +243,15 @@ cdef size_t count_ids(const Worker *worker, size_t pieces) noexcept nogil:
     return count
 
 
-# All seven at once, of which two bytes more are read.
+# All that may be there at once, and the count behind them.
 cdef size_t emit_narrow(const Worker *worker, size_t pieces, id_t *out) noexcept nogil:
     cdef size_t i, k, count = 0
+    cdef const Value *found = worker.round.found
     cdef const Value *value
     for i in range(pieces):
-        value = &worker.round.found[i]
+        value = &found[i]
         if id_t is uint16_t:
-            memcpy(out + count, value.narrow, 16)
+            memcpy(out + count, value, sizeof(Value))
         else:
             for k in range(NARROW_IDS):
                 out[count + k] = value.narrow[k]
@@ -262,11 +264,15 @@ cdef size_t emit_narrow(const Worker *worker, size_t pieces, id_t *out) noexcept
 
 cdef size_t emit_wide(const Worker *worker, size_t pieces, id_t *out) noexcept nogil:
     cdef size_t i, k, count = 0
+    cdef const Value *found = worker.round.found
     cdef const Value *value
     for i in range(pieces):
-        value = &worker.round.found[i]
-        for k in range(WIDE_IDS):
-            out[count + k] = <id_t>wide_ids(value)[k]
+        value = &found[i]
+        if id_t is uint32_t:
+            memcpy(out + count, value, sizeof(Value))
+        else:
+            for k in range(WIDE_IDS):
+                out[count + k] = <id_t>wide_ids(value)[k]
         if unlikely(value.count > WIDE_IDS):
             count += emit_made(made_for(worker, value), out + count)
         else:

@@ -19,8 +19,8 @@ cdef extern from "keys.h" nogil:
         uint64_t low
         uint64_t high
     ctypedef struct Value:
-        uint16_t count
         uint16_t[7] narrow
+        uint16_t count
     ctypedef struct Entry:
         Key key
         Value value
@@ -78,7 +78,7 @@ cdef void cache_add(
 
 
 cdef inline const uint32_t *wide_ids(const Value *value) noexcept nogil:
-    return <const uint32_t *>value + 1
+    return <const uint32_t *>value
 
 
 cdef inline void put_inline(
@@ -90,7 +90,7 @@ cdef inline void put_inline(
         for k in range(count):
             value.narrow[k] = <uint16_t>ids[k]
     else:
-        memcpy(<uint32_t *>value + 1, ids, count * sizeof(uint32_t))
+        memcpy(value, ids, count * sizeof(uint32_t))
 
 
 cdef inline void get_inline(const Value *value, bint narrow, uint32_t *ids) noexcept nogil:

@@ -85,7 +85,7 @@ cdef inline void place(Cache *self, const Entry *entry) noexcept nogil:
 
 # How many words were written to the arena before the entry's.
 cdef inline uint64_t *place_of(Entry *entry) noexcept nogil:
-    return <uint64_t *>&entry.value + 1
+    return <uint64_t *>&entry.value
 
 
 cdef Py_ssize_t cache_get(

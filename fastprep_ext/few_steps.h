@@ -4,11 +4,11 @@
  * FEW_TARGET    the attribute that compiles a function for it
  * FEW(lowest)   (keys, lanes): the lowest of `lanes` keys
  * FEW(close_up) (numbers, lanes, less): each becomes the one behind it, less `less`
- * FEW(matches)  (bucket, tag): which of a bucket's places have *tag, one bit each
+ * FEW(matches)  (bucket, tag): which of a bucket's places have this tag, one bit each
  */
 
 FEW_TARGET static inline uint32_t FEW(rank_of)(const Pairs *pairs, const Asked *asked) {
-    return pairs_rank_of(pairs, asked->bucket, asked->tag, FEW(matches)(asked->bucket, &asked->tag));
+    return pairs_rank_of(pairs, asked->bucket, asked->tag, FEW(matches)(asked->bucket, asked->tag));
 }
 
 /* The ranks that the last step asked for. */

@@ -18,16 +18,15 @@ typedef struct {
     uint64_t high; /* bytes 8-14 and the length in the top byte; 0: no key */
 } __attribute__((aligned(16))) Key;
 
-/* The ids of a piece in 16 bytes: up to seven of 16 bits, or three of 32 behind a gap of two bytes, so
- * that they stand at their own size's edge. */
+/* The ids of a piece in 16 bytes, to be copied as they are: up to seven of 16 bits, or three of 32. */
 typedef struct {
-    uint16_t count;
     uint16_t narrow[7];
+    uint16_t count;
 } __attribute__((aligned(16))) Value;
 
 typedef struct {
     Key key;
-    Value value; /* of one that lies elsewhere the last half is where */
+    Value value; /* of one that lies elsewhere the first half is where */
 } Entry;
 
 typedef struct {

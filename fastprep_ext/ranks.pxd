@@ -113,9 +113,13 @@ cdef inline uint32_t ranks_find_hashed(
         slot = (slot + 1) & self.piece_mask
 
 
+cdef inline uint64_t filter_mask(const Ranks *self) noexcept nogil:
+    return FILTER_BITS * (self.piece_mask + 1) - 1
+
+
 # Whether a token may have this hash; if not, none has.
 cdef inline bint may_be_piece(const Ranks *self, uint64_t h) noexcept nogil:
-    cdef uint64_t bit = spread(h) & (FILTER_BITS * self.piece_mask + FILTER_BITS - 1)
+    cdef uint64_t bit = spread(h) & filter_mask(self)
     return self.piece_filter[bit >> 6] >> (bit & 63) & 1
 
 

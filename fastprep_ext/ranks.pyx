@@ -26,6 +26,7 @@ cdef extern from "pages.h" nogil:
 
 cdef enum:
     RANK_BITS = 24
+    AT_ONCE = 32
     MOST_COMPARED = 1 << 30    # bytes of tokens that may be compared: 0.1 s. o200k needs 6 MB
 
 
@@ -53,7 +54,7 @@ cdef int ranks_build_pieces(Ranks *self) noexcept nogil:
 
 
 cdef void ranks_free(Ranks *self) noexcept nogil:
-    free(self.pieces)
+    pages_free(self.pieces, (self.piece_mask + 1) * sizeof(uint64_t))
     free(self.piece_filter)
     free(self.byte_pairs)
     free(self.grams)
@@ -80,34 +81,52 @@ cdef uint32_t find(
         slot = (slot + 1) & self.piece_mask
 
 
+# Some tokens at a time, so that they wait for memory together.
 cdef int build_pieces(Ranks *self, uint64_t *compared) noexcept nogil:
-    cdef uint64_t size = 64, start = 0, hashed, spreaded, slot
-    cdef size_t token, length
+    cdef uint64_t size = 64, start = 0
+    cdef uint64_t hashes[AT_ONCE]
+    cdef size_t first = 0, count, i, length
     while size < 2 * self.n:
         size *= 2
-    self.pieces = <uint64_t *>calloc(size, sizeof(uint64_t))
+    self.pieces = <uint64_t *>pages_alloc(size * sizeof(uint64_t))
+    self.piece_mask = size - 1
     self.piece_filter = <uint64_t *>calloc(size * FILTER_BITS // 64, sizeof(uint64_t))
     if self.pieces == NULL or self.piece_filter == NULL:
         return RANKS_NO_MEMORY
-    self.piece_mask = size - 1
-    for token in range(self.n):
-        length = self.ends[token] - start
-        if length > self.longest:
-            self.longest = length
-        hashed = piece_hash(self.blob + start, length)
-        if find(self, self.blob + start, length, hashed, compared) != NO_RANK:
-            return RANKS_DUPLICATE
-        if compared[0] > MOST_COMPARED:
-            return RANKS_TOO_MANY_PAIRS
-        spreaded = spread(hashed)
-        slot = spreaded & (FILTER_BITS * size - 1)
-        self.piece_filter[slot >> 6] |= <uint64_t>1 << (slot & 63)
-        slot = spreaded & self.piece_mask
-        while self.pieces[slot] != 0:
-            slot = (slot + 1) & self.piece_mask
-        self.pieces[slot] = spreaded >> 32 << 32 | (token + 1)
-        start = self.ends[token]
+    while first < self.n:
+        count = min(self.n - first, <size_t>AT_ONCE)
+        for i in range(count):
+            length = self.ends[first + i] - start
+            self.longest = max(self.longest, length)
+            hashes[i] = spread(piece_hash(self.blob + start, length))
+            prefetch(&self.pieces[hashes[i] & self.piece_mask])
+            start = self.ends[first + i]
+        for i in range(count):
+            if not put_piece(self, <uint32_t>(first + i), hashes[i], compared):
+                return RANKS_DUPLICATE
+            if compared[0] > MOST_COMPARED:
+                return RANKS_TOO_MANY_PAIRS
+        first += count
     return 0
+
+
+# False if the token is there already.
+cdef inline bint put_piece(Ranks *self, uint32_t token, uint64_t h, uint64_t *compared) noexcept nogil:
+    cdef uint64_t slot = h & self.piece_mask, bit = h & filter_mask(self), entry
+    cdef size_t n = token_bytes(self, token)
+    cdef const uint8_t *bytes = self.blob + self.ends[token] - n
+    cdef uint32_t other
+    while self.pieces[slot] != 0:
+        entry = self.pieces[slot]
+        other = <uint32_t>entry - 1
+        if entry >> 32 == h >> 32 and token_bytes(self, other) == n:
+            compared[0] += n
+            if memcmp(self.blob + self.ends[other] - n, bytes, n) == 0:
+                return False
+        slot = (slot + 1) & self.piece_mask
+    self.pieces[slot] = h >> 32 << 32 | (token + 1)
+    self.piece_filter[bit >> 6] |= <uint64_t>1 << (bit & 63)
+    return True
 
 
 cdef int build_pairs(Ranks *self, uint64_t *compared) noexcept nogil:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import random
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from fastprep import vocabulary
 from fastprep.errors import BadVocabulary
+from fastprep.reference import merge
 from fastprep_ext.encode import Encoder
 from fastprep_ext.splitters import PATTERNS
 
@@ -97,3 +99,34 @@ def test_tables_that_do_not_belong_together_are_refused():
         Encoder(blob, ends, ids[::-1].copy(), pattern)
     with pytest.raises(ValueError, match="pattern 9"):
         Encoder(blob, ends, ids, 9)
+
+
+def crowded(pairs: int) -> list[bytes]:
+    """Tokens of four bytes, so many of whose pairs belong into one bucket of the table (pairs.h)."""
+    twos = [bytes([a, b]) for a in range(46) for b in range(128, 174)]
+    rows = np.arange(256, 256 + len(twos), dtype=np.uint64)
+    buckets = ((rows[:, None] << 20 | rows) * 0x9E3779B97F & (1 << 40) - 1) >> 28
+    left, right = np.nonzero(buckets == 99)
+    return [
+        *BYTES,
+        *twos,
+        *(twos[a] + twos[b] for a, b in zip(left[:pairs], right[:pairs], strict=True)),
+    ]
+
+
+def test_pairs_that_find_their_bucket_full_are_found_in_the_next():
+    tokens = crowded(70)
+    ranks = {token: rank for rank, token in enumerate(tokens)}
+    encoder = Encoder(*table(tokens))
+    rnd = random.Random(1)
+    for token in tokens:
+        assert encoder.merge_piece(token, "few") == [ranks[token]]
+    for way in ("few", "few, plain", "search", "heap"):
+        for _ in range(200):
+            piece = b"".join(rnd.choices(tokens[256:], k=8))
+            assert encoder.merge_piece(piece, way) == merge(piece, ranks)
+
+
+def test_a_table_made_to_crowd_one_bucket_is_refused():
+    with pytest.raises(BadVocabulary, match="hash alike"):
+        Encoder(*table(crowded(200)))
