@@ -16,6 +16,7 @@ from concurrent.futures import (
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -57,19 +58,15 @@ def run_in_threads(
             pool.submit(run_task, work, index, task, _counting(counters, row)): index
             for row, (index, task) in enumerate(tasks.items())
         }
+        waiting = set(indices)
         try:
-            yield from _as_they_end(indices, tick)
+            while waiting:
+                ended, waiting = wait(waiting, _TICK_SECONDS, FIRST_COMPLETED)
+                for future in ended:
+                    yield indices[future], future.result()
+                tick()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _as_they_end(indices: dict[Future[Done], int], tick: Tick) -> Iterator[tuple[int, Done]]:
-    waiting = set(indices)
-    while waiting:
-        ended, waiting = wait(waiting, _TICK_SECONDS, FIRST_COMPLETED)
-        for future in ended:
-            yield indices[future], future.result()
-        tick()
 
 
 def run_in_processes(
@@ -83,13 +80,24 @@ def run_in_processes(
         when one of the processes died.
     """
     context = multiprocessing.get_context(_start_method())
+    left = enumerate(tasks.items())
+    running: dict[Future[Done], int] = {}
     with ProcessPoolExecutor(workers, context, _begin_worker, (work, counters)) as pool:
-        indices = {
-            pool.submit(_run_in_worker, index, task, row): index
-            for row, (index, task) in enumerate(tasks.items())
-        }
+
+        def begin(count: int) -> None:
+            for row, (index, task) in islice(left, count):
+                running[pool.submit(_run_in_worker, index, task, row)] = index
+
         try:
-            yield from _as_they_end(indices, tick)
+            # No more than there are workers: after an error nothing has to be called off, which a
+            # pool does at a moment of its own: whoever waited for that might wait for ever.
+            begin(workers)
+            while running:
+                for future in wait(running, _TICK_SECONDS, FIRST_COMPLETED).done:
+                    index, done = running.pop(future), future.result()
+                    begin(1)
+                    yield index, done
+                tick()
         except BrokenProcessPool:
             raise FastprepError(
                 "a worker process ended without a word: killed (is there memory enough?), or the "
@@ -99,9 +107,9 @@ def run_in_processes(
             ) from None
         finally:
             # What has begun is finished: it is little, and it is then done for good.
+            wait(running)
             workers_left = list((pool._processes or {}).values())
-            pool.shutdown(wait=False, cancel_futures=True)
-            wait([future for future in indices if not future.cancelled()])
+            pool.shutdown(wait=False)
             # Not asked to end: one of them may have died with the lock in hand that asking goes through.
             for process in workers_left:
                 process.kill()
