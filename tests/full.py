@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tiktoken
-from checks import Found, crashes, ids, memory, merging, round_trips, shapes, small_stack
+from checks import Found, crashes, ids, memory, merging, round_trips, shapes, small_stack, stores
 
 import fastprep
 from fastprep_ext.split import simd
@@ -31,6 +31,7 @@ CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
     "growth": shapes.growth,
     "stack": small_stack.small_stack,
     "crash": crashes.crashes,
+    "stores": stores.hostile_stores,
     "memory": memory.memory,
 }
 

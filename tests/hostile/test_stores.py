@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -122,6 +124,15 @@ def test_any_flipped_bit_is_refused_or_found_by_verify(store: Path) -> None:
         path.write_bytes(content)
     assert not surprises
     verify(store)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs fork")
+def test_damage_of_every_kind_is_found_out_or_harmless() -> None:
+    pytest.importorskip("torch")
+    stores = importlib.import_module("checks.stores")
+    for found in stores.hostile_stores(20_479, 400):
+        assert found.cases >= 40
+        assert not found.differing, found
 
 
 def test_a_mutated_manifest_never_crashes(store: Path) -> None:
