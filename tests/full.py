@@ -49,6 +49,10 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=100_000, help="size of the unbounded checks")
     parser.add_argument("--seed", type=int, default=20_479)
     options = parser.parse_args()
+    if Path(fastprep.__file__).parents[1] != Path(__file__).resolve().parents[1]:
+        parser.error(
+            f"{fastprep.__file__} is of another tree, whose commit is not the one that is noted"
+        )
     failed = False
     for check in options.checks:
         start = time.perf_counter()
