@@ -52,7 +52,9 @@ class Crash:
     def run(self, before: Callable[[str, Path], object] | None = None, **settings: Any) -> int:
         """Run the job in a child; its exit code, negative for a signal."""
         child = self.start(before, **settings)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        _await_group(child)
+        return code
 
     def start(self, before: Callable[[str, Path], object] | None = None, **settings: Any) -> int:
         """Start the job in a child, in a process group of its own; its id."""
