@@ -16,7 +16,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tiktoken
-from checks import Found, crashes, ids, memory, merging, round_trips, shapes, small_stack, stores
+from checks import (
+    Found,
+    crashes,
+    ids,
+    memory,
+    merging,
+    round_trips,
+    sameness,
+    shapes,
+    small_stack,
+    stores,
+)
 
 import fastprep
 from fastprep_ext.split import simd
@@ -33,6 +44,7 @@ CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
     "crash": crashes.crashes,
     "stores": stores.hostile_stores,
     "memory": memory.memory,
+    "sameness": sameness.sameness,
 }
 
 
