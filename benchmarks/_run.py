@@ -212,6 +212,15 @@ def describe_corpus(path: Path, documents: Sequence[str], seed: int) -> dict[str
     }
 
 
+def write_rows(
+    question: str, rows: list[dict[str, Any]], documents: list[str], arguments: argparse.Namespace
+) -> None:
+    """Write rows that were measured on documents, with what the command line said of both."""
+    corpus = describe_corpus(arguments.corpus, documents, arguments.seed)
+    result = {"question": question, "corpus": corpus, "repeats": arguments.repeats, "rows": rows}
+    write_result(result, arguments.output)
+
+
 def write_result(result: dict[str, Any], output: Path | None) -> None:
     """Write the result, with the machine's description, as JSON to a file or to stdout."""
     text = json.dumps({**result, "run": describe_machine()}, indent=2, ensure_ascii=False) + "\n"

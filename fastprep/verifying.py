@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fastprep.ahead import in_order
 from fastprep.byte_order import from_file
+from fastprep.checksums import crc32
 from fastprep.errors import InvalidInput, InvalidStore
-from fastprep.manifest import BlockChecksum, ShardRecord, block_ranges, itemsize_of, shard_path
+from fastprep.manifest import ShardRecord, block_ranges, itemsize_of, shard_path
 from fastprep.store import TokenStore
 from fastprep.store_encoding import StoreEncoding, encoding_of_store
 from fastprep_ext.passes import largest, rises, stands_at
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
     from fastprep.byte_order import Letter
 
 _MEND = "restore it from a copy, or run `fastprep prepare` again with --overwrite"
-# Of 16 MiB each, and as much again for what is found in them.
-_BLOCKS_AT_A_TIME = 4
+# More than this many threads would wait for memory, or for the disk.
+_THREADS = 4
+# So little that what was read is still in a core's cache when it is looked at.
+_CHUNK_BYTES = 256 << 10
 
 
 class Verified(NamedTuple):
@@ -100,10 +105,15 @@ def verify(
         from fastprep.oracles import check_made_with
 
         check_made_with(opened, encoding)
+    threads = min(_THREADS, os.cpu_count() or 1)
+    found = -1
     # In order, so that the first fault is the one that is told.
-    threads = min(_BLOCKS_AT_A_TIME, os.cpu_count() or 1)
-    for block in in_order(_Block.check, _blocks(opened, report), threads):
-        block.finish(report)
+    for step, largest_id in in_order(_Step.take, _steps(opened), threads):
+        report(step.size)
+        found = max(found, largest_id)
+        if step.is_last:
+            step.shard.check_largest(found)
+            found = -1
     compared = 0
     if against is not None and encoding is not None:
         from fastprep.comparing import compare
@@ -113,17 +123,52 @@ def verify(
     return Verified(opened.num_tokens, opened.num_documents, compared)
 
 
-def _check_ends(
-    store: TokenStore, index: int, record: ShardRecord, report: Callable[[int], object]
-) -> None:
-    path = shard_path(store.path, index, "ends")
-    # With an end token no document is without tokens, so each end is above the one before it.
-    strictly = store.eot_token is not None
-    before = 0
-    with path.open("rb") as file:
+class _Step(NamedTuple):
+    """A part of a store that is looked at on its own: the ends of a shard, or a block of its ids."""
+
+    check: Callable[[], int]  # the largest id of the block, -1 for ends
+    shard: _Shard
+    size: int
+    is_last: bool
+
+    def take(self) -> tuple[_Step, int]:
+        """The step, and what it found."""
+        return self, self.check()
+
+
+def _steps(store: TokenStore) -> Iterator[_Step]:
+    """The parts of a whole store, in the order in which their faults are told."""
+    for index, record in enumerate(store.manifest.shards):
+        shard = _Shard(store, index, record)
+        blocks = shard.ranges
+        yield _Step(shard.check_ends, shard, 8 * record.documents, not blocks)
+        for number, (start, stop) in enumerate(blocks):
+            size = (stop - start) * shard.itemsize
+            check = partial(shard.check_ids, number)
+            yield _Step(check, shard, size, number == len(blocks) - 1)
+
+
+class _Shard:
+    """The files of one shard, in steps that any thread may take."""
+
+    def __init__(self, store: TokenStore, index: int, record: ShardRecord) -> None:
+        self.itemsize = itemsize_of(store.manifest.dtype)
+        self.ranges = block_ranges(record.tokens, self.itemsize)
+        self._store = store
+        self._record = record
+        self._path = shard_path(store.path, index, "bin")
+        self._ends_path = shard_path(store.path, index, "ends")
+        self._ends = from_file(store._content(index, "ends", record.documents * 8), "Q")
+        self._letter: Letter = "H" if self.itemsize == 2 else "I"
+
+    def check_ends(self) -> int:
+        """Raise InvalidStore unless documents end one after another, the last with the shard."""
+        path, record = self._ends_path, self._record
+        # With an end token no document is without tokens, so each end is above the one before it.
+        strictly = self._store.eot_token is not None
+        before = 0
         for number, (start, stop) in enumerate(block_ranges(record.documents, 8)):
-            ends = _read_block(file, path, "Q", start, stop, record.ends_crc32[number])
-            report(ends.nbytes)
+            ends = _read_block(path, "Q", start, stop, record.ends_crc32[number])
             if not rises(ends, before, strictly):
                 document, end = next(
                     (document, end)
@@ -135,124 +180,128 @@ def _check_ends(
                     f"early after the document before it; {_MEND}"
                 )
             before = ends[-1]
-    if before != record.tokens:
-        raise InvalidStore(
-            f"{path}: the last document ends at token {before}, but the shard has "
-            f"{record.tokens}; {_MEND}"
+        if before != record.tokens:
+            raise InvalidStore(
+                f"{path}: the last document ends at token {before}, but the shard has "
+                f"{record.tokens}; {_MEND}"
+            )
+        return -1
+
+    def check_ids(self, number: int) -> int:
+        """The largest id of a block in which all is right."""
+        store, (start, stop) = self._store, self.ranges[number]
+        checksum, found, is_right = 0, -1, True
+        at = start
+        for content in _read_chunks(self._path, self.itemsize, start, stop):
+            checksum = crc32(content, checksum)
+            ids = from_file(content, self._letter)
+            found = max(found, largest(ids))
+            if store.eot_token is not None:
+                places, offset, _ = self._end_token_places(at, at + len(ids))
+                is_right &= stands_at(ids, store.eot_token, places, offset)
+            at += len(ids)
+        expected = self._record.bin_crc32[number]
+        if at == stop and checksum == expected and found < store.n_vocab and is_right:
+            return found
+        raise self._fault(number)
+
+    def check_largest(self, found: int) -> None:
+        """Raise InvalidStore unless the manifest says so, too."""
+        recorded = -1 if self._record.max_id is None else self._record.max_id
+        if found != recorded:
+            raise InvalidStore(
+                f"{self._path}: its largest id is {found}, but the manifest says {recorded}; {_MEND}"
+            )
+
+    def _fault(self, number: int) -> InvalidStore:
+        """What is wrong with a block, which is read once more to find the place."""
+        store, (start, stop) = self._store, self.ranges[number]
+        try:
+            ids = _read_block(self._path, self._letter, start, stop, self._record.bin_crc32[number])
+            if largest(ids) >= store.n_vocab:
+                place = next(place for place, one in enumerate(ids) if one >= store.n_vocab)
+                raise InvalidStore(
+                    f"{self._path}: token {start + place} is {ids[place]}, outside the vocabulary of "
+                    f"{store.n_vocab} ids; {_MEND}"
+                )
+            if store.eot_token is not None:
+                self._check_end_tokens(ids, store.eot_token, start, stop)
+        except InvalidStore as fault:
+            return fault
+        return InvalidStore(
+            f"{self._path}: the same bytes were not read twice from {start * self.itemsize} to "
+            f"{stop * self.itemsize}: something writes to the file, or the disk fails; {_MEND}"
         )
 
-
-def _blocks(store: TokenStore, report: Callable[[int], object]) -> Iterator[_Block]:
-    """The blocks of all ids, those of a shard after a look at its document ends."""
-    itemsize = itemsize_of(store.manifest.dtype)
-    for index, record in enumerate(store.manifest.shards):
-        _check_ends(store, index, record, report)
-        ends = from_file(store._content(index, "ends", record.documents * 8), "Q")
-        shard = _Shard(store, shard_path(store.path, index, "bin"), record, ends)
-        for number, (start, stop) in enumerate(block_ranges(record.tokens, itemsize)):
-            yield _Block(shard, start, stop, record.bin_crc32[number])
-
-
-class _Shard:
-    """What the blocks of one shard have in common."""
-
-    def __init__(
-        self, store: TokenStore, path: Path, record: ShardRecord, ends: memoryview[int]
-    ) -> None:
-        self.store = store
-        self.path = path
-        self.record = record
-        self.ends = ends
-        self.largest = -1
-
-
-class _Block:
-    """A block of ids, which is looked at on its own."""
-
-    def __init__(self, shard: _Shard, start: int, stop: int, checksum: int) -> None:
-        self._shard = shard
-        self._start = start
-        self._stop = stop
-        self._checksum = checksum
-        self._itemsize = itemsize_of(shard.store.manifest.dtype)
-        self._largest = -1
-
-    def finish(self, report: Callable[[int], object]) -> None:
-        """Count the block; with a shard's last one, hold its largest id against the manifest's."""
-        shard = self._shard
-        report((self._stop - self._start) * self._itemsize)
-        shard.largest = max(shard.largest, self._largest)
-        recorded = shard.record.max_id
-        if self._stop == shard.record.tokens and shard.largest != recorded:
-            raise InvalidStore(
-                f"{shard.path}: its largest id is {shard.largest}, but the manifest says {recorded}; "
-                f"{_MEND}"
-            )
-
-    def check(self) -> _Block:
-        """The block itself, if all is right in it."""
-        shard, start, stop = self._shard, self._start, self._stop
-        letter: Letter = "H" if self._itemsize == 2 else "I"
-        with shard.path.open("rb", buffering=0) as file:
-            file.seek(start * self._itemsize)
-            ids = _read_block(file, shard.path, letter, start, stop, self._checksum)
-        self._largest = largest(ids)
-        n_vocab = shard.store.n_vocab
-        if self._largest >= n_vocab:
-            place = next(place for place, one in enumerate(ids) if one >= n_vocab)
-            raise InvalidStore(
-                f"{shard.path}: token {start + place} is {ids[place]}, outside the vocabulary of "
-                f"{n_vocab} ids; {_MEND}"
-            )
-        if shard.store.eot_token is not None:
-            self._check_end_tokens(ids, shard.store.eot_token)
-        return self
-
-    def _check_end_tokens(self, ids: memoryview[int], token: int) -> None:
-        shard, start, stop = self._shard, self._start, self._stop
-        # Where end tokens must stand, counted from `offset`, and whose the first one is.
-        ends, offset = shard.ends, start
-        expected: memoryview[int] | array[int]
-        if shard.store.eot == "append":
-            # The ends after `start` and not after `stop` close a document in this block.
-            first, last = bisect_right(ends, start), bisect_right(ends, stop)
-            expected, offset = ends[first:last], start + 1
-        else:
-            # A document begins where the one before it ends; the first one at 0.
-            first, last = bisect_left(ends, start), bisect_left(ends, stop)
-            expected = ends[first:last]
-            if start == 0:
-                expected = array("Q", [0])
-                expected.frombytes(ends[:last].cast("B"))
-            else:
-                first += 1
+    def _check_end_tokens(self, ids: memoryview[int], token: int, start: int, stop: int) -> None:
+        expected, offset, first = self._end_token_places(start, stop)
         if stands_at(ids, token, expected, offset):
             return
         found = {place for place, one in enumerate(ids, offset) if one == token}
         for document, place in enumerate(expected, first):
             if place not in found:
-                side = "opened" if shard.store.eot == "prepend" else "closed"
+                side = "opened" if self._store.eot == "prepend" else "closed"
                 raise InvalidStore(
-                    f"{shard.path}: document {document} of the shard is not {side} by the end token "
+                    f"{self._path}: document {document} of the shard is not {side} by the end token "
                     f"{token}; {_MEND}"
                 )
         inside = min(found - {*expected}) - offset + start
         raise InvalidStore(
-            f"{shard.path}: the end token {token} stands inside a document, at token {inside}; {_MEND}"
+            f"{self._path}: the end token {token} stands inside a document, at token {inside}; {_MEND}"
         )
+
+    def _end_token_places(
+        self, start: int, stop: int
+    ) -> tuple[memoryview[int] | array[int], int, int]:
+        """Where end tokens must stand from ``start`` to ``stop``.
+
+        The places as numbers, which number ``start`` has among them, and whose the first one is.
+        """
+        ends = self._ends
+        if self._store.eot == "append":
+            # The ends after `start` and not after `stop` close a document here.
+            first, last = bisect_right(ends, start), bisect_right(ends, stop)
+            return ends[first:last], start + 1, first
+        # A document begins where the one before it ends; the first one at 0.
+        first, last = bisect_left(ends, start), bisect_left(ends, stop)
+        if start:
+            return ends[first:last], start, first + 1
+        places = array("Q", [0])
+        places.frombytes(ends[:last].cast("B"))
+        return places, 0, 0
+
+
+def _read_chunks(path: Path, itemsize: int, start: int, stop: int) -> Iterator[memoryview[int]]:
+    """The bytes of items ``[start, stop)``, or of what there is of them, in memory used again."""
+    # Read, not mapped: a failing disk is then an OSError and not the end of the process.
+    # Into pages of its own: to a place that is no multiple of 64 systems copy at a quarter of the speed.
+    content = memoryview(mmap.mmap(-1, _CHUNK_BYTES))
+    left = (stop - start) * itemsize
+    with path.open("rb", buffering=0) as file:
+        file.seek(start * itemsize)
+        while left:
+            size = min(left, len(content))
+            filled = 0
+            while filled < size and (got := file.readinto(content[filled:size])):
+                filled += got
+            if filled < size:
+                return
+            yield content[:size]
+            left -= size
 
 
 def _read_block(
-    file: Any, path: Path, letter: Letter, start: int, stop: int, expected: int
+    path: Path, letter: Letter, start: int, stop: int, expected: int
 ) -> memoryview[int]:
-    """The next items of a file, from ``start`` to ``stop``, after their checksum is found right."""
+    """Items ``[start, stop)`` of a file, a block, after its checksum is found right."""
     itemsize = {"H": 2, "I": 4, "Q": 8}[letter]
-    # Read, not mapped: a failing disk is then an OSError and not the end of the process.
-    content = file.read((stop - start) * itemsize)
-    checksum = BlockChecksum()
-    checksum.update(content)
-    if len(content) != (stop - start) * itemsize or checksum.values() != [expected]:
-        found = ", ".join(f"{value:08x}" for value in checksum.values()) or "nothing"
+    size = (stop - start) * itemsize
+    with path.open("rb") as file:
+        file.seek(start * itemsize)
+        content = file.read(size)
+    checksum = crc32(content)
+    if len(content) != size or checksum != expected:
+        found = f"{checksum:08x}" if content else "nothing"
         raise InvalidStore(
             f"{path}: bytes {start * itemsize} to {stop * itemsize} are damaged: their crc32 is "
             f"{found}, but the manifest says {expected:08x}; {_MEND}"

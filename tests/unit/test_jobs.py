@@ -7,6 +7,9 @@ import gzip
 import json
 import os
 import random
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,6 +192,19 @@ def test_an_error_in_one_input_keeps_the_shards_of_the_others(
     assert next(e for e in told if e["event"] == "resumed")["shards_finished"] == finished
     prepare(inputs, tmp_path / "fresh", **SETTINGS, on_error="skip")
     assert contents(tmp_path / "store") == contents(tmp_path / "fresh")
+
+
+def test_an_error_while_many_tasks_wait_for_their_turn_ends_the_job(tmp_path: Path) -> None:
+    lines = ['{"text": "some words"}\n'] * 40
+    corpus, store = tmp_path / "corpus.jsonl", tmp_path / "store"
+    corpus.write_text("".join([*lines, "{broken\n", *lines * 50]))
+    command = [sys.executable, "-m", "fastprep", "prepare", str(corpus), "-o", str(store)]
+    command += ["--workers", "2", "--shard-bytes", "500"]
+    for _ in range(3):
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert ended.returncode == 1
+        assert "line 41" in ended.stderr
+        shutil.rmtree(store)
 
 
 def test_a_damaged_job_file_is_refused_and_may_be_overwritten(
