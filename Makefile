@@ -28,8 +28,8 @@ check: build   ## style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-unit: build   ## all tests and doctests
-	@$(BIN)/python -m pytest
+unit: build   ## all tests and doctests, on as many cores as there are
+	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
 
 # Your own text: make bench CORPUS="prose.jsonl code.txt"; a first look: make bench BENCH="--megabytes 2 --repeats 1"
 CORPUS ?=

@@ -7,6 +7,7 @@ in turns, and prints JSON.
 from __future__ import annotations
 
 import argparse
+import compileall
 import io
 import json
 import os
@@ -36,6 +37,9 @@ STANDARD_LIBRARY = Path(os.__file__).parent  # text that every Python carries
 
 def plain_parser(question: str, *, repeats: int) -> argparse.ArgumentParser:
     """A parser with the arguments that every benchmark takes."""
+    # As an installation does: new processes are timed, and this Python may have been told to write no
+    # bytecode, so that each of them would compile all modules that it imports.
+    compileall.compile_dir(Path(fastprep.__file__).parent, quiet=1)
     parser = argparse.ArgumentParser(description=question)
     parser.add_argument(
         "--repeats", type=int, default=repeats, help="rounds that are timed (default: %(default)s)"
@@ -206,6 +210,15 @@ def describe_corpus(path: Path, documents: Sequence[str], seed: int) -> dict[str
         "bytes": utf8_size(documents),
         "seed": seed,
     }
+
+
+def write_rows(
+    question: str, rows: list[dict[str, Any]], documents: list[str], arguments: argparse.Namespace
+) -> None:
+    """Write rows that were measured on documents, with what the command line said of both."""
+    corpus = describe_corpus(arguments.corpus, documents, arguments.seed)
+    result = {"question": question, "corpus": corpus, "repeats": arguments.repeats, "rows": rows}
+    write_result(result, arguments.output)
 
 
 def write_result(result: dict[str, Any], output: Path | None) -> None:

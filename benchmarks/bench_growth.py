@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 import bench_files
-from _run import argument_parser, choose_documents, describe_corpus, write_result
+from _run import argument_parser, choose_documents, write_rows
 from tqdm import tqdm
 
 ENCODINGS = ("r50k_base", "cl100k_base", "o200k_base")
@@ -85,15 +85,7 @@ def main() -> None:
                 for side in sides:
                     row |= measure(side, runs[side], sizes)
                 rows.append(row)
-    write_result(
-        {
-            "question": question,
-            "corpus": describe_corpus(arguments.corpus, documents, arguments.seed),
-            "repeats": arguments.repeats,
-            "rows": rows,
-        },
-        arguments.output,
-    )
+    write_rows(question, rows, documents, arguments)
 
 
 if __name__ == "__main__":

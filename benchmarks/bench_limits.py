@@ -19,7 +19,7 @@ from typing import Any
 
 import bench_files
 import numpy as np
-from _run import argument_parser, choose_documents, describe_corpus, write_result
+from _run import argument_parser, choose_documents, write_rows
 from tqdm import tqdm
 
 from fastprep_ext.splitters import PATTERNS, count_pieces
@@ -78,15 +78,7 @@ def main() -> None:
             measure(encoding, source, target, arguments.repeats)
             for encoding in tqdm(FAMILIES, unit="encoding", disable=None)
         ]
-    write_result(
-        {
-            "question": question,
-            "corpus": describe_corpus(arguments.corpus, documents, arguments.seed),
-            "repeats": arguments.repeats,
-            "rows": rows,
-        },
-        arguments.output,
-    )
+    write_rows(question, rows, documents, arguments)
 
 
 if __name__ == "__main__":

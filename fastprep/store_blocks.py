@@ -13,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from fastprep.checksums import crc32
 from fastprep.errors import InvalidStore
-from fastprep.manifest import BlockChecksum, block_ranges, shard_path
+from fastprep.manifest import block_ranges, shard_path
 from fastprep.store import TokenStore
 
 
@@ -60,14 +61,12 @@ def read_blocks(
             if last <= start or first >= stop:
                 continue
             size = (last - first) * dtype.itemsize
-            content = bytearray(size)
+            content = memoryview(bytearray(size))
             file.seek(first * dtype.itemsize)
-            view, filled = memoryview(content), 0
-            while filled < size and (got := file.readinto(view[filled:])):
+            filled = 0
+            while filled < size and (got := file.readinto(content[filled:])):
                 filled += got
-            checksum = BlockChecksum()
-            checksum.update(view[:filled])
-            if filled < size or checksum.values() != [expected]:
+            if filled < size or crc32(content) != expected:
                 raise InvalidStore(
                     f"{path}: bytes {first * dtype.itemsize} to {last * dtype.itemsize} are not those "
                     "that the manifest has the checksum of; restore it from a copy, or run "

@@ -16,7 +16,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tiktoken
-from checks import Found, crashes, ids, memory, merging, round_trips, shapes, small_stack
+from checks import (
+    Found,
+    crashes,
+    ids,
+    memory,
+    merging,
+    round_trips,
+    sameness,
+    shapes,
+    small_stack,
+    stores,
+)
 
 import fastprep
 from fastprep_ext.split import simd
@@ -31,7 +42,9 @@ CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
     "growth": shapes.growth,
     "stack": small_stack.small_stack,
     "crash": crashes.crashes,
+    "stores": stores.hostile_stores,
     "memory": memory.memory,
+    "sameness": sameness.sameness,
 }
 
 
@@ -48,6 +61,10 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=100_000, help="size of the unbounded checks")
     parser.add_argument("--seed", type=int, default=20_479)
     options = parser.parse_args()
+    if Path(fastprep.__file__).parents[1] != Path(__file__).resolve().parents[1]:
+        parser.error(
+            f"{fastprep.__file__} is of another tree, whose commit is not the one that is noted"
+        )
     failed = False
     for check in options.checks:
         start = time.perf_counter()

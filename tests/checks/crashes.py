@@ -15,7 +15,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,9 @@ class Crash:
     def run(self, before: Callable[[str, Path], object] | None = None, **settings: Any) -> int:
         """Run the job in a child; its exit code, negative for a signal."""
         child = self.start(before, **settings)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        _await_group(child)
+        return code
 
     def start(self, before: Callable[[str, Path], object] | None = None, **settings: Any) -> int:
         """Start the job in a child, in a process group of its own; its id."""
@@ -136,6 +138,7 @@ def crashes(seed: int, cases: int) -> Iterator[Found]:
     yield from at_every_step(seed, cases)
     yield from at_every_step(seed + 1, cases, validation=0.3, eot="prepend")
     yield from on_a_small_disk(seed, cases)
+    yield from on_a_filling_disk(seed, cases)
     yield from at_random_moments(seed, cases)
 
 
@@ -189,7 +192,7 @@ def at_random_moments(seed: int, cases: int, documents: int = 400) -> Iterator[F
             for _ in range(cases // 4):
                 child = crash.start(Counting(), workers=workers)
                 time.sleep(rng.random() * seconds)
-                kills += _kill(child, kind)
+                kills += _kill(child, kind, rng)
                 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
                 wrong += code not in (-signal.SIGKILL, _ERROR, _GOOD)
                 looks_whole(crash.output)
@@ -209,7 +212,7 @@ def at_random_moments(seed: int, cases: int, documents: int = 400) -> Iterator[F
             )
 
 
-def _kill(child: int, kind: str) -> bool:
+def _kill(child: int, kind: str, rng: random.Random) -> bool:
     """Kill; whether there was something to kill."""
     try:
         if kind == "the job":
@@ -219,7 +222,7 @@ def _kill(child: int, kind: str) -> bool:
             workers = task.read_text().split()
             if not workers:
                 return False
-            os.kill(int(workers[0]), signal.SIGKILL)
+            os.kill(int(rng.choice(workers)), signal.SIGKILL)
         else:
             os.kill(child, signal.SIGKILL)
     except (ProcessLookupError, FileNotFoundError):
@@ -249,20 +252,41 @@ def on_a_small_disk(seed: int, cases: int) -> Iterator[Found]:
             wrong += _goes_on_after(crash, crash.run(limited))
             crash.forget()
         yield Found("prepare, files of limited size", len(limits), wrong)
-        crash.output.mkdir()
-        wrong = 0
         pages = range(1, 24)[:cases]
-        for count in pages:
-            with _small_disk(crash.output, 4096 * count) as mounted:
-                if not mounted:
-                    return
-                code = crash.run()
-                wrong += code not in (_ERROR, _GOOD) or (
-                    code == _ERROR and looks_whole(crash.output)
-                )
-                subprocess.run(["mount", "-o", "remount,size=16m", crash.output], check=True)
-                wrong += _goes_on_after(crash, code)
-        yield Found("prepare, a tmpfs of 1 to 23 pages", len(pages), wrong)
+        if (wrong := _wrong_on_pages(crash, pages)) is not None:
+            yield Found("prepare, a tmpfs of 1 to 23 pages", len(pages), wrong)
+
+
+def on_a_filling_disk(seed: int, cases: int, documents: int = 20_000) -> Iterator[Found]:
+    """A disk that is really full at any place of a job of several workers; a tenth of the cases."""
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as name:
+        crash = Crash(Path(name), seed, documents, shard_bytes=250_000)
+        crash.settings["workers"] = 2
+        most = 1 + sum(map(len, crash.expected.values())) // 4096
+        pages = sorted(rng.sample(range(1, most), min(cases // 10, most - 1)))
+        if pages and (wrong := _wrong_on_pages(crash, pages)) is not None:
+            yield Found(
+                f"prepare with 2 workers, a tmpfs of 1 to {most - 1} pages",
+                len(pages),
+                wrong,
+                {"shards": len(crash.expected) // 2},
+            )
+
+
+def _wrong_on_pages(crash: Crash, pages: Sequence[int]) -> int | None:
+    """On how many disks of so many pages anything is wrong; None where nobody may mount one."""
+    crash.output.mkdir()
+    wrong = 0
+    for count in pages:
+        with _small_disk(crash.output, 4096 * count) as mounted:
+            if not mounted:
+                return None
+            code = crash.run()
+            wrong += code not in (_ERROR, _GOOD) or (code == _ERROR and looks_whole(crash.output))
+            subprocess.run(["mount", "-o", "remount,size=64m", crash.output], check=True)
+            wrong += _goes_on_after(crash, code)
+    return wrong
 
 
 def _goes_on_after(crash: Crash, code: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +92,50 @@ def test_tokens_documents_and_windows_are_right_across_the_edge(
     assert store.document(number).tolist() == [4]
     assert store.document(number + 1).tolist() == [5]
     assert sliding_windows(store, 4, 1)[edge - 2].tolist() == [3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_batches_and_their_marks_are_right_across_the_edge(store: TokenStore, edge: int) -> None:
+    pytest.importorskip("torch")
+    from fastprep.dataset import WindowDataset
+
+    windows = WindowDataset(store, 4, 1, position_ids=True, document_ids=True, mask_targets=True)
+    assert len(windows) == store.num_tokens - 4
+    sample = windows[edge - 2]
+    assert sample["inputs"].tolist() == [3, 4, 5, 6]
+    assert windows[edge + 1]["inputs"].tolist() == [6, 7, 8, 9]
+    number = int(np.searchsorted(store.document_ends, edge - 1))
+    ends = store.document_ends[number : number + 4].tolist()
+    assert ends == [edge - 1, edge, edge + 1, edge + 2]
+    assert sample["document_ids"].tolist() == [number, number + 1, number + 2, number + 3]
+    assert sample["position_ids"].tolist() == [0] * 4  # counted in the window
+    assert sample["targets"].tolist() == [-100] * 4  # each of the next document
+    assert windows[edge + 3]["targets"].tolist() == [9, 0, 0, 0]
+
+
+def test_an_epoch_of_more_than_2_to_the_32_windows_goes_on_from_any_place(
+    store: TokenStore,
+) -> None:
+    pytest.importorskip("torch")
+    from fastprep.loader import create_dataloader
+
+    def loader(rank: int = 0, world_size: int = 1) -> Any:
+        return create_dataloader(
+            store, batch_size=8, max_length=4, stride=1, seed=3, rank=rank, world_size=world_size
+        )
+
+    state = loader().state_dict()
+    for position in (0, (1 << 31) - 16, (1 << 32) - 40):
+        alone = loader()
+        alone.load_state_dict({**state, "position": position})
+        batches = iter(alone)
+        expected = [next(batches)[0] for _ in range(4)]
+        ranks = [loader(rank, 2) for rank in range(2)]
+        for each in ranks:
+            each.load_state_dict({**state, "position": position})
+        both = zip(*ranks, strict=True)
+        found = [inputs for _ in range(2) for inputs, _ in next(both)]
+        assert [batch.tolist() for batch in found] == [batch.tolist() for batch in expected]
 
 
 @pytest.mark.parametrize("edge", EDGES)

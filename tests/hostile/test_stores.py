@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import pytest
 
+from fastprep.checksums import crc32
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.manifest import BlockChecksum
 from fastprep.preparing import prepare
@@ -123,6 +126,15 @@ def test_any_flipped_bit_is_refused_or_found_by_verify(store: Path) -> None:
     verify(store)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs fork")
+def test_damage_of_every_kind_is_found_out_or_harmless() -> None:
+    pytest.importorskip("torch")
+    stores = importlib.import_module("checks.stores")
+    for found in stores.hostile_stores(20_479, 120):
+        assert found.cases >= 12
+        assert not found.differing, found
+
+
 def test_a_mutated_manifest_never_crashes(store: Path) -> None:
     rng = random.Random(12)
     path = store / "manifest.json"
@@ -215,6 +227,58 @@ def test_wrong_ids_and_ends_under_right_checksums_are_found(
     rewrite(store, kind, put(index, value))
     with pytest.raises(InvalidStore, match=message):
         verify(store)
+
+
+@pytest.mark.parametrize("eot", ["append", "prepend"])
+def test_an_end_token_too_many_or_too_few_is_found_wherever_it_is(
+    original: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    eot: Literal["append", "prepend"],
+) -> None:
+    monkeypatch.setattr("fastprep.verifying._CHUNK_BYTES", 64)  # of 32 ids, not 131,072
+    corpus = original.parent / "corpus.txt"
+    store = prepare(corpus, tmp_path / "store", shard_bytes=1500, workers=1, eot=eot).path
+    verify(store)
+    ids = np.fromfile(store / "shard-00000.bin", "<u2")
+    for place in range(0, len(ids), 5):
+        rewrite(store, "bin", put(place, 13 if ids[place] == 50256 else 50256))
+        with pytest.raises(InvalidStore, match=r"shard-00000\.bin: .*end token 50256"):
+            verify(store)
+        rewrite(store, "bin", put(place, ids[place]))
+    for place in np.flatnonzero(ids == 50256):
+        rewrite(store, "bin", put(place, 13))
+        with pytest.raises(
+            InvalidStore, match=r"shard-00000\.bin: document \d+ of the shard is not"
+        ):
+            verify(store)
+        rewrite(store, "bin", put(place, 50256))
+    verify(store)
+
+
+def test_the_first_of_several_faults_is_told(store: Path) -> None:
+    for name in ("shard-00001.ends", "shard-00001.bin", "shard-00002.bin"):
+        content = bytearray((store / name).read_bytes())
+        content[0] ^= 255
+        (store / name).write_bytes(content)
+    for _ in range(5):
+        with pytest.raises(InvalidStore, match=r"shard-00001\.ends: bytes 0 to \d+ are damaged"):
+            verify(store)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def once(buffer: bytes, value: int = 0) -> int:
+        monkeypatch.setattr("fastprep.verifying.crc32", crc32)
+        return crc32(buffer, value) ^ 1
+
+    opened = TokenStore(store)
+    # The checksum of the ends is right.
+    monkeypatch.setattr("fastprep.verifying._Shard.check_ends", lambda shard: -1)
+    monkeypatch.setattr("fastprep.verifying.crc32", once)
+    with pytest.raises(InvalidStore, match="the same bytes were not read twice"):
+        verify(opened)
 
 
 def test_a_wrong_largest_id_is_found(store: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import fastprep_ext
 
 FOLDER = Path(fastprep_ext.__file__).parent
 STUBS = sorted(path.stem for path in FOLDER.glob("*.pyi"))
+PUBLIC = sorted({*fastprep.__all__, "__version__"})
 
 
 @pytest.mark.parametrize("name", STUBS)
@@ -114,21 +116,88 @@ def test_encoding_to_a_list_waits_for_no_array_package():
     ]
 
 
-@pytest.mark.parametrize("name", STUBS)
-def test_a_compiled_module_may_be_the_first_that_is_imported(name):
-    in_a_fresh_process(f"import fastprep_ext.{name}")
-
-
-# torch takes seconds to import: one name of each module that needs it stands for the others.
-ONE_OF_A_MODULE = {*fastprep.__all__, "__version__"} - {
-    *("WindowDataset", "InputEmbedding", "PositionalEmbedding", "create_dataloader_v1")
+# What takes longer to import than a megabyte to prepare, and no text file needs.
+HEAVY = {
+    *("numpy", "torch", "pyarrow", "fsspec", "tqdm", "ray", "backports", "tempfile"),
+    *("multiprocessing", "concurrent", "asyncio", "ctypes", "pickle", "socket", "subprocess"),
 }
 
 
-@pytest.mark.parametrize("name", sorted(ONE_OF_A_MODULE))
-def test_a_public_name_may_be_the_first_that_is_used(name):
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("name", ["two.jsonl", "two.txt"])
+def test_preparing_verifying_and_showing_text_import_only_what_they_need(tmp_path, name, workers):
+    if workers > 1 and sys.platform != "linux":
+        pytest.skip("workers are forked on Linux alone")
+    text = (
+        '{"text": "One."}\n{"text": "Two."}\n' if name == "two.jsonl" else "One.<|endoftext|>Two."
+    )
+    (tmp_path / name).write_text(text)
+    program = (
+        "import sys\n"
+        "before = {*sys.modules}\n"
+        "from fastprep import cli, task\n"
+        "done = task.Done\n"
+        "def told(*facts):\n"
+        f"    print(sorted({HEAVY!r} & {{*sys.modules}} - before), flush=True)\n"
+        "    return done(*facts)\n"
+        "task.Done = told\n"
+        f"words = ['prepare', {str(tmp_path / name)!r}, '-o', {str(tmp_path / 'store')!r}]\n"
+        f"print(cli.main([*words, '--shard-bytes', '15', '--workers', '{workers}', '--quiet']))\n"
+        f"print(cli.main(['verify', {str(tmp_path / 'store')!r}, '--quiet']))\n"
+        f"print(cli.main(['info', {str(tmp_path / 'store')!r}, '--json']))\n"
+        f"print(sorted({HEAVY!r} & {{*sys.modules}} - before))\n"
+    )
+    lines = in_a_fresh_process(program).splitlines()
+    facts = json.loads(lines[-3])
+    assert (facts["documents"], facts["shards"] > 1) == (2, True)
+    del lines[-3]
+    assert {*lines} == {"[]", "0"}
+
+
+# What others made is there already, and takes seconds; of fastprep nothing is.
+ONE_PROCESS_EACH = """
+import importlib, os, sys, traceback
+for name in ("numpy", "msgspec", "tqdm", "torch.utils.data"):
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        pass
+assert not [name for name in sys.modules if name.startswith("fastprep")]
+for statement in sys.argv[1:]:
+    child = os.fork()
+    if child == 0:
+        try:
+            exec(statement)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def as_the_first():
+    """How processes ended that had imported nothing of fastprep, by the statement they began with."""
+    statements = [f"import fastprep_ext.{name}" for name in STUBS]
+    statements += [f"from fastprep import {name}" for name in PUBLIC]
+    command = [sys.executable, "-c", ONE_PROCESS_EACH, *statements]
+    env = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    sys.stderr.write(done.stderr)
+    return dict(zip(statements, map(int, done.stdout.split()), strict=True))
+
+
+@pytest.mark.parametrize("name", STUBS)
+def test_a_compiled_module_may_be_the_first_that_is_imported(as_the_first, name):
+    assert as_the_first[f"import fastprep_ext.{name}"] == 0
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_name_may_be_the_first_that_is_used(as_the_first, name):
     pytest.importorskip("torch")
-    in_a_fresh_process(f"from fastprep import {name}")
+    assert as_the_first[f"from fastprep import {name}"] == 0
 
 
 def test_a_name_that_is_none_is_an_attribute_error():
