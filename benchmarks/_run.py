@@ -7,6 +7,7 @@ in turns, and prints JSON.
 from __future__ import annotations
 
 import argparse
+import compileall
 import io
 import json
 import os
@@ -36,6 +37,9 @@ STANDARD_LIBRARY = Path(os.__file__).parent  # text that every Python carries
 
 def plain_parser(question: str, *, repeats: int) -> argparse.ArgumentParser:
     """A parser with the arguments that every benchmark takes."""
+    # As an installation does: new processes are timed, and this Python may have been told to write no
+    # bytecode, so that each of them would compile all modules that it imports.
+    compileall.compile_dir(Path(fastprep.__file__).parent, quiet=1)
     parser = argparse.ArgumentParser(description=question)
     parser.add_argument(
         "--repeats", type=int, default=repeats, help="rounds that are timed (default: %(default)s)"

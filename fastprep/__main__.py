@@ -1,6 +1,6 @@
 """``python -m fastprep`` is the ``fastprep`` command."""
 
-from fastprep.cli import main
+from fastprep.cli import command
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command())

@@ -107,7 +107,7 @@ def encoder_of(table: RankTable, pattern: str) -> AnyEncoder:
 
 def _compiled(table: RankTable, pattern: int) -> Encoder:
     def build() -> Encoder:
-        return Encoder(table.blob, table.ends_buffer, table.ids_buffer, pattern)
+        return Encoder(table.blob, table.ends_buffer, table.ids_buffer, pattern, lefts=table.lefts)
 
     with _lock:
         name = next((name for name, known in _tables.items() if known is table), None)

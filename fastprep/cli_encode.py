@@ -6,8 +6,11 @@ import argparse
 import sys
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of
-from fastprep.cli_types import Commands
 from fastprep.errors import InvalidInput, InvalidUtf8
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from fastprep.cli_types import Commands
 
 
 def add(commands: Commands) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
     from fastprep.encoding import Encoding
     from fastprep.word_encoding import WordEncoding
@@ -68,8 +68,6 @@ def encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
 
 def encoding_of_file(options: argparse.Namespace) -> Encoding | WordEncoding | None:
     """The encoding in the file that the options name, if they name one."""
-    from fastprep.encoding import Encoding
-
     if options.encoding_file is None:
         for name in ("pattern", "special", "allow_pattern"):
             if getattr(options, name):
@@ -79,6 +77,8 @@ def encoding_of_file(options: argparse.Namespace) -> Encoding | WordEncoding | N
         from fastprep.word_encoding import WordEncoding
 
         return WordEncoding.from_file(options.vocab)
+    from fastprep.encoding import Encoding
+
     return Encoding.from_file(
         options.encoding_file,
         pat_str=_pattern(options.pattern),

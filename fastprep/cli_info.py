@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 
 from fastprep.cli_report import add_report_option, write_report_of
-from fastprep.cli_types import Commands
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from fastprep.cli_types import Commands
 
 
 def add(commands: Commands) -> None:
@@ -24,8 +27,7 @@ def add(commands: Commands) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-    import msgspec
-
+    from fastprep.manifest import itemsize_of
     from fastprep.store import TokenStore
 
     store = TokenStore(options.store)
@@ -39,7 +41,7 @@ def _info(options: argparse.Namespace) -> None:
         "documents": store.num_documents,
         "shards": len(manifest.shards),
         "dtype": manifest.dtype,
-        "bytes": store.num_tokens * store.dtype.itemsize + store.num_documents * 8,
+        "bytes": store.num_tokens * itemsize_of(manifest.dtype) + store.num_documents * 8,
         "encoding": manifest.encoding.name,
         "n_vocab": manifest.n_vocab,
         "rank_table_sha256": manifest.encoding.rank_table_sha256,
@@ -55,6 +57,8 @@ def _info(options: argparse.Namespace) -> None:
         "input_bytes": sum(inputs.values()),
     }
     if options.json:
+        import msgspec
+
         print(msgspec.json.encode(facts).decode())
         return
     labels = {

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from _thread import start_new_thread  # as threading.Thread, which takes longer to import
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of
-from fastprep.cli_types import Commands, at_least_one, separator
+from fastprep.cli_types import at_least_one, separator
 
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
+    from typing import Any
+
+    from fastprep.cli_types import Commands
     from fastprep.encoding import Encoding
     from fastprep.estimating import Estimate
     from fastprep.reporting import Event
@@ -82,7 +86,7 @@ def add(commands: Commands) -> None:
     )
     work = command.add_argument_group("work")
     work.add_argument(
-        "--workers", type=at_least_one, metavar="N", help="processes (default: one a core)"
+        "--workers", type=at_least_one, metavar="N", help="cores to use (default: all)"
     )
     work.add_argument(
         "--engine",
@@ -136,19 +140,23 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _work(options: argparse.Namespace, told: _Told) -> None:
-    # Before numpy is imported: nothing here is linear algebra, and in a process without more threads
-    # than this one workers can be forked.
+    # Before numpy is imported, if it is: nothing here is linear algebra, and in a process without more
+    # threads than this one workers can be forked.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from fastprep import pool
-    from fastprep.preparing import merge_tasks, prepare
-
     if options.merge:
         if options.inputs:
             options.usage("--merge takes no INPUT: the work of the tasks is in OUT")
+        from fastprep.preparing import merge_tasks
+
         _summarize(options, merge_tasks(options.output))
         return
     if not options.inputs:
         options.usage("the following arguments are required: INPUT")
+    if not (options.words or options.vocab or options.encoding_file):
+        start_new_thread(_load, (options.encoding or "gpt2",))
+    from fastprep import pool
+    from fastprep.preparing import prepare
+
     settings: dict[str, Any] = {
         "encoding": _encoding_of(options),
         "separator": None if options.whole_files else options.separator,
@@ -179,14 +187,24 @@ def _work(options: argparse.Namespace, told: _Told) -> None:
     _summarize(options, store)
 
 
+def _load(name: str) -> None:
+    """Make an encoding, which needs no GIL most of the time, while the rest is imported."""
+    from fastprep.registry import get_encoding
+
+    with contextlib.suppress(Exception):  # what is wrong will be told to who asks for it next
+        get_encoding(name)
+
+
 def _encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
     if not options.words:
         return encoding_of(options)
+    from fastprep.pool import cores
     from fastprep.spans import Format
     from fastprep.word_inputs import words_of_inputs
 
     separator = None if options.whole_files else options.separator
-    return words_of_inputs(options.inputs, Format(separator, options.field, options.on_error))
+    form = Format(separator, options.field, options.on_error)
+    return words_of_inputs(options.inputs, form, options.workers or cores())
 
 
 def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
@@ -196,10 +214,10 @@ def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
         number, of = options.task
         print(f"{options.output}: task {number}/{of} is done; others are not")
         return
-    from fastprep.store import TokenStore
-
     stores = [store]
     if store.manifest.part is not None:
+        from fastprep.store import TokenStore
+
         stores.append(TokenStore(store.path.with_name("validation")))
     for each in stores:
         print(
@@ -228,7 +246,7 @@ class _Told:
     def __init__(self, options: argparse.Namespace) -> None:
         self._json = options.log == "json"
         self._quiet = options.quiet
-        self._output = Path(options.output)
+        self._output: str = options.output
         self._shards = self._finished = self._bad = 0
 
     def event(self, event: Event) -> None:
@@ -270,7 +288,7 @@ class _Told:
                     "shards_finished": self._finished,
                 }
             )
-        elif self._finished and (self._output / JOB).exists():
+        elif self._finished and os.path.exists(os.path.join(self._output, JOB)):  # noqa: PTH110, PTH118
             self._say(
                 f"{self._finished} of {self._shards} shards are finished; the same command goes on "
                 "from them"

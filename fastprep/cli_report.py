@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of_file
 
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
     from fastprep.store import TokenStore
 

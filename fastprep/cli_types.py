@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TypeAlias
 
-# What each command adds itself to; the type has no public name.
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    # What each command adds itself to; the type has no public name.
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of_file
-from fastprep.cli_types import Commands, at_least_one
+from fastprep.cli_types import at_least_one
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from fastprep.cli_types import Commands
 
 
 def add(commands: Commands) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from fastprep import cutting
 from fastprep.errors import InvalidInput, MissingExtra
-from fastprep.spans import Bad, Batch, Format, Place
-from fastprep_ext.rows import Rows
+from fastprep.spans import Bad, Format
 
 Places: TypeAlias = npt.NDArray[np.int64]
 
@@ -175,47 +172,3 @@ def no_text(schema: Any, kind: Any, form: Format) -> str:
         f"{found} {form.field!r}; it has: {', '.join(there[:20]) or 'none'}"
         f"{' ...' if len(there) > 20 else ''}; pass one of text as field"
     )
-
-
-def deliver(
-    text: Any,
-    starts: Places,
-    stops: Places,
-    place: Place,
-    bad: list[Bad],
-    block_bytes: int,
-    cut: bool,
-) -> Iterator[Batch]:
-    """Texts in one buffer as batches of at most a block, or of one text that is longer.
-
-    With ``cut``, a longer one comes in parts, as :func:`fastprep.corpus.batches` says.
-    """
-    reached = np.cumsum(stops - starts)
-    first = done = 0
-    while first < len(starts):
-        last = max(int(np.searchsorted(reached, done + block_bytes, "right")), first + 1)
-        size = int(reached[last - 1]) - done
-        here = partial(_place_behind, place, first)
-        rows = Rows(text, starts[first:last], stops[first:last])
-        if cut and size > block_bytes:
-            *parts, end = cutting.cut(rows[0], block_bytes)
-            offset = 0
-            for part in parts:
-                yield Batch([part], False, len(part), partial(_place_in, here, offset), bad)
-                bad = []
-                offset += len(part)
-            yield Batch([end], True, len(end), partial(_place_in, here, offset), bad)
-        else:
-            yield Batch(rows, True, size, here, bad)
-        bad = []
-        first, done = last, done + size
-    if bad:
-        yield Batch([], True, 0, place, bad)
-
-
-def _place_behind(place: Place, first: int, index: int, offset: int) -> tuple[str, int]:
-    return place(first + index, offset)
-
-
-def _place_in(place: Place, begin: int, index: int, offset: int) -> tuple[str, int]:
-    return place(index, begin + offset)

@@ -33,16 +33,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 
-from fastprep.ahead import ahead
-from fastprep.compressed import Unpacked
 from fastprep.errors import InvalidInput
 from fastprep.files import open_bytes, opened, whole
 from fastprep.formats import kind_of
+from fastprep.in_memory import TableSpan
 from fastprep.jsonlines import read_lines
-from fastprep.parquet import read_parquet, text_bytes
 from fastprep.remote import can_seek, is_url
 from fastprep.spans import BLOCK_BYTES, Batch, Format, Span
-from fastprep.tables import TableSpan
 from fastprep.textfile import read_text
 from fastprep.together import together
 
@@ -104,6 +101,8 @@ def batches(
     if kind is None:
         raise InvalidInput(f"{span.path}: no file that can be read has such a name")
     if kind.content == "parquet":
+        from fastprep.parquet import read_parquet
+
         yield from read_parquet(span, form, block_bytes, cut)
         return
     with opened(span, kind, form) as (file, reach, first):
@@ -145,6 +144,8 @@ def _ahead_where_packed(
         found = batches(span, form, block_bytes=block_bytes, cut=cut)
         kind = kind_of(span.path)
         if kind is not None and kind.packing and span.size >= _WORTH_A_THREAD:
+            from fastprep.ahead import ahead
+
             found = ahead(found)
         yield from found
 
@@ -171,7 +172,11 @@ def text_per_byte(span: Span, form: Format) -> float | None:
     if kind is None or not span.size or (not kind.packing and kind.content != "parquet"):
         return None
     if kind.content == "parquet":
+        from fastprep.parquet import text_bytes
+
         return max(text_bytes(span, form) / span.size, 1e-3)
+    from fastprep.compressed import Unpacked
+
     with contextlib.closing(open_bytes(span.path)) as file:
         unpacked = Unpacked(file, span.path, kind.packing)
         made = len(unpacked.read(BLOCK_BYTES))

@@ -9,7 +9,6 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from fastprep.compressed import Unpacked
 from fastprep.errors import DamagedInput, InvalidInput
 from fastprep.formats import PACKINGS, SUPPORTED, Kind, kind_of
 from fastprep.remote import can_seek, is_url, open_url, size_of
@@ -35,10 +34,12 @@ class Source:
     ``damage`` then says why.
     """
 
-    def __init__(self, file: _Readable, name: str, form: Format, size: int = _END) -> None:
+    def __init__(
+        self, file: _Readable, name: str, form: Format, size: int = _END, *, packed: bool = False
+    ) -> None:
         self._name = name
         self._file = file
-        self._packed = isinstance(file, Unpacked)
+        self._packed = packed
         self._seekable = not self._packed and (not is_url(name) or can_seek(name))
         self._pushed = b""
         self._tolerant = form.on_error != "raise"
@@ -118,7 +119,10 @@ def opened(span: Span, kind: Kind, form: Format) -> Iterator[tuple[Source, Span,
             source = Source(file, span.path, form, span.size)
             yield source, span, source.skip_mark()
         elif span.start == 0:
-            source = Source(Unpacked(file, span.path, kind.packing), span.path, form)
+            from fastprep.compressed import Unpacked
+
+            unpacked = Unpacked(file, span.path, kind.packing)
+            source = Source(unpacked, span.path, form, packed=True)
             yield source, Span(span.path, 0, _END, _END), source.skip_mark()
         else:
             raise InvalidInput(

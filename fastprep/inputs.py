@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 from fastprep.errors import InvalidInput
 from fastprep.files import whole
 from fastprep.formats import SUPPORTED, in_folders, kind_of
+from fastprep.in_memory import is_table
 from fastprep.remote import expand_url, is_url
 from fastprep.spans import Format, Span, is_unicode
-from fastprep.tables import is_table, whole_table
 
 # A path, or what :mod:`fastprep.tables` takes, or some of these.
 Inputs: TypeAlias = Any
@@ -55,6 +55,8 @@ def find(inputs: Inputs, form: Format | None = None) -> list[Span]:
     spans: list[Span] = []
     for number, one in enumerate(given, 1):
         if is_table(one):
+            from fastprep.tables import whole_table
+
             spans.append(whole_table(one, number, form or Format()))
         elif isinstance(one, (str, PathLike)):
             spans += _find_one(one)

@@ -172,7 +172,7 @@ class Journal:
         for span, then, now in zip(task, done.modified, modified(task), strict=True):
             if then != now:
                 return f"{span.path} was changed since"
-        itemsize = 2 if manifests.dtype_for(job.n_vocab) == "uint16" else 4
+        itemsize = manifests.itemsize_of(manifests.dtype_for(job.n_vocab))
         for directory, record in zip(directories, done.records, strict=True):
             for path, count, size, checksums in (
                 (shard_path(directory, index, "bin"), record.tokens, itemsize, record.bin_crc32),

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
-from fastprep.columns import Places, deliver
+from fastprep.delivering import deliver
 from fastprep.errors import InvalidInput, InvalidUtf8
 from fastprep.files import Source, newlines_before
 from fastprep.spans import Bad, Batch, Format, Span, keys_of
+from fastprep_ext.allocator import room
 from fastprep_ext.json_lines import LineReader
+from fastprep_ext.passes import newlines
 from fastprep_ext.rows import Rows
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Places: TypeAlias = memoryview[int]
 
 # What names a line, from where it begins in the bytes at hand: "corpus.jsonl, line 7".
 LinePlace = Callable[[int], str]
@@ -30,14 +34,16 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 class Decoded(NamedTuple):
     """Texts, text ``i`` from ``starts[i]`` to ``stops[i]`` in one buffer of UTF-8.
 
-    ``places`` says where the line of each begins; ``bad`` are the lines that are no document.
+    ``places`` says where the line of each begins; ``bad`` are the lines that are no document;
+    ``newlines`` is how many newlines were read.
     """
 
-    text: npt.NDArray[np.uint8]
+    text: bytearray
     starts: Places
     stops: Places
     places: Places
     bad: list[Bad]
+    newlines: int
 
     @property
     def texts(self) -> Rows:
@@ -101,8 +107,9 @@ class LineDecoder:
         """
         size = len(lines) if stop is None else stop
         view = memoryview(lines)[:size]
-        starts, stops, places = np.empty((3, lines.count(b"\n", 0, size) + 1), np.int64)
-        out = np.empty(size, np.uint8)
+        ended = newlines(lines, 0, size)
+        starts, stops, places = (_int64s(ended + 1) for _ in range(3))
+        out = room(size)
         bad: list[Bad] = []
         at = written = count = 0
         while size:
@@ -118,14 +125,14 @@ class LineDecoder:
                 # Text that was replaced may be longer than the line.
                 short = written + len(text) + size - end - len(out)
                 if short > 0:
-                    out = np.concatenate([out, np.empty(max(short, len(out)), np.uint8)])
-                out[written : written + len(text)] = np.frombuffer(text, np.uint8)
+                    out = out + bytes(max(short, len(out)))
+                out[written : written + len(text)] = text
                 starts[count], places[count] = written, at
                 written += len(text)
                 stops[count] = written
                 count += 1
             at = min(end + 1, size)
-        return Decoded(out, starts[:count], stops[:count], places[:count], bad)
+        return Decoded(out, starts[:count], stops[:count], places[:count], bad, ended)
 
     def _patiently(self, line: bytes, place: Callable[[], str], bad: list[Bad]) -> bytes | None:
         """One line's text, after any attempt to mend it; None where it is no document."""
@@ -186,6 +193,8 @@ class LineDecoder:
         """The text of a line that holds lone surrogates, which msgspec refuses; None for others."""
         if not _SURROGATE.search(line):
             return None
+        import json
+
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):
@@ -195,6 +204,10 @@ class LineDecoder:
         if not isinstance(value, str):
             return None
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _int64s(count: int) -> Places:
+    return memoryview(room(8 * count)).cast("q")
 
 
 def _first_invalid(line: bytes) -> int:
@@ -261,7 +274,7 @@ def read_lines(
         yield from deliver(
             found.text, found.starts, found.stops, place, found.bad, block_bytes, cut
         )
-        passed += data.count(b"\n", 0, stop)
+        passed += found.newlines
         base += stop
 
 
@@ -273,7 +286,7 @@ def _place_of_row(
     index: int,
     offset: int,
 ) -> tuple[str, int]:
-    return f"{lines.place(passed, block, int(places[index]))}, byte {offset} of its text", 0
+    return f"{lines.place(passed, block, places[index])}, byte {offset} of its text", 0
 
 
 def _first_line(file: Source, span: Span, first: int, block_bytes: int) -> int | None:

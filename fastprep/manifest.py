@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, cast, get_args
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from fastprep.errors import InvalidStore
 from fastprep.spans import Bad, OnError, Span
@@ -48,7 +46,6 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
 TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Checksum = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 PartName: TypeAlias = Literal["train", "validation"]
-Ids = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
 
 class EncodingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -166,6 +163,17 @@ def dtype_for(n_vocab: int) -> Literal["uint16", "uint32"]:
     ('uint16', 'uint32')
     """
     return "uint16" if n_vocab <= 1 << 16 else "uint32"
+
+
+def itemsize_of(dtype: Literal["uint16", "uint32"]) -> int:
+    """How many bytes an id takes.
+
+    Examples
+    --------
+    >>> itemsize_of("uint16")
+    2
+    """
+    return 2 if dtype == "uint16" else 4
 
 
 class BlockChecksum:
@@ -298,7 +306,7 @@ def _contradiction(manifest: Manifest) -> str | None:
         return f"end_token {manifest.end_token} is outside the vocabulary of {manifest.n_vocab}"
     if manifest.end_token is None and manifest.end_token_first:
         return "end_token_first is true, but end_token is null"
-    itemsize = np.dtype(manifest.dtype).itemsize
+    itemsize = itemsize_of(manifest.dtype)
     for index, shard in enumerate(manifest.shards):
         fault = _shard_contradiction(manifest, shard, itemsize)
         if fault is not None:

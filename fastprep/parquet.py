@@ -13,13 +13,13 @@ from fastprep.columns import (
     Nulls,
     Places,
     column_of,
-    deliver,
     is_text,
     no_text,
     pyarrow,
     type_of,
     walk,
 )
+from fastprep.delivering import deliver
 from fastprep.errors import DamagedInput, InvalidInput
 from fastprep.files import check_size, open_bytes
 from fastprep.remote import can_seek, is_url

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from fastprep.errors import InvalidInput, UnfinishedJob
 from fastprep.inputs import Inputs
@@ -25,7 +25,9 @@ from fastprep.spans import BLOCK_BYTES, OnError
 from fastprep.store import TokenStore
 from fastprep.store_encoding import StoreEncoding, as_encoding
 from fastprep.task import Work
-from fastprep.words import SimpleTokenizerV2
+
+if TYPE_CHECKING:
+    from fastprep.words import SimpleTokenizerV2
 
 
 @overload
@@ -134,8 +136,9 @@ def prepare(
         what fraction of the documents to keep apart, drawn by a hash of their bytes. Then there
         are two stores, ``output/train`` and ``output/validation``, and documents are read whole.
     workers
-        how many processes; by default as many as there are cores for this process, and never
-        more than tasks. With 1, or with a single task, all is done in this process.
+        how many cores to use; by default as many as there are for this process. There are so many
+        processes, but never more than tasks; where there are fewer, as for one large packed file, each
+        has several threads. With 1, or with a single task, all is done in this process.
     engine
         ``"processes"`` on this machine, or ``"ray"``: the tasks run in the Ray cluster that this
         process is connected to, or that ``RAY_ADDRESS`` names, ``workers`` at a time (by default

@@ -103,7 +103,8 @@ class Reporter:
         tokens = sum(record.tokens for record in done.records)
         row = 3 * self._rows[index]
         # What another process or machine did was not counted here.
-        self._counters[row : row + 3] = [self._sizes[index], documents, tokens]
+        for number, count in enumerate((self._sizes[index], documents, tokens)):
+            self._counters[row + number] = count
         self._done.add(index)
         bad = done.records[0]
         for place, reason in bad.bad:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from fastprep import manifest as manifests
 from fastprep.atomic import sync_directory
 from fastprep.errors import InvalidInput, InvalidStore, OtherJob, StoreExists
+from fastprep.in_memory import TableSpan
 from fastprep.job import Job, differences
 from fastprep.journal import JOB, Done, Journal
 from fastprep.output import check_ours, clear, stores_in, tidy, unlock
 from fastprep.planning import Task, slice_of, task_bytes
-from fastprep.pool import (
-    Counters,
-    Tick,
-    new_counters,
-    run_here,
-    run_in_processes,
-    run_in_threads,
-)
+from fastprep.pool import Counters, Tick, Way, cores, may_fork, new_counters, run_here
 from fastprep.reporting import Log, Reporter
 from fastprep.sealing import seal
 from fastprep.store import TokenStore
 from fastprep.store_encoding import keep_vocabulary
-from fastprep.tables import TableSpan
 from fastprep.task import Work
 
 Engine = Literal["processes", "ray"]
@@ -62,14 +54,15 @@ class Run(NamedTuple):
                 journal.forget(shard)
             todo = {index: task for index, task in mine.items() if index not in finished}
             before = sum(task_bytes(mine[index]) for index in finished)
-            counters = new_counters(len(todo))
+            way = self._way(todo)
+            counters = new_counters(len(todo), way)
             with Reporter(todo, before, counters, progress, log) as reporter:
                 reporter.say("started", **self._facts(todo))
                 if finished or redone:
                     reporter.say("resumed", shards_finished=len(finished), bytes_finished=before)
                 for shard, reason in redone:
                     reporter.say("redone", shard=shard, reason=reason)
-                for index, done in self._results(todo, counters, reporter.tick):
+                for index, done in self._results(way, todo, counters, reporter.tick):
                     finished[index] = done
                     reporter.task_done(index, done)
             if self.task is not None:
@@ -130,30 +123,45 @@ class Run(NamedTuple):
             "it, or pass overwrite=True (--overwrite) to begin anew"
         )
 
-    def _results(
-        self, todo: dict[int, Task], counters: Counters, tick: Tick
-    ) -> Iterator[tuple[int, Done]]:
-        if not todo:
-            return iter(())
+    def _way(self, todo: dict[int, Task]) -> Way:
+        """How the tasks are run."""
         in_memory = any(isinstance(span, TableSpan) for task in todo.values() for span in task)
-        if self.engine == "ray" and in_memory:
-            raise InvalidInput(
-                "what is in this process's memory cannot be read by others; pass files, or leave the "
-                "engine 'ray' out"
-            )
-        if self.engine == "ray":
+        if self.engine == "ray" and todo:
+            if in_memory:
+                raise InvalidInput(
+                    "what is in this process's memory cannot be read by others; pass files, or leave "
+                    "the engine 'ray' out"
+                )
+            return "ray"
+        if self._workers(todo) == 1:
+            return "here"
+        if in_memory:
+            return "threads"
+        return "forks" if may_fork() else "spawned"
+
+    def _results(
+        self, way: Way, todo: dict[int, Task], counters: Counters, tick: Tick
+    ) -> Iterator[tuple[int, Done]]:
+        if way == "ray":
             from fastprep.on_ray import run_on_ray
 
             return run_on_ray(self.work, todo, self.workers, tick)
         workers = self._workers(todo)
-        if workers == 1:
-            return run_here(self.work, todo, counters, tick)
-        if in_memory:
-            return run_in_threads(self.work, todo, counters, workers, tick)
-        return run_in_processes(self.work, todo, counters, workers, tick)
+        # Where there are more cores than tasks, as for one large packed file, a task has several.
+        work = self.work._replace(threads=(self.workers or cores()) // workers)
+        if way == "here":
+            return run_here(work, todo, counters, tick)
+        if way == "forks":
+            from fastprep.forks import run_in_forks
+
+            return run_in_forks(work, todo, counters, workers, tick)
+        from fastprep.executors import run_in_new_processes, run_in_threads
+
+        run = run_in_threads if way == "threads" else run_in_new_processes
+        return run(work, todo, counters, workers, tick)
 
     def _workers(self, todo: dict[int, Task]) -> int:
-        return min(self.workers or _cores(), max(len(todo), 1))
+        return min(self.workers or cores(), max(len(todo), 1))
 
     def _facts(self, todo: dict[int, Task]) -> dict[str, object]:
         return {
@@ -197,9 +205,3 @@ def _check_unchanged(tasks: list[Task], finished: dict[int, Done]) -> None:
                     f"{span.path}: it was changed while it was in use; run the same command again: "
                     "what was read before the change is read again"
                 )
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from fastprep.atomic import replacing
+from fastprep.byte_order import to_file
 from fastprep.errors import IdOutOfRange, InvalidUtf8
-from fastprep.manifest import BlockChecksum, Ids, ShardRecord, dtype_for, shard_path
+from fastprep.manifest import BlockChecksum, ShardRecord, dtype_for, shard_path
 from fastprep.spans import Bad, Batch, OnError, Place, Span
 from fastprep.splitting import Split
+from fastprep_ext.allocator import room
+from fastprep_ext.passes import largest, move
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from fastprep.byte_order import Letter
     from fastprep.store_encoding import StoreEncoding
+
+    Ids: TypeAlias = memoryview[int]  # uint16 or uint32
+    Ends: TypeAlias = memoryview[int]  # uint64
 
 # So many bad documents are listed; the others are only counted.
 _MOST_LISTED = 1000
@@ -33,7 +38,7 @@ class ShardWriter:
 
     The files appear when :meth:`write` ends well, each under its name at once; nothing appears when it
     does not. The buffers are reused from batch to batch: two or four bytes for each byte of a batch,
-    and 8 bytes a document.
+    and 8 bytes a document, for each thread and two batches more.
 
     Parameters
     ----------
@@ -49,6 +54,8 @@ class ShardWriter:
     split
         draws documents for a second part of the corpus, of which each shard has its own files. Each
         batch must hold whole documents then, too.
+    threads
+        how many batches are encoded at once; the shard's bytes do not depend on it.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class ShardWriter:
         end_token_first: bool = False,
         on_error: OnError = "raise",
         split: Split | None = None,
+        threads: int = 1,
     ) -> None:
         self._encoding = encoding
         self._end_token = end_token
@@ -66,8 +74,9 @@ class ShardWriter:
         self._on_error = on_error
         self._split = split
         self._n_vocab = encoding.n_vocab
-        self._ids: Ids = np.empty(0, dtype_for(encoding.n_vocab))
-        self._ends: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._letter: Letter = "H" if dtype_for(encoding.n_vocab) == "uint16" else "I"
+        self._threads = threads
+        self._spare: list[tuple[Ids, Ends]] = []
 
     def write(
         self,
@@ -94,23 +103,40 @@ class ShardWriter:
         OSError
             as the system says.
         """
-        bad_documents = 0
-        bad: list[Bad] = []
+        bad = _BadDocuments()
         with contextlib.ExitStack() as stack:
             parts = [_PartFiles(directory, index, stack) for directory in directories]
-            for batch in batches:
-                whole = self._mended(batch) if self._on_error != "raise" else batch
-                bad_documents += len(whole.bad)
-                bad += whole.bad[: _MOST_LISTED - len(bad)]
-                for part, share in zip(parts, self._shares(whole), strict=True):
-                    if share.texts:
-                        ids, ends = self._encode(share, part.begun)
-                        part.write(ids, ends, self._largest(ids), begun=not share.closed)
-                        report(share.size, len(ends), len(ids))
+            # Closed also where writing fails, so that no thread outlives this.
+            encoded = stack.enter_context(
+                contextlib.closing(self._encoded(self._jobs(batches, bad)))
+            )
+            for done in encoded:
+                parts[done.part].write(done.ids, done.ends, done.largest)
+                report(done.size, len(done.ends), len(done.ids))
+                self._spare.append(done.memory)
         return [
-            part.record(inputs, *((bad_documents, bad) if number == 0 else (0, [])))
+            part.record(inputs, bad if number == 0 else _BadDocuments())
             for number, part in enumerate(parts)
         ]
+
+    def _jobs(self, batches: Iterable[Batch], bad: _BadDocuments) -> Iterator[_Job]:
+        """What has to be encoded, in order, without the documents that are left out."""
+        begun = [False, False]
+        for batch in batches:
+            whole = self._mended(batch) if self._on_error != "raise" else batch
+            bad.add(whole.bad)
+            for part, share in enumerate(self._shares(whole)):
+                if share.texts:
+                    yield _Job(part, share, begun[part])
+                    begun[part] = not share.closed
+
+    def _encoded(self, jobs: Iterator[_Job]) -> Generator[_Done]:
+        if self._threads == 1:
+            yield from map(self._encode, jobs)
+            return
+        from fastprep.ahead import in_order
+
+        yield from in_order(self._encode, jobs, self._threads)
 
     def _shares(self, batch: Batch) -> list[Batch]:
         """A batch as one for each part."""
@@ -149,27 +175,27 @@ class ShardWriter:
                     texts.append(mended)
         return batch._replace(texts=texts, bad=bad, size=max(size, 0))
 
-    def _encode(self, batch: Batch, begun: bool) -> tuple[Ids, npt.NDArray[np.uint64]]:
-        """The ids of a batch and the ends of those documents that end in it.
-
-        ``begun`` says that the first text goes on where the batch before left off.
-        """
+    def _encode(self, job: _Job) -> _Done:
+        """The ids of a batch and the ends of those documents that end in it."""
+        batch = job.batch
         # And an end token for each.
-        room = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
-        if len(self._ids) < room:
-            self._ids = np.empty(room, self._ids.dtype)
-        if len(self._ends) < len(batch.texts):
-            self._ends = np.empty(len(batch.texts), np.uint64)
+        wanted = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
+        ids, ends = self._spare.pop() if self._spare else (_room(0, self._letter), _room(0, "Q"))
+        if len(ids) < wanted:
+            ids = _room(wanted, self._letter)
+        if len(ends) < len(batch.texts):
+            ends = _room(len(batch.texts), "Q")
+        memory = ids, ends
         # Tokens before documents are tokens behind the ones before them, all but the first and last.
         before = 0
-        if self._first and self._end_token is not None and not begun:
+        if self._first and self._end_token is not None and not job.begun:
             before = 1
-            self._ids[0] = self._end_token
+            ids[0] = self._end_token
         try:
             count = self._encoding.encode_documents(
                 batch.texts,
-                self._ids[before:],
-                self._ends,
+                ids[before:],
+                ends,
                 end_token=self._end_token,
                 close_last=batch.closed and not self._first,
             )
@@ -180,21 +206,55 @@ class ShardWriter:
                 "on_error='skip' or 'replace' (--on-error)",
                 offset=position,
             ) from None
-        ends = self._ends[: len(batch.texts)]
+        ids, ends = ids[: count + before], ends[: len(batch.texts)]
         if before:
-            ends += np.uint64(1)
+            move(ends, 1)
         if self._first:
-            ends[:-1] -= np.uint64(1)
-        return self._ids[: count + before], ends if batch.closed else ends[:-1]
+            move(ends[:-1], -1)
+        if not batch.closed:
+            ends = ends[:-1]
+        return _Done(job.part, batch.size, ids, ends, self._largest(ids), memory)
 
     def _largest(self, ids: Ids) -> int:
-        largest = int(ids.max()) if len(ids) else -1
-        if largest >= self._n_vocab:
+        found = largest(ids)
+        if found >= self._n_vocab:
             raise IdOutOfRange(
-                f"{self._encoding.name} gave the id {largest}, but its vocabulary has "
+                f"{self._encoding.name} gave the id {found}, but its vocabulary has "
                 f"{self._n_vocab}; this is a fault of the encoding: do not use it"
             )
-        return largest
+        return found
+
+
+class _Job(NamedTuple):
+    """A batch for a part; ``begun`` says that the first text goes on where the one before left off."""
+
+    part: int
+    batch: Batch
+    begun: bool
+
+
+class _Done(NamedTuple):
+    """The ids of a batch for a part, its documents' ends, and the memory in which they lie."""
+
+    part: int
+    size: int
+    ids: Ids
+    ends: Ends
+    largest: int
+    memory: tuple[Ids, Ends]
+
+
+class _BadDocuments:
+    """How many documents were left out or mended, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.listed: list[Bad] = []
+
+    def add(self, bad: Sequence[Bad]) -> None:
+        """Some more."""
+        self.count += len(bad)
+        self.listed += bad[: _MOST_LISTED - len(self.listed)]
 
 
 class _PartFiles:
@@ -210,19 +270,17 @@ class _PartFiles:
         self._ends_file = _CheckedFile(ends)
         self._tokens = self._documents = 0
         self._max_id = -1
-        self.begun = False
 
-    def write(self, ids: Ids, ends: npt.NDArray[np.uint64], largest: int, *, begun: bool) -> None:
+    def write(self, ids: Ids, ends: Ends, largest: int) -> None:
         """Go on with the ids of a batch, and the ends of documents from the batch's start."""
         self._max_id = max(self._max_id, largest)
-        ends += np.uint64(self._tokens)
+        move(ends, self._tokens)
         self._ids_file.write(ids)
         self._ends_file.write(ends)
         self._tokens += len(ids)
         self._documents += len(ends)
-        self.begun = begun
 
-    def record(self, inputs: list[Span], bad_documents: int, bad: list[Bad]) -> ShardRecord:
+    def record(self, inputs: list[Span], bad: _BadDocuments) -> ShardRecord:
         return ShardRecord(
             tokens=self._tokens,
             documents=self._documents,
@@ -230,8 +288,8 @@ class _PartFiles:
             bin_crc32=self._ids_file.checksum.values(),
             ends_crc32=self._ends_file.checksum.values(),
             inputs=inputs,
-            bad_documents=bad_documents,
-            bad=bad,
+            bad_documents=bad.count,
+            bad=bad.listed,
         )
 
 
@@ -242,14 +300,17 @@ class _CheckedFile:
         self._file = file
         self.checksum = BlockChecksum()
 
-    def write(self, array: npt.NDArray[np.unsignedinteger]) -> None:
-        if not len(array):
+    def write(self, items: memoryview[int]) -> None:
+        if not len(items):
             return
-        if sys.byteorder == "big":
-            array = array.byteswap()
-        content = memoryview(array).cast("B")
+        content = to_file(items)
         self.checksum.update(content)
         self._file.write(content)
+
+
+def _room(count: int, letter: Letter) -> memoryview[int]:
+    """Memory for so many integers."""
+    return memoryview(room(count * {"H": 2, "I": 4, "Q": 8}[letter])).cast(letter)
 
 
 def _place_of(place: Place, indices: list[int], index: int, offset: int) -> tuple[str, int]:

@@ -2,8 +2,8 @@
 
 The format is described in :mod:`fastprep.manifest`. Opening looks at the manifest and at the size
 of each file, never at the ids: that is what :func:`fastprep.verify` is for. Files are mapped read
-only, when they are first used; another process that truncates a mapped file ends this one where
-ids are read here. The loader's own reads are guarded.
+only, when they are first used, and numpy is imported no sooner; another process that truncates a
+mapped file ends this one where ids are read here. The loader's own reads are guarded.
 """
 
 from __future__ import annotations
@@ -15,14 +15,20 @@ import stat
 import sys
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, overload
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from fastprep import manifest as manifests
+from fastprep.cached import cached_property
 from fastprep.errors import IdOutOfRange, InvalidStore
-from fastprep.manifest import Ids, Manifest
+from fastprep.manifest import Manifest
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Ids: TypeAlias = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
 # Before 3.13 Python keeps a file descriptor open for each map, so many shards need many of them.
 _MAP_OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
@@ -82,7 +88,6 @@ class TokenStore:
         self.manifest: Manifest = manifests.load(self.path)
         self.num_tokens: int = self.manifest.tokens
         self.num_documents: int = self.manifest.documents
-        self.dtype: np.dtype[Any] = np.dtype(self.manifest.dtype).newbyteorder("<")
         self.n_vocab: int = self.manifest.n_vocab
         self.encoding_name: str = self.manifest.encoding.name
         self.eot_token: int | None = self.manifest.end_token
@@ -90,7 +95,9 @@ class TokenStore:
         if self.eot_token is not None:
             self.eot = "prepend" if self.manifest.end_token_first else "append"
         for index, shard in enumerate(self.manifest.shards):
-            self._check_file(index, "bin", shard.tokens * self.dtype.itemsize)
+            self._check_file(
+                index, "bin", shard.tokens * manifests.itemsize_of(self.manifest.dtype)
+            )
             self._check_file(index, "ends", shard.documents * 8)
         records = self.manifest.shards
         self._token_starts = manifests.starts([shard.tokens for shard in records])
@@ -99,6 +106,13 @@ class TokenStore:
         self._tokens: list[Ids | None] = [None] * len(records)
         self._ends: list[npt.NDArray[np.uint64] | None] = [None] * len(records)
         self._all_ends: npt.NDArray[np.uint64] | None = None
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the ids."""
+        import numpy as np
+
+        return np.dtype(self.manifest.dtype).newbyteorder("<")
 
     @property
     def shards(self) -> tuple[Ids, ...]:
@@ -133,6 +147,8 @@ class TokenStore:
             if len(self._ends) == 1:
                 self._all_ends = self._shard_ends(0)
             else:
+                import numpy as np
+
                 ends = np.empty(self.num_documents, np.uint64)
                 for index, start in enumerate(self._document_starts[:-1]):
                     stop = self._document_starts[index + 1]
@@ -201,12 +217,16 @@ class TokenStore:
 
     def _range(self, start: int, stop: int) -> Ids:
         if start >= stop:
+            import numpy as np
+
             return np.empty(0, self.dtype)
         # Of shards that begin at one place only the last has tokens: bisect_right finds it.
         shard = bisect.bisect_right(self._token_starts, start) - 1
         first = self._token_starts[shard]
         if stop <= self._token_starts[shard + 1]:
             return self._shard(shard)[start - first : stop - first]
+        import numpy as np
+
         ids: Ids = np.empty(stop - start, self.dtype)
         filled = 0
         while filled < len(ids):
@@ -227,6 +247,8 @@ class TokenStore:
     def _shard_ends(self, index: int) -> npt.NDArray[np.uint64]:
         ends = self._ends[index]
         if ends is None:
+            import numpy as np
+
             count = self.manifest.shards[index].documents
             ends = self._map(index, "ends", np.dtype("<u8"), count)
             self._ends[index] = ends
@@ -235,15 +257,19 @@ class TokenStore:
     def _map(
         self, index: int, kind: Literal["bin", "ends"], dtype: np.dtype[Any], count: int
     ) -> npt.NDArray[Any]:
-        if count == 0:  # the system maps no empty file
-            return np.frombuffer(b"", dtype)
-        size = count * dtype.itemsize
+        import numpy as np
+
+        # A plain array, not np.memmap, of which each slice costs seven times as much.
+        return np.frombuffer(self._content(index, kind, count * dtype.itemsize), dtype)
+
+    def _content(self, index: int, kind: Literal["bin", "ends"], size: int) -> mmap.mmap | bytes:
+        """A file of a shard, mapped."""
+        if size == 0:  # the system maps no empty file
+            return b""
         # Looked at again, because a map of a file that has become shorter dies on first use.
         self._check_file(index, kind, size)
         with manifests.shard_path(self.path, index, kind).open("rb") as file:
-            content = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, **_MAP_OPTIONS)
-        # A plain array, not np.memmap, of which each slice costs seven times as much.
-        return np.frombuffer(content, dtype)
+            return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, **_MAP_OPTIONS)
 
     def _check_file(self, index: int, kind: Literal["bin", "ends"], size: int) -> None:
         path = manifests.shard_path(self.path, index, kind)

@@ -58,8 +58,8 @@ class StoreEncoding(Protocol):
     def encode_documents(
         self,
         texts: Sequence[str | bytes | memoryview],
-        out: npt.NDArray[Any],
-        ends: npt.NDArray[np.uint64],
+        out: npt.NDArray[Any] | memoryview[int],
+        ends: npt.NDArray[np.uint64] | memoryview[int],
         *,
         end_token: int | None = None,
         close_last: bool = True,
@@ -90,6 +90,10 @@ def as_encoding(encoding: str | StoreEncoding | SimpleTokenizerV2) -> StoreEncod
         from fastprep.registry import get_encoding
 
         return get_encoding(encoding)
+    from fastprep.encoding import Encoding
+
+    if isinstance(encoding, Encoding):
+        return encoding
     from fastprep.words import SimpleTokenizerV1, SimpleTokenizerV2
 
     if isinstance(encoding, (SimpleTokenizerV1, SimpleTokenizerV2)):

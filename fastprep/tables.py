@@ -20,60 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from fastprep.columns import (
-    Nulls,
-    Places,
-    column_of,
-    deliver,
-    is_text,
-    no_text,
-    pyarrow,
-    type_of,
-    walk,
-)
+from fastprep.columns import Nulls, Places, column_of, is_text, no_text, pyarrow, type_of, walk
+from fastprep.delivering import deliver
 from fastprep.errors import InvalidInput
+from fastprep.in_memory import TableSpan, is_of_datasets, span_of
 from fastprep.spans import Batch, Format, Span, keys_of
 
 # Rows of a stream that are looked at together.
 _ROWS = 4096
-
-
-class TableSpan(Span, frozen=True, dict=True):
-    """A part of something in memory; ``source`` is that, and goes into no manifest.
-
-    The texts' bytes are counted as if one byte stood behind each, so no two begin at the same one.
-    A stream has no size.
-    """
-
-    @property
-    def source(self) -> _Source:
-        """What is read."""
-        found: _Source | None = self.__dict__.get("source")
-        if found is None:
-            raise InvalidInput(
-                f"{self.path}: what is in memory cannot be read by another process; use this one"
-            )
-        return found
-
-    def part(self, start: int, end: int) -> Span:
-        """A range of the same table."""
-        return _span(self.path, start, end, self.size, self.source)
-
-
-def is_table(thing: object) -> bool:
-    """Whether something can be an input by what it holds, not by its name.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> is_table(pa.table({"text": ["one"]})), is_table("one.txt")
-    (True, False)
-    """
-    return (
-        hasattr(thing, "__arrow_c_stream__")
-        or hasattr(thing, "__arrow_c_array__")
-        or _is_of_datasets(thing)
-    )
 
 
 def whole_table(thing: Any, number: int, form: Format) -> TableSpan:
@@ -103,26 +57,16 @@ def whole_table(thing: Any, number: int, form: Format) -> TableSpan:
     else:
         name = f"<stream {number}>"
         source = _Stream(stream, name, form)
-    return _span(name, 0, source.size, source.size, source)
+    return span_of(name, 0, source.size, source.size, source)
 
 
 def _what(thing: object, number: int) -> str:
     return f"input {number}, a {type(thing).__name__},"
 
 
-def _span(name: str, start: int, end: int, size: int, source: _Source) -> TableSpan:
-    span = TableSpan(name, start, end, size)
-    span.__dict__["source"] = source
-    return span
-
-
-def _is_of_datasets(thing: object) -> bool:
-    return type(thing).__module__.partition(".")[0] == "datasets" and hasattr(thing, "with_format")
-
-
 def _opened(thing: Any, pa: Any) -> tuple[Any, Callable[[], Iterable[Any]]]:
     """Something as a table of pyarrow, or None and what begins its stream of them."""
-    if _is_of_datasets(thing):
+    if is_of_datasets(thing):
         if hasattr(thing, "data") and getattr(thing, "_indices", True) is None:
             return thing.data.table, list
         return None, lambda: thing.with_format("arrow").iter(_ROWS)

@@ -23,6 +23,7 @@ class Work(NamedTuple):
     job: Job
     encoding: StoreEncoding
     block_bytes: int
+    threads: int = 1  # that encode, in each task
 
 
 def _silent(size: int, documents: int, tokens: int) -> None:
@@ -61,6 +62,7 @@ def run_task(work: Work, index: int, task: Task, report: Report = _silent) -> Do
             end_token_first=job.end_token_first,
             on_error=job.on_error,
             split=job.split,
+            threads=work.threads,
         )
         directories = job.directories(work.output)
         records = writer.write(directories, index, batches, list(task), report)

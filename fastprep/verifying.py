@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections import deque
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
-
+from fastprep.ahead import in_order
+from fastprep.byte_order import from_file
 from fastprep.checksums import crc32
-from fastprep.comparing import compare
 from fastprep.errors import InvalidInput, InvalidStore
-from fastprep.manifest import ShardRecord, block_ranges, shard_path
-from fastprep.oracles import ORACLES, check_made_with
+from fastprep.manifest import ShardRecord, block_ranges, itemsize_of, shard_path
 from fastprep.store import TokenStore
 from fastprep.store_encoding import StoreEncoding, encoding_of_store
+from fastprep_ext.passes import largest, rises, stands_at
+
+if TYPE_CHECKING:
+    from fastprep.byte_order import Letter
 
 _MEND = "restore it from a copy, or run `fastprep prepare` again with --overwrite"
 # More than this many threads would wait for memory, or for the disk.
 _THREADS = 4
-# Shards and blocks that are handed out before the first of them is done.
-_STEPS_AHEAD = 2 * _THREADS
 # So little that what was read is still in a core's cache when it is looked at.
 _CHUNK_BYTES = 256 << 10
 
@@ -90,25 +90,35 @@ def verify(
     >>> verify(store, against="tiktoken")
     Verified(tokens=6, documents=2, compared=2)
     """
-    if against not in (None, *ORACLES):
-        raise InvalidInput(f"against is {against!r}; the known oracles are {', '.join(ORACLES)}")
+    if against is not None:
+        from fastprep.oracles import ORACLES
+
+        if against not in ORACLES:
+            known = ", ".join(ORACLES)
+            raise InvalidInput(f"against is {against!r}; the known oracles are {known}")
     if sample is not None and sample < 0:
         raise InvalidInput(f"sample is {sample}; it must be at least 0")
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
     if against is not None and encoding is None:
         encoding = encoding_of_store(opened)
     if encoding is not None:
+        from fastprep.oracles import check_made_with
+
         check_made_with(opened, encoding)
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        largest = -1
-        for step, found in _in_turn(pool, _steps(opened)):
-            report(step.size)
-            largest = max(largest, found)
-            if step.is_last:
-                step.shard.check_largest(largest)
-                largest = -1
+    threads = min(_THREADS, os.cpu_count() or 1)
+    found = -1
+    # In order, so that the first fault is the one that is told.
+    for step, largest_id in in_order(_Step.take, _steps(opened), threads):
+        report(step.size)
+        found = max(found, largest_id)
+        if step.is_last:
+            step.shard.check_largest(found)
+            found = -1
     compared = 0
     if against is not None and encoding is not None:
+        from fastprep.comparing import compare
+        from fastprep.oracles import ORACLES
+
         compared = compare(opened, against, ORACLES[against](encoding), sample)
     return Verified(opened.num_tokens, opened.num_documents, compared)
 
@@ -121,6 +131,10 @@ class _Step(NamedTuple):
     size: int
     is_last: bool
 
+    def take(self) -> tuple[_Step, int]:
+        """The step, and what it found."""
+        return self, self.check()
+
 
 def _steps(store: TokenStore) -> Iterator[_Step]:
     """The parts of a whole store, in the order in which their faults are told."""
@@ -129,7 +143,7 @@ def _steps(store: TokenStore) -> Iterator[_Step]:
         blocks = shard.ranges
         yield _Step(shard.check_ends, shard, 8 * record.documents, not blocks)
         for number, (start, stop) in enumerate(blocks):
-            size = (stop - start) * store.dtype.itemsize
+            size = (stop - start) * shard.itemsize
             check = partial(shard.check_ids, number)
             yield _Step(check, shard, size, number == len(blocks) - 1)
 
@@ -138,29 +152,34 @@ class _Shard:
     """The files of one shard, in steps that any thread may take."""
 
     def __init__(self, store: TokenStore, index: int, record: ShardRecord) -> None:
+        self.itemsize = itemsize_of(store.manifest.dtype)
+        self.ranges = block_ranges(record.tokens, self.itemsize)
         self._store = store
         self._record = record
         self._path = shard_path(store.path, index, "bin")
         self._ends_path = shard_path(store.path, index, "ends")
-        self._ends = store._shard_ends(index)
-        self.ranges = block_ranges(record.tokens, store.dtype.itemsize)
+        self._ends = from_file(store._content(index, "ends", record.documents * 8), "Q")
+        self._letter: Letter = "H" if self.itemsize == 2 else "I"
 
     def check_ends(self) -> int:
         """Raise InvalidStore unless documents end one after another, the last with the shard."""
         path, record = self._ends_path, self._record
         # With an end token no document is without tokens, so each end is above the one before it.
-        too_early = np.less if self._store.eot_token is None else np.less_equal
+        strictly = self._store.eot_token is not None
         before = 0
         for number, (start, stop) in enumerate(block_ranges(record.documents, 8)):
-            ends = _read_block(path, np.dtype("<u8"), start, stop, record.ends_crc32[number])
-            wrong = too_early(ends, np.concatenate([np.array([before], ends.dtype), ends[:-1]]))
-            if wrong.any():
-                document = int(wrong.argmax())
+            ends = _read_block(path, "Q", start, stop, record.ends_crc32[number])
+            if not rises(ends, before, strictly):
+                document, end = next(
+                    (document, end)
+                    for document, (end, last) in enumerate(zip(ends, [before, *ends], strict=False))
+                    if end - last < strictly
+                )
                 raise InvalidStore(
-                    f"{path}: document {start + document} ends at token {ends[document]}, too "
+                    f"{path}: document {start + document} ends at token {end}, too "
                     f"early after the document before it; {_MEND}"
                 )
-            before = int(ends[-1])
+            before = ends[-1]
         if before != record.tokens:
             raise InvalidStore(
                 f"{path}: the last document ends at token {before}, but the shard has "
@@ -171,40 +190,36 @@ class _Shard:
     def check_ids(self, number: int) -> int:
         """The largest id of a block in which all is right."""
         store, (start, stop) = self._store, self.ranges[number]
-        checksum, largest, is_right = 0, -1, True
-        token = store.eot_token
-        places = None if token is None else self._end_token_places(start, stop)[0]
+        checksum, found, is_right = 0, -1, True
         at = start
-        for ids in _read_chunks(self._path, store.dtype, start, stop):
-            checksum = crc32(ids.view(np.uint8).data, checksum)
-            largest = max(largest, int(ids.max()))
-            if places is not None:
-                here = np.array([at, at + len(ids)], np.uint64)
-                low, high = np.searchsorted(places, here)
-                is_end = ids == token
-                is_right &= bool(is_end[places[low:high] - here[0]].all())
-                is_right &= int(np.count_nonzero(is_end)) == high - low
+        for content in _read_chunks(self._path, self.itemsize, start, stop):
+            checksum = crc32(content, checksum)
+            ids = from_file(content, self._letter)
+            found = max(found, largest(ids))
+            if store.eot_token is not None:
+                places, offset, _ = self._end_token_places(at, at + len(ids))
+                is_right &= stands_at(ids, store.eot_token, places, offset)
             at += len(ids)
         expected = self._record.bin_crc32[number]
-        if at == stop and checksum == expected and largest < store.n_vocab and is_right:
-            return largest
+        if at == stop and checksum == expected and found < store.n_vocab and is_right:
+            return found
         raise self._fault(number)
 
-    def check_largest(self, largest: int) -> None:
+    def check_largest(self, found: int) -> None:
         """Raise InvalidStore unless the manifest says so, too."""
         recorded = -1 if self._record.max_id is None else self._record.max_id
-        if largest != recorded:
+        if found != recorded:
             raise InvalidStore(
-                f"{self._path}: its largest id is {largest}, but the manifest says {recorded}; {_MEND}"
+                f"{self._path}: its largest id is {found}, but the manifest says {recorded}; {_MEND}"
             )
 
     def _fault(self, number: int) -> InvalidStore:
         """What is wrong with a block, which is read once more to find the place."""
         store, (start, stop) = self._store, self.ranges[number]
         try:
-            ids = _read_block(self._path, store.dtype, start, stop, self._record.bin_crc32[number])
-            if int(ids.max()) >= store.n_vocab:
-                place = int((ids >= store.n_vocab).argmax())
+            ids = _read_block(self._path, self._letter, start, stop, self._record.bin_crc32[number])
+            if largest(ids) >= store.n_vocab:
+                place = next(place for place, one in enumerate(ids) if one >= store.n_vocab)
                 raise InvalidStore(
                     f"{self._path}: token {start + place} is {ids[place]}, outside the vocabulary of "
                     f"{store.n_vocab} ids; {_MEND}"
@@ -214,89 +229,81 @@ class _Shard:
         except InvalidStore as fault:
             return fault
         return InvalidStore(
-            f"{self._path}: the same bytes were not read twice from {start * store.dtype.itemsize} to "
-            f"{stop * store.dtype.itemsize}: something writes to the file, or the disk fails; {_MEND}"
+            f"{self._path}: the same bytes were not read twice from {start * self.itemsize} to "
+            f"{stop * self.itemsize}: something writes to the file, or the disk fails; {_MEND}"
         )
 
-    def _check_end_tokens(self, ids: Any, token: int, start: int, stop: int) -> None:
-        expected, first = self._end_token_places(start, stop)
-        found = np.flatnonzero(ids == token).astype(np.uint64) + np.uint64(start)
-        if np.array_equal(found, expected):
+    def _check_end_tokens(self, ids: memoryview[int], token: int, start: int, stop: int) -> None:
+        expected, offset, first = self._end_token_places(start, stop)
+        if stands_at(ids, token, expected, offset):
             return
-        without = np.flatnonzero(~np.isin(expected, found))
-        if len(without):
-            place = "opened" if self._store.eot == "prepend" else "closed"
-            raise InvalidStore(
-                f"{self._path}: document {first + int(without[0])} of the shard is not {place} by the "
-                f"end token {token}; {_MEND}"
-            )
-        inside = found[~np.isin(found, expected)][0]
+        found = {place for place, one in enumerate(ids, offset) if one == token}
+        for document, place in enumerate(expected, first):
+            if place not in found:
+                side = "opened" if self._store.eot == "prepend" else "closed"
+                raise InvalidStore(
+                    f"{self._path}: document {document} of the shard is not {side} by the end token "
+                    f"{token}; {_MEND}"
+                )
+        inside = min(found - {*expected}) - offset + start
         raise InvalidStore(
             f"{self._path}: the end token {token} stands inside a document, at token {inside}; {_MEND}"
         )
 
-    def _end_token_places(self, start: int, stop: int) -> tuple[Any, int]:
-        """Where end tokens must stand from ``start`` to ``stop``, and whose the first one is."""
+    def _end_token_places(
+        self, start: int, stop: int
+    ) -> tuple[memoryview[int] | array[int], int, int]:
+        """Where end tokens must stand from ``start`` to ``stop``.
+
+        The places as numbers, which number ``start`` has among them, and whose the first one is.
+        """
         ends = self._ends
         if self._store.eot == "append":
-            # The ends after `start` and not after `stop` close a document in this block.
-            low, high = np.searchsorted(ends, np.array([start, stop], np.uint64), "right")
-            return ends[low:high] - np.uint64(1), int(low)
+            # The ends after `start` and not after `stop` close a document here.
+            first, last = bisect_right(ends, start), bisect_right(ends, stop)
+            return ends[first:last], start + 1, first
         # A document begins where the one before it ends; the first one at 0.
-        low, high = np.searchsorted(ends, np.array([start, stop], np.uint64), "left")
-        if start == 0:
-            return np.concatenate([np.zeros(1, np.uint64), ends[:high]]), 0
-        return ends[low:high], int(low) + 1
+        first, last = bisect_left(ends, start), bisect_left(ends, stop)
+        if start:
+            return ends[first:last], start, first + 1
+        places = array("Q", [0])
+        places.frombytes(ends[:last].cast("B"))
+        return places, 0, 0
 
 
-def _in_turn(pool: ThreadPoolExecutor, steps: Iterator[_Step]) -> Iterator[tuple[_Step, int]]:
-    """Steps and what they give, in order, so that the first fault is the one that is told."""
-    waiting: deque[tuple[_Step, Future[int]]] = deque()
-    try:
-        for step in steps:
-            waiting.append((step, pool.submit(step.check)))
-            if len(waiting) == _STEPS_AHEAD:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    finally:
-        for _, future in waiting:
-            future.cancel()
-
-
-def _read_chunks(path: Path, dtype: np.dtype[Any], start: int, stop: int) -> Iterator[Any]:
-    """Items ``[start, stop)`` of a file, or what there is of them, in one array that is filled again."""
+def _read_chunks(path: Path, itemsize: int, start: int, stop: int) -> Iterator[memoryview[int]]:
+    """The bytes of items ``[start, stop)``, or of what there is of them, in memory used again."""
     # Read, not mapped: a failing disk is then an OSError and not the end of the process.
     # Into pages of its own: to a place that is no multiple of 64 systems copy at a quarter of the speed.
     content = memoryview(mmap.mmap(-1, _CHUNK_BYTES))
-    chunk = np.frombuffer(content, dtype)
+    left = (stop - start) * itemsize
     with path.open("rb", buffering=0) as file:
-        file.seek(start * dtype.itemsize)
-        while start < stop:
-            size = min((stop - start) * dtype.itemsize, len(content))
+        file.seek(start * itemsize)
+        while left:
+            size = min(left, len(content))
             filled = 0
             while filled < size and (got := file.readinto(content[filled:size])):
                 filled += got
             if filled < size:
                 return
-            yield chunk[: size // dtype.itemsize]
-            start += size // dtype.itemsize
+            yield content[:size]
+            left -= size
 
 
-def _read_block(path: Path, dtype: np.dtype[Any], start: int, stop: int, expected: int) -> Any:
+def _read_block(
+    path: Path, letter: Letter, start: int, stop: int, expected: int
+) -> memoryview[int]:
     """Items ``[start, stop)`` of a file, a block, after its checksum is found right."""
-    size = (stop - start) * dtype.itemsize
+    itemsize = {"H": 2, "I": 4, "Q": 8}[letter]
+    size = (stop - start) * itemsize
     with path.open("rb") as file:
-        file.seek(start * dtype.itemsize)
+        file.seek(start * itemsize)
         content = file.read(size)
     checksum = crc32(content)
     if len(content) != size or checksum != expected:
-        first = start * dtype.itemsize
         found = f"{checksum:08x}" if content else "nothing"
         raise InvalidStore(
-            f"{path}: bytes {first} to {stop * dtype.itemsize} are damaged: their crc32 is "
+            f"{path}: bytes {start * itemsize} to {stop * itemsize} are damaged: their crc32 is "
             f"{found}, but the manifest says {expected:08x}; {_MEND}"
         )
-    return np.frombuffer(content, dtype)
+    return from_file(content, letter)

@@ -30,6 +30,14 @@ SHA256 = {
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
 }
 
+#: sha256 of the file beside it that :func:`lefts_of` tells how to make.
+LEFTS_SHA256 = {
+    "r50k_base": "170c0457d30bf1cfc941eeedfa232db456d2137a62af6812b9b412a359408266",
+    "p50k_base": "f90e38f4453b010875e83282f6b2051e75ac8d303847ecf9bbd69f3623f5f620",
+    "cl100k_base": "aff9087e4a663495a2236a9e5bec1db37272700f5b9289aacdce6587bb5fff21",
+    "o200k_base": "aa5451e90227571c6358d137371d0f2353f07824d0549d480e921b86ac700bef",
+}
+
 
 class RankTable:
     """The mergeable tokens of a vocabulary, in the order of their ids.
@@ -45,18 +53,24 @@ class RankTable:
     sha256
         of the table written as a ``.tiktoken`` file, in hexadecimal; empty where nobody has asked,
         since it takes longer than all else (see :func:`sha256_of`).
+    lefts
+        ``[n]`` lengths of the left one of the two tokens that each is made of, if they are known;
+        see :func:`lefts_of`.
     """
 
-    __slots__ = ("blob", "ends_buffer", "ids_buffer", "sha256")
+    __slots__ = ("blob", "ends_buffer", "ids_buffer", "lefts", "sha256")
 
-    def __init__(self, blob: bytes, ends: Any, ids: Any, sha256: str) -> None:
+    def __init__(
+        self, blob: bytes, ends: Any, ids: Any, sha256: str, lefts: bytes | None = None
+    ) -> None:
         self.blob = blob
         self.ends_buffer = memoryview(ends)
         self.ids_buffer = memoryview(ids)
         self.sha256 = sha256
+        self.lefts = lefts
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RankTable, (self.blob, self.ends, self.ids, self.sha256)
+        return RankTable, (self.blob, self.ends, self.ids, self.sha256, self.lefts)
 
     @property
     def ends(self) -> npt.NDArray[np.uint64]:
@@ -118,16 +132,57 @@ def bundled(name: str) -> RankTable:
 
     Raises :class:`~fastprep.errors.BadVocabulary` if the file is not the published one.
     """
+    path, data = _read(f"{name}.tiktoken")
+    table = parse(data, path)
+    _check(path, table.sha256, SHA256[name])
+    path, table.lefts = _read(f"{name}.lefts")
+    _check(path, hashlib.sha256(table.lefts).hexdigest(), LEFTS_SHA256[name])
+    return table
+
+
+def _read(name: str) -> tuple[str, bytes]:
     # Not by pathlib, whose import takes longer than the reading.
-    path = os.path.join(BUNDLED, f"{name}.tiktoken")  # noqa: PTH118
+    path = os.path.join(BUNDLED, name)  # noqa: PTH118
     with open(path, "rb") as file:  # noqa: PTH123
-        table = parse(file.read(), path)
-    if table.sha256 != SHA256[name]:
+        return path, file.read()
+
+
+def _check(path: str, found: str, expected: str) -> None:
+    if found != expected:
         raise BadVocabulary(
-            f"{path}: its sha256 is {table.sha256}, that of the published file {SHA256[name]}; "
+            f"{path}: its sha256 is {found}, that of the file that was published {expected}; "
             "install fastprep anew"
         )
-    return table
+
+
+def lefts_of(table: RankTable) -> bytes:
+    """For each token the length of the left one of the two that merging makes it of; 0 for a byte.
+
+    To find them takes longer than all else about a vocabulary, so a ``.lefts`` file of these bytes lies
+    beside each bundled table. Raises :class:`~fastprep.errors.BadVocabulary` where a token is not made
+    of tokens before it, or of one with more than 255 bytes.
+
+    >>> from base64 import b64encode
+    >>> table = parse(b"".join(b"%s %d\\n" % (b64encode(bytes([i])), i) for i in range(256)), "bytes")
+    >>> lefts_of(table) == bytes(256)
+    True
+    """
+    import numpy as np
+
+    from fastprep_ext.splitters import PATTERNS
+    from fastprep_ext.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary(table.blob, table.ends_buffer, table.ids_buffer, PATTERNS["r50k"])
+    sizes = np.diff(table.ends, prepend=np.uint64(0))
+    made = np.empty(3 * len(sizes), np.uint32)
+    rows = made[: 3 * vocabulary.last_merges(made)].reshape(-1, 3)
+    lefts = np.zeros(len(sizes), np.uint64)
+    lefts[rows[:, 2]] = sizes[rows[:, 0]]
+    if np.any((lefts == 0) != (sizes == 1)) or np.any(lefts > 255):
+        raise BadVocabulary(
+            "a token is not made of two tokens before it, or of one of 256 bytes or more"
+        )
+    return lefts.astype(np.uint8).tobytes()
 
 
 def sha256_of(table: RankTable) -> str:

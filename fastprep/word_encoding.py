@@ -6,22 +6,27 @@ A store made with it holds the vocabulary, too, so that it can be read without t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
+from operator import itemgetter
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from fastprep.atomic import replacing
 from fastprep.errors import BadVocabulary, InvalidStore
 from fastprep.published import ENDOFTEXT
 from fastprep.words import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
 from fastprep_ext.word_encoder import WordEncoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 UNKNOWN = "<|unk|>"
 #: Where a store keeps the vocabulary.
@@ -79,9 +84,9 @@ class WordEncoding:
         self._special_tokens = {
             word: self.vocab[word] for word in (ENDOFTEXT, UNKNOWN) if word in self.vocab
         }
-        ordinary = {word: number for word, number in self.vocab.items() if word != ENDOFTEXT}
+        ordinary = dict(self.vocab)
+        ordinary.pop(ENDOFTEXT, None)
         self._encoder = WordEncoder(ordinary, self.vocab[UNKNOWN])
-        self._words = {number: word for word, number in self.vocab.items()}
         self.rank_table_sha256 = hashlib.sha256(self.to_json()).hexdigest()
 
     @classmethod
@@ -173,8 +178,14 @@ class WordEncoding:
         >>> WordEncoding({"<|unk|>": 1, "a": 0}).to_json()
         b'{"a":0,"<|unk|>":1}\\n'
         """
-        in_order = dict(sorted(self.vocab.items(), key=lambda item: item[1]))
-        return msgspec.json.encode(in_order) + b"\n"
+        vocab, ids = self.vocab, list(self.vocab.values())
+        if ids != sorted(ids):
+            vocab = dict(sorted(vocab.items(), key=itemgetter(1)))
+        return msgspec.json.encode(vocab) + b"\n"
+
+    @cached_property
+    def _words(self) -> dict[int, str]:
+        return {number: word for word, number in self.vocab.items()}
 
     @cached_property
     def _tokenizer(self) -> SimpleTokenizerV2:
@@ -202,8 +213,8 @@ class WordEncoding:
     def encode_documents(
         self,
         texts: Sequence[str | bytes | memoryview],
-        out: npt.NDArray[Any],
-        ends: npt.NDArray[np.uint64],
+        out: npt.NDArray[Any] | memoryview[int],
+        ends: npt.NDArray[np.uint64] | memoryview[int],
         *,
         end_token: int | None = None,
         close_last: bool = True,
@@ -221,6 +232,7 @@ class WordEncoding:
 
         Examples
         --------
+        >>> import numpy as np
         >>> encoding = WordEncoding({"a": 0, "<|unk|>": 1, "<|endoftext|>": 2})
         >>> out, ends = np.empty(9, np.uint16), np.empty(2, np.uint64)
         >>> n = encoding.encode_documents(["a b", b"a"], out, ends, end_token=2)
@@ -233,6 +245,8 @@ class WordEncoding:
 
     def encode_ordinary(self, text: str) -> list[int]:
         """The ids of a text, what looks like ``<|endoftext|>`` taken for a word."""
+        import numpy as np
+
         out = np.empty(len(text), np.uint32)
         count = self.encode_documents([text], out, np.empty(1, np.uint64))
         ids: list[int] = out[:count].tolist()
@@ -272,8 +286,13 @@ class WordEncoding:
 
 def _checked(vocab: Mapping[str, int]) -> dict[str, int]:
     """A copy with plain ints, whose words and ids a store can hold."""
-    found: dict[str, int] = {}
-    for word, number in vocab.items():
+    found = dict(vocab)
+    # A vocabulary of half a million words is looked at word by word only where something is wrong.
+    plain = {*map(type, found)} <= {str} and {*map(type, found.values())} <= {int}
+    fits = (
+        plain and min(found.values(), default=0) >= 0 and max(found.values(), default=0) < 1 << 32
+    )
+    for word, number in () if fits else vocab.items():
         if not isinstance(word, str) or not _is_int(number) or not 0 <= number < 1 << 32:
             raise BadVocabulary(
                 f"{word!r}: {number!r}: a word is a str, and its id an int of 0 to 2**32 - 1"
@@ -297,10 +316,14 @@ def _checked(vocab: Mapping[str, int]) -> dict[str, int]:
 
 
 def _is_int(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _not_utf8(words: Iterable[str]) -> Iterator[str]:
+    words = list(words)
+    with contextlib.suppress(UnicodeEncodeError):
+        "".join(words).encode()
+        return
     for word in words:
         try:
             word.encode()

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, groupby
 
 from fastprep import corpus
+from fastprep.ahead import in_order
 from fastprep.errors import InvalidUtf8
 from fastprep.inputs import Inputs, find
+from fastprep.planning import Task, plan
+from fastprep.published import ENDOFTEXT
 from fastprep.spans import Batch, Format
-from fastprep.word_encoding import WordEncoding
+from fastprep.word_encoding import UNKNOWN, WordEncoding
+from fastprep.words import numbered
+from fastprep_ext.words import unique_words
+
+# Less for each thread is not worth one.
+_LEAST_BYTES = 1 << 20
 
 
-def words_of_inputs(inputs: Inputs, form: Format) -> WordEncoding:
+def words_of_inputs(inputs: Inputs, form: Format, threads: int = 1) -> WordEncoding:
     """Read all documents once, and number their words as :func:`fastprep.build_vocab` does.
 
-    Memory is a block of the inputs and one copy of each different word.
+    Memory is, for each thread, a block of the inputs and one copy of each different word.
 
     Raises
     ------
@@ -30,12 +39,18 @@ def words_of_inputs(inputs: Inputs, form: Format) -> WordEncoding:
     >>> words_of_inputs(path, Format()).vocab
     {'be': 0, 'not': 1, 'or': 2, 'to': 3, '<|endoftext|>': 4, '<|unk|>': 5}
     """
-    return WordEncoding.from_texts(_texts(inputs, form))
+    spans = find(inputs, form)
+    size = sum(span.size for span in spans)
+    parts = plan(spans, form, shard_bytes=max(-(-size // threads), _LEAST_BYTES))
+    found = in_order(lambda part: unique_words(_texts(part, form)), parts, threads)
+    # Each list is sorted for the most part, so sorting all of them is little more than merging.
+    words = (word for word, _ in groupby(sorted(chain.from_iterable(found))))
+    return WordEncoding(numbered(words, (ENDOFTEXT, UNKNOWN)))
 
 
-def _texts(inputs: Inputs, form: Format) -> Iterator[str]:
+def _texts(part: Task, form: Format) -> Iterator[str]:
     # In parts, where documents are long: they are cut at whitespace, as words are.
-    for batch in corpus.read(find(inputs, form), form):
+    for batch in corpus.read(part, form):
         for index in range(len(batch.texts)):
             text = _text(batch, index, form)
             if text is not None:

@@ -63,9 +63,16 @@ def build_vocab(
             f"special_tokens must be several str, not one: ({special_tokens!r},) instead"
         )
     texts = (text_or_texts,) if isinstance(text_or_texts, str) else text_or_texts
-    words = sorted(unique_words(texts))
-    words.extend(special_tokens)
-    return {word: number for number, word in enumerate(words)}
+    return numbered(sorted(unique_words(texts)), special_tokens)
+
+
+def numbered(words: Iterable[str], special_tokens: Iterable[str]) -> dict[str, int]:
+    """A vocabulary of some words, in this order, and then of the special tokens.
+
+    >>> numbered(["be", "to"], ["<|unk|>"])
+    {'be': 0, 'to': 1, '<|unk|>': 2}
+    """
+    return {word: number for number, word in enumerate([*words, *special_tokens])}
 
 
 class _SimpleTokenizer:

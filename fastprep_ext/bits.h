@@ -23,21 +23,17 @@ static inline int unlikely(int x) { return __builtin_expect(x, 0); }
 
 static inline void prefetch(const void *p) { __builtin_prefetch(p); }
 
+static inline uint32_t load32(const void *p) {
+    uint32_t x;
+    memcpy(&x, p, 4);
+    return x;
+}
+
 static inline uint64_t load64(const void *p) {
     uint64_t x;
     memcpy(&x, p, 8);
     return x;
 }
-
-/* All bits of the first n of 16 bytes, in two little-endian words. */
-#define LOW_BYTES(n) ((n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << (8 * ((n) & 7))) - 1)
-#define KEY_MASK_OF(n) {LOW_BYTES(n), (n) > 8 ? LOW_BYTES((n) - 8) : 0}
-static const uint64_t KEY_MASK[16][2] = {
-    KEY_MASK_OF(0),  KEY_MASK_OF(1),  KEY_MASK_OF(2),  KEY_MASK_OF(3),
-    KEY_MASK_OF(4),  KEY_MASK_OF(5),  KEY_MASK_OF(6),  KEY_MASK_OF(7),
-    KEY_MASK_OF(8),  KEY_MASK_OF(9),  KEY_MASK_OF(10), KEY_MASK_OF(11),
-    KEY_MASK_OF(12), KEY_MASK_OF(13), KEY_MASK_OF(14), KEY_MASK_OF(15),
-};
 
 /* High and low half of the 128-bit product, folded: a cheap hash of two words (the idea of wyhash). */
 static inline uint64_t mul_fold(uint64_t a, uint64_t b) {
@@ -66,6 +62,17 @@ static inline void pause_core(void) {
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
+#endif
+}
+
+/* a == b ? same : other, where nothing could predict which: a compiler makes a branch of ?: here. */
+static inline const void *choose(uint32_t a, uint32_t b, const void *same, const void *other) {
+#if defined(__x86_64__)
+    __asm__("cmpl %2, %1\n\tcmoveq %3, %0" : "+r"(other) : "r"(a), "ri"(b), "r"(same) : "cc");
+    return other;
+#else
+    uintptr_t mask = (uintptr_t) - (intptr_t)(a == b);
+    return (const void *)(((uintptr_t)same & mask) | ((uintptr_t)other & ~mask));
 #endif
 }
 

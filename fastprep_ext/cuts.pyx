@@ -16,19 +16,15 @@ It makes short pieces of long ones: those of more than 32 bytes in multilingual 
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
-from libc.string cimport memcpy
 
 from fastprep_ext.ranks cimport NO_RANK, token_bytes
+
+cdef extern from "bits.h" nogil:
+    uint32_t load32(const void *p)
 
 cdef enum:
     FEWEST_BITS = 16
     MOST_BITS = 23             # 1 MiB
-
-
-cdef inline uint32_t load32(const uint8_t *bytes) noexcept nogil:
-    cdef uint32_t x
-    memcpy(&x, bytes, 4)
-    return x
 
 
 cdef inline uint32_t gram_bit(const Ranks *ranks, uint32_t gram) noexcept nogil:

@@ -13,9 +13,11 @@ from itertools import accumulate
 cdef extern from "Python.h":
     ctypedef struct PyObject
     bint PyLong_CheckExact(PyObject *item)
-    long long PyLong_AsLongLong(PyObject *item)
     PyObject *PyList_GET_ITEM(object items, Py_ssize_t at)
     void PyErr_Clear()
+
+cdef extern from "ints.h":
+    long long int_value(PyObject *item)
 
 __all__ = ["Decoder"]
 
@@ -111,7 +113,7 @@ cdef Py_ssize_t plain_ids(list items, Py_ssize_t count, uint32_t *values) noexce
     cdef long long value
     for i in range(limit):
         item = PyList_GET_ITEM(items, i)
-        value = PyLong_AsLongLong(item) if PyLong_CheckExact(item) else -1
+        value = int_value(item) if PyLong_CheckExact(item) else -1
         if not 0 <= value <= <long long>0xFFFFFFFF:
             PyErr_Clear()
             return i

@@ -35,17 +35,21 @@ typedef struct {
     uint32_t count; /* how many there are */
 } Task;
 
+/* A pair whose rank is not known yet. */
+typedef struct {
+    const PairBucket *bucket; /* where it would be */
+    uint32_t tag;
+} Asked;
+
 /* A piece on its way. Its parts count from 1. */
 typedef struct {
     uint32_t unused[7]; /* so that the first key begins a vector */
     uint32_t keys[2 * FEW_BYTES + 16]; /* rank << 6 | place, of the pair of a part and the next one */
     uint32_t tokens[2 * FEW_BYTES + 16];
     uint32_t parts;
-    uint32_t at;                       /* the part made last, whose pairs are not known yet */
-    uint64_t key;                      /* of its pair with the next, and where that would be */
-    uint64_t key_before;               /* of its pair with the one before */
-    const PairBucket *bucket;
-    const PairBucket *bucket_before;
+    uint32_t at; /* the part made last */
+    Asked right; /* its pair with the next part */
+    Asked left;  /* and with the one before */
     Task *task;
 } __attribute__((aligned(32))) Few;
 

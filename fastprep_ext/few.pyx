@@ -1,4 +1,4 @@
-"""Merging up to 32 bytes, by the SIMD path of this process. few.h has the steps."""
+"""Merging up to 64 bytes, by the SIMD path of this process. few.h has the steps."""
 
 from libc.stdint cimport uint8_t, uint32_t
 

@@ -31,8 +31,8 @@ FEW_TARGET static inline void close_up_avx2(uint32_t *numbers, uint32_t lanes, i
     }
 }
 
-FEW_TARGET static inline uint32_t matches_avx2(const PairBucket *bucket, uint32_t low) {
-    __m256i same = _mm256_cmpeq_epi32(eight_at(bucket->low), _mm256_set1_epi32((int)low));
+FEW_TARGET static inline uint32_t matches_avx2(const PairBucket *bucket, uint32_t tag) {
+    __m256i same = _mm256_cmpeq_epi32(eight_at(bucket->tags), _mm256_set1_epi32((int)tag));
     return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(same));
 }
 

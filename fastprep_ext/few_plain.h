@@ -19,8 +19,8 @@ static inline void close_up_plain(uint32_t *numbers, uint32_t lanes, int32_t les
     }
 }
 
-static inline uint32_t matches_plain(const PairBucket *bucket, uint32_t low) {
-    return pair_matches(bucket, low);
+static inline uint32_t matches_plain(const PairBucket *bucket, uint32_t tag) {
+    return pair_matches(bucket, tag);
 }
 
 #include "few_steps.h"

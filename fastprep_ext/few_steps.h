@@ -4,29 +4,38 @@
  * FEW_TARGET    the attribute that compiles a function for it
  * FEW(lowest)   (keys, lanes): the lowest of `lanes` keys
  * FEW(close_up) (numbers, lanes, less): each becomes the one behind it, less `less`
- * FEW(matches)  (bucket, low): which of a bucket's pairs have this low half, one bit each
+ * FEW(matches)  (bucket, tag): which of a bucket's places have this tag, one bit each
  */
 
+FEW_TARGET static inline uint32_t FEW(rank_of)(const Pairs *pairs, const Asked *asked) {
+    return pairs_rank_of(pairs, asked->bucket, asked->tag, FEW(matches)(asked->bucket, asked->tag));
+}
+
 /* The ranks that the last step asked for. */
-FEW_TARGET static inline void FEW(arrive)(const MergeTables *tables, Few *few) {
-    const Pairs *pairs = tables->pairs;
-    uint32_t right = pairs_rank_of(
-        pairs, few->bucket, few->key, FEW(matches)(few->bucket, (uint32_t)few->key));
-    uint32_t left = pairs_rank_of(
-        pairs, few->bucket_before, few->key_before,
-        FEW(matches)(few->bucket_before, (uint32_t)few->key_before));
-    few->keys[few->at] = right << FEW_PLACE_BITS | few->at;
-    few->keys[few->at - 1] = left << FEW_PLACE_BITS | (few->at - 1);
+FEW_TARGET static inline void FEW(arrive)(const Pairs *pairs, Few *few) {
+    uint32_t at = few->at;
+    few->keys[at] = FEW(rank_of)(pairs, &few->right) << FEW_PLACE_BITS | at;
+    few->keys[at - 1] = FEW(rank_of)(pairs, &few->left) << FEW_PLACE_BITS | (at - 1);
+}
+
+FEW_TARGET static inline void FEW(ask)(
+    const Pairs *pairs, Asked *asked, uint32_t left, uint32_t right, uint32_t neighbour) {
+    uint64_t hash = pair_hash(left, right);
+    const PairBucket *none = pairs->buckets + pairs->count;
+    asked->tag = (uint32_t)hash;
+    asked->bucket = choose(neighbour, NO_TOKEN, none, pair_bucket(pairs, hash));
+    prefetch(asked->bucket);
 }
 
 /* Merges at the lowest rank and asks for the new ones. False if nothing merges. */
-FEW_TARGET static inline int FEW(advance)(const MergeTables *tables, Few *few, uint32_t lanes) {
+FEW_TARGET static inline int FEW(advance)(
+    const Pairs *pairs, const uint32_t *merges, Few *few, uint32_t lanes) {
     uint32_t lowest = FEW(lowest)(few->keys + 1, lanes);
     uint32_t at, made, left, right;
     if (lowest >= (uint32_t)NO_PAIR_RANK << FEW_PLACE_BITS) return 0;
     at = lowest & FEW_PLACES;
     made = lowest >> FEW_PLACE_BITS;
-    if (tables->merges) made = tables->merges[3 * (size_t)made + 2];
+    if (unlikely(merges != NULL)) made = merges[3 * (size_t)made + 2];
     left = few->tokens[at - 1];
     right = few->tokens[at + 2];
     few->tokens[at] = made;
@@ -34,12 +43,8 @@ FEW_TARGET static inline int FEW(advance)(const MergeTables *tables, Few *few, u
     FEW(close_up)(few->keys + at + 1, lanes, 1); /* each key's place is one less */
     few->parts--;
     few->at = at;
-    few->key = pair_key(made, right);
-    few->key_before = pair_key(left, made);
-    few->bucket = pair_bucket_unless(tables->pairs, few->key, right == NO_TOKEN);
-    few->bucket_before = pair_bucket_unless(tables->pairs, few->key_before, at == 1);
-    prefetch(few->bucket);
-    prefetch(few->bucket_before);
+    FEW(ask)(pairs, &few->right, made, right, right);
+    FEW(ask)(pairs, &few->left, left, made, left);
     return 1;
 }
 
@@ -62,13 +67,18 @@ FEW_TARGET static inline void FEW(begin)(
 
 FEW_TARGET static inline void FEW(finish)(const Few *few) {
     uint32_t i;
-    for (i = 0; i < few->parts; i++) few->task->out[i] = few->tokens[i + 1];
+    for (i = 0; i < few->parts; i++) {
+        few->task->out[i] = few->tokens[i + 1];
+        __asm__ volatile("" ::: "memory"); /* no call of memcpy for two or three */
+    }
     few->task->count = few->parts;
 }
 
 /* Those of the tasks that want so many lanes. Which is always the same here, so that no branch asks. */
 FEW_TARGET static inline __attribute__((always_inline)) void FEW(merge_those)(
     const MergeTables *tables, Task *tasks, size_t count, uint32_t lanes) {
+    const Pairs pairs = *tables->pairs;
+    const uint32_t *merges = tables->merges;
     Few few[FEW_AT_ONCE];
     Few *running[FEW_AT_ONCE];
     size_t next = 0, n = 0, i;
@@ -79,7 +89,7 @@ FEW_TARGET static inline __attribute__((always_inline)) void FEW(merge_those)(
     }
     while (n) {
         for (i = 0; i < n;) {
-            if (likely(FEW(advance)(tables, running[i], lanes))) {
+            if (likely(FEW(advance)(&pairs, merges, running[i], lanes))) {
                 i++;
                 continue;
             }
@@ -90,7 +100,7 @@ FEW_TARGET static inline __attribute__((always_inline)) void FEW(merge_those)(
             else
                 running[i] = running[--n];
         }
-        for (i = 0; i < n; i++) FEW(arrive)(tables, running[i]);
+        for (i = 0; i < n; i++) FEW(arrive)(&pairs, running[i]);
     }
 }
 

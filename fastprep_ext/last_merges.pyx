@@ -17,13 +17,26 @@ among them stops where that pair would merge, since all that could go on rank hi
 too: at least three parts are left, and it is merged once more when its turn comes.
 
 For o200k these are 199,742 pairs of 446,189.
+
+To look for them takes longer than all else about a vocabulary. So where it is known beforehand how many
+bytes the left one of the two has, its tokens are only looked up.
 """
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastprep_ext.few cimport FEW_BYTES, Task, merge_tasks
 from fastprep_ext.merge cimport merge_whole
-from fastprep_ext.ranks cimport NO_RANK, pairs_add, token_bytes
+from fastprep_ext.ranks cimport (
+    NO_RANK, Pairs, RANKS_BAD_MERGE, RANKS_CROWDED, pairs_add, piece_hash, ranks_find_hashed, spread,
+    token_bytes,
+)
+
+cdef extern from "bits.h" nogil:
+    void prefetch(const void *p)
+
+cdef extern from "pairs.h" nogil:
+    uint64_t pair_hash(uint32_t left, uint32_t right)
+    const void *pair_bucket(const Pairs *pairs, uint64_t hash)
 
 cdef enum:
     LONGEST = 512              # bytes of a token: merged on the stack
@@ -77,5 +90,58 @@ cdef bint add_some(Ranks *ranks, uint32_t first, uint32_t last) noexcept nogil:
                 return False
         if n == 2:
             ranks.byte_pairs[<size_t>bytes[0] << 8 | bytes[1]] = token
-        pairs_add(&ranks.pairs, two[0], two[1], token)
+        if not pairs_add(&ranks.pairs, two[0], two[1], token):
+            return False
     return True
+
+
+cdef int known_merges(Ranks *ranks) noexcept nogil:
+    cdef uint32_t first = 0, last
+    cdef int status
+    while first < ranks.n:
+        last = min(first + AT_ONCE, <uint32_t>ranks.n)
+        status = add_known(ranks, first, last)
+        if status != 0:
+            return status
+        first = last
+    return 0
+
+
+# In steps, so that all of them wait for memory together.
+cdef int add_known(Ranks *ranks, uint32_t first, uint32_t last) noexcept nogil:
+    cdef uint64_t hashes[AT_ONCE][2]
+    cdef uint32_t two[AT_ONCE][2]
+    cdef uint32_t token
+    cdef size_t i, n, left
+    cdef const uint8_t *bytes
+    for token in range(first, last):
+        i = token - first
+        n = token_bytes(ranks, token)
+        left = ranks.lefts[token]
+        bytes = ranks.blob + ranks.ends[token] - n
+        if (left == 0) != (n == 1) or left >= n:
+            return RANKS_BAD_MERGE
+        hashes[i][0] = piece_hash(bytes, left)
+        hashes[i][1] = piece_hash(bytes + left, n - left)
+        prefetch(&ranks.pieces[spread(hashes[i][0]) & ranks.piece_mask])
+        prefetch(&ranks.pieces[spread(hashes[i][1]) & ranks.piece_mask])
+    for token in range(first, last):
+        i = token - first
+        n = token_bytes(ranks, token)
+        left = ranks.lefts[token]
+        bytes = ranks.blob + ranks.ends[token] - n
+        if n == 1:
+            continue
+        two[i][0] = ranks_find_hashed(ranks, bytes, left, hashes[i][0])
+        two[i][1] = ranks_find_hashed(ranks, bytes + left, n - left, hashes[i][1])
+        if two[i][0] >= token or two[i][1] >= token:        # and so if one is no token
+            return RANKS_BAD_MERGE
+        if n == 2:
+            ranks.byte_pairs[<size_t>bytes[0] << 8 | bytes[1]] = token
+        prefetch(pair_bucket(&ranks.pairs, pair_hash(two[i][0], two[i][1])))
+    for token in range(first, last):
+        if ranks.lefts[token] and not pairs_add(
+            &ranks.pairs, two[token - first][0], two[token - first][1], token
+        ):
+            return RANKS_CROWDED
+    return 0

@@ -10,8 +10,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memmove, memset
 
 from fastprep_ext.cache cimport (
-    Cache, Entry, KEY_BYTES, Key, cache_add, entry_is_near, get_inline, key_equal, key_short, key_slot,
-    line_entry,
+    Cache, Entry, KEY_BYTES, Key, cache_add, get_inline, key_equal, key_short, line_entry,
 )
 from fastprep_ext.cuts cimport Grams, cuts_at
 from fastprep_ext.few cimport FEW_BYTES, Task, merge_tasks
@@ -57,7 +56,7 @@ cdef int parts_add(Parts *self, Piece *piece, const uint8_t *bytes, size_t n) no
 cdef inline int add_part(
     Parts *self, Piece *piece, const uint8_t *bytes, size_t n, size_t begin, size_t end
 ) noexcept nogil:
-    cdef size_t size = end - begin, slot
+    cdef size_t size = end - begin
     cdef Part *part
     cdef Py_ssize_t count
     if self.n == PARTS:
@@ -82,9 +81,8 @@ cdef inline int add_part(
     elif self.cache != NULL and size > 2 and size <= KEY_BYTES and size < n:
         part.looked_up = True
         key_short(&part.key, bytes + begin, size, n - begin)
-        slot = key_slot(&part.key, self.cache.mask)
-        part.slot = <uint32_t>slot
-        prefetch(&self.cache.lines[slot])
+        part.slot = self.cache.way.slot(&part.key, self.cache.mask)
+        prefetch(&self.cache.lines[part.slot])
     return 0
 
 
@@ -102,7 +100,7 @@ cdef void parts_finish(Parts *self) noexcept nogil:
             continue
         if part.looked_up:
             entry = line_entry(&self.cache.lines[part.slot], &part.key)
-            if entry_is_near(entry, &part.key, self.cache.most_inline):
+            if key_equal(&entry.key, &part.key):
                 part.count = entry.value.count
                 get_inline(&entry.value, self.cache.narrow, part.out)
                 continue

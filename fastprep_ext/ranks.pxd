@@ -18,14 +18,13 @@ cdef extern from "pairs.h" nogil:
         pass
     ctypedef struct Pairs:
         PairBucket *buckets
-        uint64_t mask
-        int shift
+        size_t count
     enum:
+        PAIR_BUCKETS
         PAIR_WAYS
-        NO_PAIR_RANK
-    uint64_t pair_key(uint32_t left, uint32_t right)
+    void pairs_begin(Pairs *pairs, PairBucket *buckets, size_t count)
     uint32_t pairs_find(const Pairs *pairs, uint32_t left, uint32_t right)
-    void pairs_add(Pairs *pairs, uint32_t left, uint32_t right, uint32_t rank)
+    bint pairs_add(Pairs *pairs, uint32_t left, uint32_t right, uint32_t rank)
 
 cdef enum:
     TOKEN_BITS = 20
@@ -40,6 +39,7 @@ cdef struct Ranks:
     const uint32_t *ids            # [n]
     const uint32_t *merges         # [n_merges][left, right, made] in order of rank, or NULL: a pair's
     size_t n_merges                # rank is the row of the token that its bytes spell
+    const uint8_t *lefts           # [n] bytes of the left token of each one's last merge, or NULL
     bint whole_pieces              # a piece that is a token is that token, whatever merging makes
     size_t longest                 # bytes of the longest token
     uint64_t *pieces               # open addressing: high half of the hash << 32 | token + 1
@@ -53,7 +53,7 @@ cdef struct Ranks:
     int gram_shift
     uint32_t *byte_pairs           # [256 * 256] first byte << 8 | second byte -> rank
 
-# Builds the table over arrays that stay the caller's: n, blob, ends, ids, and merges with their
+# Builds the table over arrays that stay the caller's: n, blob, ends, ids, lefts, and merges with their
 # number and whole_pieces are set, all else is 0. Returns 0 or a negative status.
 cdef int ranks_build(Ranks *self) noexcept nogil
 # The same for n, blob and ends alone, and just enough for ranks_find.
@@ -64,8 +64,9 @@ cdef enum:
     RANKS_NO_MEMORY = -1
     RANKS_DUPLICATE = -2           # a token stands in the table twice
     RANKS_TOO_MANY_PAIRS = -3      # or too long tokens to find them all in good time
-    RANKS_BAD_MERGE = -4           # one whose two tokens do not spell what it makes
+    RANKS_BAD_MERGE = -4           # one whose two tokens do not spell what it makes, or are none
     RANKS_MERGE_TWICE = -5
+    RANKS_CROWDED = -6             # too many pairs that hash alike
 
 
 cdef inline size_t token_bytes(const Ranks *self, uint32_t token) noexcept nogil:
@@ -113,9 +114,13 @@ cdef inline uint32_t ranks_find_hashed(
         slot = (slot + 1) & self.piece_mask
 
 
+cdef inline uint64_t filter_mask(const Ranks *self) noexcept nogil:
+    return FILTER_BITS * (self.piece_mask + 1) - 1
+
+
 # Whether a token may have this hash; if not, none has.
 cdef inline bint may_be_piece(const Ranks *self, uint64_t h) noexcept nogil:
-    cdef uint64_t bit = spread(h) & (FILTER_BITS * self.piece_mask + FILTER_BITS - 1)
+    cdef uint64_t bit = spread(h) & filter_mask(self)
     return self.piece_filter[bit >> 6] >> (bit & 63) & 1
 
 

@@ -15,7 +15,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memset
 
 from fastprep_ext.cuts cimport cuts_build
-from fastprep_ext.last_merges cimport last_merges
+from fastprep_ext.last_merges cimport known_merges, last_merges
 
 cdef extern from "bits.h" nogil:
     void prefetch(const void *p)
@@ -26,6 +26,7 @@ cdef extern from "pages.h" nogil:
 
 cdef enum:
     RANK_BITS = 24
+    AT_ONCE = 32
     MOST_COMPARED = 1 << 30    # bytes of tokens that may be compared: 0.1 s. o200k needs 6 MB
 
 
@@ -53,7 +54,7 @@ cdef int ranks_build_pieces(Ranks *self) noexcept nogil:
 
 
 cdef void ranks_free(Ranks *self) noexcept nogil:
-    free(self.pieces)
+    pages_free(self.pieces, (self.piece_mask + 1) * sizeof(uint64_t))
     free(self.piece_filter)
     free(self.byte_pairs)
     free(self.grams)
@@ -80,34 +81,52 @@ cdef uint32_t find(
         slot = (slot + 1) & self.piece_mask
 
 
+# Some tokens at a time, so that they wait for memory together.
 cdef int build_pieces(Ranks *self, uint64_t *compared) noexcept nogil:
-    cdef uint64_t size = 64, start = 0, hashed, spreaded, slot
-    cdef size_t token, length
+    cdef uint64_t size = 64, start = 0
+    cdef uint64_t hashes[AT_ONCE]
+    cdef size_t first = 0, count, i, length
     while size < 2 * self.n:
         size *= 2
-    self.pieces = <uint64_t *>calloc(size, sizeof(uint64_t))
+    self.pieces = <uint64_t *>pages_alloc(size * sizeof(uint64_t))
+    self.piece_mask = size - 1
     self.piece_filter = <uint64_t *>calloc(size * FILTER_BITS // 64, sizeof(uint64_t))
     if self.pieces == NULL or self.piece_filter == NULL:
         return RANKS_NO_MEMORY
-    self.piece_mask = size - 1
-    for token in range(self.n):
-        length = self.ends[token] - start
-        if length > self.longest:
-            self.longest = length
-        hashed = piece_hash(self.blob + start, length)
-        if find(self, self.blob + start, length, hashed, compared) != NO_RANK:
-            return RANKS_DUPLICATE
-        if compared[0] > MOST_COMPARED:
-            return RANKS_TOO_MANY_PAIRS
-        spreaded = spread(hashed)
-        slot = spreaded & (FILTER_BITS * size - 1)
-        self.piece_filter[slot >> 6] |= <uint64_t>1 << (slot & 63)
-        slot = spreaded & self.piece_mask
-        while self.pieces[slot] != 0:
-            slot = (slot + 1) & self.piece_mask
-        self.pieces[slot] = spreaded >> 32 << 32 | (token + 1)
-        start = self.ends[token]
+    while first < self.n:
+        count = min(self.n - first, <size_t>AT_ONCE)
+        for i in range(count):
+            length = self.ends[first + i] - start
+            self.longest = max(self.longest, length)
+            hashes[i] = spread(piece_hash(self.blob + start, length))
+            prefetch(&self.pieces[hashes[i] & self.piece_mask])
+            start = self.ends[first + i]
+        for i in range(count):
+            if not put_piece(self, <uint32_t>(first + i), hashes[i], compared):
+                return RANKS_DUPLICATE
+            if compared[0] > MOST_COMPARED:
+                return RANKS_TOO_MANY_PAIRS
+        first += count
     return 0
+
+
+# False if the token is there already.
+cdef inline bint put_piece(Ranks *self, uint32_t token, uint64_t h, uint64_t *compared) noexcept nogil:
+    cdef uint64_t slot = h & self.piece_mask, bit = h & filter_mask(self), entry
+    cdef size_t n = token_bytes(self, token)
+    cdef const uint8_t *bytes = self.blob + self.ends[token] - n
+    cdef uint32_t other
+    while self.pieces[slot] != 0:
+        entry = self.pieces[slot]
+        other = <uint32_t>entry - 1
+        if entry >> 32 == h >> 32 and token_bytes(self, other) == n:
+            compared[0] += n
+            if memcmp(self.blob + self.ends[other] - n, bytes, n) == 0:
+                return False
+        slot = (slot + 1) & self.piece_mask
+    self.pieces[slot] = h >> 32 << 32 | (token + 1)
+    self.piece_filter[bit >> 6] |= <uint64_t>1 << (bit & 63)
+    return True
 
 
 cdef int build_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
@@ -116,6 +135,9 @@ cdef int build_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
         self.merge_only = not self.whole_pieces
         return list_pairs(self)
     status = pairs_make_room(&self.pairs, self.n)
+    if status == 0 and self.lefts != NULL:
+        self.merge_only = True
+        return known_merges(self)
     if status == 0:
         self.merge_only = last_merges(self)
         if not self.merge_only:
@@ -125,22 +147,20 @@ cdef int build_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
 
 
 cdef void pairs_free(Pairs *self) noexcept nogil:
-    pages_free(self.buckets, (self.mask + 2) * sizeof(PairBucket))
+    pages_free(self.buckets, (self.count + 1) * sizeof(PairBucket))
     memset(self, 0, sizeof(Pairs))
 
 
 # An empty table for so many pairs: at most half full.
 cdef int pairs_make_room(Pairs *self, size_t count) noexcept nogil:
-    cdef size_t buckets = 4
-    self.shift = 64 - 2
+    cdef size_t buckets = PAIR_BUCKETS
+    cdef PairBucket *memory
     while PAIR_WAYS * buckets < 2 * count:
         buckets *= 2
-        self.shift -= 1
-    self.mask = buckets - 1
-    self.buckets = <PairBucket *>pages_alloc((buckets + 1) * sizeof(PairBucket))
-    if self.buckets == NULL:
+    memory = <PairBucket *>pages_alloc((buckets + 1) * sizeof(PairBucket))
+    if memory == NULL:
         return RANKS_NO_MEMORY
-    memset(self.buckets, 0xFF, (buckets + 1) * sizeof(PairBucket))
+    pairs_begin(self, memory, buckets)
     return 0
 
 
@@ -168,7 +188,8 @@ cdef int list_pairs(Ranks *self) noexcept nogil:
             return RANKS_BAD_MERGE
         if ranks_find_pair(self, left, right) != NO_RANK:
             return RANKS_MERGE_TWICE
-        pairs_add(&self.pairs, left, right, <uint32_t>rank)
+        if not pairs_add(&self.pairs, left, right, <uint32_t>rank):
+            return RANKS_CROWDED
     fill_byte_pairs(self)
     return 0
 
@@ -228,7 +249,7 @@ cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
                 continue
             right = find(self, token + k, length - k, after, compared)
             if right != NO_RANK:
-                found[count] = pair_key(left, right) << RANK_BITS | made
+                found[count] = (<uint64_t>left << TOKEN_BITS | right) << RANK_BITS | made
                 count += 1
         if count > MAX_PAIRS or compared[0] > MOST_COMPARED:
             status = RANKS_TOO_MANY_PAIRS
@@ -238,10 +259,12 @@ cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
         status = pairs_make_room(&self.pairs, count)
     if status == 0:
         for k in range(count):
-            pairs_add(
+            if not pairs_add(
                 &self.pairs, <uint32_t>(found[k] >> (TOKEN_BITS + RANK_BITS)),
                 <uint32_t>(found[k] >> RANK_BITS) & MAX_TOKENS, <uint32_t>found[k] & (MAX_PAIRS - 1),
-            )
+            ):
+                status = RANKS_CROWDED
+                break
         fill_byte_pairs(self)
     free(found)
     return status

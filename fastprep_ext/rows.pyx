@@ -40,6 +40,27 @@ cdef class Rows:
     def __len__(self):
         return self.starts.shape[0]
 
+    def reach(self, Py_ssize_t first, Py_ssize_t most) -> tuple:
+        """How far texts from `first` on go that have at most so many bytes together, but one at least.
+
+        Returns the index behind the last of them, and their bytes.
+
+        >>> from array import array
+        >>> Rows(b"onetwo", array("q", [0, 3]), array("q", [3, 6])).reach(0, 5)
+        (1, 3)
+        """
+        cdef Py_ssize_t count = self.starts.shape[0], last = first
+        cdef int64_t size = 0, one
+        if not 0 <= first < count:
+            raise IndexError(f"text {first} of {count}")
+        while last < count:
+            one = self.stops[last] - self.starts[last]
+            if last > first and size + one > most:
+                break
+            size += one
+            last += 1
+        return last, size
+
     def __getitem__(self, index):
         cdef Py_ssize_t count = self.starts.shape[0], i
         if isinstance(index, slice):

@@ -1,13 +1,12 @@
 /* 64 bytes of text -> one bit a byte for each ASCII class.
  *
- * One file a CPU behind this one function type. The portable path is always built;
- * `lanes_function` chooses by name, or the best that this very machine runs.
+ * One file a CPU behind one pair of functions. The portable path is always built; `simd_path` chooses by
+ * name, or the best that this very machine runs.
  */
 #ifndef FASTPREP_SIMD_H
 #define FASTPREP_SIMD_H
 
-#include <stdint.h>
-#include <string.h>
+#include "bits.h"
 
 /* Bit i is about byte i. A byte of 0x80 and above is in `high` alone. */
 typedef struct {
@@ -22,7 +21,13 @@ typedef struct {
     uint64_t high;       /* part of a character of several bytes */
 } Lanes;
 
-typedef void (*LanesFunction)(const uint8_t *block, Lanes *lanes);
+typedef struct {
+    const char *name;
+    void (*lanes)(const uint8_t *block, Lanes *lanes);
+    /* Writes `first` and the index of each bit, lowest first, to places[64]; returns how many. What is
+     * behind the last may be written as well. */
+    size_t (*places)(uint64_t bits, size_t first, size_t *places);
+} SimdPath;
 
 #include "simd_portable.h"
 
@@ -32,23 +37,15 @@ typedef void (*LanesFunction)(const uint8_t *block, Lanes *lanes);
 #endif
 
 /* "portable", "sse2", "avx2", or "" for the best there is. NULL: not on this machine. */
-static LanesFunction lanes_function(const char *name) {
-    if (!strcmp(name, "portable")) return lanes_portable;
+static const SimdPath *simd_path(const char *name) {
 #if defined(__x86_64__)
-    if (!strcmp(name, "sse2")) return lanes_sse2;
-    if (!strcmp(name, "avx2")) return __builtin_cpu_supports("avx2") ? lanes_avx2 : NULL;
-    if (!*name) return __builtin_cpu_supports("avx2") ? lanes_avx2 : lanes_sse2;
+    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+               __builtin_cpu_supports("popcnt");
+    if (avx2 && (!strcmp(name, "avx2") || !*name)) return &SIMD_AVX2;
+    if (!strcmp(name, "sse2") || !*name) return &SIMD_SSE2;
+    if (strcmp(name, "portable")) return NULL;
 #endif
-    return *name ? NULL : lanes_portable;
-}
-
-/* The name of a function that `lanes_function` returned. */
-static const char *lanes_name(LanesFunction function) {
-#if defined(__x86_64__)
-    if (function == lanes_sse2) return "sse2";
-    if (function == lanes_avx2) return "avx2";
-#endif
-    return function == lanes_portable ? "portable" : "";
+    return !*name || !strcmp(name, "portable") ? &SIMD_PORTABLE : NULL;
 }
 
 #endif

@@ -40,3 +40,11 @@ static void lanes_portable(const uint8_t *block, Lanes *lanes) {
         lanes->high |= gather_low_bits(bytes >> 7) << group;
     }
 }
+
+static size_t places_portable(uint64_t bits, size_t first, size_t *places) {
+    size_t count = 0;
+    for (; bits; bits &= bits - 1) places[count++] = first + (size_t)lowest_bit(bits);
+    return count;
+}
+
+static const SimdPath SIMD_PORTABLE = {"portable", lanes_portable, places_portable};

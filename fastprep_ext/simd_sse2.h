@@ -27,3 +27,5 @@ static void lanes_sse2(const uint8_t *block, Lanes *lanes) {
 
 #undef SSE2_IN
 #undef SSE2_IS
+
+static const SimdPath SIMD_SSE2 = {"sse2", lanes_sse2, places_portable};

@@ -18,7 +18,10 @@ cdef extern from "simd.h" nogil:
         uint64_t upper
         uint64_t slash
         uint64_t high
-    ctypedef void (*LanesFunction)(const uint8_t *block, Lanes *lanes) noexcept nogil
+    ctypedef struct SimdPath:
+        const char *name
+        void (*lanes)(const uint8_t *block, Lanes *lanes) noexcept nogil
+        size_t (*places)(uint64_t bits, size_t first, size_t *places) noexcept nogil
 
 # What a pattern's algebra sees of one block. Bit i is about byte i; a character of several bytes
 # has its class on each of them. Bytes past the end of the text count as whitespace.
@@ -48,7 +51,7 @@ cdef struct Split:
     bint done
     bint invalid           # no UTF-8 character begins at `at`
     const uint8_t *classes
-    LanesFunction lanes
+    const SimdPath *path
     uint64_t (*starts)(Split *self, const Block *block) noexcept nogil
     int group              # digits in a group
     bint cuts_at_end       # whether whitespace at the end of the text is cut behind its newlines

@@ -11,27 +11,28 @@ from fastprep_ext.split_kind cimport KIND_CJK, kind_apart, kind_at
 from fastprep_ext.split_o200k cimport starts_o200k
 from fastprep_ext.split_r50k cimport starts_r50k
 from fastprep_ext.utf8 cimport (
-    UC_LL, UC_LO, UC_LT, UC_LU, UC_M, UC_N, UC_SIGN, UC_SPACE, unicode_classes, utf8_decode,
+    UC_LL, UC_LM, UC_LO, UC_LT, UC_LU, UC_M, UC_N, UC_SIGN, UC_SPACE, unicode_classes, utf8_decode,
 )
 
 cdef extern from "bits.h" nogil:
+    bint likely(bint x)
+    uint32_t load32(const void *p)
     int lowest_bit(uint64_t x)
     bint unlikely(bint x)
 
 cdef extern from "simd.h" nogil:
-    LanesFunction lanes_function(const char *name)
-    const char *lanes_name(LanesFunction function)
+    const SimdPath *simd_path(const char *name)
 
 # The SIMD path of this process, chosen once: by FASTPREP_SIMD (portable, sse2, avx2), else the best.
 cdef bytes _wanted = os.environ.get("FASTPREP_SIMD", "").encode()
-cdef LanesFunction LANES = lanes_function(_wanted)
-if LANES == NULL:
+cdef const SimdPath *PATH = simd_path(_wanted)
+if PATH == NULL:
     raise ImportError(
         f"FASTPREP_SIMD={_wanted.decode()!r} is no SIMD path of this machine; "
         "set it to 'portable', 'sse2' or 'avx2', or unset it to have the best one chosen"
     )
 
-simd = lanes_name(LANES).decode()
+simd = PATH.name.decode()
 cdef const uint8_t *CLASSES = unicode_classes()
 
 
@@ -41,7 +42,7 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
     self.n = n
     self.done = n == 0
     self.classes = CLASSES
-    self.lanes = LANES
+    self.path = PATH
     self.contracted = <size_t>-1
     self.group = 3
     self.cuts_at_end = pattern != PATTERN_CL100K
@@ -80,10 +81,7 @@ cdef size_t split_next(Split *self, size_t *ends, size_t room) noexcept nogil:
         first = self.at
         if self.n - first < 64:
             starts &= (<uint64_t>1 << (self.n - first)) - 1
-        while starts:
-            ends[count] = first + lowest_bit(starts)
-            starts &= starts - 1
-            count += 1
+        count += self.path.places(starts, first, ends + count)
         self.at += 64
     if self.at >= self.n and not self.done:
         ends[count] = self.n
@@ -104,7 +102,7 @@ cdef inline void read_block(Split *self, Block *block) noexcept nogil:
         memset(padded, 0x20, 64)
         memcpy(padded, bytes, left)
         bytes = padded
-    self.lanes(bytes, &lanes)
+    self.path.lanes(bytes, &lanes)
     block.letter = lanes.letter
     block.digit = lanes.digit
     block.space = lanes.space
@@ -132,6 +130,7 @@ cdef inline void read_block(Split *self, Block *block) noexcept nogil:
 
 # The same for characters of several bytes, whose bytes are `high`.
 cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
+    cdef uint64_t of[16]       # the bytes of each class
     cdef uint64_t bytes
     cdef uint32_t point
     cdef int at, length
@@ -142,8 +141,16 @@ cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
         block.tail |= bytes
         high &= ~bytes
         self.carried = 0
+    memset(of, 0, sizeof(of))
     while high:
         at = lowest_bit(high)
+        length = common_decode(self, at, &kind)
+        if likely(length != 0):
+            bytes = ((<uint64_t>1 << length) - 1) << at
+            of[kind] |= bytes
+            block.tail |= bytes & (bytes - 1)
+            high &= ~bytes
+            continue
         length = utf8_decode(self.text + self.at + at, self.n - self.at - at, &point)
         if unlikely(length < 2):
             self.at += at
@@ -162,6 +169,30 @@ cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
         if at + length > 64:
             self.carried = at + length - 64
             self.carried_class = kind
+    block.upper |= of[UC_LU] | of[UC_LT]
+    block.lower |= of[UC_LL]
+    block.letter |= of[UC_LU] | of[UC_LT] | of[UC_LL] | of[UC_LM] | of[UC_LO]
+    block.mark |= of[UC_M]
+    block.digit |= of[UC_N]
+    block.sign |= of[UC_SIGN]
+
+
+# The bytes and the class of the character at byte `at` of the block, if it is an ordinary one: of two or
+# three bytes, within the block and not at the end of the text, no whitespace, and no chain. Else 0.
+cdef inline int common_decode(const Split *self, int at, uint8_t *kind) noexcept nogil:
+    cdef uint32_t bytes, point
+    if unlikely(at > 61 or self.n - self.at - at < 4 or self.chain != 0):
+        return 0
+    bytes = load32(self.text + self.at + at)
+    if bytes & 0xC0C0F0 == 0x8080E0:
+        point = (bytes & 0x0F) << 12 | bytes >> 2 & 0xFC0 | bytes >> 16 & 0x3F
+        kind[0] = CLASSES[point]
+        return 3 if point >= 0x800 and point >> 11 != 0x1B and kind[0] != UC_SPACE else 0
+    if bytes & 0xC0E0 == 0x80C0:
+        point = (bytes & 0x1F) << 6 | bytes >> 8 & 0x3F
+        kind[0] = CLASSES[point]
+        return 2 if point >= 0x80 and kind[0] != UC_SPACE else 0
+    return 0
 
 
 cdef inline void mark(Block *block, uint8_t kind, uint64_t bytes) noexcept nogil:
@@ -203,11 +234,24 @@ def lanes_of(const uint8_t[::1] block not None, str path):
     None where `path` ("portable", "sse2", "avx2") does not run on this machine.
     """
     cdef bytes name = path.encode()
-    cdef LanesFunction function = lanes_function(name)
+    cdef const SimdPath *chosen = simd_path(name)
     cdef Lanes lanes
     if block.shape[0] != 64:
         raise ValueError(f"a block has 64 bytes, this one {block.shape[0]}")
-    if function == NULL:
+    if chosen == NULL:
         return None
-    function(&block[0], &lanes)
+    chosen.lanes(&block[0], &lanes)
     return lanes
+
+
+def places_of(uint64_t bits, str path):
+    """Where the bits of a number are, lowest first, as one SIMD path lists them: for tests of the paths.
+
+    None where `path` does not run on this machine.
+    """
+    cdef bytes name = path.encode()
+    cdef const SimdPath *chosen = simd_path(name)
+    cdef size_t places[64]
+    if chosen == NULL:
+        return None
+    return [places[i] for i in range(chosen.places(bits, 0, places))]

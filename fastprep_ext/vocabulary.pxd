@@ -16,6 +16,7 @@ cdef class Vocabulary:
     cdef readonly int pattern
     cdef readonly uint32_t largest
     cdef bytes _blob           # what `ranks` points into
+    cdef bytes _lefts
     cdef const uint64_t[::1] _ends
     cdef const uint32_t[::1] _ids
     cdef const uint32_t[::1] _merges

@@ -16,8 +16,8 @@ from fastprep_ext.merge_list cimport merge_list
 from fastprep_ext.merge cimport MERGE_SHORT, merge_heap, merge_short, merge_windows
 from fastprep_ext.parts cimport merge_in_parts
 from fastprep_ext.ranks cimport (
-    MAX_PAIRS, MAX_TOKENS, NO_RANK, RANKS_BAD_MERGE, RANKS_DUPLICATE, RANKS_MERGE_TWICE,
-    RANKS_TOO_MANY_PAIRS, ranks_build, ranks_find, ranks_free,
+    MAX_PAIRS, MAX_TOKENS, NO_RANK, RANKS_BAD_MERGE, RANKS_CROWDED, RANKS_DUPLICATE,
+    RANKS_MERGE_TWICE, RANKS_TOO_MANY_PAIRS, ranks_build, ranks_find, ranks_free,
 )
 
 from fastprep.errors import BadVocabulary, InvalidUtf8
@@ -66,6 +66,9 @@ cdef class Vocabulary:
         one they make. None: two tokens merge if their bytes spell a token, in the order of the table.
     whole_pieces : bool
         Whether a piece that is a token is that token even if merging would not make it.
+    lefts : bytes, or None
+        For each token the length of the left one of the two that merging makes it of, 0 for a single
+        byte: what `last_merges` says, to spare the search. Its being right is the caller's matter.
 
     Raises
     ------
@@ -76,7 +79,7 @@ cdef class Vocabulary:
     def __cinit__(
         self, bytes blob not None, const uint64_t[::1] ends not None,
         const uint32_t[::1] ids not None, int pattern, const uint32_t[::1] merges=None,
-        bint whole_pieces=True,
+        bint whole_pieces=True, bytes lefts=None,
     ):
         cdef size_t n = ids.shape[0], i
         cdef int status
@@ -110,6 +113,11 @@ cdef class Vocabulary:
             self.ranks.n_merges = merges.shape[0] // 3
             # A list of no merges is a list, too: its place must not be NULL.
             self.ranks.merges = &merges[0] if self.ranks.n_merges else &ids[0]
+        if lefts is not None:
+            if <size_t>len(lefts) != n or merges is not None:
+                raise ValueError(f"{n} tokens have so many left parts, not {len(lefts)}, and no merges")
+            self._lefts = lefts
+            self.ranks.lefts = <const uint8_t *><char *>lefts
         with nogil:
             status = ranks_build(&self.ranks)
         if status == RANKS_DUPLICATE:
@@ -120,9 +128,14 @@ cdef class Vocabulary:
                 "of tokens that make a token; leave out long repetitions"
             )
         if status == RANKS_BAD_MERGE:
-            raise BadVocabulary("two tokens of a merge do not spell the token it makes")
+            raise BadVocabulary("two tokens of a merge do not spell the token it makes, or are no tokens")
         if status == RANKS_MERGE_TWICE:
             raise BadVocabulary("the same two tokens merge twice in the list of merges; leave one out")
+        if status == RANKS_CROWDED:
+            raise BadVocabulary(
+                "hundreds of merges hash alike, which does not happen by chance; get the file from "
+                "where it was made"
+            )
         if status != 0:
             raise MemoryError("no memory for the rank table")
         for i in range(256):

@@ -10,8 +10,8 @@ class WordEncoder:
     def encode_documents(
         self,
         texts: Sequence[str | bytes | memoryview],
-        out: npt.NDArray[Any],
-        ends: npt.NDArray[np.uint64],
+        out: npt.NDArray[Any] | memoryview[int],
+        ends: npt.NDArray[np.uint64] | memoryview[int],
         *,
         end_token: int | None = None,
         close_last: bool = True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import random
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from fastprep import vocabulary
 from fastprep.errors import BadVocabulary
+from fastprep.reference import merge
 from fastprep_ext.encode import Encoder
 from fastprep_ext.splitters import PATTERNS
 
@@ -19,6 +21,32 @@ def test_the_bundled_file_is_the_published_one():
     for name, digest in vocabulary.SHA256.items():
         data = (Path(vocabulary.BUNDLED) / f"{name}.tiktoken").read_bytes()
         assert hashlib.sha256(data).hexdigest() == digest
+
+
+@pytest.mark.parametrize("name", vocabulary.SHA256)
+def test_the_bundled_left_parts_are_those_that_merging_finds(name):
+    path = Path(vocabulary.BUNDLED) / f"{name}.tiktoken"
+    table = vocabulary.parse(path.read_bytes(), str(path))
+    assert table.lefts is None
+    assert vocabulary.bundled(name).lefts == vocabulary.lefts_of(table)
+
+
+def test_left_parts_that_are_no_tokens_are_refused():
+    tokens = [*BYTES, b"ab", b"abc"]
+    lefts = [0] * 256 + [1, 2]
+    blob, ends, ids, pattern = table(tokens)
+    known = Encoder(blob, ends, ids, pattern, lefts=bytes(lefts))
+    assert known.merge_piece(b"abcab", "few") == [257, 256]
+    for wrong in ([1, *lefts[1:]], [*lefts[:256], 0, 2], [*lefts[:256], 2, 2], [*lefts[:257], 1]):
+        with pytest.raises(BadVocabulary, match="do not spell"):
+            Encoder(blob, ends, ids, pattern, lefts=bytes(wrong))
+    with pytest.raises(ValueError, match="258 tokens have so many left parts, not 3"):
+        Encoder(blob, ends, ids, pattern, lefts=b"abc")
+
+
+def test_a_table_has_no_left_parts_where_a_token_is_made_of_no_tokens():
+    with pytest.raises(BadVocabulary, match="not made of two tokens"):
+        vocabulary.lefts_of(vocabulary.RankTable(*table([*BYTES, b"abc"])[:3], ""))
 
 
 def test_a_table_reads_as_the_lines_say():
@@ -97,3 +125,34 @@ def test_tables_that_do_not_belong_together_are_refused():
         Encoder(blob, ends, ids[::-1].copy(), pattern)
     with pytest.raises(ValueError, match="pattern 9"):
         Encoder(blob, ends, ids, 9)
+
+
+def crowded(pairs: int) -> list[bytes]:
+    """Tokens of four bytes, so many of whose pairs belong into one bucket of the table (pairs.h)."""
+    twos = [bytes([a, b]) for a in range(46) for b in range(128, 174)]
+    rows = np.arange(256, 256 + len(twos), dtype=np.uint64)
+    buckets = ((rows[:, None] << 20 | rows) * 0x9E3779B97F & (1 << 40) - 1) >> 28
+    left, right = np.nonzero(buckets == 99)
+    return [
+        *BYTES,
+        *twos,
+        *(twos[a] + twos[b] for a, b in zip(left[:pairs], right[:pairs], strict=True)),
+    ]
+
+
+def test_pairs_that_find_their_bucket_full_are_found_in_the_next():
+    tokens = crowded(70)
+    ranks = {token: rank for rank, token in enumerate(tokens)}
+    encoder = Encoder(*table(tokens))
+    rnd = random.Random(1)
+    for token in tokens:
+        assert encoder.merge_piece(token, "few") == [ranks[token]]
+    for way in ("few", "few, plain", "search", "heap"):
+        for _ in range(200):
+            piece = b"".join(rnd.choices(tokens[256:], k=8))
+            assert encoder.merge_piece(piece, way) == merge(piece, ranks)
+
+
+def test_a_table_made_to_crowd_one_bucket_is_refused():
+    with pytest.raises(BadVocabulary, match="hash alike"):
+        Encoder(*table(crowded(200)))

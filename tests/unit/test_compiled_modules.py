@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -113,6 +114,44 @@ def test_encoding_to_a_list_waits_for_no_array_package():
         "[]",
         f"[24912, 2375] {fastprep.__version__}",
     ]
+
+
+# What takes longer to import than a megabyte to prepare, and no text file needs.
+HEAVY = {
+    *("numpy", "torch", "pyarrow", "fsspec", "tqdm", "ray", "backports", "tempfile"),
+    *("multiprocessing", "concurrent", "asyncio", "ctypes", "pickle", "socket", "subprocess"),
+}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("name", ["two.jsonl", "two.txt"])
+def test_preparing_verifying_and_showing_text_import_only_what_they_need(tmp_path, name, workers):
+    if workers > 1 and sys.platform != "linux":
+        pytest.skip("workers are forked on Linux alone")
+    text = (
+        '{"text": "One."}\n{"text": "Two."}\n' if name == "two.jsonl" else "One.<|endoftext|>Two."
+    )
+    (tmp_path / name).write_text(text)
+    program = (
+        "import sys\n"
+        "before = {*sys.modules}\n"
+        "from fastprep import cli, task\n"
+        "done = task.Done\n"
+        "def told(*facts):\n"
+        f"    print(sorted({HEAVY!r} & {{*sys.modules}} - before), flush=True)\n"
+        "    return done(*facts)\n"
+        "task.Done = told\n"
+        f"words = ['prepare', {str(tmp_path / name)!r}, '-o', {str(tmp_path / 'store')!r}]\n"
+        f"print(cli.main([*words, '--shard-bytes', '15', '--workers', '{workers}', '--quiet']))\n"
+        f"print(cli.main(['verify', {str(tmp_path / 'store')!r}, '--quiet']))\n"
+        f"print(cli.main(['info', {str(tmp_path / 'store')!r}, '--json']))\n"
+        f"print(sorted({HEAVY!r} & {{*sys.modules}} - before))\n"
+    )
+    lines = in_a_fresh_process(program).splitlines()
+    facts = json.loads(lines[-3])
+    assert (facts["documents"], facts["shards"] > 1) == (2, True)
+    del lines[-3]
+    assert {*lines} == {"[]", "0"}
 
 
 # What others made is there already, and takes seconds; of fastprep nothing is.

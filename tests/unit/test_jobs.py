@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import json
 import os
 import random
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -432,6 +435,71 @@ def test_what_the_reader_left_out_is_counted_and_the_list_is_bounded(
     ]
     (record,) = shards.ShardWriter(gpt2, 50256, on_error="skip").write([tmp_path], 0, batches, [])
     assert (record.bad_documents, record.bad, record.documents) == (5, bad[:3], 1)
+
+
+# -- several threads a task ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("packing", ["", ".gz"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"eot": "prepend"},
+        {"eot": "none"},
+        {"validation": 0.3, "eot": "prepend"},
+        {"on_error": "replace"},
+        {"separator": None},
+    ],
+    ids=str,
+)
+def test_a_task_that_has_several_threads_makes_the_same_bytes(
+    corpus: list[Path], tmp_path: Path, settings: dict[str, Any], packing: str
+) -> None:
+    if packing:
+        for path in corpus:
+            path.with_name(path.name + packing).write_bytes(gzip.compress(path.read_bytes()))
+        corpus = [path.with_name(path.name + packing) for path in corpus]
+    for workers in (1, 2, 5):
+        output = tmp_path / str(workers)
+        prepare(corpus, output, workers=workers, block_bytes=300, progress=False, **settings)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "5")
+    parts = len(list((tmp_path / "1").rglob("manifest.json")))
+    shards = len(list((tmp_path / "1").rglob("*.bin")))
+    assert shards == parts, "one task is what has several threads"
+
+
+def test_threads_end_where_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_bytes(b"<|endoftext|>".join([b"text " * 20] * 300))
+    real = shards._PartFiles.write
+    writes = []
+
+    def full(self: Any, *arguments: Any) -> None:
+        writes.append(1)
+        if len(writes) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(self, *arguments)
+
+    monkeypatch.setattr(shards._PartFiles, "write", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        prepare(tmp_path / "a.txt", tmp_path / "store", workers=3, block_bytes=500, progress=False)
+    assert caught.value.__traceback__ is not None
+    assert not [one for one in threading.enumerate() if one.name.startswith("fastprep")]
+
+
+def test_of_several_threads_the_first_error_in_the_file_is_told(tmp_path: Path) -> None:
+    lines = [b'{"text": "line %d"}\n' % number for number in range(3000)]
+    lines[2000] = b'{"text": 5}\n'
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b"".join(lines)))
+    settings: dict[str, Any] = {"workers": 3, "block_bytes": 500, "progress": False}
+    with pytest.raises(InvalidInput, match=r"a\.jsonl\.gz, line 2001: Expected `str`, got `int`"):
+        prepare(path, tmp_path / "store", **settings)
+    texts = [b"text " * 20] * 300
+    texts[100] = texts[200] = b"\xff"
+    (tmp_path / "a.txt").write_bytes(b"<|endoftext|>".join(texts))
+    with pytest.raises(InvalidUtf8, match=r"a\.txt, byte 11300: the bytes there are not UTF-8"):
+        prepare(tmp_path / "a.txt", tmp_path / "store", **settings)
 
 
 # -- what is told ----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastprep import corpus
-from fastprep.ahead import ahead
+from fastprep.ahead import ahead, in_order
 from fastprep.corpus import batches, read, whole
 from fastprep.errors import InvalidInput
 from fastprep.spans import Bad, Batch, Format
@@ -114,5 +115,60 @@ def test_what_is_made_ahead_is_not_made_without_end() -> None:
     assert list(found) == list(range(3, 1000))
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_what_threads_make_comes_in_order_and_is_not_made_without_end(threads: int) -> None:
+    taken = []
+
+    def things() -> Iterator[int]:
+        for number in range(300):
+            taken.append(number)
+            yield number
+
+    def make(number: int) -> str:
+        if number % 7 == 0:
+            time.sleep(0.0005)
+        return str(number)
+
+    found = in_order(make, things(), threads)
+    assert [next(found) for _ in range(3)] == ["0", "1", "2"]
+    assert len(taken) < 3 + threads + 4
+    assert list(found) == [str(number) for number in range(3, 300)]
+    assert list(in_order(make, iter([5]), threads)) == ["5"]
+    assert list(in_order(make, iter(()), threads)) == []
+    assert not readers()
+
+
+@pytest.mark.parametrize("fails", ["the thing", "what is made of it"])
+def test_of_two_errors_the_first_in_order_is_raised_after_what_comes_before_it(fails: str) -> None:
+    def things() -> Iterator[int]:
+        for number in range(100):
+            if fails == "the thing" and number == 40:
+                raise ValueError("40")
+            yield number
+
+    def make(number: int) -> int:
+        if number == 38 and fails != "the thing":
+            time.sleep(0.01)
+            raise ValueError("38")
+        if number == 39 and fails != "the thing":
+            raise ValueError("39")
+        return number
+
+    found = in_order(make, things(), 3)
+    made: list[int] = []
+    first = 40 if fails == "the thing" else 38
+    with pytest.raises(ValueError, match=str(first)):
+        made.extend(found)
+    assert made == list(range(first))
+    assert not readers()
+
+
+def test_whoever_stops_using_what_threads_make_leaves_no_thread_behind() -> None:
+    found = in_order(str, iter(range(1000)), 4)
+    next(found)
+    found.close()  # type: ignore[attr-defined]
+    assert not readers()
+
+
 def readers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "fastprep reader"]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("fastprep")]

@@ -14,7 +14,7 @@ from texts import mixed_texts
 
 from fastprep.errors import InvalidUtf8
 from fastprep.reference import split_r50k
-from fastprep_ext.split import lanes_of
+from fastprep_ext.split import lanes_of, places_of
 from fastprep_ext.splitters import PATTERNS, count_pieces, split_pieces
 
 # One character for each class that the pattern tells apart, and those that contractions need.
@@ -122,6 +122,19 @@ def test_simd_paths_see_what_the_portable_path_sees(path):
         assert lanes_of(bytes([byte]) * 64, path) == lanes_of(bytes([byte]) * 64, "portable")
 
 
+@pytest.mark.parametrize("path", ["portable", "sse2", "avx2"])
+def test_the_places_of_bits_are_listed_in_order(path):
+    if places_of(0, path) is None:
+        pytest.skip(f"this machine has no {path}")
+    rnd = random.Random(4)
+    for bits in (0, 1, 1 << 63, (1 << 64) - 1, *(1 << n for n in range(64))):
+        assert places_of(bits, path) == [at for at in range(64) if bits >> at & 1]
+    for count in range(65):
+        for _ in range(20):
+            places = sorted(rnd.sample(range(64), count))
+            assert places_of(sum(1 << at for at in places), path) == places
+
+
 def test_the_portable_path_knows_ascii():
     for byte in range(256):
         lanes = lanes_of(bytes([byte]) + bytes(63), "portable")
@@ -142,14 +155,41 @@ def test_the_path_can_be_forced(path):
         "from fastprep.registry import get_encoding; from fastprep_ext.split import simd;"
         "print(simd, get_encoding('gpt2').encode_ordinary('Hello, wörld' * 9)[:4])"
     )
+    assert run_with(path, program) == f"{path} [15496, 11, 266, 30570]\n"
+
+
+# The ids of many texts as one number: once as they come, so that the cache grows, and once more.
+IDS = """
+import zlib
+from texts import mixed_texts
+from fastprep.registry import get_encoding
+for name in ("gpt2", "o200k_base"):
+    encoding, digest = get_encoding(name), 0
+    for _ in range(2):
+        for seed in range(5):
+            texts = list(mixed_texts(seed=seed, count=300))
+            for text in ["".join(texts), *texts]:
+                digest = zlib.crc32(repr(encoding.encode_ordinary(text)).encode(), digest)
+    print(name, digest)
+"""
+
+
+def test_all_paths_give_the_same_ids():
+    paths = [path for path in ("portable", "sse2", "avx2") if lanes_of(bytes(64), path)]
+    found = {path: run_with(path, IDS) for path in paths}
+    assert found["portable"].count("\n") == 2
+    assert len(set(found.values())) == 1, found
+
+
+def run_with(path: str, program: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "FASTPREP_SIMD": path},
+        env={**os.environ, "FASTPREP_SIMD": path, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout == f"{path} [15496, 11, 266, 30570]\n"
+    return done.stdout
 
 
 def test_a_path_that_is_none_is_refused_by_name():

@@ -13,14 +13,16 @@ import pytest
 from texts import mixed_texts
 
 import fastprep
-from fastprep import reference
+from fastprep import reference, word_inputs
 from fastprep.cli import main
 from fastprep.cutting import cut
 from fastprep.errors import BadVocabulary, InvalidInput, InvalidStore, InvalidUtf8
+from fastprep.spans import Format
 from fastprep.store import TokenStore
 from fastprep.store_encoding import encoding_of_store
 from fastprep.verifying import verify
 from fastprep.word_encoding import UNKNOWN, VOCABULARY, WordEncoding
+from fastprep.word_inputs import words_of_inputs
 from fastprep.words import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
 
 END = "<|endoftext|>"
@@ -157,6 +159,23 @@ def corpus(directory: Path, texts: list[str]) -> Path:
     path = directory / "a.jsonl"
     path.write_bytes(b"\n".join(msgspec.json.encode({"text": text}) for text in texts))
     return path
+
+
+def test_the_words_of_a_corpus_do_not_depend_on_the_number_of_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(word_inputs, "_LEAST_BYTES", 100)
+    texts = prose(7, 80)
+    path = corpus(tmp_path, texts)
+    expected = build_vocab(texts)
+    for threads in (1, 2, 7):
+        found = words_of_inputs(path, Format(), threads).vocab
+        assert list(found.items()) == list(expected.items())
+    lines = path.read_bytes().splitlines()
+    lines[30] = lines[60] = b"no line"
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(InvalidInput, match=r"a\.jsonl, line 31: "):
+        words_of_inputs(path, Format(), 7)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

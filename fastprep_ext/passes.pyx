@@ -1,0 +1,171 @@
+"""One pass over an array, without a Python object an item: what is true of ids, ends and newlines."""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+__all__ = ["largest", "move", "newlines", "rises", "stands_at"]
+
+ctypedef fused Id:
+    uint16_t
+    uint32_t
+
+cdef enum:
+    RUN = 255                  # so many ones fit into a byte, and bytes are added 16 or 32 at a time
+
+
+cdef int64_t largest_of(const Id *ids, Py_ssize_t n) noexcept nogil:
+    cdef Id found = 0
+    cdef Py_ssize_t i
+    for i in range(n):
+        found = ids[i] if ids[i] > found else found
+    return found
+
+
+cdef size_t count_of(const Id *ids, Py_ssize_t n, Id wanted) noexcept nogil:
+    cdef size_t count = 0
+    cdef Py_ssize_t i
+    for i in range(n):
+        count += ids[i] == wanted
+    return count
+
+
+cdef bint is_at_all(
+    const Id *ids, Py_ssize_t n, Id wanted, const uint64_t *places, Py_ssize_t count, uint64_t offset
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(count):
+        if places[i] < offset or places[i] - offset >= <uint64_t>n:
+            return False
+        if ids[places[i] - offset] != wanted:
+            return False
+    return True
+
+
+cdef size_t newlines_in(const uint8_t *text, size_t n) noexcept nogil:
+    cdef size_t count = 0, i = 0, k
+    cdef uint8_t lanes[64]
+    cdef int run
+    while n - i >= 64:
+        for k in range(64):
+            lanes[k] = 0
+        run = 0
+        while run < RUN and n - i >= 64:
+            for k in range(64):
+                lanes[k] += text[i + k] == c'\n'
+            i += 64
+            run += 1
+        for k in range(64):
+            count += lanes[k]
+    while i < n:
+        count += text[i] == c'\n'
+        i += 1
+    return count
+
+
+def largest(ids not None) -> int:
+    """The largest of some ids, in a buffer of uint16 or uint32; -1 where there are none.
+
+    >>> from array import array
+    >>> largest(array("H", [3, 50256, 7])), largest(array("I"))
+    (50256, -1)
+    """
+    cdef const uint16_t[::1] narrow
+    cdef const uint32_t[::1] wide
+    cdef int64_t found
+    if len(ids) == 0:
+        return -1
+    if memoryview(ids).itemsize == 2:
+        narrow = ids
+        with nogil:
+            found = largest_of(&narrow[0], narrow.shape[0])
+    else:
+        wide = ids
+        with nogil:
+            found = largest_of(&wide[0], wide.shape[0])
+    return found
+
+
+def move(uint64_t[::1] ends not None, int64_t by) -> None:
+    """Adds a number, which may be negative, to each end in a buffer of uint64.
+
+    >>> from array import array
+    >>> ends = array("Q", [3, 6])
+    >>> move(ends, 1 << 32)
+    >>> ends.tolist()
+    [4294967299, 4294967302]
+    """
+    cdef Py_ssize_t i
+    for i in range(ends.shape[0]):
+        ends[i] += <uint64_t>by
+
+
+def newlines(const uint8_t[::1] text not None, Py_ssize_t start, Py_ssize_t stop) -> int:
+    r"""How many newlines stand in ``text[start:stop]``; as bytes.count, at four times the speed.
+
+    >>> newlines(b"one\ntwo\n", 0, 4)
+    1
+    """
+    cdef size_t count
+    stop = min(stop, text.shape[0])
+    if not 0 <= start < stop:
+        return 0
+    with nogil:
+        count = newlines_in(&text[start], stop - start)
+    return count
+
+
+def rises(const uint64_t[::1] ends not None, uint64_t before, bint strictly) -> bool:
+    """Whether no end is below the one before it, and the first not below `before`; `strictly`: above.
+
+    >>> from array import array
+    >>> rises(array("Q", [3, 3]), 0, False), rises(array("Q", [3, 3]), 0, True)
+    (True, False)
+    """
+    cdef Py_ssize_t i, n = ends.shape[0]
+    cdef uint64_t step = strictly
+    cdef size_t wrong = 0
+    if n and (ends[0] < before or ends[0] - before < step):
+        return False
+    with nogil:
+        for i in range(1, n):
+            wrong += ends[i] < ends[i - 1] or ends[i] - ends[i - 1] < step
+    return wrong == 0
+
+
+def stands_at(
+    ids not None, size_t wanted, const uint64_t[::1] places not None, uint64_t offset
+) -> bool:
+    """Whether an id stands at each of some places, which are all different, and nowhere else.
+
+    The places are counted from `offset` before the first id; `ids` is a buffer of uint16 or uint32.
+
+    >>> from array import array
+    >>> ids = array("H", [5, 9, 6, 9])
+    >>> stands_at(ids, 9, array("Q", [101, 103]), 100), stands_at(ids, 9, array("Q", [1]), 0)
+    (True, False)
+    """
+    cdef const uint16_t[::1] narrow
+    cdef const uint32_t[::1] wide
+    cdef Py_ssize_t n = len(ids), count = places.shape[0]
+    cdef const uint64_t *first = &places[0] if count else NULL
+    cdef bint found
+    if n == 0:
+        return count == 0
+    if memoryview(ids).itemsize == 2:
+        narrow = ids
+        if wanted > 0xFFFF:
+            return count == 0
+        with nogil:
+            found = (
+                count_of(&narrow[0], n, <uint16_t>wanted) == <size_t>count
+                and is_at_all(&narrow[0], n, <uint16_t>wanted, first, count, offset)
+            )
+    else:
+        wide = ids
+        if wanted > 0xFFFFFFFF:
+            return count == 0
+        with nogil:
+            found = (
+                count_of(&wide[0], n, <uint32_t>wanted) == <size_t>count
+                and is_at_all(&wide[0], n, <uint32_t>wanted, first, count, offset)
+            )
+    return found
