@@ -68,7 +68,7 @@ def _with_descendants(process: int) -> list[int]:
 
 
 def memory(seed: int, cases: int) -> Iterator[Found]:
-    """The largest process of `fastprep prepare`, on the real corpora four times over, and on ten times as much.
+    """The largest process of `fastprep prepare`, on some of the real corpora and on ten times as much.
 
     All that is bounded, caches above all, is as large as it gets by the end of the former.
     """
