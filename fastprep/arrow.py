@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastprep.columns import Places, column_of, plain, pyarrow
 from fastprep.errors import InvalidUtf8
 
 if TYPE_CHECKING:
     from fastprep.encoding import Encoding
-
-Places: TypeAlias = npt.NDArray[np.int64]
 
 # Rows that one thread takes at a time, in bytes: enough to make up for handing them out.
 _PART_BYTES = 1 << 20
@@ -53,7 +52,7 @@ def encode_arrow(encoding: Encoding, column: Any, *, num_threads: int = 8) -> An
     Raises TypeError for what is no column of strings, :class:`~fastprep.errors.InvalidUtf8` for
     bytes that are no text, and ModuleNotFoundError where pyarrow is not installed.
     """
-    pa = _pyarrow()
+    pa = pyarrow("encode_arrow")
     source = _column(column, pa)
     with ThreadPoolExecutor(num_threads) as pool:
         if isinstance(source, pa.Array):
@@ -61,16 +60,6 @@ def encode_arrow(encoding: Encoding, column: Any, *, num_threads: int = 8) -> An
         kind = _encode_chunk(encoding, pa.array([], source.type), map, pa).type
         chunks = [_encode_chunk(encoding, chunk, pool.map, pa) for chunk in source.chunks]
         return pa.chunked_array(chunks, type=kind)
-
-
-def _pyarrow() -> Any:
-    try:
-        import pyarrow  # type: ignore[import-untyped, unused-ignore]
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "encode_arrow needs pyarrow: pip install 'fastprep[arrow]'", name="pyarrow"
-        ) from None
-    return pyarrow
 
 
 def _column(column: Any, pa: Any) -> Any:
@@ -87,16 +76,14 @@ def _column(column: Any, pa: Any) -> Any:
 
 
 def _encode_chunk(encoding: Encoding, chunk: Any, run: Callable[..., Any], pa: Any) -> Any:
-    if pa.types.is_dictionary(chunk.type):
-        chunk = chunk.dictionary_decode()
-    if pa.types.is_string_view(chunk.type):
-        chunk = chunk.cast(pa.large_string())  # a view has no one buffer to read from
-    if pa.types.is_null(chunk.type):
-        chunk = chunk.cast(pa.string())
-    if not (pa.types.is_string(chunk.type) or pa.types.is_large_string(chunk.type)):
-        raise TypeError(f"a column of {chunk.type}, not of strings; select one column of text")
-    offset_type = np.dtype(np.int64 if pa.types.is_large_string(chunk.type) else np.int32)
-    text, starts, ends = _rows(chunk, offset_type)
+    types = pa.types
+    kind = chunk.type.value_type if types.is_dictionary(chunk.type) else chunk.type
+    strings = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
+    if not any(check(kind) for check in strings):
+        raise TypeError(f"a column of {kind}, not of strings; select one column of text")
+    chunk = plain(chunk)
+    offset_type = np.dtype(np.int64 if types.is_large_string(chunk.type) else np.int32)
+    text, starts, ends, _ = column_of(chunk)
     arrays, counts = _encode_rows(encoding, text, starts, ends, run)
     offsets = np.zeros(len(chunk) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
@@ -104,28 +91,14 @@ def _encode_chunk(encoding: Encoding, chunk: Any, run: Callable[..., Any], pa: A
         raise OverflowError(f"{offsets[-1]} ids in one chunk; cast the column to large_string")
     ids = np.concatenate(arrays) if arrays else np.empty(0, np.uint32)
     values = pa.Array.from_buffers(pa.uint32(), len(ids), [None, pa.py_buffer(ids)])
-    kind = pa.list_ if offset_type.itemsize == 4 else pa.large_list
+    lists = pa.list_ if offset_type.itemsize == 4 else pa.large_list
     return pa.Array.from_buffers(
-        kind(pa.uint32()),
+        lists(pa.uint32()),
         len(chunk),
         [_validity(chunk), pa.py_buffer(offsets.astype(offset_type, copy=False))],
         null_count=chunk.null_count,
         children=[values],
     )
-
-
-def _rows(chunk: Any, offset_type: np.dtype[Any]) -> tuple[memoryview, Places, Places]:
-    """The chunk's UTF-8 in its own memory, and where in it each row begins and ends."""
-    _, offsets, data = chunk.buffers()
-    text = memoryview(b"" if data is None else data).cast("B")
-    if len(chunk) == 0:
-        return text, np.empty(0, np.int64), np.empty(0, np.int64)
-    places = np.frombuffer(offsets, offset_type)[chunk.offset : chunk.offset + len(chunk) + 1]
-    starts, ends = places[:-1].astype(np.int64), places[1:].astype(np.int64)
-    if chunk.null_count:
-        # The bytes under a null mean nothing, but there may be some.
-        starts = np.where(chunk.is_valid().to_numpy(zero_copy_only=False), starts, ends)
-    return text, starts, ends
 
 
 def _validity(chunk: Any) -> Any:

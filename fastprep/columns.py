@@ -60,6 +60,27 @@ def is_text(kind: Any) -> bool:
     )
 
 
+def plain(chunk: Any) -> Any:
+    """An Arrow array of such a type as one of strings or bytes behind offsets, as large as they were.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> plain(pa.array(["one", "two"]).dictionary_encode()).type
+    DataType(string)
+    """
+    pa = pyarrow("a column of text")
+    types = pa.types
+    if types.is_dictionary(chunk.type):
+        chunk = chunk.dictionary_decode()
+    if types.is_null(chunk.type):
+        return chunk.cast(pa.string())
+    # A view has no one buffer to read from.
+    if types.is_string_view(chunk.type):
+        return chunk.cast(pa.large_string())
+    return chunk.cast(pa.large_binary()) if types.is_binary_view(chunk.type) else chunk
+
+
 def column_of(chunk: Any) -> Column:
     """An Arrow array of a type that :func:`is_text` knows; its bytes are not copied if they can stay.
 
@@ -69,14 +90,8 @@ def column_of(chunk: Any) -> Column:
     >>> column_of(pa.array(["one", None, "two"])).nulls
     array([1])
     """
-    pa = pyarrow("a column of text")
-    types = pa.types
-    if types.is_dictionary(chunk.type):
-        chunk = chunk.dictionary_decode()
-    if types.is_string_view(chunk.type) or types.is_null(chunk.type):
-        chunk = chunk.cast(pa.large_string())  # a view has no one buffer to read from
-    elif types.is_binary_view(chunk.type):
-        chunk = chunk.cast(pa.large_binary())
+    chunk = plain(chunk)
+    types = pyarrow("a column of text").types
     is_large = types.is_large_string(chunk.type) or types.is_large_binary(chunk.type)
     _, offsets, data = chunk.buffers()
     text = memoryview(b"" if data is None else data).cast("B")

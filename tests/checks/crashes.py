@@ -219,9 +219,10 @@ def _kill(child: int, kind: str, rng: random.Random) -> bool:
             os.killpg(child, signal.SIGKILL)
         elif kind == "a worker":
             task = Path(f"/proc/{child}/task/{child}/children")
-            workers = task.read_text().split()
-            if not workers:
-                return False
+            while not (workers := task.read_text().split()):  # there is none yet, or none any more
+                if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                    return False
+                time.sleep(0.001)
             os.kill(int(rng.choice(workers)), signal.SIGKILL)
         else:
             os.kill(child, signal.SIGKILL)

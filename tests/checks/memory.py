@@ -14,6 +14,8 @@ from texts import shared_file
 
 from checks import Found
 
+# So many times the corpora fill all that is bounded, in each of two workers.
+FIRST = 4
 TIMES = 10
 LIMIT = 256
 GROWTH = 1.05
@@ -66,18 +68,18 @@ def _with_descendants(process: int) -> list[int]:
 
 
 def memory(seed: int, cases: int) -> Iterator[Found]:
-    """The largest process of `fastprep prepare`, on the real corpora and on ten times as much.
+    """The largest process of `fastprep prepare`, on some of the real corpora and on ten times as much.
 
-    All that is bounded, caches above all, is as large as it gets by the end of the corpora.
+    All that is bounded, caches above all, is as large as it gets by the end of the former.
     """
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
-        names = corpora(directory, 1)
+        names = corpora(directory, FIRST)
         mebibytes = sum(Path(name).stat().st_size for name in names) >> 20
         for workers in (1, 2):
             for encoding in ("gpt2", "o200k_base"):
                 found = []
-                for times in (1, TIMES):
+                for times in (FIRST, FIRST * TIMES):
                     output = directory / "store"
                     command = [
                         sys.executable,

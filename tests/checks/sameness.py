@@ -59,11 +59,13 @@ def _prepare(command: list[str], rng: random.Random | None) -> int:
     kills = 0
     for _ in range(3 if rng is not None else 0):
         running = subprocess.Popen(command, start_new_session=True)
-        time.sleep(0.3 + 2 * rng.random() if rng is not None else 0)
-        if running.poll() is None:
-            os.killpg(running.pid, signal.SIGKILL)
-            kills += 1
-        running.wait()
+        time.sleep(0.2 + rng.random() if rng is not None else 0)
+        if running.poll() is not None:
+            return kills  # it was done
+        os.killpg(running.pid, signal.SIGKILL)
+        if running.wait() == 0:
+            return kills
+        kills += 1
     subprocess.run(command, check=True)
     return kills
 
