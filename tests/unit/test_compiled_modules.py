@@ -138,7 +138,8 @@ def test_preparing_verifying_and_showing_text_import_only_what_they_need(tmp_pat
         "from fastprep import cli, task\n"
         "done = task.Done\n"
         "def told(*facts):\n"
-        f"    print(sorted({HEAVY!r} & {{*sys.modules}} - before), flush=True)\n"
+        # In one write: those of two processes may come between a text and its newline.
+        f"    print(str(sorted({HEAVY!r} & {{*sys.modules}} - before)) + '\\n', end='', flush=True)\n"
         "    return done(*facts)\n"
         "task.Done = told\n"
         f"words = ['prepare', {str(tmp_path / name)!r}, '-o', {str(tmp_path / 'store')!r}]\n"
