@@ -38,7 +38,7 @@ cdef struct Round:
     uint32_t slots[BATCH]
     uint32_t missed[BATCH]
     uint16_t seen[SEEN]        # by the end of a slot: the last miss of such a piece
-    Value found[ROUND]     # the ids of each piece; ELSEWHERE and a miss's number if they are too many
+    Value found[ROUND]         # the ids of each piece; ELSEWHERE and a miss's number if they are too many
     Miss misses[ROUND]
     Parts parts
 

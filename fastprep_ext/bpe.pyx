@@ -3,7 +3,7 @@
 1. Split, and make each piece's key; ask for its line of the cache (keys.h).
 2. Look: nearly all pieces are there with their ids. No branch asks which.
 3. Resolve the few that are not: merge them together, and remember them.
-4. Emit: as many stores a piece as ids fit a line, however many it has.
+4. Emit: copy all that a line holds, however many ids a piece has.
 
 A batch of pieces takes the first two steps while its lines are in the nearest cache. The other two wait for
 a round of batches, since those that are new can only wait for memory together if they are many.

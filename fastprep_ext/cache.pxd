@@ -13,7 +13,6 @@ cdef extern from "keys.h" nogil:
     enum:
         KEY_BYTES
         LONG_BYTES
-        LONG_KEY
         FAR_KEY
     ctypedef struct Key:
         uint64_t low

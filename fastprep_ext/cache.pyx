@@ -46,7 +46,6 @@ cdef bint make_lines(Cache *self, size_t count) noexcept nogil:
     self.lines = lines
     self.room = room
     self.mask = count - 1
-    self.entered = 0
     return True
 
 
@@ -56,12 +55,11 @@ cdef void cache_grow(Cache *self) noexcept nogil:
     cdef size_t count = self.mask + 1, room = self.room, i
     if self.entered < count + count // 2 or count >= MOST_LINES:
         return
+    self.entered = 0
     if count < room:
         self.mask = 2 * count - 1
     elif not make_lines(self, 4 * count):
-        self.entered = 0        # no memory for a larger one: this one serves on
-        return
-    self.entered = 0
+        return                  # no memory for a larger one: this one serves on
     for i in range(count):
         line = lines[i]
         memset(&lines[i], 0, sizeof(Line))

@@ -12,10 +12,10 @@ cdef enum:
     RUN = 255                  # so many ones fit into a byte, and bytes are added 16 or 32 at a time
 
 
-cdef int64_t largest_of(const Id *ids, Py_ssize_t n) noexcept nogil:
+cdef int64_t largest_of(const Id[::1] ids) noexcept nogil:
     cdef Id found = 0
     cdef Py_ssize_t i
-    for i in range(n):
+    for i in range(ids.shape[0]):
         found = ids[i] if ids[i] > found else found
     return found
 
@@ -38,6 +38,17 @@ cdef bint is_at_all(
         if ids[places[i] - offset] != wanted:
             return False
     return True
+
+
+cdef bint stand_at(
+    const Id[::1] ids, size_t wanted, const uint64_t[::1] places, uint64_t offset
+) noexcept nogil:
+    cdef Py_ssize_t n = ids.shape[0], count = places.shape[0]
+    if n == 0 or wanted > <Id>-1:
+        return count == 0
+    return count_of(&ids[0], n, <Id>wanted) == <size_t>count and (
+        count == 0 or is_at_all(&ids[0], n, <Id>wanted, &places[0], count, offset)
+    )
 
 
 cdef size_t newlines_in(const uint8_t *text, size_t n) noexcept nogil:
@@ -76,11 +87,11 @@ def largest(ids not None) -> int:
     if memoryview(ids).itemsize == 2:
         narrow = ids
         with nogil:
-            found = largest_of(&narrow[0], narrow.shape[0])
+            found = largest_of(narrow)
     else:
         wide = ids
         with nogil:
-            found = largest_of(&wide[0], wide.shape[0])
+            found = largest_of(wide)
     return found
 
 
@@ -145,27 +156,13 @@ def stands_at(
     """
     cdef const uint16_t[::1] narrow
     cdef const uint32_t[::1] wide
-    cdef Py_ssize_t n = len(ids), count = places.shape[0]
-    cdef const uint64_t *first = &places[0] if count else NULL
     cdef bint found
-    if n == 0:
-        return count == 0
     if memoryview(ids).itemsize == 2:
         narrow = ids
-        if wanted > 0xFFFF:
-            return count == 0
         with nogil:
-            found = (
-                count_of(&narrow[0], n, <uint16_t>wanted) == <size_t>count
-                and is_at_all(&narrow[0], n, <uint16_t>wanted, first, count, offset)
-            )
+            found = stand_at(narrow, wanted, places, offset)
     else:
         wide = ids
-        if wanted > 0xFFFFFFFF:
-            return count == 0
         with nogil:
-            found = (
-                count_of(&wide[0], n, <uint32_t>wanted) == <size_t>count
-                and is_at_all(&wide[0], n, <uint32_t>wanted, first, count, offset)
-            )
+            found = stand_at(wide, wanted, places, offset)
     return found

@@ -62,23 +62,31 @@ cdef void ranks_free(Ranks *self) noexcept nogil:
     memset(self, 0, sizeof(Ranks))
 
 
-# As ranks_find_hashed, while the table is being built: counts the bytes it compares.
-cdef uint32_t find(
+# The slot of a token with these bytes, whose hash is `h`, or the one where it would go; counts the bytes
+# that it compares.
+cdef inline uint64_t *seek(
     const Ranks *self, const uint8_t *piece, size_t n, uint64_t h, uint64_t *compared
 ) noexcept nogil:
-    cdef uint64_t spreaded = spread(h), slot = spreaded & self.piece_mask, entry
+    cdef uint64_t slot = h & self.piece_mask, entry
     cdef uint32_t token
     while True:
         entry = self.pieces[slot]
         if entry == 0:
-            return NO_RANK
-        if entry >> 32 == spreaded >> 32:
-            token = <uint32_t>entry - 1
-            if token_bytes(self, token) == n:
-                compared[0] += n
-                if memcmp(self.blob + self.ends[token] - n, piece, n) == 0:
-                    return token
+            return &self.pieces[slot]
+        token = <uint32_t>entry - 1
+        if entry >> 32 == h >> 32 and token_bytes(self, token) == n:
+            compared[0] += n
+            if memcmp(self.blob + self.ends[token] - n, piece, n) == 0:
+                return &self.pieces[slot]
         slot = (slot + 1) & self.piece_mask
+
+
+# As ranks_find_hashed, while the table is being built.
+cdef uint32_t find(
+    const Ranks *self, const uint8_t *piece, size_t n, uint64_t h, uint64_t *compared
+) noexcept nogil:
+    cdef uint64_t entry = seek(self, piece, n, spread(h), compared)[0]
+    return <uint32_t>entry - 1 if entry else NO_RANK
 
 
 # Some tokens at a time, so that they wait for memory together.
@@ -112,19 +120,12 @@ cdef int build_pieces(Ranks *self, uint64_t *compared) noexcept nogil:
 
 # False if the token is there already.
 cdef inline bint put_piece(Ranks *self, uint32_t token, uint64_t h, uint64_t *compared) noexcept nogil:
-    cdef uint64_t slot = h & self.piece_mask, bit = h & filter_mask(self), entry
     cdef size_t n = token_bytes(self, token)
-    cdef const uint8_t *bytes = self.blob + self.ends[token] - n
-    cdef uint32_t other
-    while self.pieces[slot] != 0:
-        entry = self.pieces[slot]
-        other = <uint32_t>entry - 1
-        if entry >> 32 == h >> 32 and token_bytes(self, other) == n:
-            compared[0] += n
-            if memcmp(self.blob + self.ends[other] - n, bytes, n) == 0:
-                return False
-        slot = (slot + 1) & self.piece_mask
-    self.pieces[slot] = h >> 32 << 32 | (token + 1)
+    cdef uint64_t *place = seek(self, self.blob + self.ends[token] - n, n, h, compared)
+    cdef uint64_t bit = h & filter_mask(self)
+    if place[0] != 0:
+        return False
+    place[0] = h >> 32 << 32 | (token + 1)
     self.piece_filter[bit >> 6] |= <uint64_t>1 << (bit & 63)
     return True
 

@@ -15,7 +15,6 @@ from fastprep_ext.utf8 cimport (
 )
 
 cdef extern from "bits.h" nogil:
-    bint likely(bint x)
     uint32_t load32(const void *p)
     int lowest_bit(uint64_t x)
     bint unlikely(bint x)
@@ -132,49 +131,39 @@ cdef inline void read_block(Split *self, Block *block) noexcept nogil:
 cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
     cdef uint64_t of[16]       # the bytes of each class
     cdef uint64_t bytes
-    cdef uint32_t point
     cdef int at, length
     cdef uint8_t kind
+    memset(of, 0, sizeof(of))
     if self.carried:
         bytes = (<uint64_t>1 << self.carried) - 1
-        mark(block, self.carried_class, bytes)
+        mark(block, of, self.carried_class, bytes)
         block.tail |= bytes
         high &= ~bytes
         self.carried = 0
-    memset(of, 0, sizeof(of))
     while high:
         at = lowest_bit(high)
         length = common_decode(self, at, &kind)
-        if likely(length != 0):
-            bytes = ((<uint64_t>1 << length) - 1) << at
-            of[kind] |= bytes
-            block.tail |= bytes & (bytes - 1)
-            high &= ~bytes
-            continue
-        length = utf8_decode(self.text + self.at + at, self.n - self.at - at, &point)
-        if unlikely(length < 2):
-            self.at += at
-            self.invalid = True
-            return
-        kind = CLASSES[point]
-        if unlikely(self.chain != 0):
-            kind = kind_apart(self.chain, point, kind)
+        if unlikely(length == 0):
+            length = decode(self, block, at, &kind)
+            if length == 0:
+                return
         bytes = ((<uint64_t>1 << length) - 1) << at
-        mark(block, kind, bytes)
-        block.tail |= bytes & ~(<uint64_t>1 << at)
-        if unlikely(kind == UC_SPACE) and self.at + at + length < self.n \
-                and not white_at(self, self.at + at + length):
-            block.last_white |= <uint64_t>1 << at
+        mark(block, of, kind, bytes)
+        block.tail |= bytes & (bytes - 1)
         high &= ~bytes
-        if at + length > 64:
-            self.carried = at + length - 64
-            self.carried_class = kind
     block.upper |= of[UC_LU] | of[UC_LT]
     block.lower |= of[UC_LL]
     block.letter |= of[UC_LU] | of[UC_LT] | of[UC_LL] | of[UC_LM] | of[UC_LO]
     block.mark |= of[UC_M]
     block.digit |= of[UC_N]
+    block.white |= of[UC_SPACE]
     block.sign |= of[UC_SIGN]
+
+
+cdef inline void mark(Block *block, uint64_t *of, uint8_t kind, uint64_t bytes) noexcept nogil:
+    of[kind & 15] |= bytes
+    if unlikely(kind & KIND_CJK):
+        block.cjk |= bytes
 
 
 # The bytes and the class of the character at byte `at` of the block, if it is an ordinary one: of two or
@@ -195,28 +184,25 @@ cdef inline int common_decode(const Split *self, int at, uint8_t *kind) noexcept
     return 0
 
 
-cdef inline void mark(Block *block, uint8_t kind, uint64_t bytes) noexcept nogil:
-    if kind >= UC_LU and kind <= UC_LO:
-        block.letter |= bytes
-        if kind == UC_LL:
-            block.lower |= bytes
-        elif kind <= UC_LT:
-            block.upper |= bytes
-    elif kind == UC_M:
-        block.mark |= bytes
-    elif kind == UC_N:
-        block.digit |= bytes
-    elif kind == UC_SPACE:
-        block.white |= bytes
-    elif kind == UC_SIGN:
-        block.sign |= bytes
-    elif kind & KIND_CJK:
-        mark_cjk(block, kind, bytes)
-
-
-cdef void mark_cjk(Block *block, uint8_t kind, uint64_t bytes) noexcept nogil:
-    block.cjk |= bytes
-    mark(block, kind & ~KIND_CJK, bytes)
+# The same for any character; notes whitespace that text follows, and what crosses the block's edge. 0:
+# there is none, and `self.at` is where.
+cdef int decode(Split *self, Block *block, int at, uint8_t *kind) noexcept nogil:
+    cdef uint32_t point
+    cdef int length = utf8_decode(self.text + self.at + at, self.n - self.at - at, &point)
+    if length < 2:
+        self.at += at
+        self.invalid = True
+        return 0
+    kind[0] = CLASSES[point]
+    if self.chain != 0:
+        kind[0] = kind_apart(self.chain, point, kind[0])
+    if kind[0] == UC_SPACE and self.at + at + length < self.n \
+            and not white_at(self, self.at + at + length):
+        block.last_white |= <uint64_t>1 << at
+    if at + length > 64:
+        self.carried = at + length - 64
+        self.carried_class = kind[0]
+    return length
 
 
 # Whether whitespace is at byte `at`, or the end of the text, or a character that is as good as that.
