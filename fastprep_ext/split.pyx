@@ -132,23 +132,26 @@ cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
     cdef uint64_t of[16]       # the bytes of each class
     cdef uint64_t bytes
     cdef int at, length
-    cdef uint8_t kind
+    cdef uint8_t kind, any_kind    # apart, so that the first need not lie in memory
     memset(of, 0, sizeof(of))
     if self.carried:
         bytes = (<uint64_t>1 << self.carried) - 1
-        mark(block, of, self.carried_class, bytes)
-        block.tail |= bytes
+        of[self.carried_class & ~KIND_CJK] = bytes
+        if self.carried_class & KIND_CJK:
+            block.cjk = bytes
+        block.tail = bytes
         high &= ~bytes
         self.carried = 0
     while high:
         at = lowest_bit(high)
         length = common_decode(self, at, &kind)
         if unlikely(length == 0):
-            length = decode(self, block, at, &kind)
+            length = decode(self, block, at, &any_kind)
             if length == 0:
                 return
+            kind = any_kind
         bytes = ((<uint64_t>1 << length) - 1) << at
-        mark(block, of, kind, bytes)
+        of[kind] |= bytes
         block.tail |= bytes & (bytes - 1)
         high &= ~bytes
     block.upper |= of[UC_LU] | of[UC_LT]
@@ -158,12 +161,6 @@ cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
     block.digit |= of[UC_N]
     block.white |= of[UC_SPACE]
     block.sign |= of[UC_SIGN]
-
-
-cdef inline void mark(Block *block, uint64_t *of, uint8_t kind, uint64_t bytes) noexcept nogil:
-    of[kind & 15] |= bytes
-    if unlikely(kind & KIND_CJK):
-        block.cjk |= bytes
 
 
 # The bytes and the class of the character at byte `at` of the block, if it is an ordinary one: of two or
@@ -202,6 +199,9 @@ cdef int decode(Split *self, Block *block, int at, uint8_t *kind) noexcept nogil
     if at + length > 64:
         self.carried = at + length - 64
         self.carried_class = kind[0]
+    if kind[0] & KIND_CJK:
+        block.cjk |= ((<uint64_t>1 << length) - 1) << at
+        kind[0] &= ~KIND_CJK
     return length
 
 
