@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import sys
 
+from fastprep_ext.allocator import room
+
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
     from mmap import mmap
     from typing import Literal, TypeAlias
 
     Letter: TypeAlias = Literal["H", "I", "Q"]  # of two, four and eight bytes, as struct names them
+
+#: The bytes of an integer by its letter.
+BYTES_OF = {"H": 2, "I": 4, "Q": 8}
+
+
+def room_for(count: int, letter: Letter) -> memoryview[int]:
+    """Memory for so many integers, whose values mean nothing yet.
+
+    >>> len(room_for(3, "I"))
+    3
+    """
+    return memoryview(room(count * BYTES_OF[letter])).cast(letter)
 
 
 def to_file(items: memoryview[int]) -> memoryview[int]:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     Future,
@@ -31,19 +31,11 @@ def run_in_threads(
 ) -> Iterator[tuple[int, Done]]:
     """Do some tasks in threads, for inputs that other processes do not have."""
     with ThreadPoolExecutor(workers) as pool:
-        indices = {
-            pool.submit(run_task, work, index, task, counting(counters, row)): index
-            for row, (index, task) in enumerate(tasks.items())
-        }
-        waiting = set(indices)
-        try:
-            while waiting:
-                ended, waiting = wait(waiting, TICK_SECONDS, FIRST_COMPLETED)
-                for future in ended:
-                    yield indices[future], future.result()
-                tick()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+
+        def submit(row: int, index: int, task: Task) -> Future[Done]:
+            return pool.submit(run_task, work, index, task, counting(counters, row))
+
+        yield from _as_they_end(submit, tasks, workers, tick)
 
 
 def run_in_new_processes(
@@ -57,32 +49,48 @@ def run_in_new_processes(
         when one of the processes died.
     """
     context = multiprocessing.get_context("spawn")
-    left = enumerate(tasks.items())
-    running: dict[Future[Done], int] = {}
     with ProcessPoolExecutor(workers, context, _begin_worker, (work, counters)) as pool:
 
-        def begin(count: int) -> None:
-            for row, (index, task) in islice(left, count):
-                running[pool.submit(_run_in_worker, index, task, row)] = index
+        def submit(row: int, index: int, task: Task) -> Future[Done]:
+            return pool.submit(_run_in_worker, index, task, row)
 
         try:
-            # No more than there are workers: after an error nothing has to be called off, which a
-            # pool does at a moment of its own: whoever waited for that might wait for ever.
-            begin(workers)
-            while running:
-                for future in wait(running, TICK_SECONDS, FIRST_COMPLETED).done:
-                    index, done = running.pop(future), future.result()
-                    begin(1)
-                    yield index, done
-                tick()
+            yield from _as_they_end(submit, tasks, workers, tick)
         except BrokenProcessPool:
             raise FastprepError(WORKER_DIED) from None
         finally:
-            # What has begun is finished: it is little, and it is then done for good.
-            wait(running)
             # Not asked to end: one of them may have died with the lock in hand that asking goes through.
             for process in list((pool._processes or {}).values()):
                 process.kill()
+
+
+def _as_they_end(
+    submit: Callable[[int, int, Task], Future[Done]],
+    tasks: dict[int, Task],
+    workers: int,
+    tick: Tick,
+) -> Iterator[tuple[int, Done]]:
+    """What tasks end with, a few at a time; whoever stops waits for those that have begun."""
+    left = enumerate(tasks.items())
+    running: dict[Future[Done], int] = {}
+
+    def begin(count: int) -> None:
+        for row, (index, task) in islice(left, count):
+            running[submit(row, index, task)] = index
+
+    try:
+        # No more than there are workers: after an error nothing has to be called off, which a
+        # pool does at a moment of its own: whoever waited for that might wait for ever.
+        begin(workers)
+        while running:
+            for future in wait(running, TICK_SECONDS, FIRST_COMPLETED).done:
+                index, done = running.pop(future), future.result()
+                begin(1)
+                yield index, done
+            tick()
+    finally:
+        # What has begun is finished: it is little, and it is then done for good.
+        wait(running)
 
 
 # Set once in a worker process, before its first task.

@@ -18,13 +18,13 @@ There is no time and no machine in it: the same inputs and settings give the sam
 from __future__ import annotations
 
 import re
-import zlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
+from fastprep.checksums import crc32
 from fastprep.errors import InvalidStore
 from fastprep.spans import Bad, OnError, Span
 
@@ -198,7 +198,7 @@ class BlockChecksum:
         view = memoryview(chunk)
         while len(view):
             part = view[: CHECKSUM_BYTES - self._filled]
-            self._value = zlib.crc32(part, self._value)
+            self._value = crc32(part, self._value)
             self._filled += len(part)
             view = view[len(part) :]
             if self._filled == CHECKSUM_BYTES:

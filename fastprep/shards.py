@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from fastprep.atomic import replacing
-from fastprep.byte_order import to_file
+from fastprep.byte_order import room_for, to_file
 from fastprep.errors import IdOutOfRange, InvalidUtf8
 from fastprep.manifest import BlockChecksum, ShardRecord, dtype_for, shard_path
 from fastprep.spans import Bad, Batch, OnError, Place, Span
 from fastprep.splitting import Split
-from fastprep_ext.allocator import room
 from fastprep_ext.passes import largest, move
 
 if TYPE_CHECKING:
@@ -180,11 +179,13 @@ class ShardWriter:
         batch = job.batch
         # And an end token for each.
         wanted = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
-        ids, ends = self._spare.pop() if self._spare else (_room(0, self._letter), _room(0, "Q"))
+        ids, ends = (
+            self._spare.pop() if self._spare else (room_for(0, self._letter), room_for(0, "Q"))
+        )
         if len(ids) < wanted:
-            ids = _room(wanted, self._letter)
+            ids = room_for(wanted, self._letter)
         if len(ends) < len(batch.texts):
-            ends = _room(len(batch.texts), "Q")
+            ends = room_for(len(batch.texts), "Q")
         memory = ids, ends
         # Tokens before documents are tokens behind the ones before them, all but the first and last.
         before = 0
@@ -306,11 +307,6 @@ class _CheckedFile:
         content = to_file(items)
         self.checksum.update(content)
         self._file.write(content)
-
-
-def _room(count: int, letter: Letter) -> memoryview[int]:
-    """Memory for so many integers."""
-    return memoryview(room(count * {"H": 2, "I": 4, "Q": 8}[letter])).cast(letter)
 
 
 def _place_of(place: Place, indices: list[int], index: int, offset: int) -> tuple[str, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fastprep import cutting
 from fastprep.atomic import replacing
+from fastprep.byte_order import room_for
 from fastprep.decoding import check_threads
 from fastprep.errors import InvalidInput, InvalidUtf8
 
@@ -18,13 +19,13 @@ TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long t
 if TYPE_CHECKING:
     from io import FileIO
     from os import PathLike
-    from typing import Literal, TypeAlias
+    from typing import TypeAlias
 
     import numpy.typing as npt
 
+    from fastprep.byte_order import Letter
     from fastprep.encoding import Encoding
 
-    Letter: TypeAlias = Literal["H", "I"]
     Ids: TypeAlias = memoryview[int]
 
 # From 64 KiB to 2 MiB the speed is the same; with 4 MiB it is 0.8 times.
@@ -118,9 +119,9 @@ class _Job:
 
     def _encode(self, text: bytearray, size: int, start: int) -> Ids:
         room = self._encoding.most_ids(size, 1) + 1
-        out = self._spare.pop() if self._spare else _ids(self._letter, 0)
+        out = self._spare.pop() if self._spare else room_for(0, self._letter)
         if len(out) < room:
-            out = _ids(self._letter, room)
+            out = room_for(room, self._letter)
         ends = memoryview(bytearray(8)).cast("Q")
         try:
             count = self._encoding.encode_documents([memoryview(text)[:size]], out, ends)
@@ -192,7 +193,3 @@ class _Blocks:
         start, self._start = self._start, self._start + end
         self._rest = bytes(memoryview(text)[end:filled])
         return text, end, start
-
-
-def _ids(letter: Letter, room: int) -> Ids:
-    return memoryview(bytearray(room * (2 if letter == "H" else 4))).cast(letter)

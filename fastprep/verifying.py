@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fastprep.ahead import in_order
-from fastprep.byte_order import from_file
+from fastprep.byte_order import BYTES_OF, from_file
 from fastprep.checksums import crc32
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.manifest import ShardRecord, block_ranges, itemsize_of, shard_path
@@ -294,7 +294,7 @@ def _read_block(
     path: Path, letter: Letter, start: int, stop: int, expected: int
 ) -> memoryview[int]:
     """Items ``[start, stop)`` of a file, a block, after its checksum is found right."""
-    itemsize = {"H": 2, "I": 4, "Q": 8}[letter]
+    itemsize = BYTES_OF[letter]
     size = (stop - start) * itemsize
     with path.open("rb") as file:
         file.seek(start * itemsize)
