@@ -15,6 +15,13 @@ cdef extern from "Python.h":
     bint PyLong_CheckExact(PyObject *item)
     PyObject *PyList_GET_ITEM(object items, Py_ssize_t at)
     void PyErr_Clear()
+    void Py_XDECREF(PyObject *item)
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *text, Py_ssize_t n) except NULL
+    int _PyBytes_Resize(PyObject **text, Py_ssize_t n) except -1
+    char *bytes_of "PyBytes_AS_STRING"(PyObject *text)
+
+cdef extern from "bits.h":
+    void prefetch(const void *p) nogil
 
 cdef extern from "ints.h":
     long long int_value(PyObject *item)
@@ -30,14 +37,20 @@ ctypedef fused any_id_t:
 cdef enum:
     ON_STACK = 256             # ids of a list that need no memory of their own
     KEEP_GIL = 256             # below so many ids, giving the GIL away costs more than the work
-    PADDING = 16               # bytes behind the last token's that may be read
+    SHORT = 15                 # bytes of a token that lie in its row
+    LONG = 254                 # no length: the token is longer, its bytes lie elsewhere
+    ABSENT = 255               # no length: there is no such token
+    BLOCK = 512                # ids whose tokens stay in the nearest caches between two looks at them
 
-# Where a token's bytes lie. No token has more than 2^40 bytes: ABSENT is no length.
+# A token: its bytes and how many, in one row, so that to spell it is one load and one store. Of a
+# longer one `bytes` holds where it lies among all tokens' bytes, and its length.
 cdef struct Token:
-    uint64_t start
-    uint64_t length
+    uint8_t bytes[SHORT]
+    uint8_t length
 
-cdef uint64_t ABSENT = <uint64_t>-1
+cdef struct Place:
+    uint64_t start
+    uint32_t length
 
 # All tokens. `ids` NULL: the one with id i is at[i]. Else it is at[k] where ids[k] is i, sorted: a
 # few tokens with huge ids must not take memory by the largest.
@@ -45,6 +58,19 @@ cdef struct Tokens:
     const Token *at
     size_t n
     const uint32_t *ids
+    const uint8_t *blob
+
+# How far the ids are spelled: those before `at`, in out[done], which has room for `room` bytes.
+# `needed` is how many bytes the next block takes: it may be UNKNOWN, or NONE where ids[at] is no token.
+cdef struct Spelling:
+    size_t at
+    uint8_t *out
+    size_t done
+    size_t room
+    size_t needed
+
+cdef size_t UNKNOWN = <size_t>-1
+cdef size_t NONE = <size_t>-2
 
 
 # The token with this id, or NULL.
@@ -61,8 +87,29 @@ cdef inline const Token *token_of(const Tokens *self, uint64_t id) noexcept nogi
     return &self.at[low] if low < self.n and self.ids[low] == id else NULL
 
 
-# Bytes that the ids spell; -1 - i where ids[i] is no token.
-cdef Py_ssize_t measure(const Tokens *tokens, const any_id_t *ids, size_t count) noexcept nogil:
+cdef inline Place place_of(const Token *token) noexcept nogil:
+    cdef Place place
+    memcpy(&place.start, token.bytes, sizeof(place.start))
+    memcpy(&place.length, token.bytes + sizeof(place.start), sizeof(place.length))
+    return place
+
+
+cdef inline size_t length_of(const Token *token) noexcept nogil:
+    return token.length if token.length <= SHORT else place_of(token).length
+
+
+# Writes a token's bytes, and nothing else.
+cdef inline void copy(const Tokens *self, const Token *token, uint8_t *out) noexcept nogil:
+    if token.length <= SHORT:
+        memcpy(out, token.bytes, token.length)
+    else:
+        memcpy(out, self.blob + place_of(token).start, place_of(token).length)
+
+
+# Bytes that a block of ids spells; -1 - i where ids[i] is no token.
+cdef inline Py_ssize_t measure(
+    const Tokens *tokens, const any_id_t *ids, size_t count
+) noexcept nogil:
     cdef size_t i
     cdef Py_ssize_t total = 0
     cdef const Token *token
@@ -70,26 +117,53 @@ cdef Py_ssize_t measure(const Tokens *tokens, const any_id_t *ids, size_t count)
         token = token_of(tokens, <uint64_t>ids[i])
         if token == NULL:
             return -1 - <Py_ssize_t>i
-        total += token.length
+        total += length_of(token)
     return total
 
 
-# Writes the bytes of the ids, all of which are tokens, to out[total].
-cdef void spell(
-    const Tokens *tokens, const uint8_t *blob, const any_id_t *ids, size_t count, uint8_t *out,
-    size_t total
+# Writes the bytes of a block of ids, all of which are tokens, to out; nothing behind `end`.
+cdef inline void write(
+    const Tokens *tokens, const any_id_t *ids, size_t count, uint8_t *out, const uint8_t *end
 ) noexcept nogil:
     cdef size_t i
     cdef const Token *token
-    cdef const uint8_t *end = out + total
     for i in range(count):
         token = token_of(tokens, <uint64_t>ids[i])
         # A copy of a fixed size is one load and one store; what it writes too much is written over.
-        if token.length <= PADDING and end - out >= PADDING:
-            memcpy(out, blob + token.start, PADDING)
+        if token.length <= SHORT and end - out >= <Py_ssize_t>sizeof(Token):
+            memcpy(out, token, sizeof(Token))
         else:
-            memcpy(out, blob + token.start, token.length)
-        out += token.length
+            copy(tokens, token, out)
+        out += length_of(token)
+
+
+# Spells ids a block at a time: to look twice at few takes 0.4 to 0.9 of the time of all twice.
+# Stops at the end, before a block for which there is no room, or at an id that is no token.
+cdef void spell(
+    const Tokens *tokens, const any_id_t *ids, size_t count, Spelling *to
+) noexcept nogil:
+    cdef size_t size, i
+    cdef Py_ssize_t total
+    while to.at < count:
+        size = min(<size_t>BLOCK, count - to.at)
+        if to.needed == UNKNOWN:
+            # A whole block waits for memory once, not for each length that is guessed wrong.
+            if size == BLOCK and tokens.ids == NULL:
+                for i in range(to.at, to.at + size):
+                    if <uint64_t>ids[i] < tokens.n:
+                        prefetch(&tokens.at[ids[i]])
+            total = measure(tokens, ids + to.at, size)
+            if total < 0:
+                to.at += -1 - total
+                to.needed = NONE
+                return
+            to.needed = <size_t>total
+        if to.needed > to.room - to.done:
+            return
+        write(tokens, ids + to.at, size, to.out + to.done, to.out + to.room)
+        to.at += size
+        to.done += to.needed
+        to.needed = UNKNOWN
 
 
 # The characters that begin in a token's bytes: all that are not 10xxxxxx.
@@ -121,6 +195,22 @@ cdef Py_ssize_t plain_ids(list items, Py_ssize_t count, uint32_t *values) noexce
     return limit
 
 
+# Makes room for the next block, and for what the rest may need if it is like what came before: what
+# is too much is given back in the end.
+cdef int make_room(PyObject **spelled, Spelling *to, size_t count) except -1:
+    cdef size_t seen = min(to.at + BLOCK, count)
+    cdef size_t room = to.done + to.needed
+    if seen < count:
+        room += <size_t>(1.1 * room / seen * (count - seen)) + sizeof(Token)
+    if spelled[0] == NULL:
+        spelled[0] = new_bytes(NULL, room)
+    else:
+        _PyBytes_Resize(spelled, room)
+    to.out = <uint8_t *>bytes_of(spelled[0])
+    to.room = room
+    return 0
+
+
 cdef class Decoder:
     """All tokens of a vocabulary by id.
 
@@ -137,7 +227,7 @@ cdef class Decoder:
     """
 
     cdef Tokens tokens
-    cdef Token *places
+    cdef Token *rows
     cdef uint32_t *sorted_ids
     cdef bytes blob
 
@@ -155,7 +245,7 @@ cdef class Decoder:
                 raise ValueError("ends do not increase")
             start = ends[i]
             largest = max(largest, ids[i])
-        self.blob = b"".join([blob, *[token for token, _ in extra], bytes(PADDING)])
+        self.blob = b"".join([blob, *[token for token, _ in extra]])
         for id in extra_ids:
             largest = max(largest, id)
         if largest < 8 * <uint64_t>n + 4096:
@@ -165,12 +255,13 @@ cdef class Decoder:
             order = sorted(range(n), key=lambda row: ids[row] if row < rows else extra_ids[row - rows])
             self.tokens.n = n
             self.sorted_ids = <uint32_t *>malloc(n * sizeof(uint32_t))
-        self.places = <Token *>malloc((self.tokens.n + 1) * sizeof(Token))
-        if self.places == NULL or (self.sorted_ids == NULL and self.tokens.n != largest + 1):
+        self.rows = <Token *>malloc((self.tokens.n + 1) * sizeof(Token))
+        if self.rows == NULL or (self.sorted_ids == NULL and self.tokens.n != largest + 1):
             raise MemoryError("no memory for the decoder's table")
-        self.tokens.at = self.places
+        self.tokens.at = self.rows
         self.tokens.ids = self.sorted_ids
-        memset(self.places, 0xFF, (self.tokens.n + 1) * sizeof(Token))
+        self.tokens.blob = <const uint8_t *>PyBytes_AS_STRING(self.blob)
+        memset(self.rows, ABSENT, (self.tokens.n + 1) * sizeof(Token))
         # Where each of `extra` begins, and where the last one ends.
         starts = list(accumulate([len(token) for token, _ in extra], initial=len(blob)))
         for k in range(n):
@@ -179,14 +270,26 @@ cdef class Decoder:
                 id, start, end = ids[i], ends[i - 1] if i else 0, ends[i]
             else:
                 id, start, end = extra_ids[i - rows], starts[i - rows], starts[i - rows + 1]
+            if end - start > 0xFFFFFFFF:
+                raise ValueError(f"token {id} has more than 4294967295 bytes")
             if self.sorted_ids != NULL:
                 self.sorted_ids[k] = <uint32_t>id
-                self.places[k] = Token(start, end - start)
-            elif self.places[id].length == ABSENT:
-                self.places[id] = Token(start, end - start)
+                self.put(&self.rows[k], start, end - start)
+            elif self.rows[id].length == ABSENT:
+                self.put(&self.rows[id], start, end - start)
+
+    cdef void put(self, Token *token, uint64_t start, uint64_t length) noexcept:
+        cdef uint32_t size = <uint32_t>length
+        if length <= SHORT:
+            memcpy(token.bytes, self.tokens.blob + start, length)
+            token.length = <uint8_t>length
+        else:
+            memcpy(token.bytes, &start, sizeof(start))
+            memcpy(token.bytes + sizeof(start), &size, sizeof(size))
+            token.length = LONG
 
     def __dealloc__(self):
-        free(self.places)
+        free(self.rows)
         free(self.sorted_ids)
 
     def decode_bytes(self, ids not None) -> bytes:
@@ -225,7 +328,9 @@ cdef class Decoder:
         cdef const Token *token = token_of(&self.tokens, id)
         if token == NULL:
             raise KeyError(str(id))
-        return PyBytes_AS_STRING(self.blob)[token.start : token.start + token.length]
+        cdef bytes spelled = PyBytes_FromStringAndSize(NULL, length_of(token))
+        copy(&self.tokens, token, <uint8_t *>PyBytes_AS_STRING(spelled))
+        return spelled
 
     def decode_each(self, ids not None) -> list:
         """The bytes of each token."""
@@ -247,28 +352,28 @@ cdef class Decoder:
         return result
 
     cdef bytes _decode(self, const any_id_t *ids, size_t count):
-        cdef Py_ssize_t total
-        cdef bytes out
-        cdef const uint8_t *blob = <const uint8_t *>PyBytes_AS_STRING(self.blob)
-        cdef uint8_t *at
-        if count < KEEP_GIL:
-            total = measure(&self.tokens, ids, count)
-        else:
-            with nogil:
-                total = measure(&self.tokens, ids, count)
-        if total < 0:
-            wrong = ids[-1 - total]
-            if not 0 <= wrong <= 2**32 - 1:
-                raise OverflowError(f"{wrong} is no token id: ids are 0 to 4294967295")
-            raise KeyError(f"Invalid token for decoding: {wrong}")
-        out = PyBytes_FromStringAndSize(NULL, total)
-        at = <uint8_t *>PyBytes_AS_STRING(out)
-        if count < KEEP_GIL:
-            spell(&self.tokens, blob, ids, count, at, total)
-        else:
-            with nogil:
-                spell(&self.tokens, blob, ids, count, at, total)
-        return out
+        cdef PyObject *spelled = NULL
+        cdef Spelling to = Spelling(at=0, out=NULL, done=0, room=0, needed=UNKNOWN)
+        try:
+            while True:
+                if count < KEEP_GIL:
+                    spell(&self.tokens, ids, count, &to)
+                else:
+                    with nogil:
+                        spell(&self.tokens, ids, count, &to)
+                if to.at == count:
+                    break
+                if to.needed == NONE:
+                    wrong = ids[to.at]
+                    if not 0 <= wrong <= 2**32 - 1:
+                        raise OverflowError(f"{wrong} is no token id: ids are 0 to 4294967295")
+                    raise KeyError(f"Invalid token for decoding: {wrong}")
+                make_room(&spelled, &to, count)
+            if to.room > to.done:
+                _PyBytes_Resize(&spelled, to.done)
+            return b"" if spelled == NULL else <bytes>spelled
+        finally:
+            Py_XDECREF(spelled)
 
     cdef bytes _decode_list(self, list ids):
         cdef Py_ssize_t count = len(ids), plain
