@@ -1,63 +1,60 @@
-"""Many texts on several threads: many at a time, so that handing them out costs little."""
+"""Many texts on several threads, to lists of ids."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from fastprep.decoding import check_threads
+from fastprep_ext.encode import Encoder
+from fastprep_ext.text_batch import TextBatch
 
-Ids = list[list[int]]
+if TYPE_CHECKING:
+    from fastprep.general import GeneralEncoder
+    from fastprep_ext.specials import Specials
 
-_CHUNK = 1 << 17  # characters that are worth handing to a thread
-_CHUNKS_PER_THREAD = 4
 
-
-def mapped(
+def encode_batch(
+    encoder: Encoder | GeneralEncoder,
     texts: Iterable[str],
     threads: int,
-    *,
-    many: Callable[[Sequence[str]], Ids],
     one: Callable[[str], list[int]],
-) -> Ids:
+    screen: Callable[[str], Specials | None] | None = None,
+) -> list[list[int]]:
     """The ids of each text, in order.
 
-    `many` encodes texts without the GIL but gives up where one of them needs Python; `one` encodes
-    each text of such a group by itself, and so also raises the error of the first that has one.
+    `screen` gives the special tokens that cut a text, the same for each, or raises. Where it does, and
+    for a text that is no valid str, `one` makes the ids or raises the error: the first in order.
 
-    >>> mapped(["a", "bc"], 2, many=lambda texts: [[len(t)] for t in texts], one=lambda text: [])
-    [[1], [2]]
+    >>> from fastprep import get_encoding
+    >>> enc = get_encoding("gpt2")
+    >>> encode_batch(enc._encoder, ["hello world", ""], 2, enc.encode_ordinary)
+    [[31373, 995], []]
     """
     check_threads(threads)
     waiting = list(texts)
-
-    def work(chunk: Sequence[str]) -> Ids:
-        try:
-            return many(chunk)
-        except Exception:
-            return [one(text) for text in chunk]
-
-    workers = min(threads, os.cpu_count() or 1)
-    chunks = _chunks(waiting, workers)
-    if workers == 1 or len(chunks) < 2:
-        return [ids for chunk in chunks for ids in work(chunk)]
-    with ThreadPoolExecutor(min(workers, len(chunks))) as pool:
-        return [ids for done in pool.map(work, chunks) for ids in done]
-
-
-def _chunks(texts: list[str], workers: int) -> list[list[str]]:
+    if not isinstance(encoder, Encoder):
+        # Python splits the text: threads would only take turns.
+        return [one(text) for text in waiting]
+    specials = None
+    left_out = bytearray(len(waiting))
+    if screen is not None:
+        for index, text in enumerate(waiting):
+            try:
+                specials = screen(text)
+            except Exception:
+                left_out[index] = True
+    batch = TextBatch(encoder, waiting, specials, left_out)
+    workers = min(threads, os.cpu_count() or 1, len(batch))
+    helpers = [threading.Thread(target=batch.work, daemon=True) for _ in range(workers - 1)]
     try:
-        sizes = [len(text) for text in texts]
-    except TypeError:
-        return [texts]
-    limit = max(_CHUNK, sum(sizes) // (workers * _CHUNKS_PER_THREAD))
-    chunks: list[list[str]] = []
-    room = 0
-    for text, size in zip(texts, sizes, strict=True):
-        if room <= 0:
-            chunks.append([])
-            room = limit
-        chunks[-1].append(text)
-        room -= size + 16  # a text without characters is work, too
-    return chunks
+        for thread in helpers:
+            thread.start()
+        return batch.lists(one)
+    finally:
+        batch.stop()
+        for thread in helpers:
+            if thread.ident is not None:
+                thread.join()

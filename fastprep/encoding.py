@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastprep.published import Published
     from fastprep.special import Allowed, Disallowed
     from fastprep.vocabulary import RankTable
+    from fastprep_ext.specials import Specials
 
     Self = TypeVar("Self", bound="Encoding")
 
@@ -367,9 +368,7 @@ class Encoding(Pieces):
         """
         from fastprep import batching
 
-        return batching.mapped(
-            text, num_threads, many=self._encoder.encode_many, one=self.encode_ordinary
-        )
+        return batching.encode_batch(self._encoder, text, num_threads, self.encode_ordinary)
 
     def encode_batch(
         self,
@@ -389,17 +388,15 @@ class Encoding(Pieces):
 
         self._specials.screen("", allowed_special, disallowed_special)
 
-        def many(texts: Sequence[str]) -> list[list[int]]:
-            for text in texts:
-                specials = self._specials.screen(text, allowed_special, disallowed_special)
-            return self._encoder.encode_many(texts, specials)
-
         def one(text: str) -> list[int]:
             return self.encode(
                 text, allowed_special=allowed_special, disallowed_special=disallowed_special
             )
 
-        return batching.mapped(text, num_threads, many=many, one=one)
+        def screen(text: str) -> Specials | None:
+            return self._specials.screen(text, allowed_special, disallowed_special)
+
+        return batching.encode_batch(self._encoder, text, num_threads, one, screen)
 
     def encode_file(
         self,

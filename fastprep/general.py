@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,10 +48,6 @@ class GeneralEncoder:
             begin = end
         self._encode_part(data[begin:].decode("utf-8"), ids, most)
         return ids if most is None else ids[:most]
-
-    def encode_many(self, texts: Iterable[str], specials: Specials | None = None) -> Any:
-        """The ids of each text."""
-        return [self.encode(text, specials) for text in texts]
 
     def encode_to_buffer(
         self, text: Any, specials: Specials | None = None, most: int | None = None

@@ -2,11 +2,9 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from fastprep_ext.specials cimport Specials
 from fastprep_ext.vocabulary cimport Vocabulary
 
 # Arguments and results are those of Encoder's methods of the same name.
-cdef list encode_many(Vocabulary self, texts, Specials specials)
 cdef Py_ssize_t encode_documents(
     Vocabulary self, texts, out, uint64_t[::1] ends, end_token, bint close_last
 ) except -1

@@ -1,7 +1,5 @@
-"""The binding of the encoder for many texts: lists of lists, or ids back to back."""
+"""The binding of the encoder for many texts whose ids stand back to back."""
 
-from cpython.list cimport PyList_New, PyList_SET_ITEM
-from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
@@ -10,36 +8,6 @@ from fastprep_ext.bpe cimport BPE_SLACK
 from fastprep_ext.buffers cimport Documents, Ids, room_for, view_of
 from fastprep_ext.specials cimport Specials
 from fastprep_ext.vocabulary cimport Scratch, Vocabulary, check
-
-
-cdef list encode_many(Vocabulary self, texts, Specials specials):
-    cdef Documents sources = Documents(texts, True)
-    cdef Py_ssize_t documents = sources.count, i, begin = 0
-    cdef list result = PyList_New(documents)
-    cdef list ids
-    cdef Ids out = room_for(sources.total + BPE_SLACK)
-    cdef uint64_t *ends = <uint64_t *>malloc((documents + 1) * sizeof(uint64_t))
-    cdef Scratch scratch
-    cdef Py_ssize_t count, failed = 0
-    try:
-        if ends == NULL:
-            raise MemoryError(f"no memory for the ends of {documents} texts")
-        scratch = self.take()
-        with nogil:
-            count = kernel.encode_each(
-                &self.ranks, &scratch.worker, self.pattern, sources.texts, sources.sizes, documents,
-                &specials.table if specials is not None else NULL, out.ids, ends, &failed,
-            )
-        check(count, scratch, failed)
-        self.give(scratch)
-        for i in range(documents):
-            ids = self.listed(out.ids + begin, ends[i] - begin)
-            Py_INCREF(ids)
-            PyList_SET_ITEM(result, i, ids)
-            begin = ends[i]
-        return result
-    finally:
-        free(ends)
 
 
 cdef Py_ssize_t encode_documents(

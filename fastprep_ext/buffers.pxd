@@ -17,7 +17,7 @@ cdef Ids room_for(size_t ids)
 cdef object view_of(Ids self, Py_ssize_t count)
 
 
-# Where the UTF-8 of many texts lies: Rows, or str, or buffers unless `only_str`.
+# Where the UTF-8 of many texts lies: Rows, or str and buffers.
 cdef class Documents:
     cdef object kept
     cdef readonly Py_ssize_t count

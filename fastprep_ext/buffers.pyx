@@ -55,7 +55,7 @@ cdef object view_of(Ids self, Py_ssize_t count):
 cdef class Documents:
     """Where the UTF-8 of many texts lies; keeps their buffers alive."""
 
-    def __cinit__(self, texts, bint only_str=False):
+    def __cinit__(self, texts):
         cdef Py_ssize_t i, n
         cdef Rows rows
         self.kept = texts if isinstance(texts, Rows) else tuple(texts)
@@ -64,7 +64,7 @@ cdef class Documents:
         self.sizes = <size_t *>calloc(self.count + 1, sizeof(size_t))
         if self.texts == NULL or self.sizes == NULL:
             raise MemoryError(f"no memory for a list of {self.count} texts")
-        if isinstance(texts, Rows) and not only_str:
+        if isinstance(texts, Rows):
             rows = texts
             self.total = rows.size
             for i in range(self.count):
@@ -76,7 +76,7 @@ cdef class Documents:
         if self.views == NULL:
             raise MemoryError(f"no memory for a list of {self.count} texts")
         for i in range(self.count):
-            if only_str or PyUnicode_Check(self.kept[i]):
+            if PyUnicode_Check(self.kept[i]):
                 self.texts[i] = utf8_of(self.kept[i], &n)
                 self.sizes[i] = n
             else:

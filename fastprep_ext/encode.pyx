@@ -101,10 +101,6 @@ cdef class Encoder(Vocabulary):
         source = Documents((text,))
         return self._run(source.texts[0], source.sizes[0], specials, SIZE_MAX >> 1, NULL)
 
-    def encode_many(self, texts not None, Specials specials=None) -> list:
-        """The ids of each text of a sequence of str, as lists; the GIL is released once for all."""
-        return batches.encode_many(self, texts, specials)
-
     def encode_documents(
         self, texts not None, out not None, uint64_t[::1] ends not None, *, end_token=None,
         bint close_last=True,
