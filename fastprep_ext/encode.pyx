@@ -1,5 +1,6 @@
 """The binding of the encoder: Python texts in, ids out, the GIL released once a call."""
 
+from cpython.bytearray cimport PyByteArray_FromStringAndSize
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport SIZE_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -47,12 +48,24 @@ cdef class Encoder(Vocabulary):
 
     def encode_to_buffer(
         self, text not None, Specials specials=None, size_t most=SIZE_MAX >> 1
-    ) -> memoryview:
-        """The ids of a str, or of a buffer of UTF-8, as a writable memoryview of uint32."""
-        cdef Documents source = Documents((text,))
-        cdef size_t n = source.sizes[0]
-        cdef Ids out = room_for(n + BPE_SLACK)
-        return view_of(out, self._run(source.texts[0], n, specials, most, out.ids))
+    ) -> memoryview | bytearray:
+        """The ids of a str, or of a buffer of UTF-8: a writable buffer of uint32, back to back."""
+        cdef Documents source
+        cdef Ids out
+        cdef uint32_t small[ON_STACK + BPE_SLACK]
+        cdef Py_ssize_t n
+        cdef const uint8_t *utf8
+        if PyUnicode_Check(text):
+            utf8 = utf8_of(text, &n)
+        else:
+            source = Documents((text,))
+            utf8, n = source.texts[0], source.sizes[0]
+        if n <= ON_STACK:
+            # To make anything larger than a bytearray takes as long as to encode a prompt.
+            n = self._run(utf8, n, specials, most, small)
+            return PyByteArray_FromStringAndSize(<char *>small, n * sizeof(uint32_t))
+        out = room_for(n + BPE_SLACK)
+        return view_of(out, self._run(utf8, n, specials, most, out.ids))
 
     def encode_into(
         self, text not None, out not None, Specials specials=None, size_t most=SIZE_MAX >> 1
