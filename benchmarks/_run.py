@@ -1,7 +1,7 @@
 """What all benchmarks share: the corpus, fair timing, and a result that says where it was measured.
 
 A benchmark answers one question. It compares what the sides return before it times them, times them
-in turns, and prints JSON.
+in turns, and prints JSON. Files lie where TMPDIR says: a directory in memory leaves the disk out.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import platform
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -179,6 +180,7 @@ def describe_machine() -> dict[str, Any]:
         "numpy": np.__version__,
         "fastprep": fastprep.__version__,
         "commit": _commit(),
+        "files_in": tempfile.gettempdir(),
     }
 
 

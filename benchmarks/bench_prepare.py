@@ -18,8 +18,9 @@ tiktoken
 
 The ids and ends of all sides are compared before anything is timed. Then the sides take turns.
 Memory is the most that any single process of a side had resident; CPU seconds are those of all its
-processes. The same corpus as ``.jsonl.zst``
-and as ``.parquet`` is measured where fastprep reads them, and ``fastprep verify`` on the store.
+processes. The same corpus as ``.jsonl.zst`` and as ``.parquet`` is measured where fastprep reads them,
+and how long each takes to be read alone, by one thread, into texts that nobody encodes: what unpacking
+takes from the encoder's cores. ``fastprep verify`` is measured on the store.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ from typing import Any
 import numpy as np
 from _run import argument_parser, choose_documents, describe_corpus, write_result
 from tqdm import tqdm
+
+from fastprep.corpus import batches
+from fastprep.files import whole
+from fastprep.spans import Format
 
 VOCABULARIES = Path(__file__).resolve().parents[1] / "fastprep" / "vocabularies"
 END = "<|endoftext|>"
@@ -316,6 +321,21 @@ def measure(
     }
 
 
+def reading_rates(sources: dict[str, Path], options: Any) -> dict[str, float]:
+    """MB of text a second that one thread reads of each kind of file, and nobody encodes."""
+    megabytes = options.bytes * options.copies / 1e6
+    rates = {}
+    for kind, source in sources.items():
+        seconds = []
+        for _ in range(options.repeats):
+            start = time.perf_counter()
+            for _batch in batches(whole(source), Format()):
+                pass
+            seconds.append(time.perf_counter() - start)
+        rates[kind] = round(megabytes / median(seconds), 1)
+    return rates
+
+
 def main() -> None:
     """Compare the ids, measure, print."""
     question = __doc__.splitlines()[0]
@@ -356,8 +376,10 @@ def main() -> None:
             os.environ["TIKTOKEN_CACHE_DIR"] = str(directory / "tiktoken")
         for encoding in tqdm(options.encodings, unit="encoding", disable=None):
             rows.append(measure(sides, sources, directory, encoding, options))
+        reading = reading_rates(sources, options)
     result = {"question": question, "corpus": corpus, "copies": options.copies}
-    write_result({**result, "repeats": options.repeats, "rows": rows}, options.output)
+    result |= {"repeats": options.repeats, "reading_megabytes_per_second": reading}
+    write_result({**result, "rows": rows}, options.output)
 
 
 if __name__ == "__main__":

@@ -343,6 +343,10 @@ def prepare_lines(results: Results) -> list[str]:
             row.append(f"{max(cell['mebibytes'][side] for cell in cells)}")
             rows.append(row)
     first = next(iter(found.values()))
+    reading = [
+        [kind, *(rate(result["reading_megabytes_per_second"][kind]) for result in found.values())]
+        for kind in first["reading_megabytes_per_second"]
+    ]
     verify = min(
         row["verify"]["megabytes"] / row["verify"]["seconds"]
         for result in found.values()
@@ -355,4 +359,8 @@ def prepare_lines(results: Results) -> list[str]:
         f"`verify` reads a store at no less than {rate(verify)} MB/s.",
         "",
         *table(["", *found, "MiB"], rows),
+        "What one thread reads of each kind of file when nobody encodes it, MB/s of text: as encoding "
+        "is fast, unpacking takes a good part of what the same cores do.",
+        "",
+        *table(["", *found], reading),
     ]
