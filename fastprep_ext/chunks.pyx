@@ -18,27 +18,24 @@ cdef enum:
 
 cdef int chunks_begin(Chunks *self, Py_ssize_t texts) noexcept nogil:
     cdef Py_ssize_t i
-    cdef size_t room = 0
+    cdef size_t cost, all = 0, room = 0
     self.n = self.begun = 0
     self.awaited = False
     pthread_mutex_init(&self.lock, NULL)
     pthread_cond_init(&self.one_is_done, NULL)
     for i in range(texts):
-        if room == 0:
-            self.n += 1
-            room = CHUNK_BYTES
-        room -= min(room, self.sizes[i] + TEXT_COST)
-    self.at = <Chunk *>calloc(self.n + 1, sizeof(Chunk))
+        all += self.sizes[i] + TEXT_COST
+    # All but the last are full.
+    self.at = <Chunk *>calloc(all // CHUNK_BYTES + 1, sizeof(Chunk))
     if self.at == NULL:
-        self.n = 0
         return -1
-    self.n = room = 0
     for i in range(texts):
         if room == 0:
             self.at[self.n].first = i
             self.n += 1
             room = CHUNK_BYTES
-        room -= min(room, self.sizes[i] + TEXT_COST)
+        cost = self.sizes[i] + TEXT_COST
+        room -= min(room, cost)
         self.at[self.n - 1].last = i + 1
         self.at[self.n - 1].size += self.sizes[i]
     return 0
