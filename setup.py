@@ -12,9 +12,10 @@ from setuptools import Extension, setup
 # The modules declare that they do without the GIL. What threads may share never changes once it is
 # made: rank tables, special tokens, decoders, word tables, shards; tables of a module are filled when
 # it is imported. Two things of a Vocabulary do change: its list of idle scratch memory, by the list's
-# own append and pop, each atomic, so one call at a time has what it took; and its tuple of ints, made
-# in a critical section. What a caller changes while a call reads it is the caller's to guard, as with
-# a GIL, which the kernels release. Reasoned, not run: no free-threaded Python was at hand.
+# own append and pop, each atomic, so one call at a time has what it took; and its ints, each made in a
+# critical section and put in its place at once. What a caller changes while a call reads it is the
+# caller's to guard, as with a GIL, which the kernels release. Reasoned, not run: no free-threaded Python
+# was at hand.
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,

@@ -1,4 +1,4 @@
-/* Python's int as a number, without a call where it is small. */
+/* Python's int as a number, without a call where it is small; and ints that threads share. */
 #ifndef FASTPREP_INTS_H
 #define FASTPREP_INTS_H
 
@@ -14,6 +14,15 @@ static inline long long int_value(PyObject *item) {
     if (Py_SIZE(item) == 1) return (long long)((PyLongObject *)item)->ob_digit[0];
 #endif
     return PyLong_AsLongLong(item);
+}
+
+/* The int that stands there, whole, or NULL; and to put one there that others may see at once. */
+static inline PyObject *int_there(PyObject **place) {
+    return __atomic_load_n(place, __ATOMIC_ACQUIRE);
+}
+
+static inline void int_put(PyObject **place, PyObject *item) {
+    __atomic_store_n(place, item, __ATOMIC_RELEASE);
 }
 
 #endif

@@ -1,5 +1,6 @@
 """A compiled vocabulary, which all that encode share."""
 
+from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
 from fastprep_ext.bpe cimport Worker
@@ -21,14 +22,14 @@ cdef class Vocabulary:
     cdef const uint32_t[::1] _ids
     cdef const uint32_t[::1] _merges
     cdef list _idle            # what no call is using
-    cdef tuple _ints           # the int object of every id, made when a list is first asked for
+    cdef PyObject **_ints      # [largest + 1] the int objects of ids that were listed; or NULL
 
     # For a call's length; what a failed call had is not given back.
     cdef Scratch take(self)
     cdef int give(self, Scratch scratch) except -1
-    cdef tuple ready_ints(self)
     # Ids as a list of int.
     cdef list listed(self, const uint32_t *ids, Py_ssize_t count)
+    cdef PyObject *new_int(self, uint32_t id) except NULL
 
 
 # Raises what a negative status of the encoder means, for text `index` of several.

@@ -405,3 +405,22 @@ def test_importing_fastprep_imports_no_torch():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+def test_lists_share_the_ints_of_their_ids_and_leave_them_as_they_were(gpt2):
+    text = "hello world, hello tokens 0123456789 größer 本"
+    first, second = gpt2.encode_ordinary(text), gpt2.encode_ordinary_batch([text] * 3)[1]
+    assert all(one is other for one, other in zip(first, second, strict=True))
+    large = next(number for number in first if number > 256)
+    before = sys.getrefcount(large)
+    for _ in range(100):
+        assert gpt2.encode_ordinary(text) == second
+    assert sys.getrefcount(large) == before
+
+
+def test_a_vocabulary_of_many_ids_lists_ints_of_its_own(gpt2):
+    far = 3_000_000_000
+    ranks = {bytes([byte]): byte for byte in range(255)} | {b"\xff": far}
+    made = fastprep.Encoding("far", pat_str=gpt2._pat_str, mergeable_ranks=ranks, special_tokens={})
+    assert made.encode_ordinary("ab") == [97, 98]
+    assert made._encoder.encode_piece(b"a\xffb") == [97, far, 98]
