@@ -15,7 +15,7 @@ from fastprep.output import check_ours, clear, stores_in, tidy, unlock
 from fastprep.planning import Task, slice_of, task_bytes
 from fastprep.pool import Counters, Tick, Way, cores, may_fork, new_counters, run_here
 from fastprep.reporting import Log, Reporter
-from fastprep.sealing import seal
+from fastprep.sealing import made_by, seal
 from fastprep.store import TokenStore
 from fastprep.store_encoding import keep_vocabulary
 from fastprep.task import Work
@@ -82,8 +82,12 @@ class Run(NamedTuple):
         if self.task is not None:
             store = TokenStore(found[0].parent)
             made_from = [tuple(shard.inputs) for shard in store.manifest.shards]
-            if made_from == self.tasks and store.manifest.encoding == self.work.job.encoding:
+            if made_from == self.tasks and made_by(store, self.work.job):
                 return store
+            raise StoreExists(
+                f"{output}: a token store already, of other inputs or settings than this task's; "
+                "choose another output, or remove it first"
+            )
         raise StoreExists(
             f"{output}: a token store already; pass overwrite=True (--overwrite) to replace it"
         )
@@ -117,10 +121,11 @@ class Run(NamedTuple):
         # Where no shard is finished there is nothing to lose; but other tasks may be about it.
         if self.task is None and (overwrite or not journal.any_done()):
             return True
+        anew = "pass overwrite=True (--overwrite)" if self.task is None else "remove that directory"
         raise OtherJob(
             f"{journal.output}: holds unfinished work of another job: {'; '.join(found[:5])}"
-            f"{f'; and {len(found) - 5} more' if len(found) > 5 else ''}; run that one again to finish "
-            "it, or pass overwrite=True (--overwrite) to begin anew"
+            f"{f'; and {len(found) - 5} more' if len(found) > 5 else ''}; go back to those inputs and "
+            f"settings to finish it, or {anew} to begin anew"
         )
 
     def _way(self, todo: dict[int, Task]) -> Way:

@@ -9,7 +9,7 @@ from fastprep.atomic import replacing
 from fastprep.errors import InvalidInput
 from fastprep.job import Job
 from fastprep.journal import Done
-from fastprep.manifest import Manifest, Part, PartName, ShardRecord
+from fastprep.manifest import Manifest, Part, ShardRecord
 from fastprep.output import clear, tidy, unlock
 from fastprep.store import TokenStore
 
@@ -52,15 +52,39 @@ def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
     # The store that most people will open comes last.
     for number, directory in reversed(list(enumerate(directories))):
         records = [done.records[number] for done in shards]
-        part = Part(_name(directory), job.validation) if job.validation else None
         with replacing(directory / manifests.MANIFEST) as file:
-            file.write(manifests.encode(_manifest(job, records, part)))
+            file.write(manifests.encode(_manifest(job, records, _part(directory, job))))
     tidy(output)
     return TokenStore(directories[0])
 
 
-def _name(directory: Path) -> PartName:
-    return "train" if directory.name == "train" else "validation"
+def made_by(store: TokenStore, job: Job) -> bool:
+    """Whether the job would write this very manifest over the store's shards.
+
+    So all settings are the same; the inputs are, if the shards' are.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastprep import get_encoding, prepare
+    >>> from fastprep.planning import make_job
+    >>> directory = Path(tempfile.mkdtemp())
+    >>> _ = (directory / "one.txt").write_text("One.")
+    >>> store = prepare(directory / "one.txt", directory / "store", progress=False)
+    >>> settings = {"separator": None, "field": "text", "on_error": "raise", "eot": "append"}
+    >>> more = {"eot_token": None, "validation": 0.0, "shard_bytes": None}
+    >>> made_by(store, make_job(directory / "one.txt", get_encoding("gpt2"), **settings, **more)[0])
+    False
+    """
+    found = store.manifest
+    return found == _manifest(job, found.shards, _part(store.path, job))
+
+
+def _part(directory: Path, job: Job) -> Part | None:
+    """Which part of the corpus the job's store in a directory is."""
+    if not job.validation:
+        return None
+    return Part("train" if directory.name == "train" else "validation", job.validation)
 
 
 def _manifest(job: Job, records: list[ShardRecord], part: Part | None) -> Manifest:

@@ -130,8 +130,8 @@ def test_an_input_changed_under_the_same_size_is_read_again(
         ({"encoding": "cl100k_base"}, "encoding was 'gpt2' and is 'cl100k_base'"),
         ({"field": "body"}, "field was 'text' and is 'body'"),
         ({"separator": None}, "separator was '<|endoftext|>' and is None"),
-        ({"eot": "prepend"}, "end_token_first was False and is True"),
-        ({"eot": "none"}, "end_token was 50256 and is None"),
+        ({"eot": "prepend"}, "eot was 'append' and is 'prepend'"),
+        ({"eot": "none"}, "eot was 'append' and is 'none'"),
         ({"validation": 0.5}, "validation was 0.0 and is 0.5"),
         ({"shard_bytes": 4000}, "shard_bytes was 2000 and is 4000"),
     ],
@@ -294,6 +294,42 @@ def test_a_task_with_other_settings_is_refused(corpus: list[Path], tmp_path: Pat
     prepare(corpus, tmp_path / "store", **SETTINGS, task=(1, 2))
     with pytest.raises(StoreExists):
         prepare(corpus[:1], tmp_path / "store", **SETTINGS, task=(0, 2))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"eot": "none"},
+        {"eot": "prepend"},
+        {"separator": "|"},
+        {"field": "body"},
+        {"on_error": "skip"},
+        {"validation": 0.5},
+        {"encoding": "r50k_base"},
+    ],
+)
+def test_a_task_that_comes_late_does_not_take_a_store_of_other_settings_for_its_own(
+    corpus: list[Path], tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    prepare(corpus, tmp_path / "store", **SETTINGS)
+    with pytest.raises(StoreExists, match="of other inputs or settings than this task's"):
+        prepare(corpus, tmp_path / "store", **SETTINGS, **settings, task=(0, 2))
+    split = prepare(corpus, tmp_path / "split", **SETTINGS, validation=0.5)
+    late = prepare(corpus, tmp_path / "split", **SETTINGS, validation=0.5, task=(0, 2))
+    assert late is not None
+    assert late.path == split.path
+
+
+def test_nothing_tells_a_task_to_overwrite_which_it_may_not(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    half_done(corpus, tmp_path / "store")
+    with pytest.raises(OtherJob, match=r"field was 'text' .* or remove that directory") as other:
+        prepare(corpus, tmp_path / "store", **SETTINGS, field="body", task=(1, 2))
+    prepare(corpus, tmp_path / "store", **SETTINGS)
+    with pytest.raises(StoreExists, match="or remove it first") as exists:
+        prepare(corpus[:1], tmp_path / "store", **SETTINGS, task=(1, 2))
+    assert "overwrite" not in f"{other.value} {exists.value}"
 
 
 @pytest.mark.parametrize("task", [(2, 2), (-1, 2), (0, 0)])
