@@ -228,6 +228,8 @@ def merge_tasks(output: str | PathLike[str]) -> TokenStore:
     ------
     UnfinishedJob
         naming the shards that are not finished.
+    InvalidInput
+        when an input was changed between two tasks.
     JobIsRunning
         while a run that is no task works there.
     InvalidStore

@@ -68,7 +68,6 @@ class Run(NamedTuple):
             if self.task is not None:
                 store = seal_if_whole(journal)
             else:
-                _check_unchanged(self.tasks, finished)
                 store = seal(output, job, [finished[index] for index in sorted(finished)])
             reporter.finished(store is not None)
         return store
@@ -198,15 +197,3 @@ def _noted(journal: Journal, overwrite: bool) -> Job | None:
         if not overwrite:
             raise
         return None
-
-
-def _check_unchanged(tasks: list[Task], finished: dict[int, Done]) -> None:
-    """Refuse to put together shards that saw a file before and after a change."""
-    seen: dict[str, int | None] = {}
-    for index, done in finished.items():
-        for span, when in zip(tasks[index], done.modified, strict=True):
-            if seen.setdefault(span.path, when) != when:
-                raise InvalidInput(
-                    f"{span.path}: it was changed while it was in use; run the same command again: "
-                    "what was read before the change is read again"
-                )

@@ -40,6 +40,7 @@ def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
     --------
     See :func:`fastprep.prepare`.
     """
+    _check_unchanged(shards)
     if not any(record.documents for done in shards for record in done.records):
         clear(output)
         unlock(output)
@@ -78,6 +79,18 @@ def made_by(store: TokenStore, job: Job) -> bool:
     """
     found = store.manifest
     return found == _manifest(job, found.shards, _part(store.path, job))
+
+
+def _check_unchanged(shards: list[Done]) -> None:
+    """Refuse to put together shards that saw a file before and after a change."""
+    seen: dict[str, int | None] = {}
+    for done in shards:
+        for span, when in zip(done.records[0].inputs, done.modified, strict=True):
+            if seen.setdefault(span.path, when) != when:
+                raise InvalidInput(
+                    f"{span.path}: it was changed while it was in use; run the same command, or each "
+                    "task, again: what was read before the change is read again"
+                )
 
 
 def _part(directory: Path, job: Job) -> Part | None:

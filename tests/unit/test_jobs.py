@@ -332,6 +332,22 @@ def test_nothing_tells_a_task_to_overwrite_which_it_may_not(
     assert "overwrite" not in f"{other.value} {exists.value}"
 
 
+def test_tasks_that_saw_an_input_before_and_after_a_change_make_no_store(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    half_done(corpus, tmp_path / "store")
+    corpus[1].write_bytes(corpus[1].read_bytes().replace(b"tea", b"two"))
+    with pytest.raises(InvalidInput, match=r"b\.jsonl: it was changed while it was in use; .*task"):
+        prepare(corpus, tmp_path / "store", **SETTINGS, task=(1, 2))
+    with pytest.raises(InvalidInput, match=r"b\.jsonl: it was changed"):
+        merge_tasks(tmp_path / "store")
+    assert not (tmp_path / "store" / "manifest.json").exists()
+    half = prepare(corpus, tmp_path / "store", **SETTINGS, task=(0, 2))
+    assert half is not None
+    fresh = prepare(corpus, tmp_path / "fresh", **SETTINGS)
+    assert contents(tmp_path / "store") == contents(fresh.path)
+
+
 @pytest.mark.parametrize("task", [(2, 2), (-1, 2), (0, 0)])
 def test_a_task_that_cannot_be_is_refused(tmp_path: Path, task: tuple[int, int]) -> None:
     with pytest.raises(InvalidInput, match=f"task {task[0]} of {task[1]}"):
