@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from _thread import start_new_thread  # as threading.Thread, which takes longer to import
+from pathlib import Path
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of
 from fastprep.cli_types import at_least_one, separator
@@ -224,6 +225,13 @@ def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
             f"{each.path if len(stores) > 1 else options.output}: {each.num_tokens:,} tokens in "
             f"{each.num_documents:,} documents, {len(each.manifest.shards):,} shards"
         )
+    # The first of two parts has them all.
+    shards = store.manifest.shards
+    if bad := sum(shard.bad_documents for shard in shards):
+        listed = sum(len(shard.bad) for shard in shards)
+        done = "left out" if store.manifest.on_error == "skip" else "mended or left out"
+        which = "them" if listed == bad else f"{listed:,} of them"
+        print(f"{options.output}: {bad:,} bad documents were {done}; the manifest lists {which}")
 
 
 def _tell_estimate(options: argparse.Namespace, found: Estimate) -> None:
@@ -246,17 +254,17 @@ class _Told:
     def __init__(self, options: argparse.Namespace) -> None:
         self._json = options.log == "json"
         self._quiet = options.quiet
-        self._output: str = options.output
-        self._shards = self._finished = self._bad = 0
+        self._output = Path(options.output)
+        self._shards = self._tasks = self._bad = 0
 
     def event(self, event: Event) -> None:
         """One thing that happened."""
         what = event["event"]
         if what == "started":
-            self._shards = int(str(event["shards"]))
+            self._shards, self._tasks = int(str(event["shards"])), int(str(event["tasks"]))
         elif what == "resumed":
-            self._finished = int(str(event["shards_finished"]))
-            self._say(f"going on: {self._finished} of {self._shards} shards are finished")
+            finished = int(str(event["shards_finished"]))
+            self._say(f"going on: {finished} of {finished + self._tasks} shards are finished")
         elif what == "redone":
             self._say(f"shard {event['shard']} is made again: {event['reason']}")
         elif what == "bad document":
@@ -264,9 +272,7 @@ class _Told:
             if self._bad <= 10:
                 self._say(f"{event['place']}: {event['reason']}")
             if self._bad == 11:
-                self._say("... and more bad documents; the manifest lists them")
-        elif what == "task done":
-            self._finished += 1
+                self._say("... and more bad documents")
         if self._json:
             import msgspec
 
@@ -274,8 +280,12 @@ class _Told:
 
     def failed(self, error: BaseException) -> None:
         """The work ended early."""
-        from fastprep.journal import JOB
+        from fastprep.journal import JOB, Journal
 
+        # Also those that workers finished while this process was on its way out.
+        finished = 0
+        if (self._output / JOB).exists():
+            finished = Journal(self._output).count_done()
         if self._json:
             import time
 
@@ -285,13 +295,12 @@ class _Told:
                     "time": round(time.time(), 3),
                     "error": type(error).__name__,
                     "message": str(error),
-                    "shards_finished": self._finished,
+                    "shards_finished": finished,
                 }
             )
-        elif self._finished and os.path.exists(os.path.join(self._output, JOB)):  # noqa: PTH110, PTH118
+        elif finished and self._shards:
             self._say(
-                f"{self._finished} of {self._shards} shards are finished; the same command goes on "
-                "from them"
+                f"{finished} of {self._shards} shards are finished; the same command goes on from them"
             )
 
     def _say(self, line: str) -> None:

@@ -118,7 +118,7 @@ class Run(NamedTuple):
         if not found:
             return False
         # Where no shard is finished there is nothing to lose; but other tasks may be about it.
-        if self.task is None and (overwrite or not journal.any_done()):
+        if self.task is None and (overwrite or not journal.count_done()):
             return True
         anew = "pass overwrite=True (--overwrite)" if self.task is None else "remove that directory"
         raise OtherJob(

@@ -44,11 +44,7 @@ def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
     if not any(record.documents for done in shards for record in done.records):
         clear(output)
         unlock(output)
-        paths = [entry.path for entry in job.inputs]
-        raise InvalidInput(
-            f"no documents found in {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}; every "
-            "input is empty"
-        )
+        raise InvalidInput(_nothing_in(job, shards))
     directories = job.directories(output)
     # The store that most people will open comes last.
     for number, directory in reversed(list(enumerate(directories))):
@@ -79,6 +75,17 @@ def made_by(store: TokenStore, job: Job) -> bool:
     """
     found = store.manifest
     return found == _manifest(job, found.shards, _part(store.path, job))
+
+
+def _nothing_in(job: Job, shards: list[Done]) -> str:
+    """Why there is no store where there is no document."""
+    paths = [entry.path for entry in job.inputs]
+    said = f"no documents found in {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}; "
+    bad = [bad for done in shards for bad in done.records[0].bad]
+    if not bad:
+        return said + "every input is empty"
+    count = sum(done.records[0].bad_documents for done in shards)
+    return f"{said}{count:,} could not be read, the first: {bad[0].place}: {bad[0].reason}"
 
 
 def _check_unchanged(shards: list[Done]) -> None:

@@ -572,6 +572,45 @@ def test_the_command_tells_events_as_json(
     assert json.loads(line)["event"] == "failed"
 
 
+def test_the_command_counts_bad_documents_and_says_so_where_there_are_no_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = tmp_path / "a.jsonl", str(tmp_path / "store")
+    path.write_text('{"text": 5}\n' * 12 + '{"text": "One."}\n')
+    assert main(["prepare", str(path), "-o", output, "--on-error", "skip"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err.count("Expected `str`") == 10
+    assert shown.out.endswith(
+        f"{output}: 12 bad documents were left out; the manifest lists them\n"
+    )
+    path.write_text('{"text": 5}\n' * 3)
+    command = ["prepare", str(path), "-o", output, "--on-error", "skip", "--overwrite"]
+    assert main(command) == 1
+    (line,) = capsys.readouterr().err.splitlines()[3:]
+    assert "no documents found in" in line
+    assert "; 3 could not be read, the first: " in line
+    assert "a.jsonl, line 1: Expected `str`, got `int`" in line
+
+
+def test_the_command_says_how_many_shards_are_finished_and_of_how_many(
+    corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    half_done(corpus, tmp_path / "store")
+    finished = len(list((tmp_path / "store").glob("*.done")))
+    command = ["prepare", *map(str, corpus), "-o", str(tmp_path / "store"), "--workers", "1"]
+    command += ["--shard-bytes", "2000"]
+    assert main([*command, "--task", "0/2"]) == 0
+    assert f"going on: {finished} of {finished} shards" in capsys.readouterr().err
+    assert main(["prepare", "--merge", "-o", str(tmp_path / "store"), "--log", "json"]) == 1
+    assert json.loads(capsys.readouterr().err)["shards_finished"] == finished
+    content = corpus[1].read_bytes()
+    corpus[1].write_bytes(b"\xff" + content[1:])
+    assert main(command) == 1
+    shown = capsys.readouterr().err
+    there = len(list((tmp_path / "store").glob("*.done")))
+    assert f"{there} of 13 shards are finished; the same command goes on from them" in shown
+
+
 def test_the_command_runs_tasks_and_merges_them(
     corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
