@@ -56,7 +56,7 @@ class Run(NamedTuple):
             before = sum(task_bytes(mine[index]) for index in finished)
             way = self._way(todo)
             counters = new_counters(len(todo), way)
-            with Reporter(todo, before, counters, progress, log) as reporter:
+            with Reporter(todo, before, counters, progress, log, job.form) as reporter:
                 reporter.say("started", **self._facts(todo))
                 if finished or redone:
                     reporter.say("resumed", shards_finished=len(finished), bytes_finished=before)
