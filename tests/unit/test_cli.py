@@ -154,6 +154,27 @@ def test_a_closed_pipe_ends_quietly(text: Path, tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
+def test_a_process_without_standard_streams_does_its_work(tmp_path: Path) -> None:
+    lines = '{"text": "some words"}\n' * 100
+    (tmp_path / "a.jsonl").write_text(lines)
+    command = (
+        f"{sys.executable} -m fastprep prepare {tmp_path}/a.jsonl --shard-bytes 500 --workers 2"
+    )
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        done = subprocess.run(
+            f"{command} --overwrite -o {tmp_path}/store {closed}",
+            shell=True,
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert (b"300 tokens in 100 documents" in done.stdout) == (">&-" not in closed.split())
+    done = subprocess.run(
+        f"{sys.executable} -m fastprep encode <&-", shell=True, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"\n", b"")
+
+
 def test_an_interrupt_exits_with_130(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
