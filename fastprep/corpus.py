@@ -31,7 +31,7 @@ file into ranges gives the same documents in the same order.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from fastprep.errors import InvalidInput
 from fastprep.files import open_bytes, opened, whole
@@ -117,11 +117,12 @@ def batches(
 
 def read(
     spans: Iterable[Span], form: Format, *, block_bytes: int = BLOCK_BYTES, cut: bool = True
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """The batches of some spans, one after another, where small ones share a batch.
 
     So a thousand small files cost little more than one large file, and a compressed one is unpacked
-    ahead, by a thread, while what came out of it is encoded.
+    ahead, by a thread, while what came out of it is encoded. Whoever stops before the end closes the
+    iterator, and the thread and its file with it.
 
     Examples
     --------

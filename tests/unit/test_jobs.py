@@ -567,6 +567,24 @@ def test_threads_end_where_writing_fails(tmp_path: Path, monkeypatch: pytest.Mon
     assert not [one for one in threading.enumerate() if one.name.startswith("fastprep")]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_writing_that_is_kept_keeps_no_thread_that_unpacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(corpora, "_WORTH_A_THREAD", 1)
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"word " * 100_000))
+
+    def full(self: Any, *_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shards._PartFiles, "write", full)
+    settings = {"workers": workers, "block_bytes": 500, "progress": False}
+    with pytest.raises(OSError, match="No space") as caught:
+        prepare(tmp_path / "a.txt.gz", tmp_path / "store", **settings)
+    assert caught.value.__traceback__ is not None
+    assert not [one for one in threading.enumerate() if one.name.startswith("fastprep")]
+
+
 def test_of_several_threads_the_first_error_in_the_file_is_told(tmp_path: Path) -> None:
     lines = [b'{"text": "line %d"}\n' % number for number in range(3000)]
     lines[2000] = b'{"text": 5}\n'
