@@ -36,6 +36,8 @@ def add(commands: Commands) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
+    if options.sample and not options.against:
+        options.usage("--sample goes with --against: all else is looked at whole")
     from fastprep.verifying import verify
 
     found = verify(

@@ -85,6 +85,7 @@ def test_an_error_is_one_line_on_stderr(tmp_path: Path) -> None:
         ["prepare", "a.txt", "-o", "s", "--separator", "\\q"],
         ["prepare", "a.txt", "-o", "s", "--separator", "x", "--whole-files"],
         ["verify", "s", "--against", "itself"],
+        ["verify", "s", "--sample", "5"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
