@@ -31,6 +31,7 @@ from fastprep.errors import (
     StoreExists,
     UnfinishedJob,
 )
+from fastprep.estimating import estimate
 from fastprep.journal import Journal
 from fastprep.preparing import merge_tasks, prepare
 from fastprep.registry import get_encoding
@@ -685,6 +686,28 @@ def test_a_dry_run_makes_nothing(
     assert f"{len(store.shards)} tasks, as many shards" in shown
     assert "about 60 documents" in shown
     assert f"{store.num_tokens:,} tokens of uint16" in shown
+
+
+@pytest.mark.parametrize("form", [".jsonl", ".txt", "a table"])
+def test_a_dry_run_looks_everywhere_and_counts_what_long_documents_take(
+    tmp_path: Path, form: str
+) -> None:
+    rng = random.Random(31)
+    # As the middle and the end are not as the beginning is, and some documents are long.
+    texts = [("a b c d " if n < 4000 else "words ") * rng.randint(1, 200) for n in range(8000)]
+    texts[::100] = ["a long document " * rng.randint(1, 9000) for _ in texts[::100]]
+    inputs: Any = tmp_path / f"a{form}"
+    if form == ".jsonl":
+        inputs.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    elif form == ".txt":
+        inputs.write_text("<|endoftext|>".join(texts))
+    else:
+        inputs = pytest.importorskip("pyarrow").table({"text": texts})
+    store = prepare(inputs, tmp_path / "store", progress=False, workers=1)
+    for shard_bytes in (None, 200_000, 300_000):
+        found = estimate(inputs, shard_bytes=shard_bytes)
+        assert found.input_bytes > 8_000_000
+        assert found.tokens == pytest.approx(store.num_tokens, rel=0.2)
 
 
 def test_a_bar_is_shown_when_asked_and_names_what_was_done(
