@@ -200,10 +200,8 @@ def _check_kind(name: str) -> None:
         suffix = Path(name).suffix
         if suffix.lower() in PACKINGS:
             suffix = Path(name).with_suffix("").suffix + suffix
-        raise InvalidInput(
-            f"{name}: files ending in {suffix or 'no suffix'!r} cannot be read; supported are "
-            f"{SUPPORTED}"
-        )
+        which = f"files ending in {suffix!r}" if suffix else "files without a suffix"
+        raise InvalidInput(f"{name}: {which} cannot be read; supported are {SUPPORTED}")
 
 
 def newlines_before(path: str, position: int) -> int:
