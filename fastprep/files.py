@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import stat
 from collections.abc import Iterator
 from os import PathLike
@@ -18,6 +19,8 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # A document of more is no document but a file that unpacks without an end: longer ones can be read
 # where they are not packed.
 _MOST_AT_ONCE = 1 << 28
+# What is longer is no path but a text, and is not told in full.
+_LONG_PATH = 1024
 _END = (1 << 63) - 1  # behind the end of whatever a file unpacks to
 
 
@@ -184,7 +187,11 @@ def whole(path: str | PathLike[str]) -> Span:
     try:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise InvalidInput(f"{name}: no such file; check the path") from None
+        raise _no_such_file(name) from None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise _no_such_file(name) from None
     except ValueError:
         raise InvalidInput(f"{name!r}: a NUL cannot be in a path; check it") from None
     if stat.S_ISDIR(status.st_mode):
@@ -193,6 +200,15 @@ def whole(path: str | PathLike[str]) -> Span:
         raise InvalidInput(f"{name}: not a regular file; copy its content to a .txt or .jsonl file")
     _check_kind(name)
     return Span(path=name, start=0, end=status.st_size, size=status.st_size)
+
+
+def _no_such_file(name: str) -> InvalidInput:
+    if len(name) <= _LONG_PATH and "\n" not in name:
+        return InvalidInput(f"{name}: no such file; check the path")
+    return InvalidInput(
+        f"{name[:60]!r} and so on, {len(name)} characters: no such file; inputs are paths, so put texts "
+        "into a table: pyarrow.table({'text': texts})"
+    )
 
 
 def _check_kind(name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -49,7 +49,10 @@ def find(inputs: Inputs, form: Format | None = None) -> list[Span]:
     >>> [Path(span.path).name for span in find(folder / "*.txt")]
     ['b.txt']
     """
-    given = [inputs] if isinstance(inputs, (str, PathLike)) or is_table(inputs) else list(inputs)
+    if isinstance(inputs, (str, PathLike)) or is_table(inputs) or not isinstance(inputs, Iterable):
+        given = [inputs]
+    else:
+        given = list(inputs)
     if not given:
         raise InvalidInput("no inputs; pass at least one file, folder or pattern")
     spans: list[Span] = []
