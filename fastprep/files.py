@@ -202,8 +202,19 @@ def whole(path: str | PathLike[str]) -> Span:
     return Span(path=name, start=0, end=status.st_size, size=status.st_size)
 
 
+def may_be_path(name: str) -> bool:
+    """Whether what names no file may be meant to name one, and is not a text.
+
+    Examples
+    --------
+    >>> may_be_path("missing.txt"), may_be_path("Two\\nlines.")
+    (True, False)
+    """
+    return len(name) <= _LONG_PATH and "\n" not in name
+
+
 def _no_such_file(name: str) -> InvalidInput:
-    if len(name) <= _LONG_PATH and "\n" not in name:
+    if may_be_path(name):
         return InvalidInput(f"{name}: no such file; check the path")
     return InvalidInput(
         f"{name[:60]!r} and so on, {len(name)} characters: no such file; inputs are paths, so put texts "

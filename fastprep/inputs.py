@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from fastprep.errors import InvalidInput
-from fastprep.files import whole
+from fastprep.files import may_be_path, whole
 from fastprep.formats import SUPPORTED, in_folders, kind_of
 from fastprep.in_memory import is_table
 from fastprep.remote import expand_url, is_url
@@ -87,7 +87,7 @@ def _find_one(path: str | PathLike[str]) -> Iterator[Span]:
                 f"{name}: no files in this folder can be read; supported are {SUPPORTED}"
             )
         yield from sorted(spans, key=lambda span: span.path)
-    elif not is_there and glob.has_magic(name) and "\0" not in name:
+    elif not is_there and glob.has_magic(name) and "\0" not in name and may_be_path(name):
         matches = [
             match
             # Path.glob knows no absolute patterns.

@@ -168,7 +168,14 @@ def test_a_table_is_named_in_the_manifest_and_cannot_be_read_by_name(tmp_path: P
 
 def test_what_is_no_input_is_told_apart_and_not_told_in_full(tmp_path: Path) -> None:
     text = "This is a text, not a path. " * 100
-    for texts in (text, [text], iter([text]), [text.replace(" ", "/")], ["Two\nlines."]):
+    for texts in (
+        text,
+        [text],
+        iter([text]),
+        [text.replace(" ", "/")],
+        ["Two\nlines."],
+        ["* [a]\n"],
+    ):
         with pytest.raises(
             InvalidInput, match="inputs are paths, so put texts into a table"
         ) as long:
