@@ -11,16 +11,19 @@ if TYPE_CHECKING:
 
 
 def add_encoding_options(
-    command: argparse.ArgumentParser, *, by_name: bool = True, words: bool = False
+    command: argparse.ArgumentParser,
+    *,
+    by_name: str | None = "default: gpt2",
+    words: bool = False,
 ) -> None:
-    """Add ``--encoding`` and what a file needs; without `by_name` there is no default.
+    """Add ``--encoding``, whose help is `by_name`, and what a file needs; with None the latter alone.
 
     With `words` there is ``--words``, too: the encoding is then the inputs' own words.
     """
     group = command.add_argument_group("encoding")
     which = group.add_mutually_exclusive_group()
-    if by_name:
-        which.add_argument("--encoding", metavar="NAME", help="default: gpt2")
+    if by_name is not None:
+        which.add_argument("--encoding", metavar="NAME", help=by_name)
     which.add_argument(
         "--encoding-file",
         metavar="FILE",

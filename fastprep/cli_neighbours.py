@@ -85,7 +85,7 @@ def _add_import(commands: Commands) -> None:
     command.add_argument("--link", action="store_true", help="link to the files, do not copy")
     command.add_argument("--overwrite", action="store_true", help="replace a store at OUT")
     command.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    add_encoding_options(command)
+    add_encoding_options(command, by_name="gpt2, cl100k_base and so on: what made the ids")
     command.set_defaults(run=_import, usage=command.error)
 
 

@@ -30,9 +30,9 @@ def add(commands: Commands) -> None:
     command = commands.add_parser(
         "prepare",
         help="encode text files into a token store",
-        description="Encode .txt and .jsonl files into a token store, in the order given. The "
-        "store's bytes depend on the inputs and settings alone, not on the number of workers. "
-        "Whatever ends the work, the same command goes on from what is finished.",
+        description="Encode text files, JSON lines and Parquet files into a token store, in the "
+        "order given. The store's bytes depend on the inputs and settings alone, not on the number of "
+        "workers. Whatever ends the work, the same command goes on from what is finished.",
         epilog=r"example: fastprep prepare books/*.txt -o store --separator '\n\n\n' --workers 8",
     )
     command.add_argument(

@@ -31,7 +31,7 @@ def add(commands: Commands) -> None:
         "--sample", type=at_least_one, metavar="N", help="compare N documents, not all"
     )
     command.add_argument("--quiet", action="store_true", help="say nothing when all is well")
-    add_encoding_options(command, by_name=False)
+    add_encoding_options(command, by_name=None)
     command.set_defaults(run=_verify, usage=command.error)
 
 

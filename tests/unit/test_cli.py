@@ -115,6 +115,17 @@ def test_help_of_each_command_ends_with_an_example(
     assert "example: " in capsys.readouterr().out.splitlines()[-1 if command != "prepare" else -2]
 
 
+def test_import_has_no_encoding_by_default_and_says_none(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["import", "--help"])
+    assert "default: gpt2" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["import", str(text), "-o", str(tmp_path / "store"), "--from", "nanogpt"])
+    assert "name what made the ids: --encoding" in capsys.readouterr().err
+
+
 def test_encode_and_decode_undo_each_other_byte_for_byte() -> None:
     text = "I HAD always\r\n thought 東京 <|endoftext|>\n".encode()
     for option in ([], ["--allow-special"]):
