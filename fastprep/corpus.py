@@ -112,7 +112,7 @@ def batches(
             mark = None if form.separator is None else form.separator.encode()
             yield from read_text(file, reach, first, mark, block_bytes, cut)
         if file.damage is not None:
-            yield Batch([], True, 0, _nowhere, [file.damage])
+            yield Batch.of_bad(file.damage)
 
 
 def read(
@@ -149,10 +149,6 @@ def _ahead_where_packed(
 
             found = ahead(found)
         yield from found
-
-
-def _nowhere(index: int, offset: int) -> tuple[str, int]:
-    raise IndexError(f"text {index} of a batch without texts")
 
 
 def text_per_byte(span: Span, form: Format) -> float | None:

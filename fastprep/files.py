@@ -70,8 +70,7 @@ class Source:
             except DamagedInput as error:
                 if not self._tolerant:
                     raise
-                place, _, reason = str(error).partition(": ")
-                self.damage = Bad(place, reason.partition("; ")[0])
+                self.damage = Bad.of(error, self._name)
                 break
             if not part:
                 break

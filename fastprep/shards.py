@@ -202,11 +202,7 @@ class ShardWriter:
             )
         except InvalidUtf8 as error:
             place, position = batch.place(error.index, error.offset)
-            raise InvalidUtf8(
-                f"{place}: the bytes there are not UTF-8; convert the file to UTF-8, or pass "
-                "on_error='skip' or 'replace' (--on-error)",
-                offset=position,
-            ) from None
+            raise InvalidUtf8.at(place, position) from None
         ids, ends = ids[: count + before], ends[: len(batch.texts)]
         if before:
             move(ends, 1)

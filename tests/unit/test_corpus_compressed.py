@@ -134,6 +134,14 @@ def test_what_is_no_member_is_named_by_the_byte_where_it_begins(
     assert read([whole(path)], Format("|", on_error="skip")) == [b"one"]
 
 
+def test_damage_in_a_file_of_an_odd_name_is_told_in_the_right_parts(tmp_path: Path) -> None:
+    path = tmp_path / "a: b; c.txt.gz"
+    path.write_bytes(PACK[".gz"](b"one|two|three")[:-9])
+    (bad,) = bad_in([whole(path)], Format("|", on_error="skip"))
+    assert bad.place == f"{path}, byte {path.stat().st_size}"
+    assert bad.reason.startswith("the file ends in the middle")
+
+
 def test_frames_that_are_to_be_skipped_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "a.txt.zst"
     skipped = b"\x5a\x2a\x4d\x18" + (3).to_bytes(4, "little") + b"abc"
