@@ -86,6 +86,7 @@ def test_an_error_is_one_line_on_stderr(tmp_path: Path) -> None:
         ["prepare", "a.txt", "-o", "s", "--separator", "x", "--whole-files"],
         ["verify", "s", "--against", "itself"],
         ["verify", "s", "--sample", "5"],
+        ["encode", "a", "--encoding-file", "a.tiktoken", "--pattern", "cl100k_base"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
