@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from fastprep import manifest as manifests
 from fastprep.atomic import sync_directory
-from fastprep.errors import InvalidInput, InvalidStore, OtherJob, StoreExists
+from fastprep.errors import InvalidInput, InvalidStore, OtherJob, StoreExists, UnfinishedJob
 from fastprep.in_memory import TableSpan
 from fastprep.job import Job, differences
 from fastprep.journal import JOB, Done, Journal
@@ -180,12 +180,23 @@ class Run(NamedTuple):
 
 
 def seal_if_whole(journal: Journal) -> TokenStore | None:
-    """The store of the job in a journal, if all its shards are finished."""
+    """The store of the job in a journal, if all its shards are finished.
+
+    Raises
+    ------
+    UnfinishedJob
+        when the job is gone, and there is no store.
+    """
     with journal.deciding():
         job = journal.job()
         if job is None:  # somebody else sealed it meanwhile
             unlock(journal.output)
-            return TokenStore(stores_in(journal.output)[0].parent)
+            found = stores_in(journal.output)
+            if not found:
+                raise UnfinishedJob(
+                    f"{journal.output}: another run ended this job without a store, and says why"
+                )
+            return TokenStore(found[0].parent)
         shards = [done for index in range(job.shards) if (done := journal.done(index)) is not None]
         return seal(journal.output, job, shards) if len(shards) == job.shards else None
 

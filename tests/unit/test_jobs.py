@@ -35,6 +35,7 @@ from fastprep.estimating import estimate
 from fastprep.journal import Journal
 from fastprep.preparing import merge_tasks, prepare
 from fastprep.registry import get_encoding
+from fastprep.running import seal_if_whole
 from fastprep.spans import Bad, Batch
 from fastprep.store import TokenStore
 from fastprep.verifying import verify
@@ -311,6 +312,16 @@ def test_merge_names_what_is_missing(corpus: list[Path], tmp_path: Path) -> None
         merge_tasks(tmp_path / "store")
     with pytest.raises(InvalidStore, match="no such directory"):
         merge_tasks(tmp_path / "nowhere")
+
+
+def test_of_tasks_that_found_nothing_the_other_says_so_too(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(" \n" * 2000)
+    half_done([tmp_path / "a.txt"], tmp_path / "store")
+    journal = Journal(tmp_path / "store")
+    with pytest.raises(InvalidInput, match="no documents found"):
+        prepare(tmp_path / "a.txt", tmp_path / "store", **SETTINGS, task=(1, 2))
+    with pytest.raises(UnfinishedJob, match="another run ended this job without a store"):
+        seal_if_whole(journal)
 
 
 def test_a_task_with_other_settings_is_refused(corpus: list[Path], tmp_path: Path) -> None:
