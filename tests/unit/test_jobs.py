@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -287,6 +288,20 @@ def test_a_second_run_is_refused_while_one_is_alive(corpus: list[Path], tmp_path
             prepare(corpus, tmp_path / "store", **SETTINGS)
         prepare(corpus, tmp_path / "store", **SETTINGS, task=(1, 2))
     verify(tmp_path / "store")
+
+
+def test_a_file_system_without_locks_is_told_once(
+    corpus: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fastprep.locking.fcntl.flock", no_locks)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        prepare(corpus, tmp_path / "store", **SETTINGS)
+    (warning,) = caught
+    assert f"{tmp_path}/store: this file system has no locks" in str(warning.message)
 
 
 @pytest.mark.parametrize("count", [1, 3, 50])
