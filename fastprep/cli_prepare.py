@@ -11,7 +11,7 @@ from _thread import start_new_thread  # as threading.Thread, which takes longer 
 from pathlib import Path
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of
-from fastprep.cli_types import at_least_one, separator
+from fastprep.cli_types import as_json, at_least_one, separator
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -236,9 +236,7 @@ def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
 
 def _tell_estimate(options: argparse.Namespace, found: Estimate) -> None:
     if options.log:
-        import msgspec
-
-        print(msgspec.json.encode(found._asdict()).decode())
+        print(as_json(found._asdict()))
         return
     print(
         f"{found.inputs:,} inputs, {found.input_bytes:,} bytes: {found.tasks:,} tasks, as many shards, "
@@ -274,9 +272,7 @@ class _Told:
             if self._bad == 11:
                 self._say("... and more bad documents")
         if self._json:
-            import msgspec
-
-            print(msgspec.json.encode(event).decode(), file=sys.stderr, flush=True)
+            print(as_json(event), file=sys.stderr, flush=True)
 
     def failed(self, error: BaseException) -> None:
         """The work ended early."""

@@ -38,6 +38,24 @@ def separator(text: str) -> str:
     return re.sub(r"\\(.)", lambda match: _ESCAPES[match[1]], text)
 
 
+def as_json(facts: dict[str, object]) -> str:
+    """Facts as one line of JSON.
+
+    Examples
+    --------
+    >>> as_json({"path": "store", "tokens": 5})
+    '{"path":"store","tokens":5}'
+    """
+    import msgspec
+
+    try:
+        return msgspec.json.encode(facts).decode()
+    except UnicodeEncodeError:  # a path that is not UTF-8, which ASCII and escapes can tell
+        import json
+
+        return json.dumps(facts, separators=(",", ":"))
+
+
 def at_least_one(text: str) -> int:
     """A count as typed.
 

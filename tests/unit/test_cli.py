@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,17 @@ def test_import_has_no_encoding_by_default_and_says_none(
     with pytest.raises(SystemExit):
         main(["import", str(text), "-o", str(tmp_path / "store"), "--from", "nanogpt"])
     assert "name what made the ids: --encoding" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 elsewhere")
+def test_a_directory_whose_name_is_not_utf8_is_told_in_json(text: Path, tmp_path: Path) -> None:
+    output = os.fsencode(tmp_path) + b"/store-\xff"
+    done = run("prepare", text, "-o", os.fsdecode(output), "--log", "json")
+    assert done.returncode == 0
+    started = json.loads(done.stderr.splitlines()[0])
+    assert os.fsencode(started["output"]) == output
+    shown = run("info", os.fsdecode(output), "--json").stdout
+    assert os.fsencode(json.loads(shown)["path"]) == output
 
 
 def test_encode_and_decode_undo_each_other_byte_for_byte() -> None:
