@@ -155,12 +155,12 @@ def _bytes_of(part: Span, form: Format, read: int, documents: int) -> int:
         return round(read / density)
     if read >= BLOCK_BYTES:
         return read
+    if part.end - part.start == part.size:
+        return part.size
     kind = kind_of(part.path)
     if kind is not None and kind.content == "lines":
         with contextlib.closing(open_bytes(part.path)) as file:
             return _line_from(file, part.end) - _line_from(file, part.start)
-    if part.end - part.start == part.size:
-        return part.size
     between = 1 if isinstance(part, TableSpan) else len((form.separator or "").encode())
     return read + documents * between
 
