@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
-
-import numpy as np
 
 from fastprep import corpus
 from fastprep.files import open_bytes
@@ -13,9 +12,10 @@ from fastprep.formats import kind_of
 from fastprep.in_memory import TableSpan
 from fastprep.inputs import Inputs
 from fastprep.job import Job
-from fastprep.manifest import dtype_for
+from fastprep.manifest import dtype_for, itemsize_of
 from fastprep.planning import Task, make_job, plan, task_bytes
-from fastprep.spans import BLOCK_BYTES, Format, Span
+from fastprep.shards import ShardWriter
+from fastprep.spans import BLOCK_BYTES, Batch, Format, Span
 from fastprep.store_encoding import StoreEncoding, as_encoding
 from fastprep.words import SimpleTokenizerV2
 
@@ -96,7 +96,7 @@ def estimate(
         dtype=dtype,
         documents=documents,
         tokens=tokens,
-        store_bytes=tokens * np.dtype(dtype).itemsize + documents * 8,
+        store_bytes=tokens * itemsize_of(dtype) + documents * 8,
     )
 
 
@@ -113,36 +113,31 @@ def _places(job: Job, tasks: list[Task]) -> list[Task]:
 
 def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, int]:
     """Bytes of input that were looked at, and the documents and tokens in them."""
+    writer = ShardWriter(
+        encoding, job.end_token, end_token_first=job.end_token_first, on_error=job.on_error
+    )
     looked_at = documents = tokens = 0
     for span in task:
-        before = documents
         if looked_at >= _SAMPLE_BYTES:
             break
         stop = span.end
         if corpus.can_split(span.path, job.form):
             stop = min(stop, span.start + _SAMPLE_BYTES)
         part = span.part(span.start, stop)
-        read = 0
-        for batch in corpus.batches(
-            part, job.form, block_bytes=_SAMPLE_BYTES, cut=encoding.may_be_cut
-        ):
-            ids = np.empty(
-                encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts),
-                dtype_for(job.n_vocab),
-            )
-            tokens += encoding.encode_documents(
-                batch.texts,
-                ids,
-                np.empty(len(batch.texts), np.uint64),
-                end_token=job.end_token,
-                close_last=batch.closed,
-            )
-            documents += len(batch.texts) - (not batch.closed)
-            read += sum(map(len, batch.texts))
-            if read >= BLOCK_BYTES:  # one long document: its beginning tells enough
-                break
-        looked_at += _bytes_of(part, job.form, read, documents - before)
+        read: list[int] = []
+        here, more = writer.count(_batches(part, job.form, encoding.may_be_cut, read))
+        looked_at += _bytes_of(part, job.form, sum(read), here)
+        documents, tokens = documents + here, tokens + more
     return looked_at, documents, tokens
+
+
+def _batches(part: Span, form: Format, cut: bool, read: list[int]) -> Iterator[Batch]:
+    """The batches of a part of an input; how long the texts of each are is added to ``read``."""
+    for batch in corpus.batches(part, form, block_bytes=_SAMPLE_BYTES, cut=cut):
+        read.append(sum(map(len, batch.texts)))
+        yield batch
+        if sum(read) >= BLOCK_BYTES:  # one long document: its beginning tells enough
+            break
 
 
 def _bytes_of(part: Span, form: Format, read: int, documents: int) -> int:

@@ -714,6 +714,17 @@ def test_a_dry_run_makes_nothing(
     assert f"{store.num_tokens:,} tokens of uint16" in shown
 
 
+def test_a_dry_run_does_with_bad_documents_as_the_job_would(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"One.<|endoftext|>T\xffo.<|endoftext|>Three.")
+    with pytest.raises(InvalidUtf8, match=r"a\.txt, byte 18: .*--on-error"):
+        estimate(tmp_path / "a.txt")
+    for on_error in ("skip", "replace"):
+        found = estimate(tmp_path / "a.txt", on_error=on_error, eot="prepend")
+        settings = {"on_error": on_error, "eot": "prepend", "overwrite": True}
+        store = prepare(tmp_path / "a.txt", tmp_path / "store", **SETTINGS, **settings)
+        assert (found.documents, found.tokens) == (store.num_documents, store.num_tokens)
+
+
 @pytest.mark.parametrize("form", [".jsonl", ".txt", "a table"])
 def test_a_dry_run_looks_everywhere_and_counts_what_long_documents_take(
     tmp_path: Path, form: str
