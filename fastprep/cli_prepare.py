@@ -11,7 +11,7 @@ from _thread import start_new_thread  # as threading.Thread, which takes longer 
 from pathlib import Path
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of
-from fastprep.cli_types import as_json, at_least_one, separator
+from fastprep.cli_types import as_json, at_least_one, contents, counted, separator
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -221,17 +221,15 @@ def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
 
         stores.append(TokenStore(store.path.with_name("validation")))
     for each in stores:
-        print(
-            f"{each.path if len(stores) > 1 else options.output}: {each.num_tokens:,} tokens in "
-            f"{each.num_documents:,} documents, {len(each.manifest.shards):,} shards"
-        )
+        print(f"{each.path if len(stores) > 1 else options.output}: {contents(each)}")
     # The first of two parts has them all.
     shards = store.manifest.shards
     if bad := sum(shard.bad_documents for shard in shards):
         listed = sum(len(shard.bad) for shard in shards)
         done = "left out" if store.manifest.on_error == "skip" else "mended or left out"
-        which = "them" if listed == bad else f"{listed:,} of them"
-        print(f"{options.output}: {bad:,} bad documents were {done}; the manifest lists {which}")
+        which = "all" if listed == bad else f"{listed:,}"
+        told = counted(bad, "bad document")
+        print(f"{options.output}: {told} {done}; the manifest lists {which}")
 
 
 def _tell_estimate(options: argparse.Namespace, found: Estimate) -> None:
@@ -239,10 +237,11 @@ def _tell_estimate(options: argparse.Namespace, found: Estimate) -> None:
         print(as_json(found._asdict()))
         return
     print(
-        f"{found.inputs:,} inputs, {found.input_bytes:,} bytes: {found.tasks:,} tasks, as many shards, "
-        f"the largest of {found.largest_task_bytes:,} bytes\n"
-        f"about {found.documents:,} documents, {found.tokens:,} tokens of {found.dtype}, a store of "
-        f"{found.store_bytes:,} bytes"
+        f"{counted(found.inputs, 'input')}, {found.input_bytes:,} bytes: "
+        f"{counted(found.tasks, 'task')}, as many shards, the largest of "
+        f"{found.largest_task_bytes:,} bytes\n"
+        f"about {counted(found.documents, 'document')}, {counted(found.tokens, 'token')} of "
+        f"{found.dtype}, a store of {found.store_bytes:,} bytes"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of_file
-from fastprep.cli_types import at_least_one
+from fastprep.cli_types import at_least_one, counted
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -51,6 +51,6 @@ def _verify(options: argparse.Namespace) -> None:
             f", {found.compared:,} compared with {options.against}" if options.against else ""
         )
         print(
-            f"{options.store}: good: {found.tokens:,} tokens, {found.documents:,} documents"
-            f"{compared}"
+            f"{options.store}: good: {counted(found.tokens, 'token')}, "
+            f"{counted(found.documents, 'document')}{compared}"
         )

@@ -38,7 +38,7 @@ def test_a_store_is_made_described_and_verified(
 ) -> None:
     store = str(tmp_path / "store")
     assert main(["prepare", str(text), "-o", store]) == 0
-    assert capsys.readouterr().out == f"{store}: 6 tokens in 2 documents, 1 shards\n"
+    assert capsys.readouterr().out == f"{store}: 6 tokens in 2 documents, 1 shard\n"
     assert main(["info", store]) == 0
     shown = capsys.readouterr().out
     assert "tokens             6\n" in shown
