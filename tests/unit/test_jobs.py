@@ -40,6 +40,7 @@ from fastprep.running import seal_if_whole
 from fastprep.spans import Bad, Batch
 from fastprep.store import TokenStore
 from fastprep.verifying import verify
+from fastprep.words import SimpleTokenizerV2, build_vocab
 
 SETTINGS: dict[str, Any] = {"workers": 1, "shard_bytes": 2000, "progress": False}
 
@@ -92,6 +93,21 @@ def test_finished_shards_are_kept_and_the_others_made(corpus: list[Path], tmp_pa
     done = [event["shard"] for event in told if event["event"] == "task done"]
     assert done == list(range(1, len(whole.shards), 2))
     assert told[-1]["event"] == "finished"
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.5])
+def test_an_output_that_a_pattern_matches_is_none_of_its_inputs(
+    corpus: list[Path], tmp_path: Path, validation: float
+) -> None:
+    encoding = SimpleTokenizerV2(build_vocab("tea the spaces"))  # with a file of its own
+    settings = {**SETTINGS, "validation": validation, "encoding": encoding}
+    inputs, output = corpus[0].parent / "**", corpus[0].parent / "sub" / "store"
+    assert prepare(inputs, output, **settings, task=(0, 2)) is None
+    store = prepare(inputs, output, **settings)
+    paths = {span.path for shard in store.manifest.shards for span in shard.inputs}
+    assert paths == {str(path) for path in corpus}
+    prepare(inputs, output, **settings, overwrite=True)
+    verify(store)
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "missing", "ends", "note"])
