@@ -32,17 +32,18 @@ def ahead(things: Iterator[T]) -> Iterator[T]:
     def make() -> None:
         last: tuple[bool, T | BaseException | None] = (True, None)
         try:
-            for thing in things:
-                made.put((False, thing))
-                if enough.is_set():
-                    break
+            try:
+                for thing in things:
+                    made.put((False, thing))
+                    if enough.is_set():
+                        break
+            finally:
+                close = getattr(things, "close", None)
+                if close is not None:
+                    close()
         except BaseException as error:
             last = (True, error)
-        finally:
-            close = getattr(things, "close", None)
-            if close is not None:
-                close()
-            made.put(last)
+        made.put(last)  # whatever happened: somebody waits for it
 
     thread = threading.Thread(target=make, name="fastprep reader", daemon=True)
     thread.start()

@@ -38,6 +38,7 @@ def command() -> int:
     # What is imported stays. To look through it for what could go, again and again while it is
     # imported and three times as the process ends, takes a tenth of the time of a small job.
     gc.set_threshold(100_000)
+    _open_streams()
     code = main()
     gc.freeze()
     return code
@@ -74,6 +75,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell(options, "interrupted")
         return 130
     return 0
+
+
+def _open_streams() -> None:
+    """Give a process that was begun without standard streams ones that hold nothing.
+
+    Python has None for a closed one, and the next file that is opened would take its number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: PTH123, SIM115
 
 
 def _parser(first: str) -> argparse.ArgumentParser:

@@ -11,16 +11,19 @@ if TYPE_CHECKING:
 
 
 def add_encoding_options(
-    command: argparse.ArgumentParser, *, by_name: bool = True, words: bool = False
+    command: argparse.ArgumentParser,
+    *,
+    by_name: str | None = "default: gpt2",
+    words: bool = False,
 ) -> None:
-    """Add ``--encoding`` and what a file needs; without `by_name` there is no default.
+    """Add ``--encoding``, whose help is `by_name`, and what a file needs; with None the latter alone.
 
     With `words` there is ``--words``, too: the encoding is then the inputs' own words.
     """
     group = command.add_argument_group("encoding")
     which = group.add_mutually_exclusive_group()
-    if by_name:
-        which.add_argument("--encoding", metavar="NAME", help="default: gpt2")
+    if by_name is not None:
+        which.add_argument("--encoding", metavar="NAME", help=by_name)
     which.add_argument(
         "--encoding-file",
         metavar="FILE",
@@ -41,6 +44,7 @@ def add_encoding_options(
         )
     group.add_argument(
         "--pattern",
+        type=_pattern,
         metavar="P",
         help="how a .tiktoken file's text is split: a regular expression, or one of r50k, cl100k, "
         "o200k, llama3, qwen2, qwen35, tekken",
@@ -81,17 +85,23 @@ def encoding_of_file(options: argparse.Namespace) -> Encoding | WordEncoding | N
 
     return Encoding.from_file(
         options.encoding_file,
-        pat_str=_pattern(options.pattern),
+        pat_str=options.pattern,
         special_tokens=dict(options.special) if options.special else None,
         allow_pattern=options.allow_pattern,
     )
 
 
-def _pattern(given: str | None) -> str | None:
+def _pattern(given: str) -> str:
     from fastprep.patterns import TIKTOKEN
 
     by_family = {family: pattern for pattern, family in reversed(TIKTOKEN.items())}
-    return None if given is None else by_family.get(given, given)
+    # What a pattern does not match is no part of any piece: one that is a word would lose the text.
+    if given not in by_family and given.replace("-", "_").isidentifier():
+        raise argparse.ArgumentTypeError(
+            f"{given!r} is the name of no pattern, and no regular expression that splits text; the "
+            f"names are {', '.join(reversed(by_family))}"
+        )
+    return by_family.get(given, given)
 
 
 def _token_and_id(text: str) -> tuple[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from fastprep.cli_report import add_report_option, write_report_of
+from fastprep.cli_types import as_json
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -57,9 +58,7 @@ def _info(options: argparse.Namespace) -> None:
         "input_bytes": sum(inputs.values()),
     }
     if options.json:
-        import msgspec
-
-        print(msgspec.json.encode(facts).decode())
+        print(as_json(facts))
         return
     labels = {
         "version": "format version",

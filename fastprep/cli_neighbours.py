@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of
-from fastprep.cli_types import at_least_one
+from fastprep.cli_types import at_least_one, contents
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _add_import(commands: Commands) -> None:
     command.add_argument("--link", action="store_true", help="link to the files, do not copy")
     command.add_argument("--overwrite", action="store_true", help="replace a store at OUT")
     command.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    add_encoding_options(command)
+    add_encoding_options(command, by_name="gpt2, cl100k_base and so on: what made the ids")
     command.set_defaults(run=_import, usage=command.error)
 
 
@@ -124,7 +124,4 @@ def _import(options: argparse.Namespace) -> None:
         progress=False if options.quiet else None,
     )
     if not options.quiet:
-        print(
-            f"{options.output}: {store.num_tokens:,} tokens in {store.num_documents:,} documents, "
-            f"{len(store.manifest.shards):,} shards"
-        )
+        print(f"{options.output}: {contents(store)}")

@@ -8,9 +8,10 @@ import os
 import re
 import sys
 from _thread import start_new_thread  # as threading.Thread, which takes longer to import
+from pathlib import Path
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of
-from fastprep.cli_types import at_least_one, separator
+from fastprep.cli_types import as_json, at_least_one, contents, counted, separator
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def add(commands: Commands) -> None:
     command = commands.add_parser(
         "prepare",
         help="encode text files into a token store",
-        description="Encode .txt and .jsonl files into a token store, in the order given. The "
-        "store's bytes depend on the inputs and settings alone, not on the number of workers. "
-        "Whatever ends the work, the same command goes on from what is finished.",
+        description="Encode text files, JSON lines and Parquet files into a token store, in the "
+        "order given. The store's bytes depend on the inputs and settings alone, not on the number of "
+        "workers. Whatever ends the work, the same command goes on from what is finished.",
         epilog=r"example: fastprep prepare books/*.txt -o store --separator '\n\n\n' --workers 8",
     )
     command.add_argument(
@@ -220,23 +221,27 @@ def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
 
         stores.append(TokenStore(store.path.with_name("validation")))
     for each in stores:
-        print(
-            f"{each.path if len(stores) > 1 else options.output}: {each.num_tokens:,} tokens in "
-            f"{each.num_documents:,} documents, {len(each.manifest.shards):,} shards"
-        )
+        print(f"{each.path if len(stores) > 1 else options.output}: {contents(each)}")
+    # The first of two parts has them all.
+    shards = store.manifest.shards
+    if bad := sum(shard.bad_documents for shard in shards):
+        listed = sum(len(shard.bad) for shard in shards)
+        done = "left out" if store.manifest.on_error == "skip" else "mended or left out"
+        which = "all" if listed == bad else f"{listed:,}"
+        told = counted(bad, "bad document")
+        print(f"{options.output}: {told} {done}; the manifest lists {which}")
 
 
 def _tell_estimate(options: argparse.Namespace, found: Estimate) -> None:
     if options.log:
-        import msgspec
-
-        print(msgspec.json.encode(found._asdict()).decode())
+        print(as_json(found._asdict()))
         return
     print(
-        f"{found.inputs:,} inputs, {found.input_bytes:,} bytes: {found.tasks:,} tasks, as many shards, "
-        f"the largest of {found.largest_task_bytes:,} bytes\n"
-        f"about {found.documents:,} documents, {found.tokens:,} tokens of {found.dtype}, a store of "
-        f"{found.store_bytes:,} bytes"
+        f"{counted(found.inputs, 'input')}, {found.input_bytes:,} bytes: "
+        f"{counted(found.tasks, 'task')}, as many shards, the largest of "
+        f"{found.largest_task_bytes:,} bytes\n"
+        f"about {counted(found.documents, 'document')}, {counted(found.tokens, 'token')} of "
+        f"{found.dtype}, a store of {found.store_bytes:,} bytes"
     )
 
 
@@ -246,17 +251,17 @@ class _Told:
     def __init__(self, options: argparse.Namespace) -> None:
         self._json = options.log == "json"
         self._quiet = options.quiet
-        self._output: str = options.output
-        self._shards = self._finished = self._bad = 0
+        self._output = Path(options.output)
+        self._shards = self._tasks = self._bad = 0
 
     def event(self, event: Event) -> None:
         """One thing that happened."""
         what = event["event"]
         if what == "started":
-            self._shards = int(str(event["shards"]))
+            self._shards, self._tasks = int(str(event["shards"])), int(str(event["tasks"]))
         elif what == "resumed":
-            self._finished = int(str(event["shards_finished"]))
-            self._say(f"going on: {self._finished} of {self._shards} shards are finished")
+            finished = int(str(event["shards_finished"]))
+            self._say(f"going on: {finished} of {finished + self._tasks} shards are finished")
         elif what == "redone":
             self._say(f"shard {event['shard']} is made again: {event['reason']}")
         elif what == "bad document":
@@ -264,18 +269,18 @@ class _Told:
             if self._bad <= 10:
                 self._say(f"{event['place']}: {event['reason']}")
             if self._bad == 11:
-                self._say("... and more bad documents; the manifest lists them")
-        elif what == "task done":
-            self._finished += 1
+                self._say("... and more bad documents")
         if self._json:
-            import msgspec
-
-            print(msgspec.json.encode(event).decode(), file=sys.stderr, flush=True)
+            print(as_json(event), file=sys.stderr, flush=True)
 
     def failed(self, error: BaseException) -> None:
         """The work ended early."""
-        from fastprep.journal import JOB
+        from fastprep.journal import JOB, Journal
 
+        # Also those that workers finished while this process was on its way out.
+        finished = 0
+        if (self._output / JOB).exists():
+            finished = Journal(self._output).count_done()
         if self._json:
             import time
 
@@ -285,13 +290,12 @@ class _Told:
                     "time": round(time.time(), 3),
                     "error": type(error).__name__,
                     "message": str(error),
-                    "shards_finished": self._finished,
+                    "shards_finished": finished,
                 }
             )
-        elif self._finished and os.path.exists(os.path.join(self._output, JOB)):  # noqa: PTH110, PTH118
+        elif finished and self._shards:
             self._say(
-                f"{self._finished} of {self._shards} shards are finished; the same command goes on "
-                "from them"
+                f"{finished} of {self._shards} shards are finished; the same command goes on from them"
             )
 
     def _say(self, line: str) -> None:

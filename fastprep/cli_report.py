@@ -16,7 +16,7 @@ def add_report_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--report", metavar="FILE", help="also write a page of HTML with plots and samples"
     )
-    add_encoding_options(command, by_name=False)
+    add_encoding_options(command, by_name=None)
 
 
 def write_report_of(store: TokenStore, options: argparse.Namespace) -> None:

@@ -9,6 +9,8 @@ TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long t
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from fastprep.store import TokenStore
+
     # What each command adds itself to; the type has no public name.
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -36,6 +38,43 @@ def separator(text: str) -> str:
             else "it is empty; use --whole-files to read each file as one document"
         )
     return re.sub(r"\\(.)", lambda match: _ESCAPES[match[1]], text)
+
+
+def as_json(facts: dict[str, object]) -> str:
+    """Facts as one line of JSON.
+
+    Examples
+    --------
+    >>> as_json({"path": "store", "tokens": 5})
+    '{"path":"store","tokens":5}'
+    """
+    import msgspec
+
+    try:
+        return msgspec.json.encode(facts).decode()
+    except UnicodeEncodeError:  # a path that is not UTF-8, which ASCII and escapes can tell
+        import json
+
+        return json.dumps(facts, separators=(",", ":"))
+
+
+def counted(count: int, what: str) -> str:
+    """How many of something there are.
+
+    Examples
+    --------
+    >>> counted(1, "shard"), counted(1234, "shard")
+    ('1 shard', '1,234 shards')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def contents(store: TokenStore) -> str:
+    """What is told of a store that was made."""
+    return (
+        f"{counted(store.num_tokens, 'token')} in {counted(store.num_documents, 'document')}, "
+        f"{counted(len(store.manifest.shards), 'shard')}"
+    )
 
 
 def at_least_one(text: str) -> int:

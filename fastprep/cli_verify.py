@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of_file
-from fastprep.cli_types import at_least_one
+from fastprep.cli_types import at_least_one, counted
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ def add(commands: Commands) -> None:
         "--sample", type=at_least_one, metavar="N", help="compare N documents, not all"
     )
     command.add_argument("--quiet", action="store_true", help="say nothing when all is well")
-    add_encoding_options(command, by_name=False)
+    add_encoding_options(command, by_name=None)
     command.set_defaults(run=_verify, usage=command.error)
 
 
 def _verify(options: argparse.Namespace) -> None:
+    if options.sample and not options.against:
+        options.usage("--sample goes with --against: all else is looked at whole")
     from fastprep.verifying import verify
 
     found = verify(
@@ -49,6 +51,6 @@ def _verify(options: argparse.Namespace) -> None:
             f", {found.compared:,} compared with {options.against}" if options.against else ""
         )
         print(
-            f"{options.store}: good: {found.tokens:,} tokens, {found.documents:,} documents"
-            f"{compared}"
+            f"{options.store}: good: {counted(found.tokens, 'token')}, "
+            f"{counted(found.documents, 'document')}{compared}"
         )

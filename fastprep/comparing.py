@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 from fastprep import corpus
 from fastprep.errors import InvalidInput, InvalidStore
+from fastprep.formats import kind_of
 from fastprep.manifest import ShardRecord, shard_path
 from fastprep.oracles import Oracle
-from fastprep.spans import Format
+from fastprep.remote import is_url
+from fastprep.spans import Format, Span
 from fastprep.splitting import Split
 from fastprep.store import TokenStore
 
@@ -38,7 +41,7 @@ def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None)
     InvalidStore
         for the first document that differs, and where there are more or fewer of them.
     InvalidInput
-        when an input is missing or has changed its size.
+        when an input is missing, has changed its size, or is no text.
 
     Examples
     --------
@@ -51,11 +54,7 @@ def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None)
     number = compared = 0
     for index, record in enumerate(store.manifest.shards):
         for span in record.inputs:
-            if corpus.whole(span.path).size != span.size:
-                raise InvalidInput(
-                    f"{span.path}: its size is no longer {span.size}, as it was when the store was "
-                    "made; bring back that file to compare with it"
-                )
+            _check_there(span)
         stop = number + record.documents
         for document in _documents(store, record):
             if number == stop:
@@ -75,6 +74,30 @@ def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None)
                 f"than {record.documents} documents: they changed, or documents were added"
             )
     return compared
+
+
+def _check_there(span: Span) -> None:
+    """Refuse a recorded input that cannot be read again."""
+    if span.path.startswith("<"):
+        raise InvalidInput(
+            f"{span.path}: it was in the memory of the process that made the store, so there is "
+            "nothing to compare with; verify without against (--against)"
+        )
+    if kind_of(span.path) is None:
+        raise InvalidInput(
+            f"{span.path}: the store was imported from these ids, and holds no word of the text that "
+            "they were made of, so there is nothing to compare with; verify without against (--against)"
+        )
+    if not (is_url(span.path) or Path(span.path).exists()):
+        raise InvalidInput(
+            f"{span.path}: no such file, though the store was made of it; bring it back"
+            f"{'' if Path(span.path).is_absolute() else ', or go to the directory it was named from'}"
+        )
+    if corpus.whole(span.path).size != span.size:
+        raise InvalidInput(
+            f"{span.path}: its size is no longer {span.size}, as it was when the store was "
+            "made; bring back that file to compare with it"
+        )
 
 
 def _documents(store: TokenStore, record: ShardRecord) -> Iterator[str]:

@@ -59,6 +59,7 @@ class Unpacked:
     def __init__(self, file: BinaryIO, name: str, packing: Packing) -> None:
         self._file = file
         self._name = name
+        self._packing = packing
         self._make, self._errors = _gzip() if packing == ".gz" else _zstd()
         self._member: _Decompressor | None = None
         self._packed = b""  # read, not yet given to a decompressor
@@ -140,6 +141,13 @@ class Unpacked:
                 break
         if not self._packed:
             return False
+        if not _may_begin(self._packed, self._packing):
+            what = f"no {self._packing} file" if self._first else "no more of it"
+            raise DamagedInput(
+                f"{self._name}, byte {self.used}: the compressed data is damaged ({what} begins with "
+                f"{self._packed[:4].hex(' ')}), after {self._made} bytes of text; bring a whole copy of "
+                "it, or pass on_error='skip' (--on-error skip) to use what is there"
+            )
         self._first = False
         self._member = self._make()
         return True
@@ -160,6 +168,17 @@ class Unpacked:
             f"{place}: the compressed data is damaged ({error}), after {self._made} bytes of text; "
             "bring a whole copy of it, or pass on_error='skip' (--on-error skip) to use what is there"
         )
+
+
+def _may_begin(data: bytes, packing: Packing) -> bool:
+    """Whether a member may begin with these bytes, of which there may be few."""
+    if packing == ".gz":
+        return data[:2] == b"\x1f\x8b"[: len(data)]
+    # A frame, or one of the sixteen kinds that are to be skipped.
+    skipped = len(data) > 0 and 0x50 <= data[0] <= 0x5F
+    return data[:4] == b"\x28\xb5\x2f\xfd"[: len(data)] or (
+        skipped and data[1:4] == b"\x2a\x4d\x18"[: len(data) - 1]
+    )
 
 
 def _is_hungry(member: _Decompressor) -> bool:

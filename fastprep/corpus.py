@@ -31,7 +31,7 @@ file into ranges gives the same documents in the same order.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from fastprep.errors import InvalidInput
 from fastprep.files import open_bytes, opened, whole
@@ -112,16 +112,17 @@ def batches(
             mark = None if form.separator is None else form.separator.encode()
             yield from read_text(file, reach, first, mark, block_bytes, cut)
         if file.damage is not None:
-            yield Batch([], True, 0, _nowhere, [file.damage])
+            yield Batch.of_bad(file.damage)
 
 
 def read(
     spans: Iterable[Span], form: Format, *, block_bytes: int = BLOCK_BYTES, cut: bool = True
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """The batches of some spans, one after another, where small ones share a batch.
 
     So a thousand small files cost little more than one large file, and a compressed one is unpacked
-    ahead, by a thread, while what came out of it is encoded.
+    ahead, by a thread, while what came out of it is encoded. Whoever stops before the end closes the
+    iterator, and the thread and its file with it.
 
     Examples
     --------
@@ -148,10 +149,6 @@ def _ahead_where_packed(
 
             found = ahead(found)
         yield from found
-
-
-def _nowhere(index: int, offset: int) -> tuple[str, int]:
-    raise IndexError(f"text {index} of a batch without texts")
 
 
 def text_per_byte(span: Span, form: Format) -> float | None:

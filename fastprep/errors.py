@@ -73,6 +73,21 @@ class InvalidUtf8(InvalidInput):
         self.index = index
         self.offset = offset
 
+    @classmethod
+    def at(cls, place: str, offset: int) -> InvalidUtf8:
+        """The error about a place in an input, of which a job can do without.
+
+        Examples
+        --------
+        >>> InvalidUtf8.at("a.txt, byte 5", 5).offset
+        5
+        """
+        return cls(
+            f"{place}: the bytes there are not UTF-8; convert the file to UTF-8, or pass "
+            "on_error='skip' or 'replace' (--on-error)",
+            offset=offset,
+        )
+
     def __reduce__(self) -> tuple[type[InvalidUtf8], tuple[str, int, int]]:
         return type(self), (str(self), self.index, self.offset)
 

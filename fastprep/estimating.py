@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy as np
+import contextlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
 
 from fastprep import corpus
+from fastprep.files import open_bytes
+from fastprep.formats import kind_of
+from fastprep.in_memory import TableSpan
 from fastprep.inputs import Inputs
 from fastprep.job import Job
-from fastprep.manifest import dtype_for
-from fastprep.planning import Task, make_job, task_bytes
-from fastprep.spans import BLOCK_BYTES
+from fastprep.manifest import dtype_for, itemsize_of
+from fastprep.planning import Task, make_job, plan, task_bytes
+from fastprep.shards import ShardWriter
+from fastprep.spans import BLOCK_BYTES, Batch, Format, Span
 from fastprep.store_encoding import StoreEncoding, as_encoding
 from fastprep.words import SimpleTokenizerV2
 
@@ -41,9 +45,9 @@ def estimate(
 ) -> Estimate:
     """What :func:`fastprep.prepare` would make of the same arguments.
 
-    ``tasks`` is also the number of shards. ``documents``, ``tokens`` and ``store_bytes`` follow from
-    the first of 16 evenly spaced tasks' text, at most 256 KiB of each, so they are about right for a
-    corpus that is much the same everywhere.
+    ``tasks`` is also the number of shards. ``documents``, ``tokens`` and ``store_bytes`` follow from 16
+    evenly spaced places, 256 KiB at each at most, so they are about right for a corpus that is much
+    the same everywhere. A packed file is looked at where it begins.
 
     Raises
     ------
@@ -73,10 +77,9 @@ def estimate(
     }
     job, tasks = make_job(inputs, chosen, **given)
     size = sum(entry.size for entry in job.inputs)
-    step = max(1, len(tasks) // _SAMPLES)
     looked_at = documents = tokens = 0
-    for task in tasks[::step][:_SAMPLES]:
-        part = _sample(chosen, job, task)
+    for place in _places(job, tasks):
+        part = _sample(chosen, job, place)
         looked_at, documents, tokens = (
             looked_at + part[0],
             documents + part[1],
@@ -93,12 +96,26 @@ def estimate(
         dtype=dtype,
         documents=documents,
         tokens=tokens,
-        store_bytes=tokens * np.dtype(dtype).itemsize + documents * 8,
+        store_bytes=tokens * itemsize_of(dtype) + documents * 8,
     )
+
+
+def _places(job: Job, tasks: list[Task]) -> list[Task]:
+    """Some parts of the inputs, evenly spaced: of small ones all that there is."""
+    spans = {span.path: span.part(0, span.size) for task in tasks for span in task}
+    size = sum(span.size for span in spans.values())
+    places = plan([*spans.values()], job.form, shard_bytes=max(size // _SAMPLES, _SAMPLE_BYTES))
+    if size <= _SAMPLES * _SAMPLE_BYTES:
+        return places
+    count = min(_SAMPLES, len(places))
+    return [places[number * len(places) // count] for number in range(count)]
 
 
 def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, int]:
     """Bytes of input that were looked at, and the documents and tokens in them."""
+    writer = ShardWriter(
+        encoding, job.end_token, end_token_first=job.end_token_first, on_error=job.on_error
+    )
     looked_at = documents = tokens = 0
     for span in task:
         if looked_at >= _SAMPLE_BYTES:
@@ -107,28 +124,49 @@ def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, in
         if corpus.can_split(span.path, job.form):
             stop = min(stop, span.start + _SAMPLE_BYTES)
         part = span.part(span.start, stop)
-        read = 0
-        for batch in corpus.batches(
-            part, job.form, block_bytes=_SAMPLE_BYTES, cut=encoding.may_be_cut
-        ):
-            ids = np.empty(
-                encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts),
-                dtype_for(job.n_vocab),
-            )
-            tokens += encoding.encode_documents(
-                batch.texts,
-                ids,
-                np.empty(len(batch.texts), np.uint64),
-                end_token=job.end_token,
-                close_last=batch.closed,
-            )
-            documents += len(batch.texts) - (not batch.closed)
-            read += batch.size
-            if read >= BLOCK_BYTES:  # one long document: its beginning tells enough
-                break
-        density = corpus.text_per_byte(span, job.form)
-        if density is not None:
-            looked_at += round(read / density)
-        else:
-            looked_at += read if read >= BLOCK_BYTES else stop - span.start
+        read: list[int] = []
+        here, more = writer.count(_batches(part, job.form, encoding.may_be_cut, read))
+        looked_at += _bytes_of(part, job.form, sum(read), here)
+        documents, tokens = documents + here, tokens + more
     return looked_at, documents, tokens
+
+
+def _batches(part: Span, form: Format, cut: bool, read: list[int]) -> Iterator[Batch]:
+    """The batches of a part of an input; how long the texts of each are is added to ``read``."""
+    for batch in corpus.batches(part, form, block_bytes=_SAMPLE_BYTES, cut=cut):
+        read.append(sum(map(len, batch.texts)))
+        yield batch
+        if sum(read) >= BLOCK_BYTES:  # one long document: its beginning tells enough
+            break
+
+
+def _bytes_of(part: Span, form: Format, read: int, documents: int) -> int:
+    """How many bytes of an input those documents take that begin in a part of it.
+
+    The last of them ends behind the part, sometimes far. ``read`` is how long their texts are.
+    """
+    density = corpus.text_per_byte(part, form)
+    if density is not None:
+        return round(read / density)
+    if read >= BLOCK_BYTES:
+        return read
+    if part.end - part.start == part.size:
+        return part.size
+    kind = kind_of(part.path)
+    if kind is not None and kind.content == "lines":
+        with contextlib.closing(open_bytes(part.path)) as file:
+            return _line_from(file, part.end) - _line_from(file, part.start)
+    between = 1 if isinstance(part, TableSpan) else len((form.separator or "").encode())
+    return read + documents * between
+
+
+def _line_from(file: BinaryIO, position: int) -> int:
+    """Where the first line begins at a byte of a file or behind it."""
+    at = max(position - 1, 0)
+    file.seek(at)
+    while position and (chunk := file.read(_SAMPLE_BYTES)):
+        found = chunk.find(b"\n")
+        if found >= 0:
+            return at + found + 1
+        at += len(chunk)
+    return at

@@ -21,9 +21,15 @@ from multiprocessing import connection
 from fastprep.errors import FastprepError
 from fastprep.journal import Done
 from fastprep.planning import Task
-from fastprep.pool import TICK_SECONDS, WORKER_DIED, Counters, Tick, counting
+from fastprep.pool import TICK_SECONDS, Counters, Tick, counting
 from fastprep.task import Work, run_task
 from fastprep_ext.allocator import keep_freed
+
+_DIED = (
+    "a worker process ended without a word: killed (is there memory enough?), or the script calls "
+    'prepare() outside `if __name__ == "__main__":`, which the workers import; mend that, or pass '
+    "workers=1; then the same command goes on from the shards that are finished"
+)
 
 
 def run_in_threads(
@@ -57,7 +63,7 @@ def run_in_new_processes(
         try:
             yield from _as_they_end(submit, tasks, workers, tick)
         except BrokenProcessPool:
-            raise FastprepError(WORKER_DIED) from None
+            raise FastprepError(_DIED) from None
         finally:
             # Not asked to end: one of them may have died with the lock in hand that asking goes through.
             for process in list((pool._processes or {}).values()):

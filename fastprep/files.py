@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import stat
 from collections.abc import Iterator
 from os import PathLike
@@ -18,6 +19,8 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # A document of more is no document but a file that unpacks without an end: longer ones can be read
 # where they are not packed.
 _MOST_AT_ONCE = 1 << 28
+# What is longer is no path but a text, and is not told in full.
+_LONG_PATH = 1024
 _END = (1 << 63) - 1  # behind the end of whatever a file unpacks to
 
 
@@ -67,8 +70,7 @@ class Source:
             except DamagedInput as error:
                 if not self._tolerant:
                     raise
-                place, _, reason = str(error).partition(": ")
-                self.damage = Bad(place, reason.partition("; ")[0])
+                self.damage = Bad.of(error, self._name)
                 break
             if not part:
                 break
@@ -184,7 +186,11 @@ def whole(path: str | PathLike[str]) -> Span:
     try:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise InvalidInput(f"{name}: no such file; check the path") from None
+        raise _no_such_file(name) from None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise _no_such_file(name) from None
     except ValueError:
         raise InvalidInput(f"{name!r}: a NUL cannot be in a path; check it") from None
     if stat.S_ISDIR(status.st_mode):
@@ -195,15 +201,33 @@ def whole(path: str | PathLike[str]) -> Span:
     return Span(path=name, start=0, end=status.st_size, size=status.st_size)
 
 
+def may_be_path(name: str) -> bool:
+    """Whether what names no file may be meant to name one, and is not a text.
+
+    Examples
+    --------
+    >>> may_be_path("missing.txt"), may_be_path("Two\\nlines.")
+    (True, False)
+    """
+    return len(name) <= _LONG_PATH and "\n" not in name
+
+
+def _no_such_file(name: str) -> InvalidInput:
+    if may_be_path(name):
+        return InvalidInput(f"{name}: no such file; check the path")
+    return InvalidInput(
+        f"{name[:60]!r} and so on, {len(name)} characters: no such file; inputs are paths, so put texts "
+        "into a table: pyarrow.table({'text': texts})"
+    )
+
+
 def _check_kind(name: str) -> None:
     if kind_of(name) is None:
         suffix = Path(name).suffix
         if suffix.lower() in PACKINGS:
             suffix = Path(name).with_suffix("").suffix + suffix
-        raise InvalidInput(
-            f"{name}: files ending in {suffix or 'no suffix'!r} cannot be read; supported are "
-            f"{SUPPORTED}"
-        )
+        which = f"files ending in {suffix!r}" if suffix else "files without a suffix"
+        raise InvalidInput(f"{name}: {which} cannot be read; supported are {SUPPORTED}")
 
 
 def newlines_before(path: str, position: int) -> int:

@@ -20,7 +20,7 @@ import msgspec
 from fastprep.errors import FastprepError
 from fastprep.journal import Done
 from fastprep.planning import Task
-from fastprep.pool import TICK_SECONDS, WORKER_DIED, Counters, Tick, counting
+from fastprep.pool import TICK_SECONDS, Counters, Tick, counting
 from fastprep.task import Work, run_task
 
 # What begins an answer, and how many bytes say how long it is.
@@ -61,10 +61,10 @@ def run_in_forks(
         while busy:
             for answers, _ in poll.poll(TICK_SECONDS * 1000):
                 if answers not in busy:  # nothing was asked, so it died
-                    raise FastprepError(WORKER_DIED)
+                    raise _died(next(worker for worker in idle if worker.answers == answers))
                 worker, row = busy.pop(answers)
                 idle.append(worker)
-                done = _answer(answers)
+                done = _answer(worker)
                 _ask(worker, next(rows, None), idle, busy)
                 yield jobs[row][0], done
             tick()
@@ -99,11 +99,11 @@ def _ask(
         os.write(worker.asks, row.to_bytes(_SIZE_BYTES, sys.byteorder))
 
 
-def _answer(answers: int) -> Done:
+def _answer(worker: _Worker) -> Done:
     """What a worker made of its task, or what it failed with."""
-    received = _received(answers)
+    received = _received(worker.answers)
     if received is None:
-        raise FastprepError(WORKER_DIED)
+        raise _died(worker)
     kind, content = received
     if kind == _DONE:
         return msgspec.json.decode(content, type=Done)
@@ -113,6 +113,21 @@ def _answer(answers: int) -> Done:
     error, there = ForkingPickler.loads(content)
     error.__cause__ = _InWorker(there)
     raise error
+
+
+def _died(worker: _Worker) -> FastprepError:
+    """How a worker ended that does not answer any more."""
+    # It stays to be waited for.
+    ended = os.waitid(os.P_PID, worker.process, os.WEXITED | os.WNOWAIT)
+    if ended is None or ended.si_code == os.CLD_EXITED:
+        how = "ended without a word"
+    else:
+        number = ended.si_status
+        hint = "; is there memory enough?" if number == signal.SIGKILL else ""
+        how = f"was ended by signal {number} ({signal.strsignal(number)}{hint})"
+    return FastprepError(
+        f"a worker process {how}; the same command goes on from the shards that are finished"
+    )
 
 
 def _received(answers: int) -> tuple[bytes, bytes] | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from fastprep.errors import InvalidInput
-from fastprep.files import whole
+from fastprep.files import may_be_path, whole
 from fastprep.formats import SUPPORTED, in_folders, kind_of
 from fastprep.in_memory import is_table
 from fastprep.remote import expand_url, is_url
@@ -19,16 +19,19 @@ from fastprep.spans import Format, Span, is_unicode
 # A path, or what :mod:`fastprep.tables` takes, or some of these.
 Inputs: TypeAlias = Any
 
+_OF_STORES = ("job.json", "manifest.json", "vocabulary.json")
+
 
 def find(inputs: Inputs, form: Format | None = None) -> list[Span]:
     """The files that some inputs stand for, each as a whole, in an order that depends on names alone.
 
     An input is a file; a folder, for all files in it and in the folders in it that can be read (but
-    plain ``.json`` ones, which are more often about data than data); a pattern with ``*``, ``?`` and
-    ``[...]``, where ``**`` stands for folders in folders, for the files of its kind that can be read;
-    or a URL of one of these, a folder with ``/`` at its end. Inputs stay in the order in which they
-    are given, what a folder or a pattern stands for is sorted by name, and names that begin with a
-    dot are passed over.
+    plain ``.json`` ones, which are more often about data than data); a pattern with ``*``, ``?``
+    and ``[...]``, where ``**`` stands for folders in folders, for the files of its kind that can be
+    read (but those in which a store, or unfinished work on one, tells about itself); or a URL of
+    one of these, a folder with ``/`` at its end. Inputs stay in the order in which they are given,
+    what a folder or a pattern stands for is sorted by name, and names that begin with a dot are
+    passed over.
 
     An input may also be a table or a stream of texts: see :mod:`fastprep.tables`.
 
@@ -49,7 +52,10 @@ def find(inputs: Inputs, form: Format | None = None) -> list[Span]:
     >>> [Path(span.path).name for span in find(folder / "*.txt")]
     ['b.txt']
     """
-    given = [inputs] if isinstance(inputs, (str, PathLike)) or is_table(inputs) else list(inputs)
+    if isinstance(inputs, (str, PathLike)) or is_table(inputs) or not isinstance(inputs, Iterable):
+        given = [inputs]
+    else:
+        given = list(inputs)
     if not given:
         raise InvalidInput("no inputs; pass at least one file, folder or pattern")
     spans: list[Span] = []
@@ -84,12 +90,12 @@ def _find_one(path: str | PathLike[str]) -> Iterator[Span]:
                 f"{name}: no files in this folder can be read; supported are {SUPPORTED}"
             )
         yield from sorted(spans, key=lambda span: span.path)
-    elif not is_there and glob.has_magic(name) and "\0" not in name:
+    elif not is_there and glob.has_magic(name) and "\0" not in name and may_be_path(name):
         matches = [
             match
             # Path.glob knows no absolute patterns.
             for match in sorted(glob.glob(name, recursive=True))  # noqa: PTH207
-            if kind_of(match) is not None and Path(match).is_file()
+            if kind_of(match) is not None and Path(match).is_file() and not _is_of_a_store(match)
         ]
         if not matches:
             raise InvalidInput(
@@ -98,6 +104,17 @@ def _find_one(path: str | PathLike[str]) -> Iterator[Span]:
         yield from map(whole, matches)
     else:
         yield whole(path)
+
+
+def _is_of_a_store(path: str) -> bool:
+    """Whether a store, finished or not, tells about itself in a file: it may lie beside its inputs."""
+    folder, name = Path(path).parent, Path(path).name
+    if name not in _OF_STORES:
+        return False
+    return (
+        any((folder / known).exists() for known in ("run.lock", "shard-00000.bin"))
+        or (folder.parent / "run.lock").exists()  # one of two parts, before its first shard
+    )
 
 
 def _in_folder(folder: str) -> Iterator[Span]:

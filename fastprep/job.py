@@ -49,6 +49,13 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     inputs: list[Input]
 
     @property
+    def eot(self) -> Eot:
+        """Where the end token stands."""
+        if self.end_token is None:
+            return "none"
+        return "prepend" if self.end_token_first else "append"
+
+    @property
     def form(self) -> Format:
         """How documents lie in the inputs."""
         return Format(separator=self.separator, field=self.field, on_error=self.on_error)
@@ -132,13 +139,14 @@ def differences(then: Job, now: Job) -> list[str]:
     ["field was 'text' and is 'body'", 'a.txt had 5 bytes and has 6']
     """
     found = []
+    names = ["eot", "separator", "field", "validation", "shard_bytes"]
     if then.encoding.name != now.encoding.name:
         found.append(f"encoding was {then.encoding.name!r} and is {now.encoding.name!r}")
     elif (then.encoding, then.n_vocab) != (now.encoding, now.n_vocab):
         found.append(f"the encoding {now.encoding.name!r} has other tables, pattern or tokens")
-    for name in (
-        *("end_token", "end_token_first", "separator", "field", "validation", "shard_bytes"),
-    ):
+    elif then.eot == now.eot:
+        names.append("end_token")  # of the same tables another one: it was asked for
+    for name in names:
         before, after = getattr(then, name), getattr(now, name)
         if before != after:
             found.append(f"{name} was {before!r} and is {after!r}")

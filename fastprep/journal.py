@@ -122,9 +122,9 @@ class Journal:
             directory.mkdir(exist_ok=True)
         self._write(self.output / JOB, job, sync_names=True)
 
-    def any_done(self) -> bool:
-        """Whether there is a finished shard."""
-        return any(entry.suffix == ".done" for entry in self.output.iterdir())
+    def count_done(self) -> int:
+        """How many shards are finished, whoever made them."""
+        return sum(entry.suffix == ".done" for entry in self.output.iterdir())
 
     # -- its shards -------------------------------------------------------------------------------
 

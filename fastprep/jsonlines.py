@@ -82,8 +82,8 @@ class LineDecoder:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
         self._reader = LineReader([key.encode() for key in self._keys])
         self._mend = (
-            f'each line must be one JSON object with a string under "{form.field}"; mend it, or pass '
-            "on_error='skip' (--on-error skip) to leave such lines out"
+            f'each line must be one JSON object with a string under "{form.field}"; mend it, name '
+            "another field (--field), or pass on_error='skip' (--on-error skip) to leave such lines out"
         )
 
     def decode(
@@ -172,7 +172,7 @@ class LineDecoder:
             offset = _first_invalid(line)
             raise InvalidUtf8(
                 f"byte {offset} of the line: 0x{line[offset]:02x} is not UTF-8 there; convert the "
-                "file to UTF-8",
+                "file to UTF-8, or pass on_error='skip' or 'replace' (--on-error)",
                 offset=offset,
             ) from None
         except msgspec.ValidationError as error:

@@ -74,11 +74,12 @@ def _lock(descriptor: int, path: Path, shared: bool) -> bool:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
+        # In the same words for all locks of a job, so that Python tells it once.
         warnings.warn(
-            f"{path}: this file system has no locks ({error.strerror}); see to it yourself that no "
-            "two runs work in this directory",
+            f"{path.parent}: this file system has no locks ({error.strerror}); see to it yourself that "
+            "no two runs work in this directory",
             RuntimeWarning,
-            stacklevel=5,
+            stacklevel=1,
         )
     return True
 

@@ -42,6 +42,9 @@ _OUR_NAME = re.compile(
     re.ASCII,
 )
 
+#: What to do about a store that is damaged.
+MEND = "restore it from a copy, or run `fastprep prepare` again with --overwrite"
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
 TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Checksum = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
@@ -261,13 +264,10 @@ def load(directory: Path) -> Manifest:
             )
         manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidStore(
-            f"{path}: not a manifest, or a damaged one: {error}; restore it from a copy, or run "
-            "`fastprep prepare` again with --overwrite"
-        ) from None
+        raise InvalidStore(f"{path}: not a manifest, or a damaged one: {error}; {MEND}") from None
     fault = _contradiction(manifest)
     if fault is not None:
-        raise InvalidStore(f"{path}: {fault}; restore it from a copy, or prepare the store again")
+        raise InvalidStore(f"{path}: {fault}; {MEND}")
     return manifest
 
 

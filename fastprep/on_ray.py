@@ -10,10 +10,8 @@ from typing import Any
 from fastprep.errors import FastprepError
 from fastprep.journal import Done
 from fastprep.planning import Task
-from fastprep.pool import Tick
+from fastprep.pool import TICK_SECONDS, Tick
 from fastprep.task import Work, run_task
-
-_TICK_SECONDS = 0.2
 
 
 def run_on_ray(
@@ -59,7 +57,7 @@ def _results(
                 running[remote.remote(shared, index, task, str(Path.cwd()))] = index
             if not running:
                 return
-            ended, _ = ray.wait(list(running), num_returns=1, timeout=_TICK_SECONDS)
+            ended, _ = ray.wait(list(running), num_returns=1, timeout=TICK_SECONDS)
             for reference in ended:
                 yield running.pop(reference), _result(ray, reference)
             tick()

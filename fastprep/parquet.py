@@ -59,8 +59,7 @@ def read_parquet(span: Span, form: Format, block_bytes: int, cut: bool) -> Itera
                 raise
             # Each span of the file sees this; one of them tells.
             if span.start == 0:
-                place, _, reason = str(error).partition(": ")
-                yield Batch([], True, 0, _nowhere, [Bad(place, reason.partition("; ")[0])])
+                yield Batch.of_bad(Bad.of(error, span.path))
             return
         for group in column.groups(span.start, span.end):
             yield from column.read(group, block_bytes, cut)
@@ -142,9 +141,9 @@ class _TextColumn:
         except DamagedInput as error:
             if self._form.on_error == "raise":
                 raise
-            where, _, reason = str(error).partition(": ")
-            rest = f"{reason.partition('; ')[0]}; the rest of the row group is left out"
-            yield Batch([], True, 0, _nowhere, [Bad(where, rest)])
+            told = Bad.of(error, self._path)
+            rest = f"{told.reason}; the rest of the row group is left out"
+            yield Batch.of_bad(told._replace(reason=rest))
 
     def _chunks(self, group: int, block_bytes: int) -> Iterator[Any]:
         row = int(self._before[group])
@@ -194,7 +193,3 @@ def _first_byte(group: Any) -> int:
     column = group.column(0)
     offsets = [column.data_page_offset, column.dictionary_page_offset or 0]
     return min((int(offset) for offset in offsets if offset > 0), default=-1)
-
-
-def _nowhere(index: int, offset: int) -> tuple[str, int]:
-    raise IndexError(f"text {index} of a batch without texts")

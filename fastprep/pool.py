@@ -31,12 +31,6 @@ TICK_SECONDS = 0.2
 #: How tasks are run: one after another, in threads, in processes of either kind, in a cluster.
 Way: TypeAlias = Literal["here", "threads", "forks", "spawned", "ray"]
 
-WORKER_DIED = (
-    "a worker process ended without a word: killed (is there memory enough?), or the script calls "
-    'prepare() outside `if __name__ == "__main__":`, which the workers import; mend that, or pass '
-    "workers=1; then the same command goes on from the shards that are finished"
-)
-
 
 def run_here(
     work: Work, tasks: dict[int, Task], counters: Counters, tick: Tick

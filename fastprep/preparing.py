@@ -126,7 +126,7 @@ def prepare(
     on_error
         what becomes of a document that cannot be read: ``"raise"`` an error, ``"skip"`` it, or
         ``"replace"`` what is wrong with it by U+FFFD. The last two read documents whole, and the
-        manifest counts and lists what they did.
+        manifest counts what they did and lists it, of each shard the first 1,000.
     eot
         whether to ``"append"`` the end token to each document, the last one too, or to ``"prepend"``
         it, or ``"none"``.
@@ -228,6 +228,8 @@ def merge_tasks(output: str | PathLike[str]) -> TokenStore:
     ------
     UnfinishedJob
         naming the shards that are not finished.
+    InvalidInput
+        when an input was changed between two tasks.
     JobIsRunning
         while a run that is no task works there.
     InvalidStore

@@ -38,8 +38,8 @@ def size_of(url: str) -> int:
     system, path = _system(url)
     try:
         details = system.info(path)
-    except FileNotFoundError:
-        raise InvalidInput(f"{url}: no such file; check the address") from None
+    except FileNotFoundError as error:
+        raise _no_such_file(url, error) from None
     except Exception as error:  # each file system has its own
         raise _failed(url, error) from error
     if details.get("type") == "directory":
@@ -66,8 +66,8 @@ def open_url(url: str) -> BinaryIO:
         # A server that gives no ranges can only be listened to.
         options = {} if _gives_ranges(system, path) else {"block_size": 0}
         return cast(BinaryIO, system.open(path, "rb", **options))
-    except FileNotFoundError:
-        raise InvalidInput(f"{url}: no such file; check the address") from None
+    except FileNotFoundError as error:
+        raise _no_such_file(url, error) from None
     except Exception as error:
         raise _failed(url, error) from error
 
@@ -110,6 +110,12 @@ def _system(url: str) -> tuple[Any, str]:
     except ValueError as error:
         raise InvalidInput(f"{url}: {error}; check the address") from None
     return system, str(path)
+
+
+def _no_such_file(url: str, error: FileNotFoundError) -> InvalidInput:
+    # Some file systems say so, too, when nobody answers.
+    why = "" if error.__cause__ is None else f" ({error.__cause__})"
+    return InvalidInput(f"{url}: no such file{why}; check the address")
 
 
 def _failed(url: str, error: Exception) -> InvalidInput:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from fastprep.corpus import text_per_byte
+from fastprep.errors import FastprepError
+from fastprep.formats import Kind, kind_of
 from fastprep.journal import Done
 from fastprep.planning import Task, task_bytes
+from fastprep.spans import Format
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -18,6 +23,8 @@ Event: TypeAlias = dict[str, object]
 Log: TypeAlias = Callable[[Event], object]
 
 _SECONDS_BETWEEN_LOOKS = 0.2
+# All that is promised, in the 80 columns of a terminal as it is opened.
+_BAR = "{percentage:3.0f}%{bar} {total_fmt}B, {rate_fmt}, {remaining} left{postfix}"
 
 
 class Reporter:
@@ -36,11 +43,13 @@ class Reporter:
         whether to show a progress bar on stderr; None: when it is a terminal.
     log
         is called with each event.
+    form
+        how documents lie in the inputs.
 
     Examples
     --------
     >>> events = []
-    >>> with Reporter({}, 0, [0, 0, 0], False, events.append) as reporter:
+    >>> with Reporter({}, 0, [0, 0, 0], False, events.append, Format()) as reporter:
     ...     reporter.say("started", tasks=0)
     >>> events[0]["event"], events[0]["tasks"]
     ('started', 0)
@@ -53,12 +62,18 @@ class Reporter:
         counters: Any,
         show: bool | None,
         log: Log | None,
+        form: Format,
     ) -> None:
+        self._tasks = tasks
+        self._form = form
         self._sizes = {index: task_bytes(task) for index, task in tasks.items()}
         self._rows = {index: row for row, index in enumerate(tasks)}
         self._counters = counters
         self._log = log
-        self._show = sys.stderr.isatty() if show is None else show
+        is_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._show = is_terminal if show is None else show
+        # Until a bar is shown nobody asks for more.
+        self._text_sizes: dict[int, float] = {i: size or 1 for i, size in self._sizes.items()}
         self._finished_bytes = finished_bytes
         self._done: set[int] = set()
         self._bar: tqdm[Any] | None = None
@@ -85,10 +100,11 @@ class Reporter:
             self._bar = tqdm(
                 total=self._finished_bytes + sum(self._sizes.values()),
                 initial=self._finished_bytes,
-                desc="prepare",
                 unit="B",
                 unit_scale=True,
+                bar_format=_BAR,
             )
+            self._text_sizes = _text_sizes(self._tasks, self._form)
             self._bar.start_t -= self._seconds()
         self._refresh(self._bar)
 
@@ -142,7 +158,8 @@ class Reporter:
         for index, row in self._rows.items():
             # The text is not as long as the file around it: a guess of what was read of that.
             text, more_documents, more_tokens = self._counters[3 * row : 3 * row + 3]
-            size += self._sizes[index] if index in self._done else min(text, self._sizes[index])
+            part = 1.0 if index in self._done else min(text / self._text_sizes[index], 1.0)
+            size += round(self._sizes[index] * part)
             documents += more_documents
             tokens += more_tokens
         return size, documents, tokens
@@ -151,8 +168,37 @@ class Reporter:
         size, documents, tokens = self._totals()
         bar.n = self._finished_bytes + size
         bar.set_postfix_str(
-            f"{documents:,} documents, {tokens:,} tokens, {tokens / self._seconds() / 1e6:.1f} M "
-            "tokens/s",
+            f"{_short(documents)} documents, {_short(tokens)} tokens, "
+            f"{_short(round(tokens / self._seconds()))} tokens/s",
             refresh=False,
         )
         bar.refresh()
+
+
+def _short(count: int) -> str:
+    """A count in full while it is short, else three digits of it: ``173M``."""
+    if count < 10_000:
+        return f"{count:,}"
+    from tqdm import tqdm
+
+    shown: str = tqdm.format_sizeof(count)
+    return shown
+
+
+def _text_sizes(tasks: dict[int, Task], form: Format) -> dict[int, float]:
+    """How many bytes of text each task has, about: packed files unpack to several times their size.
+
+    One file of each kind is looked at for all of them.
+    """
+    known: dict[Kind | None, float] = {}
+    sizes: dict[int, float] = {}
+    for index, task in tasks.items():
+        sizes[index] = 1.0
+        for span in task:
+            kind = kind_of(span.path)
+            if kind not in known:
+                known[kind] = 1.0
+                with contextlib.suppress(FastprepError, OSError):  # whoever reads it will say so
+                    known[kind] = text_per_byte(span, form) or 1.0
+            sizes[index] += (span.end - span.start) * known[kind]
+    return sizes

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from fastprep import manifest as manifests
 from fastprep.atomic import sync_directory
-from fastprep.errors import InvalidInput, InvalidStore, OtherJob, StoreExists
+from fastprep.errors import InvalidInput, InvalidStore, OtherJob, StoreExists, UnfinishedJob
 from fastprep.in_memory import TableSpan
 from fastprep.job import Job, differences
 from fastprep.journal import JOB, Done, Journal
@@ -15,7 +15,7 @@ from fastprep.output import check_ours, clear, stores_in, tidy, unlock
 from fastprep.planning import Task, slice_of, task_bytes
 from fastprep.pool import Counters, Tick, Way, cores, may_fork, new_counters, run_here
 from fastprep.reporting import Log, Reporter
-from fastprep.sealing import seal
+from fastprep.sealing import made_by, seal
 from fastprep.store import TokenStore
 from fastprep.store_encoding import keep_vocabulary
 from fastprep.task import Work
@@ -56,7 +56,7 @@ class Run(NamedTuple):
             before = sum(task_bytes(mine[index]) for index in finished)
             way = self._way(todo)
             counters = new_counters(len(todo), way)
-            with Reporter(todo, before, counters, progress, log) as reporter:
+            with Reporter(todo, before, counters, progress, log, job.form) as reporter:
                 reporter.say("started", **self._facts(todo))
                 if finished or redone:
                     reporter.say("resumed", shards_finished=len(finished), bytes_finished=before)
@@ -68,7 +68,6 @@ class Run(NamedTuple):
             if self.task is not None:
                 store = seal_if_whole(journal)
             else:
-                _check_unchanged(self.tasks, finished)
                 store = seal(output, job, [finished[index] for index in sorted(finished)])
             reporter.finished(store is not None)
         return store
@@ -82,8 +81,12 @@ class Run(NamedTuple):
         if self.task is not None:
             store = TokenStore(found[0].parent)
             made_from = [tuple(shard.inputs) for shard in store.manifest.shards]
-            if made_from == self.tasks and store.manifest.encoding == self.work.job.encoding:
+            if made_from == self.tasks and made_by(store, self.work.job):
                 return store
+            raise StoreExists(
+                f"{output}: a token store already, of other inputs or settings than this task's; "
+                "choose another output, or remove it first"
+            )
         raise StoreExists(
             f"{output}: a token store already; pass overwrite=True (--overwrite) to replace it"
         )
@@ -115,12 +118,13 @@ class Run(NamedTuple):
         if not found:
             return False
         # Where no shard is finished there is nothing to lose; but other tasks may be about it.
-        if self.task is None and (overwrite or not journal.any_done()):
+        if self.task is None and (overwrite or not journal.count_done()):
             return True
+        anew = "pass overwrite=True (--overwrite)" if self.task is None else "remove that directory"
         raise OtherJob(
             f"{journal.output}: holds unfinished work of another job: {'; '.join(found[:5])}"
-            f"{f'; and {len(found) - 5} more' if len(found) > 5 else ''}; run that one again to finish "
-            "it, or pass overwrite=True (--overwrite) to begin anew"
+            f"{f'; and {len(found) - 5} more' if len(found) > 5 else ''}; go back to those inputs and "
+            f"settings to finish it, or {anew} to begin anew"
         )
 
     def _way(self, todo: dict[int, Task]) -> Way:
@@ -176,12 +180,23 @@ class Run(NamedTuple):
 
 
 def seal_if_whole(journal: Journal) -> TokenStore | None:
-    """The store of the job in a journal, if all its shards are finished."""
+    """The store of the job in a journal, if all its shards are finished.
+
+    Raises
+    ------
+    UnfinishedJob
+        when the job is gone, and there is no store.
+    """
     with journal.deciding():
         job = journal.job()
         if job is None:  # somebody else sealed it meanwhile
             unlock(journal.output)
-            return TokenStore(stores_in(journal.output)[0].parent)
+            found = stores_in(journal.output)
+            if not found:
+                raise UnfinishedJob(
+                    f"{journal.output}: another run ended this job without a store, and says why"
+                )
+            return TokenStore(found[0].parent)
         shards = [done for index in range(job.shards) if (done := journal.done(index)) is not None]
         return seal(journal.output, job, shards) if len(shards) == job.shards else None
 
@@ -193,15 +208,3 @@ def _noted(journal: Journal, overwrite: bool) -> Job | None:
         if not overwrite:
             raise
         return None
-
-
-def _check_unchanged(tasks: list[Task], finished: dict[int, Done]) -> None:
-    """Refuse to put together shards that saw a file before and after a change."""
-    seen: dict[str, int | None] = {}
-    for index, done in finished.items():
-        for span, when in zip(tasks[index], done.modified, strict=True):
-            if seen.setdefault(span.path, when) != when:
-                raise InvalidInput(
-                    f"{span.path}: it was changed while it was in use; run the same command again: "
-                    "what was read before the change is read again"
-                )

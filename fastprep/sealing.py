@@ -9,7 +9,7 @@ from fastprep.atomic import replacing
 from fastprep.errors import InvalidInput
 from fastprep.job import Job
 from fastprep.journal import Done
-from fastprep.manifest import Manifest, Part, PartName, ShardRecord
+from fastprep.manifest import Manifest, Part, ShardRecord
 from fastprep.output import clear, tidy, unlock
 from fastprep.store import TokenStore
 
@@ -40,27 +40,71 @@ def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
     --------
     See :func:`fastprep.prepare`.
     """
+    _check_unchanged(shards)
     if not any(record.documents for done in shards for record in done.records):
         clear(output)
         unlock(output)
-        paths = [entry.path for entry in job.inputs]
-        raise InvalidInput(
-            f"no documents found in {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}; every "
-            "input is empty"
-        )
+        raise InvalidInput(_nothing_in(job, shards))
     directories = job.directories(output)
     # The store that most people will open comes last.
     for number, directory in reversed(list(enumerate(directories))):
         records = [done.records[number] for done in shards]
-        part = Part(_name(directory), job.validation) if job.validation else None
         with replacing(directory / manifests.MANIFEST) as file:
-            file.write(manifests.encode(_manifest(job, records, part)))
+            file.write(manifests.encode(_manifest(job, records, _part(directory, job))))
     tidy(output)
     return TokenStore(directories[0])
 
 
-def _name(directory: Path) -> PartName:
-    return "train" if directory.name == "train" else "validation"
+def made_by(store: TokenStore, job: Job) -> bool:
+    """Whether the job would write this very manifest over the store's shards.
+
+    So all settings are the same; the inputs are, if the shards' are.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastprep import get_encoding, prepare
+    >>> from fastprep.planning import make_job
+    >>> directory = Path(tempfile.mkdtemp())
+    >>> _ = (directory / "one.txt").write_text("One.")
+    >>> store = prepare(directory / "one.txt", directory / "store", progress=False)
+    >>> settings = {"separator": None, "field": "text", "on_error": "raise", "eot": "append"}
+    >>> more = {"eot_token": None, "validation": 0.0, "shard_bytes": None}
+    >>> made_by(store, make_job(directory / "one.txt", get_encoding("gpt2"), **settings, **more)[0])
+    False
+    """
+    found = store.manifest
+    return found == _manifest(job, found.shards, _part(store.path, job))
+
+
+def _nothing_in(job: Job, shards: list[Done]) -> str:
+    """Why there is no store where there is no document."""
+    paths = [entry.path for entry in job.inputs]
+    said = f"no documents found in {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}; "
+    bad = [bad for done in shards for bad in done.records[0].bad]
+    if not bad:
+        return said + "every input is empty"
+    count = sum(done.records[0].bad_documents for done in shards)
+    return f"{said}{count:,} could not be read, the first: {bad[0].place}: {bad[0].reason}"
+
+
+def _check_unchanged(shards: list[Done]) -> None:
+    """Refuse to put together shards that saw a file before and after a change."""
+    seen: dict[str, int | None] = {}
+    for done in shards:
+        for span, when in zip(done.records[0].inputs, done.modified, strict=True):
+            if seen.setdefault(span.path, when) != when:
+                raise InvalidInput(
+                    f"{span.path}: it was changed while it was in use; run the same command, or each "
+                    "task, again: what was read before the change is read again"
+                )
+
+
+def _part(directory: Path, job: Job) -> Part | None:
+    """Which part of the corpus the job's store in a directory is."""
+    if not job.validation:
+        return None
+    return Part("train" if directory.name == "train" else "validation", job.validation)
 
 
 def _manifest(job: Job, records: list[ShardRecord], part: Part | None) -> Manifest:

@@ -118,6 +118,21 @@ class ShardWriter:
             for number, part in enumerate(parts)
         ]
 
+    def count(self, batches: Iterable[Batch]) -> tuple[int, int]:
+        """How many documents and tokens some batches would be, written nowhere.
+
+        Raises
+        ------
+        InvalidUtf8, IdOutOfRange
+            as :meth:`write`.
+        """
+        documents = tokens = 0
+        for done in self._encoded(self._jobs(batches, _BadDocuments())):
+            documents += len(done.ends)
+            tokens += len(done.ids)
+            self._spare.append(done.memory)
+        return documents, tokens
+
     def _jobs(self, batches: Iterable[Batch], bad: _BadDocuments) -> Iterator[_Job]:
         """What has to be encoded, in order, without the documents that are left out."""
         begun = [False, False]
@@ -202,11 +217,7 @@ class ShardWriter:
             )
         except InvalidUtf8 as error:
             place, position = batch.place(error.index, error.offset)
-            raise InvalidUtf8(
-                f"{place}: the bytes there are not UTF-8; convert the file to UTF-8, or pass "
-                "on_error='skip' or 'replace' (--on-error)",
-                offset=position,
-            ) from None
+            raise InvalidUtf8.at(place, position) from None
         ids, ends = ids[: count + before], ends[: len(batch.texts)]
         if before:
             move(ends, 1)

@@ -109,6 +109,18 @@ class Bad(NamedTuple):
     place: str
     reason: str
 
+    @classmethod
+    def of(cls, error: InvalidInput, path: str) -> Bad:
+        """What an error about a file says, without what to do about it.
+
+        Examples
+        --------
+        >>> Bad.of(InvalidInput("a: b.txt, byte 5: it ends there; bring a whole copy"), "a: b.txt")
+        Bad(place='a: b.txt, byte 5', reason='it ends there')
+        """
+        where, _, said = str(error).removeprefix(path).partition(": ")
+        return cls(path + where, said.partition("; ")[0])
+
 
 class Batch(NamedTuple):
     """Some documents in a row, good to encode in one call.
@@ -127,6 +139,15 @@ class Batch(NamedTuple):
     size: int
     place: Place
     bad: Sequence[Bad] = ()
+
+    @classmethod
+    def of_bad(cls, *bad: Bad) -> Batch:
+        """One without texts, for what no text stands beside."""
+        return cls([], True, 0, _nowhere, bad)
+
+
+def _nowhere(index: int, offset: int) -> tuple[str, int]:
+    raise IndexError(f"text {index} of a batch without texts")
 
 
 def is_unicode(text: str) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from fastprep import manifest as manifests
 from fastprep.cached import cached_property
 from fastprep.errors import IdOutOfRange, InvalidStore
-from fastprep.manifest import Manifest
+from fastprep.manifest import MEND, Manifest
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -273,14 +273,13 @@ class TokenStore:
 
     def _check_file(self, index: int, kind: Literal["bin", "ends"], size: int) -> None:
         path = manifests.shard_path(self.path, index, kind)
-        mend = "restore it from a copy, or run `fastprep prepare` again with --overwrite"
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            raise InvalidStore(f"{path}: missing, though the manifest lists it; {mend}") from None
+            raise InvalidStore(f"{path}: missing, though the manifest lists it; {MEND}") from None
         if not stat.S_ISREG(status.st_mode):
-            raise InvalidStore(f"{path}: not a regular file; {mend}")
+            raise InvalidStore(f"{path}: not a regular file; {MEND}")
         if status.st_size != size:
             raise InvalidStore(
-                f"{path}: {status.st_size} bytes, but the manifest says {size}; {mend}"
+                f"{path}: {status.st_size} bytes, but the manifest says {size}; {MEND}"
             )

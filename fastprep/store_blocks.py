@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fastprep.checksums import crc32
 from fastprep.errors import InvalidStore
-from fastprep.manifest import block_ranges, shard_path
+from fastprep.manifest import MEND, block_ranges, shard_path
 from fastprep.store import TokenStore
 
 
@@ -69,8 +69,7 @@ def read_blocks(
             if filled < size or crc32(content) != expected:
                 raise InvalidStore(
                     f"{path}: bytes {first * dtype.itemsize} to {last * dtype.itemsize} are not those "
-                    "that the manifest has the checksum of; restore it from a copy, or run "
-                    "`fastprep prepare` again with --overwrite"
+                    f"that the manifest has the checksum of; {MEND}"
                 )
             block = np.frombuffer(content, dtype)
             block.flags.writeable = False

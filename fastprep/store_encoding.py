@@ -79,6 +79,8 @@ def as_encoding(encoding: str | StoreEncoding | SimpleTokenizerV2) -> StoreEncod
         for a name that is none.
     BadVocabulary
         for a word tokenizer whose vocabulary no store can hold.
+    InvalidInput
+        for anything else.
 
     Examples
     --------
@@ -100,6 +102,12 @@ def as_encoding(encoding: str | StoreEncoding | SimpleTokenizerV2) -> StoreEncod
         from fastprep.word_encoding import WordEncoding
 
         return WordEncoding.of(encoding)
+    if not hasattr(encoding, "encode_documents"):
+        kind = type(encoding)
+        raise InvalidInput(
+            f"encoding is a {kind.__module__}.{kind.__qualname__}; pass a name, as 'gpt2', an "
+            "Encoding of fastprep, or a SimpleTokenizerV2"
+        )
     return encoding
 
 

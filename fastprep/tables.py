@@ -67,6 +67,8 @@ def _what(thing: object, number: int) -> str:
 def _opened(thing: Any, pa: Any) -> tuple[Any, Callable[[], Iterable[Any]]]:
     """Something as a table of pyarrow, or None and what begins its stream of them."""
     if is_of_datasets(thing):
+        if isinstance(thing, dict):
+            raise TypeError(f"it holds several; pass one of {', '.join(map(repr, thing))}")
         if hasattr(thing, "data") and getattr(thing, "_indices", True) is None:
             return thing.data.table, list
         return None, lambda: thing.with_format("arrow").iter(_ROWS)

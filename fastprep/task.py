@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,12 +51,6 @@ def run_task(work: Work, index: int, task: Task, report: Report = _silent) -> Do
             return finished
         before = modified(task)
         whole = job.on_error != "raise" or job.split is not None
-        batches = corpus.read(
-            task,
-            job.form,
-            block_bytes=work.block_bytes,
-            cut=work.encoding.may_be_cut and not whole,
-        )
         writer = ShardWriter(
             work.encoding,
             job.end_token,
@@ -65,7 +60,15 @@ def run_task(work: Work, index: int, task: Task, report: Report = _silent) -> Do
             threads=work.threads,
         )
         directories = job.directories(work.output)
-        records = writer.write(directories, index, batches, list(task), report)
+        found = corpus.read(
+            task,
+            job.form,
+            block_bytes=work.block_bytes,
+            cut=work.encoding.may_be_cut and not whole,
+        )
+        # Closed also where writing fails: whoever keeps the error keeps no thread and no open file.
+        with contextlib.closing(found) as batches:
+            records = writer.write(directories, index, batches, list(task), report)
         for span, then, now in zip(task, before, modified(task), strict=True):
             if then != now:
                 raise InvalidInput(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from functools import partial
 
 from fastprep.spans import Bad, Batch
@@ -14,7 +14,7 @@ _SMALL = 8
 _MOST_TEXTS = 10_000
 
 
-def together(batches: Iterable[Batch], block_bytes: int) -> Iterator[Batch]:
+def together(batches: Iterable[Batch], block_bytes: int) -> Generator[Batch]:
     """The same documents in fewer batches, none of them of more than a block because of it.
 
     Examples

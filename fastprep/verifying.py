@@ -16,7 +16,7 @@ from fastprep.ahead import in_order
 from fastprep.byte_order import BYTES_OF, from_file
 from fastprep.checksums import crc32
 from fastprep.errors import InvalidInput, InvalidStore
-from fastprep.manifest import ShardRecord, block_ranges, itemsize_of, shard_path
+from fastprep.manifest import MEND, ShardRecord, block_ranges, itemsize_of, shard_path
 from fastprep.store import TokenStore
 from fastprep.store_encoding import StoreEncoding, encoding_of_store
 from fastprep_ext.passes import largest, rises, stands_at
@@ -24,7 +24,6 @@ from fastprep_ext.passes import largest, rises, stands_at
 if TYPE_CHECKING:
     from fastprep.byte_order import Letter
 
-_MEND = "restore it from a copy, or run `fastprep prepare` again with --overwrite"
 # More than this many threads would wait for memory, or for the disk.
 _THREADS = 4
 # So little that what was read is still in a core's cache when it is looked at.
@@ -177,13 +176,13 @@ class _Shard:
                 )
                 raise InvalidStore(
                     f"{path}: document {start + document} ends at token {end}, too "
-                    f"early after the document before it; {_MEND}"
+                    f"early after the document before it; {MEND}"
                 )
             before = ends[-1]
         if before != record.tokens:
             raise InvalidStore(
                 f"{path}: the last document ends at token {before}, but the shard has "
-                f"{record.tokens}; {_MEND}"
+                f"{record.tokens}; {MEND}"
             )
         return -1
 
@@ -210,7 +209,7 @@ class _Shard:
         recorded = -1 if self._record.max_id is None else self._record.max_id
         if found != recorded:
             raise InvalidStore(
-                f"{self._path}: its largest id is {found}, but the manifest says {recorded}; {_MEND}"
+                f"{self._path}: its largest id is {found}, but the manifest says {recorded}; {MEND}"
             )
 
     def _fault(self, number: int) -> InvalidStore:
@@ -222,7 +221,7 @@ class _Shard:
                 place = next(place for place, one in enumerate(ids) if one >= store.n_vocab)
                 raise InvalidStore(
                     f"{self._path}: token {start + place} is {ids[place]}, outside the vocabulary of "
-                    f"{store.n_vocab} ids; {_MEND}"
+                    f"{store.n_vocab} ids; {MEND}"
                 )
             if store.eot_token is not None:
                 self._check_end_tokens(ids, store.eot_token, start, stop)
@@ -230,7 +229,7 @@ class _Shard:
             return fault
         return InvalidStore(
             f"{self._path}: the same bytes were not read twice from {start * self.itemsize} to "
-            f"{stop * self.itemsize}: something writes to the file, or the disk fails; {_MEND}"
+            f"{stop * self.itemsize}: something writes to the file, or the disk fails; {MEND}"
         )
 
     def _check_end_tokens(self, ids: memoryview[int], token: int, start: int, stop: int) -> None:
@@ -243,11 +242,11 @@ class _Shard:
                 side = "opened" if self._store.eot == "prepend" else "closed"
                 raise InvalidStore(
                     f"{self._path}: document {document} of the shard is not {side} by the end token "
-                    f"{token}; {_MEND}"
+                    f"{token}; {MEND}"
                 )
         inside = min(found - {*expected}) - offset + start
         raise InvalidStore(
-            f"{self._path}: the end token {token} stands inside a document, at token {inside}; {_MEND}"
+            f"{self._path}: the end token {token} stands inside a document, at token {inside}; {MEND}"
         )
 
     def _end_token_places(
@@ -304,6 +303,6 @@ def _read_block(
         found = f"{checksum:08x}" if content else "nothing"
         raise InvalidStore(
             f"{path}: bytes {start * itemsize} to {stop * itemsize} are damaged: their crc32 is "
-            f"{found}, but the manifest says {expected:08x}; {_MEND}"
+            f"{found}, but the manifest says {expected:08x}; {MEND}"
         )
     return from_file(content, letter)

@@ -20,6 +20,7 @@ import msgspec
 
 from fastprep.atomic import replacing
 from fastprep.errors import BadVocabulary, InvalidStore
+from fastprep.manifest import MEND
 from fastprep.published import ENDOFTEXT
 from fastprep.words import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
 from fastprep_ext.word_encoder import WordEncoder
@@ -151,17 +152,16 @@ class WordEncoding:
             when it is missing, or not the one that the manifest names.
         """
         path = directory / VOCABULARY
-        mend = "restore it from a copy, or run `fastprep prepare` again with --overwrite"
         try:
             encoding = cls.from_file(path)
         except FileNotFoundError:
-            raise InvalidStore(f"{path}: missing; {mend}") from None
+            raise InvalidStore(f"{path}: missing; {MEND}") from None
         except BadVocabulary as error:
-            raise InvalidStore(f"{error}; {mend}") from None
+            raise InvalidStore(f"{error}; {MEND}") from None
         if encoding.rank_table_sha256 != sha256:
             raise InvalidStore(
                 f"{path}: its sha256 is {encoding.rank_table_sha256}, but the manifest says {sha256}; "
-                f"{mend}"
+                f"{MEND}"
             )
         return encoding
 

@@ -69,8 +69,4 @@ def _text(batch: Batch, index: int, form: Format) -> str | None:
         if form.on_error == "skip":
             return None
         place, position = batch.place(index, error.start)
-        raise InvalidUtf8(
-            f"{place}: the bytes there are not UTF-8; convert the file to UTF-8, or pass "
-            "on_error='skip' or 'replace' (--on-error)",
-            offset=position,
-        ) from None
+        raise InvalidUtf8.at(place, position) from None

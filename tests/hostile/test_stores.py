@@ -18,6 +18,7 @@ import pytest
 
 from fastprep.checksums import crc32
 from fastprep.errors import InvalidInput, InvalidStore
+from fastprep.importing import import_tokens
 from fastprep.manifest import BlockChecksum
 from fastprep.preparing import prepare
 from fastprep.store import TokenStore
@@ -333,6 +334,27 @@ def test_comparing_needs_the_very_inputs(store: Path, tmp_path: Path) -> None:
         change(store, move)
         with pytest.raises(kind, match=message):
             verify(store, against="tiktoken")
+
+
+def test_what_there_is_nothing_to_compare_with_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt").write_text("One.")
+    monkeypatch.chdir(tmp_path)
+    made = prepare("a.txt", tmp_path / "made", progress=False)
+    monkeypatch.chdir("/")
+    with pytest.raises(
+        InvalidInput, match=r"a\.txt: no such file.*go to the directory it was named"
+    ):
+        verify(made, against="tiktoken")
+    ids = tmp_path / "made" / "shard-00000.bin"
+    store = import_tokens(ids, tmp_path / "imported", format="nanogpt", encoding="gpt2")
+    with pytest.raises(InvalidInput, match=r"00000\.bin: the store was imported from these ids"):
+        verify(store, against="tiktoken")
+    table = pytest.importorskip("pyarrow").table({"text": ["One."]})
+    store = prepare(table, tmp_path / "from-memory", progress=False)
+    with pytest.raises(InvalidInput, match=r"<table 1.*>: it was in the memory of the process"):
+        verify(store, against="tiktoken")
 
 
 def test_another_rank_table_under_the_same_name_is_found(store: Path) -> None:

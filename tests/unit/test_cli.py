@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_store_is_made_described_and_verified(
 ) -> None:
     store = str(tmp_path / "store")
     assert main(["prepare", str(text), "-o", store]) == 0
-    assert capsys.readouterr().out == f"{store}: 6 tokens in 2 documents, 1 shards\n"
+    assert capsys.readouterr().out == f"{store}: 6 tokens in 2 documents, 1 shard\n"
     assert main(["info", store]) == 0
     shown = capsys.readouterr().out
     assert "tokens             6\n" in shown
@@ -85,6 +86,8 @@ def test_an_error_is_one_line_on_stderr(tmp_path: Path) -> None:
         ["prepare", "a.txt", "-o", "s", "--separator", "\\q"],
         ["prepare", "a.txt", "-o", "s", "--separator", "x", "--whole-files"],
         ["verify", "s", "--against", "itself"],
+        ["verify", "s", "--sample", "5"],
+        ["encode", "a", "--encoding-file", "a.tiktoken", "--pattern", "cl100k_base"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,6 +115,28 @@ def test_help_of_each_command_ends_with_an_example(
         main([*command.split(), "--help"])
     assert info.value.code == 0
     assert "example: " in capsys.readouterr().out.splitlines()[-1 if command != "prepare" else -2]
+
+
+def test_import_has_no_encoding_by_default_and_says_none(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["import", "--help"])
+    assert "default: gpt2" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["import", str(text), "-o", str(tmp_path / "store"), "--from", "nanogpt"])
+    assert "name what made the ids: --encoding" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 elsewhere")
+def test_a_directory_whose_name_is_not_utf8_is_told_in_json(text: Path, tmp_path: Path) -> None:
+    output = os.fsencode(tmp_path) + b"/store-\xff"
+    done = run("prepare", text, "-o", os.fsdecode(output), "--log", "json")
+    assert done.returncode == 0
+    started = json.loads(done.stderr.splitlines()[0])
+    assert os.fsencode(started["output"]) == output
+    shown = run("info", os.fsdecode(output), "--json").stdout
+    assert os.fsencode(json.loads(shown)["path"]) == output
 
 
 def test_encode_and_decode_undo_each_other_byte_for_byte() -> None:
@@ -152,6 +177,27 @@ def test_a_closed_pipe_ends_quietly(text: Path, tmp_path: Path) -> None:
     )
     assert done.stdout in (b"141\n", b"0\n")
     assert done.stderr == b""
+
+
+def test_a_process_without_standard_streams_does_its_work(tmp_path: Path) -> None:
+    lines = '{"text": "some words"}\n' * 100
+    (tmp_path / "a.jsonl").write_text(lines)
+    command = (
+        f"{sys.executable} -m fastprep prepare {tmp_path}/a.jsonl --shard-bytes 500 --workers 2"
+    )
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        done = subprocess.run(
+            f"{command} --overwrite -o {tmp_path}/store {closed}",
+            shell=True,
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert (b"300 tokens in 100 documents" in done.stdout) == (">&-" not in closed.split())
+    done = subprocess.run(
+        f"{sys.executable} -m fastprep encode <&-", shell=True, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"\n", b"")
 
 
 def test_an_interrupt_exits_with_130(

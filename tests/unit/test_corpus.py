@@ -234,9 +234,11 @@ def test_a_separator_that_cannot_stand_in_text_is_refused(separator: str) -> Non
 
 def test_only_regular_files_of_known_kinds_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").touch()
+    (tmp_path / "noext").touch()
     os.mkfifo(tmp_path / "pipe.txt")
     for name, message in [
         ("a.csv", r"a\.csv: files ending in '\.csv'.*\.txt and \.jsonl"),
+        ("noext", "noext: files without a suffix cannot be read; supported are"),
         (".", "a directory; pass the files in it"),
         ("pipe.txt", "not a regular file"),
         ("none.txt", "no such file"),
@@ -265,3 +267,19 @@ def test_a_cut_needs_something_visible_before_it() -> None:
     assert cutting.last_cut(b"a\n/b", 0, 4) == 0
     assert cutting.last_cut("é b".encode(), 0, 4) == 2
     assert cutting.last_cut("。\n七".encode(), 0, 7) == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "mends"),
+    [
+        (b'{"title": "One."}', ["(--field)", "(--on-error skip)"]),
+        (b'{"text": null}', ["(--field)", "(--on-error skip)"]),
+        (b'{"text": "\xff"}', ["convert the file to UTF-8", "(--on-error)"]),
+    ],
+)
+def test_what_to_do_about_a_bad_line_is_told(tmp_path: Path, line: bytes, mends: list[str]) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "One."}\n' + line)
+    with pytest.raises(InvalidInput, match=r"a\.jsonl, line 2") as error:
+        read([whole(path)], Format())
+    assert all(mend in str(error.value) for mend in mends)

@@ -119,6 +119,37 @@ def test_what_follows_the_last_member_is_damage_but_padding_is_not(
 
 
 @pytest.mark.parametrize("packing", sorted(PACK))
+@pytest.mark.parametrize("junk", [b"x", b"junk", b"\x28\x1f", b"\x50more", b"junk" * 100])
+def test_what_is_no_member_is_named_by_the_byte_where_it_begins(
+    tmp_path: Path, packing: str, junk: bytes
+) -> None:
+    path = tmp_path / f"a.txt{packing}"
+    path.write_bytes(junk)
+    with pytest.raises(DamagedInput, match=rf"byte 0: .*no {packing} file begins with"):
+        read([whole(path)], Format("|"))
+    packed = PACK[packing](b"one|two")
+    path.write_bytes(packed + junk)
+    with pytest.raises(DamagedInput, match=rf"byte {len(packed)}: .*\(no more of it begins with"):
+        read([whole(path)], Format("|"))
+    assert read([whole(path)], Format("|", on_error="skip")) == [b"one"]
+
+
+def test_damage_in_a_file_of_an_odd_name_is_told_in_the_right_parts(tmp_path: Path) -> None:
+    path = tmp_path / "a: b; c.txt.gz"
+    path.write_bytes(PACK[".gz"](b"one|two|three")[:-9])
+    (bad,) = bad_in([whole(path)], Format("|", on_error="skip"))
+    assert bad.place == f"{path}, byte {path.stat().st_size}"
+    assert bad.reason.startswith("the file ends in the middle")
+
+
+def test_frames_that_are_to_be_skipped_are_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.zst"
+    skipped = b"\x5a\x2a\x4d\x18" + (3).to_bytes(4, "little") + b"abc"
+    path.write_bytes(skipped + PACK[".zst"](b"one|") + skipped + PACK[".zst"](b"two") + skipped)
+    assert read([whole(path)], Format("|")) == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("packing", sorted(PACK))
 def test_an_empty_packed_file_has_no_documents(tmp_path: Path, packing: str) -> None:
     path = tmp_path / f"a.txt{packing}"
     for content in (b"", PACK[packing](b""), PACK[packing]("\ufeff".encode())):

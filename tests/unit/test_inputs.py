@@ -16,6 +16,7 @@ from reading import read
 from fastprep import inputs, prepare, remote
 from fastprep.corpus import can_split, whole
 from fastprep.errors import InvalidInput, MissingExtra
+from fastprep.estimating import estimate
 from fastprep.spans import Format, Span
 
 fsspec = pytest.importorskip("fsspec")
@@ -167,6 +168,7 @@ def test_a_server_without_ranges_is_read_from_the_beginning(server: str, tmp_pat
     assert span.size == len(LINES.encode())
     assert not can_split(span.path, Format())
     assert read([span], Format(), block_bytes=100) == TEXTS
+    assert estimate(span.path).documents == len(TEXTS)
     (tmp_path / "large.jsonl").write_text(LINES * 2000)  # more than is fetched at once
     assert len(read([whole(f"{server}/large.jsonl")], Format())) == len(TEXTS) * 2000
     (tmp_path / "a.parquet").write_bytes(b"PAR1")

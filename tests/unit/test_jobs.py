@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,15 @@ from fastprep.errors import (
     StoreExists,
     UnfinishedJob,
 )
+from fastprep.estimating import estimate
 from fastprep.journal import Journal
 from fastprep.preparing import merge_tasks, prepare
 from fastprep.registry import get_encoding
+from fastprep.running import seal_if_whole
 from fastprep.spans import Bad, Batch
 from fastprep.store import TokenStore
 from fastprep.verifying import verify
+from fastprep.words import SimpleTokenizerV2, build_vocab
 
 SETTINGS: dict[str, Any] = {"workers": 1, "shard_bytes": 2000, "progress": False}
 
@@ -91,6 +95,21 @@ def test_finished_shards_are_kept_and_the_others_made(corpus: list[Path], tmp_pa
     assert told[-1]["event"] == "finished"
 
 
+@pytest.mark.parametrize("validation", [0.0, 0.5])
+def test_an_output_that_a_pattern_matches_is_none_of_its_inputs(
+    corpus: list[Path], tmp_path: Path, validation: float
+) -> None:
+    encoding = SimpleTokenizerV2(build_vocab("tea the spaces"))  # with a file of its own
+    settings = {**SETTINGS, "validation": validation, "encoding": encoding}
+    inputs, output = corpus[0].parent / "**", corpus[0].parent / "sub" / "store"
+    assert prepare(inputs, output, **settings, task=(0, 2)) is None
+    store = prepare(inputs, output, **settings)
+    paths = {span.path for shard in store.manifest.shards for span in shard.inputs}
+    assert paths == {str(path) for path in corpus}
+    prepare(inputs, output, **settings, overwrite=True)
+    verify(store)
+
+
 @pytest.mark.parametrize("how", ["flipped", "cut", "missing", "ends", "note"])
 def test_a_finished_shard_that_does_not_fit_its_record_is_made_again(
     corpus: list[Path], tmp_path: Path, how: str
@@ -130,8 +149,8 @@ def test_an_input_changed_under_the_same_size_is_read_again(
         ({"encoding": "cl100k_base"}, "encoding was 'gpt2' and is 'cl100k_base'"),
         ({"field": "body"}, "field was 'text' and is 'body'"),
         ({"separator": None}, "separator was '<|endoftext|>' and is None"),
-        ({"eot": "prepend"}, "end_token_first was False and is True"),
-        ({"eot": "none"}, "end_token was 50256 and is None"),
+        ({"eot": "prepend"}, "eot was 'append' and is 'prepend'"),
+        ({"eot": "none"}, "eot was 'append' and is 'none'"),
         ({"validation": 0.5}, "validation was 0.0 and is 0.5"),
         ({"shard_bytes": 4000}, "shard_bytes was 2000 and is 4000"),
     ],
@@ -207,6 +226,34 @@ def test_an_error_while_many_tasks_wait_for_their_turn_ends_the_job(tmp_path: Pa
         shutil.rmtree(store)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
+@pytest.mark.parametrize(
+    ("ends", "how"),
+    [
+        ("os.kill(os.getpid(), 9)", "was ended by signal 9 (Killed; is there memory enough?)"),
+        ("os.kill(os.getpid(), 11)", "was ended by signal 11 (Segmentation fault)"),
+        ("os._exit(3)", "ended without a word"),
+    ],
+)
+def test_how_a_worker_ended_is_told(
+    corpus: list[Path], tmp_path: Path, ends: str, how: str
+) -> None:
+    script = f"""
+import os, resource
+from fastprep import cli, forks
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+forks.run_task = lambda *_: {ends}
+raise SystemExit(cli.main({["prepare", *map(str, corpus), "-o", str(tmp_path / "store")]}
+    + ["--workers", "2", "--shard-bytes", "2000"]))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    told = f"error: a worker process {how}; the same command goes on from the shards that are fin"
+    assert told in ended.stderr
+    assert ended.returncode == 1
+
+
 def test_a_damaged_job_file_is_refused_and_may_be_overwritten(
     corpus: list[Path], tmp_path: Path
 ) -> None:
@@ -259,6 +306,20 @@ def test_a_second_run_is_refused_while_one_is_alive(corpus: list[Path], tmp_path
     verify(tmp_path / "store")
 
 
+def test_a_file_system_without_locks_is_told_once(
+    corpus: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fastprep.locking.fcntl.flock", no_locks)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        prepare(corpus, tmp_path / "store", **SETTINGS)
+    (warning,) = caught
+    assert f"{tmp_path}/store: this file system has no locks" in str(warning.message)
+
+
 @pytest.mark.parametrize("count", [1, 3, 50])
 def test_tasks_in_any_order_make_the_same_store(
     corpus: list[Path], tmp_path: Path, count: int
@@ -284,6 +345,16 @@ def test_merge_names_what_is_missing(corpus: list[Path], tmp_path: Path) -> None
         merge_tasks(tmp_path / "nowhere")
 
 
+def test_of_tasks_that_found_nothing_the_other_says_so_too(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(" \n" * 2000)
+    half_done([tmp_path / "a.txt"], tmp_path / "store")
+    journal = Journal(tmp_path / "store")
+    with pytest.raises(InvalidInput, match="no documents found"):
+        prepare(tmp_path / "a.txt", tmp_path / "store", **SETTINGS, task=(1, 2))
+    with pytest.raises(UnfinishedJob, match="another run ended this job without a store"):
+        seal_if_whole(journal)
+
+
 def test_a_task_with_other_settings_is_refused(corpus: list[Path], tmp_path: Path) -> None:
     half_done(corpus, tmp_path / "store")
     for settings in ({"field": "body"}, {"on_error": "skip"}):
@@ -294,6 +365,58 @@ def test_a_task_with_other_settings_is_refused(corpus: list[Path], tmp_path: Pat
     prepare(corpus, tmp_path / "store", **SETTINGS, task=(1, 2))
     with pytest.raises(StoreExists):
         prepare(corpus[:1], tmp_path / "store", **SETTINGS, task=(0, 2))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"eot": "none"},
+        {"eot": "prepend"},
+        {"separator": "|"},
+        {"field": "body"},
+        {"on_error": "skip"},
+        {"validation": 0.5},
+        {"encoding": "r50k_base"},
+    ],
+)
+def test_a_task_that_comes_late_does_not_take_a_store_of_other_settings_for_its_own(
+    corpus: list[Path], tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    prepare(corpus, tmp_path / "store", **SETTINGS)
+    with pytest.raises(StoreExists, match="of other inputs or settings than this task's"):
+        prepare(corpus, tmp_path / "store", **SETTINGS, **settings, task=(0, 2))
+    split = prepare(corpus, tmp_path / "split", **SETTINGS, validation=0.5)
+    late = prepare(corpus, tmp_path / "split", **SETTINGS, validation=0.5, task=(0, 2))
+    assert late is not None
+    assert late.path == split.path
+
+
+def test_nothing_tells_a_task_to_overwrite_which_it_may_not(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    half_done(corpus, tmp_path / "store")
+    with pytest.raises(OtherJob, match=r"field was 'text' .* or remove that directory") as other:
+        prepare(corpus, tmp_path / "store", **SETTINGS, field="body", task=(1, 2))
+    prepare(corpus, tmp_path / "store", **SETTINGS)
+    with pytest.raises(StoreExists, match="or remove it first") as exists:
+        prepare(corpus[:1], tmp_path / "store", **SETTINGS, task=(1, 2))
+    assert "overwrite" not in f"{other.value} {exists.value}"
+
+
+def test_tasks_that_saw_an_input_before_and_after_a_change_make_no_store(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    half_done(corpus, tmp_path / "store")
+    corpus[1].write_bytes(corpus[1].read_bytes().replace(b"tea", b"two"))
+    with pytest.raises(InvalidInput, match=r"b\.jsonl: it was changed while it was in use; .*task"):
+        prepare(corpus, tmp_path / "store", **SETTINGS, task=(1, 2))
+    with pytest.raises(InvalidInput, match=r"b\.jsonl: it was changed"):
+        merge_tasks(tmp_path / "store")
+    assert not (tmp_path / "store" / "manifest.json").exists()
+    half = prepare(corpus, tmp_path / "store", **SETTINGS, task=(0, 2))
+    assert half is not None
+    fresh = prepare(corpus, tmp_path / "fresh", **SETTINGS)
+    assert contents(tmp_path / "store") == contents(fresh.path)
 
 
 @pytest.mark.parametrize("task", [(2, 2), (-1, 2), (0, 0)])
@@ -487,6 +610,24 @@ def test_threads_end_where_writing_fails(tmp_path: Path, monkeypatch: pytest.Mon
     assert not [one for one in threading.enumerate() if one.name.startswith("fastprep")]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_writing_that_is_kept_keeps_no_thread_that_unpacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(corpora, "_WORTH_A_THREAD", 1)
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"word " * 100_000))
+
+    def full(self: Any, *_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shards._PartFiles, "write", full)
+    settings = {"workers": workers, "block_bytes": 500, "progress": False}
+    with pytest.raises(OSError, match="No space") as caught:
+        prepare(tmp_path / "a.txt.gz", tmp_path / "store", **settings)
+    assert caught.value.__traceback__ is not None
+    assert not [one for one in threading.enumerate() if one.name.startswith("fastprep")]
+
+
 def test_of_several_threads_the_first_error_in_the_file_is_told(tmp_path: Path) -> None:
     lines = [b'{"text": "line %d"}\n' % number for number in range(3000)]
     lines[2000] = b'{"text": 5}\n'
@@ -520,6 +661,43 @@ def test_the_command_tells_events_as_json(
     assert json.loads(line)["event"] == "failed"
 
 
+def test_the_command_counts_bad_documents_and_says_so_where_there_are_no_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = tmp_path / "a.jsonl", str(tmp_path / "store")
+    path.write_text('{"text": 5}\n' * 12 + '{"text": "One."}\n')
+    assert main(["prepare", str(path), "-o", output, "--on-error", "skip"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err.count("Expected `str`") == 10
+    assert shown.out.endswith(f"{output}: 12 bad documents left out; the manifest lists all\n")
+    path.write_text('{"text": 5}\n' * 3)
+    command = ["prepare", str(path), "-o", output, "--on-error", "skip", "--overwrite"]
+    assert main(command) == 1
+    (line,) = capsys.readouterr().err.splitlines()[3:]
+    assert "no documents found in" in line
+    assert "; 3 could not be read, the first: " in line
+    assert "a.jsonl, line 1: Expected `str`, got `int`" in line
+
+
+def test_the_command_says_how_many_shards_are_finished_and_of_how_many(
+    corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    half_done(corpus, tmp_path / "store")
+    finished = len(list((tmp_path / "store").glob("*.done")))
+    command = ["prepare", *map(str, corpus), "-o", str(tmp_path / "store"), "--workers", "1"]
+    command += ["--shard-bytes", "2000"]
+    assert main([*command, "--task", "0/2"]) == 0
+    assert f"going on: {finished} of {finished} shards" in capsys.readouterr().err
+    assert main(["prepare", "--merge", "-o", str(tmp_path / "store"), "--log", "json"]) == 1
+    assert json.loads(capsys.readouterr().err)["shards_finished"] == finished
+    content = corpus[1].read_bytes()
+    corpus[1].write_bytes(b"\xff" + content[1:])
+    assert main(command) == 1
+    shown = capsys.readouterr().err
+    there = len(list((tmp_path / "store").glob("*.done")))
+    assert f"{there} of 13 shards are finished; the same command goes on from them" in shown
+
+
 def test_the_command_runs_tasks_and_merges_them(
     corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -548,6 +726,39 @@ def test_a_dry_run_makes_nothing(
     assert f"{len(store.shards)} tasks, as many shards" in shown
     assert "about 60 documents" in shown
     assert f"{store.num_tokens:,} tokens of uint16" in shown
+
+
+def test_a_dry_run_does_with_bad_documents_as_the_job_would(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"One.<|endoftext|>T\xffo.<|endoftext|>Three.")
+    with pytest.raises(InvalidUtf8, match=r"a\.txt, byte 18: .*--on-error"):
+        estimate(tmp_path / "a.txt")
+    for on_error in ("skip", "replace"):
+        found = estimate(tmp_path / "a.txt", on_error=on_error, eot="prepend")
+        settings = {"on_error": on_error, "eot": "prepend", "overwrite": True}
+        store = prepare(tmp_path / "a.txt", tmp_path / "store", **SETTINGS, **settings)
+        assert (found.documents, found.tokens) == (store.num_documents, store.num_tokens)
+
+
+@pytest.mark.parametrize("form", [".jsonl", ".txt", "a table"])
+def test_a_dry_run_looks_everywhere_and_counts_what_long_documents_take(
+    tmp_path: Path, form: str
+) -> None:
+    rng = random.Random(31)
+    # As the middle and the end are not as the beginning is, and some documents are long.
+    texts = [("a b c d " if n < 4000 else "words ") * rng.randint(1, 200) for n in range(8000)]
+    texts[::100] = ["a long document " * rng.randint(1, 9000) for _ in texts[::100]]
+    inputs: Any = tmp_path / f"a{form}"
+    if form == ".jsonl":
+        inputs.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    elif form == ".txt":
+        inputs.write_text("<|endoftext|>".join(texts))
+    else:
+        inputs = pytest.importorskip("pyarrow").table({"text": texts})
+    store = prepare(inputs, tmp_path / "store", progress=False, workers=1)
+    for shard_bytes in (None, 200_000, 300_000):
+        found = estimate(inputs, shard_bytes=shard_bytes)
+        assert found.input_bytes > 8_000_000
+        assert found.tokens == pytest.approx(store.num_tokens, rel=0.2)
 
 
 def test_a_bar_is_shown_when_asked_and_names_what_was_done(

@@ -101,6 +101,19 @@ def test_whoever_stops_early_leaves_no_thread_and_no_open_file_behind(
     assert not readers()
 
 
+def test_whoever_stops_early_does_not_wait_for_ever_where_closing_fails() -> None:
+    def things() -> Iterator[int]:
+        try:
+            yield from range(1000)
+        finally:
+            raise OSError("the connection is gone")
+
+    found = ahead(things())
+    next(found)
+    found.close()  # type: ignore[attr-defined]
+    assert not readers()
+
+
 def test_what_is_made_ahead_is_not_made_without_end() -> None:
     made = []
 

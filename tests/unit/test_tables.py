@@ -164,3 +164,34 @@ def test_a_table_is_named_in_the_manifest_and_cannot_be_read_by_name(tmp_path: P
     assert span == Span("<table 1>", 0, 8, 8)
     with pytest.raises(InvalidInput, match="no such file"):
         find(span.path)
+
+
+def test_what_is_no_input_is_told_apart_and_not_told_in_full(tmp_path: Path) -> None:
+    text = "This is a text, not a path. " * 100
+    for texts in (
+        text,
+        [text],
+        iter([text]),
+        [text.replace(" ", "/")],
+        ["Two\nlines."],
+        ["* [a]\n"],
+    ):
+        with pytest.raises(
+            InvalidInput, match="inputs are paths, so put texts into a table"
+        ) as long:
+            find(texts)
+        assert len(str(long.value)) < 250
+    for nothing in (None, 5, [None]):
+        with pytest.raises(InvalidInput, match=r"input 1 is a (NoneType|int); pass a path"):
+            find(nothing)
+    datasets = pytest.importorskip("datasets")
+    split = datasets.Dataset.from_dict({"text": ["One."]})
+    with pytest.raises(InvalidInput, match=r"a DatasetDict, .*pass one of 'train', 'test'"):
+        find(datasets.DatasetDict({"train": split, "test": split}))
+
+
+@pytest.mark.parametrize("encoding", [5, None, type("Other", (), {})()])
+def test_what_is_no_encoding_is_refused_by_its_type(tmp_path: Path, encoding: Any) -> None:
+    (tmp_path / "a.txt").write_text("One.")
+    with pytest.raises(InvalidInput, match=r"encoding is a .*(int|NoneType|Other); pass a name"):
+        prepare(tmp_path / "a.txt", tmp_path / "store", encoding=encoding)

@@ -1,0 +1,68 @@
+"""The progress bar: what it says, and that it is true of packed inputs."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import json
+import os
+import pty
+import re
+import struct
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from fastprep.files import whole
+from fastprep.reporting import Reporter
+from fastprep.spans import Format, Span
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+zstandard = pytest.importorskip("zstandard")
+
+
+def test_a_bar_tells_all_that_it_has_to_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastprep.reporting._SECONDS_BETWEEN_LOOKS", 0.0)
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
+    task = (Span("a.txt", 0, 444_000_000, 448_000_000),)
+    counters = [222_000_000, 40_224, 173_548_240]
+    with os.fdopen(terminal, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        with Reporter({0: task}, 4_000_000, counters, None, None, Format()) as reporter:
+            reporter._start -= 8.0
+            reporter.tick()
+        shown = os.read(screen, 1 << 16).decode()
+    os.close(screen)
+    line = shown.rstrip().rpartition("\r")[2]
+    assert re.fullmatch(
+        r" 50%.+ 448MB, .+B/s, \d\d:\d\d left, 40.2k documents, 174M tokens, .+M tokens/s", line
+    )
+    assert len(line) <= 80
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst", ".parquet"])
+def test_a_bar_of_packed_inputs_is_not_full_before_they_are_read(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastprep.reporting._SECONDS_BETWEEN_LOOKS", 0.0)
+    texts = [f"This is document {number}, much like all others." for number in range(20_000)]
+    content = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(pa.table({"text": texts}), path)
+    elif suffix == ".jsonl.gz":
+        path.write_bytes(gzip.compress(content))
+    else:
+        path.write_bytes(zstandard.compress(content))
+    span = whole(path)
+    size = sum(map(len, texts))
+    assert span.size < size / 3
+    counters = [size // 2, 10_000, 100_000]
+    with Reporter({0: (span,)}, 0, counters, True, None, Format()) as reporter:
+        reporter.tick()
+        read, *_ = reporter._totals()
+    assert 0.3 < read / span.size < 0.6
