@@ -34,12 +34,12 @@ import contextlib
 from collections.abc import Generator, Iterable, Iterator
 
 from fastprep.errors import InvalidInput
-from fastprep.files import open_bytes, opened, whole
+from fastprep.files import empty, open_bytes, opened, whole
 from fastprep.formats import kind_of
 from fastprep.in_memory import TableSpan
 from fastprep.jsonlines import read_lines
 from fastprep.remote import can_seek, is_url
-from fastprep.spans import BLOCK_BYTES, Batch, Format, Span
+from fastprep.spans import BLOCK_BYTES, Bad, Batch, Format, Span
 from fastprep.textfile import read_text
 from fastprep.together import together
 
@@ -104,6 +104,12 @@ def batches(
         from fastprep.parquet import read_parquet
 
         yield from read_parquet(span, form, block_bytes, cut)
+        return
+    if not span.size:
+        error = empty(span)
+        if form.on_error == "raise":
+            raise error
+        yield Batch.of_bad(Bad.of(error, span.path))
         return
     with opened(span, kind, form) as (file, reach, first):
         if kind.content == "lines":

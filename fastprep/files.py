@@ -201,6 +201,20 @@ def whole(path: str | PathLike[str]) -> Span:
     return Span(path=name, start=0, end=status.st_size, size=status.st_size)
 
 
+def empty(span: Span) -> InvalidInput:
+    """The error about a file without a byte, which is rarely meant to be one.
+
+    Examples
+    --------
+    >>> print(str(empty(Span("a.txt", 0, 0, 0))).partition(";")[0])
+    a.txt: an empty file, of 0 bytes: a copy or a download may have failed
+    """
+    return InvalidInput(
+        f"{span.path}: an empty file, of 0 bytes: a copy or a download may have failed; bring a whole "
+        "one, leave it out, or pass on_error='skip' (--on-error skip)"
+    )
+
+
 def may_be_path(name: str) -> bool:
     """Whether what names no file may be meant to name one, and is not a text.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from fastprep import corpus
 from fastprep.errors import InvalidInput
+from fastprep.files import empty
+from fastprep.in_memory import TableSpan
 from fastprep.inputs import Inputs, find
 from fastprep.job import Eot, Input, Job, encoding_record, end_token
 from fastprep.spans import Format, OnError, Span
@@ -41,7 +43,7 @@ def make_job(
     Raises
     ------
     InvalidInput
-        for settings that cannot be, and for an input that is missing or of an unknown kind.
+        for settings that cannot be, and for an input that is missing, empty or of an unknown kind.
 
     Examples
     --------
@@ -56,6 +58,11 @@ def make_job(
     form = Format(separator=separator, field=field, on_error=on_error)
     closing = end_token(encoding, eot, eot_token)
     spans = find(inputs, form)
+    if on_error == "raise":
+        # Now, and not in the last hour of the work.
+        for span in spans:
+            if not span.size and not isinstance(span, TableSpan):
+                raise empty(span)
     if shard_bytes is None:
         shard_bytes = default_shard_bytes(spans)
     tasks = plan(spans, form, shard_bytes=shard_bytes)

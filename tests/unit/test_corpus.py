@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reading import read, spans_of
+from reading import bad_in, read, spans_of
 
 from fastprep import cutting
 from fastprep.corpus import batches, can_split, documents, whole
@@ -129,7 +129,7 @@ def test_blocks_ranges_and_cuts_never_change_the_documents_of_json_lines(
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("", []),
+        (" ", []),
         ("\n", []),
         ("one", ["one"]),
         ("one<|endoftext|>", ["one"]),
@@ -283,3 +283,19 @@ def test_what_to_do_about_a_bad_line_is_told(tmp_path: Path, line: bytes, mends:
     with pytest.raises(InvalidInput, match=r"a\.jsonl, line 2") as error:
         read([whole(path)], Format())
     assert all(mend in str(error.value) for mend in mends)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.txt.gz", "a.jsonl.gz"])
+def test_a_file_of_no_bytes_is_named_or_listed(write: Write, name: str) -> None:
+    """A copy that failed looks so: it must not pass for a file without documents."""
+    spans = [whole(write(b"", name)), whole(write("One.", "b.txt"))]
+    with pytest.raises(
+        InvalidInput, match=rf"{name}: an empty file, of 0 bytes: .*--on-error skip"
+    ):
+        read(spans, Format())
+    for on_error in ("skip", "replace"):
+        form = Format(on_error=on_error)
+        assert read(spans, form) == [b"One."]
+        (bad,) = bad_in(spans, form)
+        assert bad.place.endswith(name)
+        assert bad.reason == "an empty file, of 0 bytes: a copy or a download may have failed"

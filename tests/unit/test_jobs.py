@@ -771,3 +771,19 @@ def test_a_bar_is_shown_when_asked_and_names_what_was_done(
     assert "100%" in shown
     assert f"60 documents, {store.num_tokens:,} tokens" in shown
     assert "tokens/s" in shown
+
+
+def test_an_empty_file_is_told_before_anything_is_done_or_listed_when_asked(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    nothing = tmp_path / "nothing.jsonl"
+    nothing.touch()
+    with pytest.raises(InvalidInput, match=r"nothing\.jsonl: an empty file, of 0 bytes"):
+        prepare([*corpus, nothing], tmp_path / "store", **SETTINGS)
+    assert not (tmp_path / "store").exists()
+    settings = {**SETTINGS, "on_error": "skip"}
+    store = prepare([*corpus, nothing], tmp_path / "store", **settings)
+    assert store.manifest.shards[-1].bad_documents == 1
+    assert store.manifest.shards[-1].bad[0].place == str(nothing)
+    fresh = prepare(corpus, tmp_path / "fresh", **settings)
+    assert (store[:] == fresh[:]).all()

@@ -36,9 +36,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     (directory / "b.jsonl").write_text(
         "".join(json.dumps({"text": text + WORDS[-1]}) + "\n" for text in texts)
     )
-    (directory / "empty.txt").touch()
+    (directory / "blank.txt").write_text(" \n")
     (directory / "c.txt").write_text(texts[3])
-    return [directory / name for name in ("a.txt", "empty.txt", "b.jsonl", "c.txt")]
+    return [directory / name for name in ("a.txt", "blank.txt", "b.jsonl", "c.txt")]
 
 
 def contents(store: TokenStore) -> dict[str, bytes]:
