@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 
 from fastprep.cli_encoding import add_encoding_options, encoding_of_file
 from fastprep.cli_types import at_least_one, counted
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from fastprep.cli_types import Commands
+    from fastprep.store import TokenStore
+
+_SECONDS_BEFORE_BAR = 1.0
 
 
 def add(commands: Commands) -> None:
@@ -38,14 +45,19 @@ def add(commands: Commands) -> None:
 def _verify(options: argparse.Namespace) -> None:
     if options.sample and not options.against:
         options.usage("--sample goes with --against: all else is looked at whole")
+    from fastprep.store import TokenStore
     from fastprep.verifying import verify
 
-    found = verify(
-        options.store,
-        against=options.against,
-        sample=options.sample,
-        encoding=encoding_of_file(options),
-    )
+    encoding = encoding_of_file(options)
+    store = TokenStore(options.store)
+    with _bar(store, quiet=options.quiet) as report:
+        found = verify(
+            store,
+            against=options.against,
+            sample=options.sample,
+            encoding=encoding,
+            report=report,
+        )
     if not options.quiet:
         compared = (
             f", {found.compared:,} compared with {options.against}" if options.against else ""
@@ -54,3 +66,18 @@ def _verify(options: argparse.Namespace) -> None:
             f"{options.store}: good: {counted(found.tokens, 'token')}, "
             f"{counted(found.documents, 'document')}{compared}"
         )
+
+
+@contextlib.contextmanager
+def _bar(store: TokenStore, *, quiet: bool) -> Iterator[Callable[[int], object]]:
+    """What is told how many bytes were read: on a terminal a bar, where they take long."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from tqdm import tqdm
+
+    from fastprep.manifest import itemsize_of
+
+    size = store.num_tokens * itemsize_of(store.manifest.dtype) + 8 * store.num_documents
+    with tqdm(total=size, unit="B", unit_scale=True, leave=False, delay=_SECONDS_BEFORE_BAR) as bar:
+        yield bar.update

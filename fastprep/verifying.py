@@ -74,8 +74,8 @@ def verify(
     InvalidStore
         for the first fault, naming file and place.
     InvalidInput
-        when an input to compare with is missing or has changed its size, or the encoding is not
-        the one that the store was made with.
+        when an input to compare with is missing or has changed its size, the encoding is not the one
+        that the store was made with, or there is a sample but nothing to compare it with.
     FastprepError
         when the library to compare with is not installed.
 
@@ -97,6 +97,8 @@ def verify(
             raise InvalidInput(f"against is {against!r}; the known oracles are {known}")
     if sample is not None and sample < 0:
         raise InvalidInput(f"sample is {sample}; it must be at least 0")
+    if sample is not None and against is None:
+        raise InvalidInput("sample goes with against: all else is looked at whole")
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
     if against is not None and encoding is None:
         encoding = encoding_of_store(opened)

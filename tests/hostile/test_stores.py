@@ -69,6 +69,8 @@ def test_the_untouched_store_is_good(original: Path) -> None:
     found = verify(original, against="tiktoken")
     assert found.documents == found.compared == len(TEXTS)
     assert verify(original, against="tiktoken", sample=7).compared == 7
+    with pytest.raises(InvalidInput, match="sample goes with against"):
+        verify(original, sample=7)
 
 
 @pytest.mark.parametrize("name", ["shard-00000.bin", "shard-00001.ends"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import gzip
+import io
 import json
 import os
 import pty
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from fastprep.cli import main
 from fastprep.files import whole
+from fastprep.preparing import prepare
 from fastprep.reporting import Reporter
 from fastprep.spans import Format, Span
 
@@ -66,3 +69,22 @@ def test_a_bar_of_packed_inputs_is_not_full_before_they_are_read(
         reporter.tick()
         read, *_ = reporter._totals()
     assert 0.3 < read / span.size < 0.6
+
+
+def test_verify_shows_how_far_it_is_on_a_terminal_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fastprep.cli_verify._SECONDS_BEFORE_BAR", 0.0)
+    (tmp_path / "a.txt").write_text("One.<|endoftext|>Two.")
+    store = prepare(tmp_path / "a.txt", tmp_path / "store", progress=False)
+    command = ["verify", str(store.path)]
+    assert main(command) == 0
+    assert capsys.readouterr().err == ""
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    assert main([*command, "--quiet"]) == 0
+    assert screen.getvalue() == ""
+    assert main(command) == 0
+    assert "/28.0 " in screen.getvalue()  # six ids of two bytes, two ends of eight
+    assert capsys.readouterr().out.count("good: 6 tokens, 2 documents") == 1  # quiet says nothing
