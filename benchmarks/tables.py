@@ -67,6 +67,15 @@ def means(results: dict[str, dict[str, Any]], what: str) -> str:
     return "; ".join(parts) + "." if parts else ""
 
 
+def sizes_of(results: dict[str, dict[str, Any]]) -> str:
+    """How much text of each corpus was measured.
+
+    >>> sizes_of({"prose": {"corpus": {"bytes": 2_000_000}}})
+    'prose 2 MB'
+    """
+    return ", ".join(f"{name} {r['corpus']['bytes'] / 1e6:.0f} MB" for name, r in results.items())
+
+
 def file_table(results: dict[str, dict[str, Any]], what: str) -> list[str]:
     """MB/s from a text file to a file of ids, a row an encoding and number of threads."""
     rows = []
@@ -101,7 +110,7 @@ def file_lines(results: Results) -> list[str]:
     if not found:
         return []
     first = next(iter(found.values()))
-    sizes = ", ".join(f"{name} {r['corpus']['bytes'] / 1e6:.0f} MB" for name, r in found.items())
+    sizes = sizes_of(found)
     return [
         "A text file to a file of ids, gigatoken / fastprep, MB/s of whole processes: Python starts, "
         "imports the library, loads the encoding, encodes the file and writes the ids "
@@ -190,9 +199,9 @@ def peer_lines(results: Results) -> list[str]:
         if name != "fastprep"
     )
     lines = [
-        "A list of documents to ids, all libraries, each by its fastest call: cold (the first pass of a "
-        "new process that has encoded one letter) / warm (the same documents again). A side whose ids "
-        f"are others than tiktoken's is not timed. {versions}.",
+        f"A list of documents to ids ({sizes_of(found)}), all libraries, each by its fastest call: cold "
+        "(the first pass of a new process that has encoded one letter) / warm (the same documents "
+        f"again). A side whose ids are others than tiktoken's is not timed. {versions}.",
         "",
     ]
     for cells in rows_side_by_side(found):

@@ -41,6 +41,7 @@ def test_a_loss_is_printed_as_a_loss_and_what_was_not_timed_says_why(tmp_path):
     results = {
         "files-mine": {"corpus": {"bytes": 10**6}, "how": "the first pass", "rows": [files]},
         "peers-mine": {
+            "corpus": {"bytes": 10**6},
             "versions": {"tokie": "0.1.4", "gigatoken": None},
             "returns": {"fastprep, lists": "lists", "tokie": "objects"},
             "rows": [peers],
