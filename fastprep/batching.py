@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from fastprep.decoding import check_threads
+from fastprep.threads import helped
 from fastprep_ext.encode import Encoder
 from fastprep_ext.text_batch import TextBatch
 
@@ -48,13 +48,5 @@ def encode_batch(
                 left_out[index] = True
     batch = TextBatch(encoder, waiting, specials, left_out)
     workers = min(threads, os.cpu_count() or 1, len(batch))
-    helpers = [threading.Thread(target=batch.work, daemon=True) for _ in range(workers - 1)]
-    try:
-        for thread in helpers:
-            thread.start()
+    with helped(batch.work, workers - 1, stop=batch.stop):
         return batch.lists(one)
-    finally:
-        batch.stop()
-        for thread in helpers:
-            if thread.ident is not None:
-                thread.join()

@@ -14,6 +14,7 @@ from fastprep.atomic import replacing
 from fastprep.byte_order import room_for
 from fastprep.decoding import check_threads
 from fastprep.errors import InvalidInput, InvalidUtf8
+from fastprep.threads import helped
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -50,16 +51,8 @@ def encode_file(
         raise InvalidInput(f"{path}: {error.strerror}; give a text file") from None
     with file, replacing(Path(target), sync=False) as sink:
         job = _Job(encoding, file, sink.fileno(), letter, _AHEAD * workers)
-        others = [threading.Thread(target=job.work, daemon=True) for _ in range(workers - 1)]
-        try:
-            for thread in others:
-                thread.start()
+        with helped(job.work, workers - 1, stop=job.stop):
             job.work()
-        finally:
-            job.stopped = True
-            for thread in others:
-                if thread.ident is not None:
-                    thread.join()
         if job.failed:
             raise job.failed[min(job.failed)]
     return job.count
@@ -98,6 +91,10 @@ class _Job:
         self._placed = 0  # blocks
         self._waiting: dict[int, Ids] = {}  # ids of blocks that are not placed
         self._spare: list[Ids] = []
+
+    def stop(self) -> None:
+        """Let threads end after the block that they are at."""
+        self.stopped = True
 
     def work(self) -> None:
         """What each thread does until there is no more text, or none that matters."""
