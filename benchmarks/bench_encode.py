@@ -24,10 +24,10 @@ from _run import (
     write_result,
 )
 
-from fastprep.encoding import Encoding
-from fastprep.published import PUBLISHED
+from fastprep.encoding.encoding import Encoding
 from fastprep.registry import get_encoding
-from fastprep.vocabulary import bundled
+from fastprep.vocabulary.published import PUBLISHED
+from fastprep.vocabulary.ranks import bundled
 
 BATCH_THREADS = 2
 

@@ -243,7 +243,7 @@ def _resident() -> float:
 
 
 def _first_batch_here(path: str) -> None:
-    import fastprep.loader  # importing torch is not what is measured
+    import fastprep.training.loader  # importing torch is not what is measured
 
     before = _resident()
     start = time.perf_counter()

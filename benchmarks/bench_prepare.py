@@ -42,9 +42,9 @@ import numpy as np
 from _run import argument_parser, choose_documents, describe_corpus, write_result
 from tqdm import tqdm
 
-from fastprep.corpus import batches
-from fastprep.files import whole
-from fastprep.spans import Format
+from fastprep.corpus.documents import Format
+from fastprep.corpus.reader import batches
+from fastprep.corpus.sources import whole
 
 VOCABULARIES = Path(__file__).resolve().parents[1] / "fastprep" / "vocabularies"
 END = "<|endoftext|>"

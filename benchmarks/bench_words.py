@@ -2,9 +2,9 @@
 
     python benchmarks/bench_words.py --corpus prose.jsonl.zst
 
-The notebook's own classes (fastprep.reference) run in turns with the compiled ones. Documents are
-encoded one by one, their ids dropped at once, with two vocabularies: one of all their words, and
-one of the first twentieth of the documents, so that unknown words occur.
+The notebook's own classes (fastprep.checks.plain_words) run in turns with the compiled ones.
+Documents are encoded one by one, their ids dropped at once, with two vocabularies: one of all their
+words, and one of the first twentieth of the documents, so that unknown words occur.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 
 from _run import argument_parser, choose_documents, compare, describe_corpus, write_result
 
-from fastprep import reference, words
+from fastprep.checks import plain_words as reference
+from fastprep.words import tokenizers as words
 
 
 def over(function: Callable[[Any], object], items: Iterable[Any]) -> Callable[[], None]:

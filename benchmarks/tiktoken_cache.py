@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fastprep.byte_level import to_characters
-from fastprep.vocabulary import BUNDLED, SHA256, bundled
+from fastprep.vocabulary.merge_list import to_characters
+from fastprep.vocabulary.ranks import BUNDLED, SHA256, bundled
 from fastprep_ext.encode import Encoder
 from fastprep_ext.splitters import PATTERNS
 

@@ -16,7 +16,7 @@ import torch
 import fastprep
 import fastprep as tiktoken
 from fastprep import GPTDatasetV1, SimpleTokenizerV1, SimpleTokenizerV2, create_dataloader_v1
-from fastprep.words import split_words
+from fastprep.words.tokenizers import split_words
 
 # -- the text --------------------------------------------------------------------------------------
 raw_text = Path(sys.argv[1]).read_text(encoding="utf-8")

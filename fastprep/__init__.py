@@ -8,32 +8,32 @@ nothing but the names that need torch imports it.
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
-    from fastprep import encoding as core
     from fastprep import errors, load, model, registry
-    from fastprep.batch import collate_windows
-    from fastprep.dataset import WindowDataset
-    from fastprep.embedding import (
+    from fastprep.checks.verification import verify
+    from fastprep.encoding import encoding as core
+    from fastprep.encoding.encoding import Encoding
+    from fastprep.errors import FastprepError
+    from fastprep.exchange.exports import export_store
+    from fastprep.exchange.imports import import_tokens
+    from fastprep.jobs.prepare import merge_tasks, prepare
+    from fastprep.model import encoding_for_model, encoding_name_for_model
+    from fastprep.registry import get_encoding, list_encoding_names
+    from fastprep.report.page import write_report
+    from fastprep.store.reader import TokenStore
+    from fastprep.training.batch import collate_windows
+    from fastprep.training.dataset import WindowDataset
+    from fastprep.training.embedding import (
         InputEmbedding,
         PositionalEmbedding,
         SinusoidalEmbedding,
         TokenEmbedding,
     )
-    from fastprep.encoding import Encoding
-    from fastprep.errors import FastprepError
-    from fastprep.exporting import export_store
-    from fastprep.importing import import_tokens
-    from fastprep.loader import create_dataloader
-    from fastprep.mixture import Mixture
-    from fastprep.model import encoding_for_model, encoding_name_for_model
-    from fastprep.notebook import GPTDatasetV1, create_dataloader_v1
-    from fastprep.preparing import merge_tasks, prepare
-    from fastprep.registry import get_encoding, list_encoding_names
-    from fastprep.report import write_report
-    from fastprep.sampler import WindowSampler
-    from fastprep.store import TokenStore
-    from fastprep.verifying import verify
-    from fastprep.windows import sliding_windows
-    from fastprep.words import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
+    from fastprep.training.loader import create_dataloader
+    from fastprep.training.notebook import GPTDatasetV1, create_dataloader_v1
+    from fastprep.training.sampler import WindowSampler
+    from fastprep.windows.mixture import Mixture
+    from fastprep.windows.sliding import sliding_windows
+    from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
 
     __version__: str
 
@@ -75,39 +75,39 @@ __all__ = [
 
 # From name to the module that has it.
 _MODULE_OF = {
-    "Encoding": "encoding",
+    "Encoding": "encoding.encoding",
     "FastprepError": "errors",
-    "GPTDatasetV1": "notebook",
-    "InputEmbedding": "embedding",
-    "Mixture": "mixture",
-    "PositionalEmbedding": "embedding",
-    "SimpleTokenizerV1": "words",
-    "SimpleTokenizerV2": "words",
-    "SinusoidalEmbedding": "embedding",
-    "TokenEmbedding": "embedding",
-    "TokenStore": "store",
-    "WindowDataset": "dataset",
-    "WindowSampler": "sampler",
-    "build_vocab": "words",
-    "collate_windows": "batch",
-    "create_dataloader": "loader",
-    "create_dataloader_v1": "notebook",
+    "GPTDatasetV1": "training.notebook",
+    "InputEmbedding": "training.embedding",
+    "Mixture": "windows.mixture",
+    "PositionalEmbedding": "training.embedding",
+    "SimpleTokenizerV1": "words.tokenizers",
+    "SimpleTokenizerV2": "words.tokenizers",
+    "SinusoidalEmbedding": "training.embedding",
+    "TokenEmbedding": "training.embedding",
+    "TokenStore": "store.reader",
+    "WindowDataset": "training.dataset",
+    "WindowSampler": "training.sampler",
+    "build_vocab": "words.tokenizers",
+    "collate_windows": "training.batch",
+    "create_dataloader": "training.loader",
+    "create_dataloader_v1": "training.notebook",
     "encoding_for_model": "model",
     "encoding_name_for_model": "model",
-    "export_store": "exporting",
+    "export_store": "exchange.exports",
     "get_encoding": "registry",
-    "import_tokens": "importing",
+    "import_tokens": "exchange.imports",
     "list_encoding_names": "registry",
-    "merge_tasks": "preparing",
-    "prepare": "preparing",
-    "sliding_windows": "windows",
-    "verify": "verifying",
-    "write_report": "report",
+    "merge_tasks": "jobs.prepare",
+    "prepare": "jobs.prepare",
+    "sliding_windows": "windows.sliding",
+    "verify": "checks.verification",
+    "write_report": "report.page",
 }
 # The name is the module.
 _MODULES = {
-    **{"core": "encoding", "errors": "errors", "load": "load"},
-    **{"model": "model", "registry": "registry"},
+    **{"core": "encoding.encoding", "errors": "errors", "load": "load"},
+    **{"model": "model", "patterns": "vocabulary.patterns", "registry": "registry"},
 }
 
 

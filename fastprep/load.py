@@ -12,11 +12,11 @@ import json
 from itertools import chain
 from pathlib import Path
 
-from fastprep.atomic import replacing
-from fastprep.building import published_table
-from fastprep.byte_alphabet import ALPHABET, to_bytes
+from fastprep.encoding.encoders import published_table
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary import SHA256
+from fastprep.system.atomic import replacing
+from fastprep.vocabulary.byte_alphabet import ALPHABET, to_bytes
+from fastprep.vocabulary.ranks import SHA256
 
 _NOT_RANKS = ("<|endoftext|>", "<|startoftext|>")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastprep.encoding import Encoding
+from fastprep.encoding.encoding import Encoding
 from fastprep.registry import get_encoding
 
 _O200K = ("o1", "o3", "o4-mini", "gpt-5", "gpt-4.1", "gpt-4o")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 
-from fastprep.encoding import Encoding
+from fastprep.encoding.encoding import Encoding
 from fastprep.errors import UnknownEncoding
-from fastprep.published import PUBLISHED
+from fastprep.vocabulary.published import PUBLISHED
 
 #: The published encodings that were asked for.
 ENCODINGS: dict[str, Encoding] = {}

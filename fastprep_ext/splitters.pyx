@@ -11,7 +11,7 @@ from fastprep.errors import InvalidUtf8
 
 __all__ = ["PATTERNS", "count_pieces", "split_pieces"]
 
-#: Patterns that have a splitter, by family name; fastprep.patterns says which those are.
+#: Patterns that have a splitter, by family name; fastprep.vocabulary.patterns says which those are.
 PATTERNS = {
     "r50k": PATTERN_R50K,
     "cl100k": PATTERN_CL100K,

@@ -7,14 +7,14 @@ import tiktoken
 from texts import shared_file
 from tiktoken_ext.openai_public import r50k_pat_str
 
-from fastprep.encoding import Encoding
+from fastprep.encoding.encoding import Encoding
 from fastprep.registry import get_encoding
 
 
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is synced in a test would be worth nothing after a power cut; and a busy disk takes long."""
-    monkeypatch.setattr("fastprep.atomic._sync", lambda descriptor: None)
+    monkeypatch.setattr("fastprep.system.atomic._sync", lambda descriptor: None)
 
 
 @pytest.fixture(scope="session")

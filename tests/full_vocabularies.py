@@ -28,9 +28,9 @@ sys.path.append(str(Path(__file__).parent / "hostile"))
 from test_vocabulary_files import BYTE_LEVEL, GOOD, GOOD_FILES, mutants, read, write
 
 import fastprep
-from fastprep.byte_level import ALPHABET, to_bytes
 from fastprep.errors import BadVocabulary
-from fastprep.patterns import HUGGING_FACE, R50K_PATTERN
+from fastprep.vocabulary.merge_list import ALPHABET, to_bytes
+from fastprep.vocabulary.patterns import HUGGING_FACE, R50K_PATTERN
 
 TEXT = "abc a<s>é\u0301  zzz 2024中文"
 LIMIT = (1 << 20) - 1  # tokens

@@ -13,7 +13,7 @@ os.environ.setdefault("RUST_BACKTRACE", "0")  # where tiktoken panics, its messa
 import tiktoken
 from tiktoken_ext import openai_public
 
-from fastprep.vocabulary import SHA256, bundled
+from fastprep.vocabulary.ranks import SHA256, bundled
 
 NAMES = [
     *("gpt2", "r50k_base", "p50k_base", "p50k_edit"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-from fastprep.corpus import batches
-from fastprep.spans import Bad, Format, Span
+from fastprep.corpus.documents import Bad, Format, Span
+from fastprep.corpus.reader import batches
 
 
 def read(

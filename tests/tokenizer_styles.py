@@ -22,7 +22,7 @@ from tokenizers import (
 )
 
 from fastprep import Encoding
-from fastprep.patterns import HUGGING_FACE
+from fastprep.vocabulary.patterns import HUGGING_FACE
 
 
 def corpus() -> Iterator[str]:

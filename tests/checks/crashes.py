@@ -21,10 +21,11 @@ from typing import Any
 
 from checks import Found
 from checks.disks import Counting, Failing, Killing, PowerCut
-from fastprep import atomic, pool
+from fastprep.checks.verification import verify
 from fastprep.errors import FastprepError
-from fastprep.preparing import prepare
-from fastprep.verifying import verify
+from fastprep.jobs import pool
+from fastprep.jobs.prepare import prepare
+from fastprep.system import atomic
 
 WORDS = ["tea", " the", "  spaces", "\n\n", "naïve", " 東京", "😀", " 1234", "'ll", "<|endoftext|>"]
 # How a child of this process ended that was not killed.

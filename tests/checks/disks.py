@@ -1,4 +1,4 @@
-"""Disks that fail: listeners for the steps that fastprep.atomic announces."""
+"""Disks that fail: listeners for the steps that fastprep.system.atomic announces."""
 
 from __future__ import annotations
 

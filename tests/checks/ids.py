@@ -8,17 +8,18 @@ from collections.abc import Iterator
 
 import numpy as np
 from oracles import DISTINCT, theirs
+from reference import splits
 from texts import ATOMS, MORE_ATOMS, corpus_documents, dense, mixed
 
 from checks import Found
-from fastprep import get_encoding, reference
+from fastprep import get_encoding
 from fastprep_ext.splitters import PATTERNS, split_pieces
 
 CONTEXTS = ("{}", "a{}b", "A{}b", "!{}\n", " {}'s", "\n{} {}", "\u3000{} {}", "1{}\u0301")
 SPLITS = {
-    "r50k": (reference.split_r50k, "a1 \n'ls\u3000é!"),
-    "cl100k": (reference.split_cl100k, "a1 \n'!ſL\u3000é"),
-    "o200k": (reference.split_o200k, "aA中1 \n'!s/\u0301\u3000"),
+    "r50k": (splits.split_r50k, "a1 \n'ls\u3000é!"),
+    "cl100k": (splits.split_cl100k, "a1 \n'!ſL\u3000é"),
+    "o200k": (splits.split_o200k, "aA中1 \n'!s/\u0301\u3000"),
 }
 
 

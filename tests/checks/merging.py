@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator
 
 import numpy as np
+from reference.steps import encode_piece, merge
 
 from checks import Found
-from fastprep.reference import encode_piece, merge
 from fastprep_ext.encode import Encoder
 from fastprep_ext.splitters import PATTERNS
 from fastprep_ext.vocabulary import WAYS

@@ -17,8 +17,8 @@ from typing import Any
 
 from checks import Found
 from checks.memory import corpora
-from fastprep.loader import create_dataloader
-from fastprep.store import TokenStore
+from fastprep.store.reader import TokenStore
+from fastprep.training.loader import create_dataloader
 
 ENCODINGS = ("gpt2", "o200k_base")
 WORKERS = (1, 2, 3, 4)

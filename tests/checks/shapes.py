@@ -13,8 +13,8 @@ from texts import corpus_documents
 
 from checks import Found
 from fastprep import Encoding, get_encoding
-from fastprep.published import PUBLISHED
-from fastprep.vocabulary import bundled
+from fastprep.vocabulary.published import PUBLISHED
+from fastprep.vocabulary.ranks import bundled
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 

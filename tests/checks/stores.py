@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from checks import Found
+from fastprep.checks.verification import verify
 from fastprep.errors import FastprepError, InvalidStore
-from fastprep.loader import create_dataloader
-from fastprep.preparing import prepare
-from fastprep.store import TokenStore
-from fastprep.verifying import verify
+from fastprep.jobs.prepare import prepare
+from fastprep.store.reader import TokenStore
+from fastprep.training.loader import create_dataloader
 
 #: A file of the store and what stands in it from now on.
 Damage = tuple[str, bytes]

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from fastprep.cli import main
+from fastprep.cli.main import main
 from fastprep.errors import InvalidUtf8
-from fastprep.preparing import prepare
+from fastprep.jobs.prepare import prepare
 
 ray = pytest.importorskip("ray", reason="ray is not installed")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from reading import PRINT_MEMORY
 
-from fastprep.corpus import batches, whole
+from fastprep.corpus.documents import Format
+from fastprep.corpus.reader import batches, whole
 from fastprep.errors import InvalidInput
-from fastprep.spans import Format
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -100,10 +100,10 @@ def test_every_truncation_of_a_parquet_file_is_refused(tmp_path: Path) -> None:
 
 BOMB = """
 import resource, sys
-from fastprep import files
-from fastprep.corpus import batches, whole
+from fastprep.corpus import sources as files
+from fastprep.corpus.reader import batches, whole
 from fastprep.errors import InvalidInput
-from fastprep.spans import Format
+from fastprep.corpus.documents import Format
 files._MOST_AT_ONCE >>= 3
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 try:

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastprep import corpus
-from fastprep import manifest as manifests
-from fastprep.encoding import Encoding
-from fastprep.job import encoding_record
-from fastprep.manifest import Manifest, ShardRecord, shard_path
-from fastprep.planning import plan
-from fastprep.shards import ShardWriter, _PartFiles
-from fastprep.spans import Batch, Format, Span
-from fastprep.store import TokenStore
-from fastprep.windows import sliding_windows
+from fastprep.corpus import reader as corpus
+from fastprep.corpus.documents import Batch, Format, Span
+from fastprep.encoding.encoding import Encoding
+from fastprep.jobs.job import encoding_record
+from fastprep.jobs.planning import plan
+from fastprep.store import manifest as manifests
+from fastprep.store.manifest import Manifest, ShardRecord, shard_path
+from fastprep.store.reader import TokenStore
+from fastprep.store.writer import ShardWriter, _PartFiles
+from fastprep.windows.sliding import sliding_windows
 
 EDGES = (1 << 31, 1 << 32)
 
@@ -97,7 +97,7 @@ def test_tokens_documents_and_windows_are_right_across_the_edge(
 @pytest.mark.parametrize("edge", EDGES)
 def test_batches_and_their_marks_are_right_across_the_edge(store: TokenStore, edge: int) -> None:
     pytest.importorskip("torch")
-    from fastprep.dataset import WindowDataset
+    from fastprep.training.dataset import WindowDataset
 
     windows = WindowDataset(store, 4, 1, position_ids=True, document_ids=True, mask_targets=True)
     assert len(windows) == store.num_tokens - 4
@@ -117,7 +117,7 @@ def test_an_epoch_of_more_than_2_to_the_32_windows_goes_on_from_any_place(
     store: TokenStore,
 ) -> None:
     pytest.importorskip("torch")
-    from fastprep.loader import create_dataloader
+    from fastprep.training.loader import create_dataloader
 
     def loader(rank: int = 0, world_size: int = 1) -> Any:
         return create_dataloader(

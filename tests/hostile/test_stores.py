@@ -16,13 +16,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from fastprep.checksums import crc32
+from fastprep.checks.verification import verify
 from fastprep.errors import InvalidInput, InvalidStore
-from fastprep.importing import import_tokens
-from fastprep.manifest import BlockChecksum
-from fastprep.preparing import prepare
-from fastprep.store import TokenStore
-from fastprep.verifying import verify
+from fastprep.exchange.imports import import_tokens
+from fastprep.jobs.prepare import prepare
+from fastprep.store.checksums import crc32
+from fastprep.store.manifest import BlockChecksum
+from fastprep.store.reader import TokenStore
 
 TEXTS = [f"Document {number} has {'some ' * number}words." for number in range(30)]
 Manifest = dict[str, Any]
@@ -239,7 +239,7 @@ def test_an_end_token_too_many_or_too_few_is_found_wherever_it_is(
     monkeypatch: pytest.MonkeyPatch,
     eot: Literal["append", "prepend"],
 ) -> None:
-    monkeypatch.setattr("fastprep.verifying._CHUNK_BYTES", 64)  # of 32 ids, not 131,072
+    monkeypatch.setattr("fastprep.checks.verification._CHUNK_BYTES", 64)  # of 32 ids, not 131,072
     corpus = original.parent / "corpus.txt"
     store = prepare(corpus, tmp_path / "store", shard_bytes=1500, workers=1, eot=eot).path
     verify(store)
@@ -273,13 +273,13 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def once(buffer: bytes, value: int = 0) -> int:
-        monkeypatch.setattr("fastprep.verifying.crc32", crc32)
+        monkeypatch.setattr("fastprep.checks.verification.crc32", crc32)
         return crc32(buffer, value) ^ 1
 
     opened = TokenStore(store)
     # The checksum of the ends is right.
-    monkeypatch.setattr("fastprep.verifying._Shard.check_ends", lambda shard: -1)
-    monkeypatch.setattr("fastprep.verifying.crc32", once)
+    monkeypatch.setattr("fastprep.checks.verification._Shard.check_ends", lambda shard: -1)
+    monkeypatch.setattr("fastprep.checks.verification.crc32", once)
     with pytest.raises(InvalidStore, match="the same bytes were not read twice"):
         verify(opened)
 

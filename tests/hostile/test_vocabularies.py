@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reference.steps import merge
 
-from fastprep import vocabulary
 from fastprep.errors import BadVocabulary
-from fastprep.reference import merge
+from fastprep.vocabulary import ranks as vocabulary
 from fastprep_ext.encode import Encoder
 from fastprep_ext.splitters import PATTERNS
 

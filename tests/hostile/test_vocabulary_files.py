@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from fastprep import Encoding
-from fastprep.byte_level import ALPHABET
 from fastprep.errors import BadVocabulary
-from fastprep.patterns import CL100K_PATTERN, LLAMA3_PATTERN, R50K_PATTERN
+from fastprep.vocabulary.merge_list import ALPHABET
+from fastprep.vocabulary.patterns import CL100K_PATTERN, LLAMA3_PATTERN, R50K_PATTERN
 
 # -- good files, as small as they come -------------------------------------------------------------
 
@@ -556,7 +556,7 @@ import resource, sys
 from pathlib import Path
 from fastprep import Encoding
 from fastprep.errors import BadVocabulary
-from fastprep.patterns import R50K_PATTERN
+from fastprep.vocabulary.patterns import R50K_PATTERN
 path = Path(sys.argv[1])
 pattern = R50K_PATTERN if path.suffix == ".tiktoken" else None
 status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())

@@ -14,16 +14,18 @@ from checks.small_stack import in_a_small_thread
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import DISTINCT, NAMES, theirs
+from reference import splits, steps
 from texts import MORE_ATOMS, corpus_documents, dense_texts
 
-from fastprep import get_encoding, patterns, reference
-from fastprep.encoding import Encoding
+from fastprep import get_encoding
+from fastprep.encoding.encoding import Encoding
+from fastprep.vocabulary import patterns
 from fastprep_ext.splitters import PATTERNS, split_pieces
 
 SPLITS: dict[str, Callable[[str], list[str]]] = {
-    "r50k": reference.split_r50k,
-    "cl100k": reference.split_cl100k,
-    "o200k": reference.split_o200k,
+    "r50k": splits.split_r50k,
+    "cl100k": splits.split_cl100k,
+    "o200k": splits.split_o200k,
 }
 
 
@@ -153,7 +155,7 @@ def test_more_spaces_than_tiktoken_can_take(name):
     assert ids[:-1] == ours._encode_single_piece(" " * 1_199_999)
     few = " " * 3_000 + "a"
     split = SPLITS[patterns.TIKTOKEN[ours._pat_str]]
-    assert ours.encode_ordinary(few) == reference.encode(few, ours._mergeable_ranks, split)
+    assert ours.encode_ordinary(few) == steps.encode(few, ours._mergeable_ranks, split)
     assert ours.decode(ids) == text
 
 

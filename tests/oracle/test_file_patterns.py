@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from reference import splits as reference
 from texts import dense_texts, mixed
 from tokenizers import Regex, normalizers, pre_tokenizers
 
-from fastprep import reference_splits as reference
-from fastprep.nfc import nfc
-from fastprep.patterns import DIGIT_PATTERN, HUGGING_FACE
+from fastprep.vocabulary.nfc import nfc
+from fastprep.vocabulary.patterns import DIGIT_PATTERN, HUGGING_FACE
 from fastprep_ext.splitters import PATTERNS, split_pieces
 from fastprep_ext.utf8 import unicode_class
 

@@ -10,9 +10,9 @@ import pytest
 from texts import mixed_texts
 
 import fastprep
-from fastprep.exporting import export_store
-from fastprep.importing import import_tokens
-from fastprep.store import TokenStore
+from fastprep.exchange.exports import export_store
+from fastprep.exchange.imports import import_tokens
+from fastprep.store.reader import TokenStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, as they are imported
 

@@ -15,10 +15,10 @@ from tiktoken.load import load_tiktoken_bpe  # noqa: E402
 from tiktoken_ext.openai_public import r50k_pat_str  # noqa: E402
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
 
-from fastprep.dataset import WindowDataset  # noqa: E402
-from fastprep.embedding import InputEmbedding, TokenEmbedding  # noqa: E402
-from fastprep.notebook import GPTDatasetV1, create_dataloader_v1  # noqa: E402
 from fastprep.registry import get_encoding  # noqa: E402
+from fastprep.training.dataset import WindowDataset  # noqa: E402
+from fastprep.training.embedding import InputEmbedding, TokenEmbedding  # noqa: E402
+from fastprep.training.notebook import GPTDatasetV1, create_dataloader_v1  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from texts import corpus_documents
 from tiktoken_ext import openai_public
 
-from fastprep.cutting import cut
-from fastprep.preparing import prepare
+from fastprep.checks.verification import verify
+from fastprep.encoding.cutting import cut
+from fastprep.jobs.prepare import prepare
 from fastprep.registry import get_encoding
-from fastprep.verifying import verify
 
 EOT = 50256
 PATTERNS = {

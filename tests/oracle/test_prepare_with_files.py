@@ -11,11 +11,11 @@ from tokenizer_styles import FOREIGN, STYLES, bloom_style, both, llama3_style, q
 from tokenizers import Tokenizer
 
 from fastprep import Encoding, get_encoding, prepare
-from fastprep.cli import main
-from fastprep.cutting import cut
+from fastprep.checks.verification import verify
+from fastprep.cli.main import main
+from fastprep.encoding.cutting import cut
+from fastprep.encoding.huggingface import HuggingFaceEncoding
 from fastprep.errors import BadVocabulary, InvalidInput
-from fastprep.huggingface import HuggingFaceEncoding
-from fastprep.verifying import verify
 from fastprep_ext.splitters import PATTERNS, split_pieces
 
 #: Every class that a pattern tells apart, and every kind of whitespace it treats in its own way.

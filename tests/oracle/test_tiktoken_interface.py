@@ -16,9 +16,9 @@ import tiktoken
 from oracles import NAMES, theirs
 
 import fastprep
-from fastprep.byte_alphabet import ALPHABET, to_bytes
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary import SHA256
+from fastprep.vocabulary.byte_alphabet import ALPHABET, to_bytes
+from fastprep.vocabulary.ranks import SHA256
 
 EOT = "<|endoftext|>"
 BYTES = {bytes([i]): i for i in range(256)}

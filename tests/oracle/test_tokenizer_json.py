@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference.steps import merge
 from texts import ATOMS
 from tokenizer_styles import FOREIGN, STYLES, both, gpt2_style, ids_of, texts, trained
 from tokenizers import AddedToken, Tokenizer, pre_tokenizers
 
-from fastprep import Encoding, get_encoding, vocabulary
-from fastprep.byte_level import ALPHABET
+from fastprep import Encoding, get_encoding
+from fastprep.encoding.huggingface import HuggingFaceEncoding
 from fastprep.errors import BadVocabulary
-from fastprep.huggingface import HuggingFaceEncoding
-from fastprep.nfc import nfc
-from fastprep.reference import merge
-from fastprep.tokenizer_json_writer import by_merges
+from fastprep.vocabulary import ranks as vocabulary
+from fastprep.vocabulary.merge_list import ALPHABET
+from fastprep.vocabulary.nfc import nfc
+from fastprep.vocabulary.tokenizer_json_writer import by_merges
 from fastprep_ext.encode import Encoder
 from fastprep_ext.splitters import PATTERNS
 

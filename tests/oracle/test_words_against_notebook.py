@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastprep import reference, words
+from fastprep.checks import plain_words as reference
+from fastprep.words import tokenizers as words
 
 SEED = 20_479
 TEXTS = 20_000

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from fastprep import checksums
+from fastprep.store import checksums
 
 
 @pytest.mark.parametrize("with_isal", [True, False])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fastprep.cli import main
-from fastprep.cli_types import separator
+from fastprep.cli.main import main
+from fastprep.cli.options import separator
 
 VERDICT = "I HAD always thought Jack Gisburn rather a cheap genius"
 
@@ -206,7 +206,7 @@ def test_an_interrupt_exits_with_130(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastprep.preparing.prepare", interrupted)
+    monkeypatch.setattr("fastprep.jobs.prepare.prepare", interrupted)
     assert main(["prepare", "a.txt", "-o", str(tmp_path / "store")]) == 130
     assert capsys.readouterr().err == "fastprep: interrupted\n"
 

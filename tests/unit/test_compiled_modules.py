@@ -135,7 +135,8 @@ def test_preparing_verifying_and_showing_text_import_only_what_they_need(tmp_pat
     program = (
         "import sys\n"
         "before = {*sys.modules}\n"
-        "from fastprep import cli, task\n"
+        "from fastprep.cli import main as cli\n"
+        "from fastprep.jobs import task\n"
         "done = task.Done\n"
         "def told(*facts):\n"
         # In one write: those of two processes may come between a text and its newline.

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import bad_in, read, spans_of
 
-from fastprep import cutting
-from fastprep.corpus import batches, can_split, documents, whole
+from fastprep.corpus.documents import Format
+from fastprep.corpus.jsonlines import LineDecoder
+from fastprep.corpus.reader import batches, can_split, documents, whole
+from fastprep.encoding import cutting
 from fastprep.errors import InvalidInput, InvalidUtf8
-from fastprep.jsonlines import LineDecoder
-from fastprep.spans import Format
 
 Write = Callable[..., Path]
 

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import PRINT_MEMORY, bad_in, read
 
-from fastprep import compressed
-from fastprep.corpus import can_split, whole
+from fastprep.corpus import compressed
+from fastprep.corpus.documents import Format, Span
+from fastprep.corpus.reader import can_split, whole
 from fastprep.errors import DamagedInput, InvalidInput, MissingExtra
-from fastprep.spans import Format, Span
 
 zstandard = pytest.importorskip("zstandard")
 
@@ -184,8 +184,8 @@ def test_what_unpacks_to_very_much_is_read_in_bounded_memory(tmp_path: Path, pac
     block = b"word " * 200_000
     path.write_bytes(PACK[packing](block * 2) * 200)  # 400 MB from 200 members
     script = f"""
-from fastprep.corpus import batches, whole
-from fastprep.spans import Format
+from fastprep.corpus.reader import batches, whole
+from fastprep.corpus.documents import Format
 size = sum(batch.size for batch in batches(whole({str(path)!r}), Format(), block_bytes=1 << 19))
 assert size == 400_000_000, size
 """
@@ -198,7 +198,7 @@ assert size == 400_000_000, size
 def test_what_unpacks_without_an_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastprep.files._MOST_AT_ONCE", 1 << 20)
+    monkeypatch.setattr("fastprep.corpus.sources._MOST_AT_ONCE", 1 << 20)
     for name in ("bomb.txt.zst", "bomb.jsonl.zst"):
         path = tmp_path / name
         path.write_bytes(PACK[".zst"](b"\0" * (8 << 20)))

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import bad_in, read, spans_of
 
-from fastprep.corpus import batches, can_split, documents, whole
+from fastprep.corpus.documents import Format
+from fastprep.corpus.reader import batches, can_split, documents, whole
 from fastprep.errors import DamagedInput, InvalidInput
-from fastprep.spans import Format
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -16,12 +16,12 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.data import DataLoader, Subset, default_collate  # noqa: E402
 
-from fastprep.batch import Windows  # noqa: E402
-from fastprep.dataset import WindowDataset  # noqa: E402
 from fastprep.errors import InvalidInput, InvalidStore, InvalidWindow, TextTooShort  # noqa: E402
-from fastprep.notebook import GPTDatasetV1  # noqa: E402
-from fastprep.preparing import prepare  # noqa: E402
-from fastprep.store import TokenStore  # noqa: E402
+from fastprep.jobs.prepare import prepare  # noqa: E402
+from fastprep.store.reader import TokenStore  # noqa: E402
+from fastprep.training.batch import Windows  # noqa: E402
+from fastprep.training.dataset import WindowDataset  # noqa: E402
+from fastprep.training.notebook import GPTDatasetV1  # noqa: E402
 
 sizes = st.integers(1, 9)
 

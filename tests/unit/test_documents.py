@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from fastprep import reference_batches as reference  # noqa: E402
-from fastprep.dataset import WindowDataset  # noqa: E402
+from reference import batches as reference  # noqa: E402
+
 from fastprep.errors import InvalidWindow, TextTooShort  # noqa: E402
-from fastprep.loader import create_dataloader  # noqa: E402
-from fastprep.packing import cut_documents, pack_documents  # noqa: E402
-from fastprep.preparing import prepare  # noqa: E402
+from fastprep.jobs.prepare import prepare  # noqa: E402
+from fastprep.training.dataset import WindowDataset  # noqa: E402
+from fastprep.training.loader import create_dataloader  # noqa: E402
+from fastprep.windows.packing import cut_documents, pack_documents  # noqa: E402
 from fastprep_ext.documents import DocumentEnds  # noqa: E402
 from fastprep_ext.packing import best_fit  # noqa: E402
 

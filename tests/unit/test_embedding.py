@@ -12,13 +12,13 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from fastprep.embedding import (  # noqa: E402
+from fastprep.errors import IdOutOfRange, InvalidWindow  # noqa: E402
+from fastprep.training.embedding import (  # noqa: E402
     InputEmbedding,
     PositionalEmbedding,
     SinusoidalEmbedding,
     TokenEmbedding,
 )
-from fastprep.errors import IdOutOfRange, InvalidWindow  # noqa: E402
 
 VOCABULARY, DIM, LENGTH = 50, 8, 6
 

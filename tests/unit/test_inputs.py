@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from reading import read
 
-from fastprep import inputs, prepare, remote
-from fastprep.corpus import can_split, whole
+from fastprep import prepare
+from fastprep.corpus import inputs, remote
+from fastprep.corpus.documents import Format, Span
+from fastprep.corpus.reader import can_split, whole
 from fastprep.errors import InvalidInput, MissingExtra
-from fastprep.estimating import estimate
-from fastprep.spans import Format, Span
+from fastprep.jobs.estimate import estimate
 
 fsspec = pytest.importorskip("fsspec")
 

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastprep import corpus as corpora
-from fastprep import shards
-from fastprep.cli import main
-from fastprep.encoding import Encoding
+from fastprep.checks.verification import verify
+from fastprep.cli.main import main
+from fastprep.corpus import reader as corpora
+from fastprep.corpus.documents import Bad, Batch
+from fastprep.encoding.encoding import Encoding
 from fastprep.errors import (
     InvalidInput,
     InvalidStore,
@@ -32,15 +33,14 @@ from fastprep.errors import (
     StoreExists,
     UnfinishedJob,
 )
-from fastprep.estimating import estimate
-from fastprep.journal import Journal
-from fastprep.preparing import merge_tasks, prepare
+from fastprep.jobs.estimate import estimate
+from fastprep.jobs.journal import Journal
+from fastprep.jobs.prepare import merge_tasks, prepare
+from fastprep.jobs.run import seal_if_whole
 from fastprep.registry import get_encoding
-from fastprep.running import seal_if_whole
-from fastprep.spans import Bad, Batch
-from fastprep.store import TokenStore
-from fastprep.verifying import verify
-from fastprep.words import SimpleTokenizerV2, build_vocab
+from fastprep.store import writer as shards
+from fastprep.store.reader import TokenStore
+from fastprep.words.tokenizers import SimpleTokenizerV2, build_vocab
 
 SETTINGS: dict[str, Any] = {"workers": 1, "shard_bytes": 2000, "progress": False}
 
@@ -240,7 +240,8 @@ def test_how_a_worker_ended_is_told(
 ) -> None:
     script = f"""
 import os, resource
-from fastprep import cli, forks
+from fastprep.cli import main as cli
+from fastprep.jobs import forks
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 forks.run_task = lambda *_: {ends}
 raise SystemExit(cli.main({["prepare", *map(str, corpus), "-o", str(tmp_path / "store")]}
@@ -312,7 +313,7 @@ def test_a_file_system_without_locks_is_told_once(
     def no_locks(*_: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("fastprep.locking.fcntl.flock", no_locks)
+    monkeypatch.setattr("fastprep.system.locking.fcntl.flock", no_locks)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         prepare(corpus, tmp_path / "store", **SETTINGS)
@@ -765,7 +766,7 @@ def test_a_bar_is_shown_when_asked_and_names_what_was_done(
     corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("fastprep.reporting._SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("fastprep.jobs.progress._SECONDS_BETWEEN_LOOKS", 0.0)
     store = prepare(corpus, tmp_path / "store", **{**SETTINGS, "progress": True})
     shown = capsys.readouterr().err
     assert "100%" in shown

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastprep.corpus.documents import Format
+from fastprep.corpus.jsonlines import LineDecoder
 from fastprep.errors import InvalidInput
-from fastprep.jsonlines import LineDecoder
-from fastprep.spans import Format
 from fastprep_ext.json_lines import LineReader
 from fastprep_ext.rows import Rows
 

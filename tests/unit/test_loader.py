@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler  # noqa: E402
 
-from fastprep.batch import collate_windows  # noqa: E402
-from fastprep.dataset import WindowDataset  # noqa: E402
 from fastprep.errors import InvalidWindow, TextTooShort  # noqa: E402
-from fastprep.notebook import GPTDatasetV1, create_dataloader_v1  # noqa: E402
+from fastprep.training.batch import collate_windows  # noqa: E402
+from fastprep.training.dataset import WindowDataset  # noqa: E402
+from fastprep.training.notebook import GPTDatasetV1, create_dataloader_v1  # noqa: E402
 
 # Two workers on one core make torch warn, fork beside threads makes Python 3.12 warn.
 pytestmark = [

@@ -6,9 +6,9 @@ import random
 
 import pytest
 from checks.merging import encoder, merge_paths, merged_ranks, random_ranks
+from reference.steps import encode_piece, merge
 
-from fastprep.encoding import Encoding
-from fastprep.reference import encode_piece, merge
+from fastprep.encoding.encoding import Encoding
 
 
 def test_all_ways_are_the_references_way_on_random_vocabularies():

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import fastprep
-from fastprep import llmc, megatron
-from fastprep.cli import main
+from fastprep.checks.verification import verify
+from fastprep.cli.main import main
 from fastprep.errors import IdOutOfRange, InvalidInput, InvalidStore, StoreExists
-from fastprep.exporting import export_store
-from fastprep.importing import import_tokens
-from fastprep.store import TokenStore
-from fastprep.verifying import verify
+from fastprep.exchange import llmc, megatron
+from fastprep.exchange.exports import export_store
+from fastprep.exchange.imports import import_tokens
+from fastprep.store.reader import TokenStore
 
 EOT = 50256
 TEXTS = ["One.", "", "Two, three.", "東京 " * 40, "x", "  end\n"]
@@ -545,7 +545,7 @@ def test_memory_is_a_few_blocks_whatever_is_copied(
     import tracemalloc
 
     # Room for the largest manifest is asked for, and given back untouched: not what is measured here.
-    monkeypatch.setattr("fastprep.manifest._MANIFEST_LIMIT", 1 << 20)
+    monkeypatch.setattr("fastprep.store.manifest._MANIFEST_LIMIT", 1 << 20)
     ids = np.full(1 << 24, 7, np.uint16)
     ids[999::1000] = EOT
     ids.tofile(tmp_path / "train.bin")

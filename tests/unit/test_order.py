@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from fastprep import reference_batches as reference  # noqa: E402
+from reference import batches as reference  # noqa: E402
+
 from fastprep.errors import InvalidWindow  # noqa: E402
-from fastprep.mixture import Mixture  # noqa: E402
-from fastprep.sampler import Shares, WindowSampler, world  # noqa: E402
+from fastprep.training.sampler import Shares, WindowSampler, world  # noqa: E402
+from fastprep.windows.mixture import Mixture  # noqa: E402
 from fastprep_ext.order import Order  # noqa: E402
 
 SIZES = [1, 2, 3, 4, 5, 7, 16, 17, 97, 100, 1023, 1024, 1025, 4099]

@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastprep.atomic import replacing
-from fastprep.encoding import Encoding
+from fastprep.checks.verification import verify
+from fastprep.corpus.documents import Format, Span
+from fastprep.encoding.encoding import Encoding
 from fastprep.errors import InvalidInput, InvalidUtf8, StoreExists, UnknownEncoding
-from fastprep.planning import plan
-from fastprep.preparing import prepare
+from fastprep.jobs.planning import plan
+from fastprep.jobs.prepare import prepare
 from fastprep.registry import get_encoding
-from fastprep.spans import Format, Span
-from fastprep.store import TokenStore
-from fastprep.verifying import verify
-from fastprep.vocabulary import bundled
+from fastprep.store.reader import TokenStore
+from fastprep.system.atomic import replacing
+from fastprep.vocabulary.ranks import bundled
 
 WORDS = ["tea", " the", "  spaces", "\n\n", "naïve", " 東京", "😀", " 1234", "'ll", "<|endoftext|>"]
 
@@ -260,7 +260,7 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("word<|endoftext|>" * 50)
     script = tmp_path / "script.py"
     script.write_text(
-        "from fastprep.preparing import prepare\n"
+        "from fastprep.jobs.prepare import prepare\n"
         "prepare('a.txt', 'store', workers=2, shard_bytes=100)\n"
     )
     done = subprocess.run(

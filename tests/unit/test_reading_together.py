@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastprep import corpus
-from fastprep.ahead import ahead, in_order
-from fastprep.corpus import batches, read, whole
+from fastprep.corpus import reader as corpus
+from fastprep.corpus.documents import Bad, Batch, Format
+from fastprep.corpus.reader import batches, read, whole
+from fastprep.corpus.together import together
 from fastprep.errors import InvalidInput
-from fastprep.spans import Bad, Batch, Format
-from fastprep.together import together
+from fastprep.system.ahead import ahead, in_order
 
 PARTS = st.lists(
     st.tuples(

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import fastprep
-from fastprep.cli import main
-from fastprep.counting import LONG, count
+from fastprep.cli.main import main
 from fastprep.errors import InvalidInput, InvalidStore
-from fastprep.report import write_report
-from fastprep.store import TokenStore
-from fastprep.token_html import grouped, spans, visible
+from fastprep.report.counts import LONG, count
+from fastprep.report.page import write_report
+from fastprep.report.token_html import grouped, spans, visible
+from fastprep.store.reader import TokenStore
 
 pytest.importorskip("matplotlib", reason="the report's plots need fastprep[report]")
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from fastprep.cli import main
-from fastprep.files import whole
-from fastprep.preparing import prepare
-from fastprep.reporting import Reporter
-from fastprep.spans import Format, Span
+from fastprep.cli.main import main
+from fastprep.corpus.documents import Format, Span
+from fastprep.corpus.sources import whole
+from fastprep.jobs.prepare import prepare
+from fastprep.jobs.progress import Reporter
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -28,7 +28,7 @@ zstandard = pytest.importorskip("zstandard")
 
 
 def test_a_bar_tells_all_that_it_has_to_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastprep.reporting._SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("fastprep.jobs.progress._SECONDS_BETWEEN_LOOKS", 0.0)
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
     task = (Span("a.txt", 0, 444_000_000, 448_000_000),)
@@ -51,7 +51,7 @@ def test_a_bar_tells_all_that_it_has_to_in_80_columns(monkeypatch: pytest.Monkey
 def test_a_bar_of_packed_inputs_is_not_full_before_they_are_read(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastprep.reporting._SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("fastprep.jobs.progress._SECONDS_BETWEEN_LOOKS", 0.0)
     texts = [f"This is document {number}, much like all others." for number in range(20_000)]
     content = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
     path = tmp_path / f"a{suffix}"
@@ -74,7 +74,7 @@ def test_a_bar_of_packed_inputs_is_not_full_before_they_are_read(
 def test_verify_shows_how_far_it_is_on_a_terminal_and_nowhere_else(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("fastprep.cli_verify._SECONDS_BEFORE_BAR", 0.0)
+    monkeypatch.setattr("fastprep.cli.verify._SECONDS_BEFORE_BAR", 0.0)
     (tmp_path / "a.txt").write_text("One.<|endoftext|>Two.")
     store = prepare(tmp_path / "a.txt", tmp_path / "store", progress=False)
     command = ["verify", str(store.path)]

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from reference.splits import split_r50k
 from texts import mixed_texts
 
 from fastprep.errors import InvalidUtf8
-from fastprep.reference import split_r50k
 from fastprep_ext.split import lanes_of, places_of
 from fastprep_ext.splitters import PATTERNS, count_pieces, split_pieces
 

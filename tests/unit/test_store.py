@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fastprep.errors import IdOutOfRange, InvalidStore
-from fastprep.preparing import prepare
-from fastprep.store import TokenStore
+from fastprep.jobs.prepare import prepare
+from fastprep.store.reader import TokenStore
 
 TEXTS = [f"Document number {number}, " * (number % 7 + 1) for number in range(40)]
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from reading import bad_in, read
 
 from fastprep import prepare
+from fastprep.corpus.documents import Format, Span
+from fastprep.corpus.inputs import find
 from fastprep.errors import InvalidInput
-from fastprep.inputs import find
-from fastprep.spans import Format, Span
-from fastprep.store import TokenStore
+from fastprep.store.reader import TokenStore
 
 pa = pytest.importorskip("pyarrow")
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from texts import mixed
 
-from fastprep import get_encoding, token_files
-from fastprep.encoding import Encoding
+from fastprep import get_encoding
+from fastprep.encoding import files as token_files
+from fastprep.encoding.encoding import Encoding
 from fastprep.errors import InvalidInput, InvalidUtf8
 
 

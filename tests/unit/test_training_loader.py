@@ -16,22 +16,22 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from reference import batches as reference  # noqa: E402
 from torch.utils.data import DataLoader, DistributedSampler  # noqa: E402
 
-from fastprep import reference_batches as reference  # noqa: E402
-from fastprep.batch import collate_windows  # noqa: E402
-from fastprep.dataset import WindowDataset  # noqa: E402
 from fastprep.errors import (  # noqa: E402
     IdOutOfRange,
     InvalidStore,
     InvalidWindow,
     WrongState,
 )
-from fastprep.loader import WindowLoader, create_dataloader  # noqa: E402
-from fastprep.mixture import Mixture  # noqa: E402
-from fastprep.preparing import prepare  # noqa: E402
-from fastprep.sampler import WindowSampler  # noqa: E402
-from fastprep.tokens import TokenSource  # noqa: E402
+from fastprep.jobs.prepare import prepare  # noqa: E402
+from fastprep.training.batch import collate_windows  # noqa: E402
+from fastprep.training.dataset import WindowDataset  # noqa: E402
+from fastprep.training.loader import WindowLoader, create_dataloader  # noqa: E402
+from fastprep.training.sampler import WindowSampler  # noqa: E402
+from fastprep.windows.mixture import Mixture  # noqa: E402
+from fastprep.windows.tokens import TokenSource  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
@@ -520,7 +520,7 @@ def test_files_that_are_read_are_closed_even_after_modules_are_gone(
     source = TokenSource(mapped, mmap=False)
     assert source._reader is not None
     descriptors = source._reader.descriptors
-    monkeypatch.setattr("fastprep.tokens.os", None)  # as when the interpreter ends
+    monkeypatch.setattr("fastprep.windows.tokens.os", None)  # as when the interpreter ends
     del source
     gc.collect()
     monkeypatch.undo()

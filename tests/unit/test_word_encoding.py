@@ -13,17 +13,18 @@ import pytest
 from texts import mixed_texts
 
 import fastprep
-from fastprep import reference, word_inputs
-from fastprep.cli import main
-from fastprep.cutting import cut
+from fastprep.checks import plain_words as reference
+from fastprep.checks.verification import verify
+from fastprep.cli.main import main
+from fastprep.corpus.documents import Format
+from fastprep.encoding.cutting import cut
 from fastprep.errors import BadVocabulary, InvalidInput, InvalidStore, InvalidUtf8
-from fastprep.spans import Format
-from fastprep.store import TokenStore
-from fastprep.store_encoding import encoding_of_store
-from fastprep.verifying import verify
-from fastprep.word_encoding import UNKNOWN, VOCABULARY, WordEncoding
-from fastprep.word_inputs import words_of_inputs
-from fastprep.words import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
+from fastprep.store.encodings import encoding_of_store
+from fastprep.store.reader import TokenStore
+from fastprep.words import corpus as word_inputs
+from fastprep.words.corpus import words_of_inputs
+from fastprep.words.encoding import UNKNOWN, VOCABULARY, WordEncoding
+from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
 
 END = "<|endoftext|>"
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastprep.words import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab, split_words
+from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab, split_words
 from fastprep_ext.word_split import masks_of
 from fastprep_ext.words import WordTable, join_words, unique_words
 

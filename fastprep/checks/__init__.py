@@ -1,0 +1,1 @@
+"""Checks: a store against its own checksums, its sources, and other tokenizers."""

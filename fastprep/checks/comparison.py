@@ -1,0 +1,132 @@
+"""A store's ids against those that another library gives for the same documents."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from fastprep.checks.oracles import Oracle
+from fastprep.corpus import reader as corpus
+from fastprep.corpus.documents import Format, Span
+from fastprep.corpus.formats import kind_of
+from fastprep.corpus.remote import is_url
+from fastprep.errors import InvalidInput, InvalidStore
+from fastprep.store.manifest import ShardRecord, shard_path
+from fastprep.store.reader import TokenStore
+from fastprep.store.validation import Split
+
+
+def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None) -> int:
+    """Encode the recorded documents again with the oracle.
+
+    Parameters
+    ----------
+    store
+        a store whose inputs are still there.
+    against
+        what errors call the oracle.
+    oracle
+        text to ids.
+    sample
+        how many documents to compare, drawn with a fixed seed; None: all.
+
+    Returns
+    -------
+    int
+        how many documents were compared.
+
+    Raises
+    ------
+    InvalidStore
+        for the first document that differs, and where there are more or fewer of them.
+    InvalidInput
+        when an input is missing, has changed its size, or is no text.
+
+    Examples
+    --------
+    See :func:`fastprep.verify`.
+    """
+    chosen: set[int] | None = None
+    if sample is not None and sample < store.num_documents:
+        chosen = set(random.Random(0).sample(range(store.num_documents), sample))
+    token = [] if store.eot_token is None else [store.eot_token]
+    number = compared = 0
+    for index, record in enumerate(store.manifest.shards):
+        for span in record.inputs:
+            _check_there(span)
+        stop = number + record.documents
+        for document in _documents(store, record):
+            if number == stop:
+                raise InvalidStore(
+                    f"{shard_path(store.path, index, 'ends')}: its inputs have more than "
+                    f"{record.documents} documents: they changed, or documents were lost"
+                )
+            if chosen is None or number in chosen:
+                ids = oracle(document)
+                expected = [*token, *ids] if store.eot == "prepend" else [*ids, *token]
+                _check_document(store, number, expected, against)
+                compared += 1
+            number += 1
+        if number != stop:
+            raise InvalidStore(
+                f"{shard_path(store.path, index, 'ends')}: its inputs have {stop - number} fewer "
+                f"than {record.documents} documents: they changed, or documents were added"
+            )
+    return compared
+
+
+def _check_there(span: Span) -> None:
+    """Refuse a recorded input that cannot be read again."""
+    if span.path.startswith("<"):
+        raise InvalidInput(
+            f"{span.path}: it was in the memory of the process that made the store, so there is "
+            "nothing to compare with; verify without against (--against)"
+        )
+    if kind_of(span.path) is None:
+        raise InvalidInput(
+            f"{span.path}: the store was imported from these ids, and holds no word of the text that "
+            "they were made of, so there is nothing to compare with; verify without against (--against)"
+        )
+    if not (is_url(span.path) or Path(span.path).exists()):
+        raise InvalidInput(
+            f"{span.path}: no such file, though the store was made of it; bring it back"
+            f"{'' if Path(span.path).is_absolute() else ', or go to the directory it was named from'}"
+        )
+    if corpus.whole(span.path).size != span.size:
+        raise InvalidInput(
+            f"{span.path}: its size is no longer {span.size}, as it was when the store was "
+            "made; bring back that file to compare with it"
+        )
+
+
+def _documents(store: TokenStore, record: ShardRecord) -> Iterator[str]:
+    """The documents that a shard was made of, with those left out that it left out."""
+    manifest = store.manifest
+    form = Format(manifest.separator, manifest.field, manifest.on_error)
+    split = None if manifest.part is None else Split(manifest.part.validation)
+    for document in corpus.documents(record.inputs, form):
+        try:
+            text = document.decode("utf-8", "replace" if form.on_error == "replace" else "strict")
+        except UnicodeDecodeError:
+            if form.on_error == "raise":
+                raise
+            continue
+        if split is not None and manifest.part is not None:
+            drawn = split.is_validation(text.encode())
+            if drawn != (manifest.part.name == "validation"):
+                continue
+        yield text
+
+
+def _check_document(store: TokenStore, number: int, expected: list[int], against: str) -> None:
+    found = store.document(number).tolist()
+    if found == expected:
+        return
+    place = 0
+    while place < min(len(found), len(expected)) and found[place] == expected[place]:
+        place += 1
+    raise InvalidStore(
+        f"{store.path}: document {number} differs from {against}'s at its token {place}: "
+        f"{found[place : place + 5]} in the store, {expected[place : place + 5]} from {against}"
+    )

@@ -1,0 +1,134 @@
+"""Other libraries to hold a store's ids against, from the very tables that made them.
+
+Nothing is downloaded: an oracle is built from the encoding's own tokens and merges. So what is
+compared is what is done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastprep.encoding.encoding import Encoding
+from fastprep.encoding.huggingface import HuggingFaceEncoding
+from fastprep.errors import FastprepError, InvalidInput
+from fastprep.store.encodings import StoreEncoding
+from fastprep.store.reader import TokenStore
+from fastprep.vocabulary.published import ENDOFTEXT
+from fastprep.vocabulary.tokenizer_json_writer import to_tokenizer_json
+
+#: Text to ids, what looks like special tokens taken for text.
+Oracle = Callable[[str], list[int]]
+
+
+def by_tiktoken(encoding: StoreEncoding) -> Oracle:
+    """tiktoken's encoder.
+
+    >>> from fastprep import get_encoding
+    >>> by_tiktoken(get_encoding("gpt2"))("hello world")
+    [31373, 995]
+
+    Raises :class:`~fastprep.errors.InvalidInput` for an encoding whose ids are not tiktoken's by
+    definition, FastprepError where tiktoken is not installed.
+    """
+    encoding = _bpe(encoding)
+    if isinstance(encoding, HuggingFaceEncoding):
+        raise InvalidInput(
+            f"the ids of {encoding.name!r} are by definition those of the tokenizers library; compare "
+            "with that one: against='tokenizers' (--against tokenizers)"
+        )
+    try:
+        import tiktoken
+    except ImportError:
+        raise FastprepError(
+            "tiktoken is not installed; run `pip install tiktoken` to compare with it"
+        ) from None
+    return tiktoken.Encoding(
+        encoding.name,
+        pat_str=encoding._pat_str,
+        mergeable_ranks=encoding._mergeable_ranks,
+        special_tokens=encoding._special_tokens,
+    ).encode_ordinary
+
+
+def by_tokenizers(encoding: StoreEncoding) -> Oracle:
+    """The encoder of the tokenizers library of Hugging Face.
+
+    >>> from fastprep import get_encoding
+    >>> by_tokenizers(get_encoding("gpt2"))("hello world")
+    [31373, 995]
+
+    Raises :class:`~fastprep.errors.BadVocabulary` where no ``tokenizer.json`` can say what the
+    encoding does, FastprepError where the library is not installed.
+    """
+    try:
+        import tokenizers
+    except ImportError:
+        raise FastprepError(
+            "tokenizers is not installed; run `pip install tokenizers` to compare with it"
+        ) from None
+    tokenizer = tokenizers.Tokenizer.from_str(to_tokenizer_json(_bpe(encoding)).decode())
+    tokenizer.encode_special_tokens = True
+
+    def encode(text: str) -> list[int]:
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    return encode
+
+
+def by_notebook(encoding: StoreEncoding) -> Oracle:
+    """The notebook's ``SimpleTokenizerV2``, in plain Python.
+
+    >>> from fastprep.words.encoding import WordEncoding
+    >>> by_notebook(WordEncoding.from_texts(["hello world"]))("hello, world")
+    [0, 3, 1]
+
+    Raises :class:`~fastprep.errors.InvalidInput` for what is no word tokenizer.
+    """
+    from fastprep.checks.plain_words import SimpleTokenizerV2
+    from fastprep.words.encoding import WordEncoding
+
+    if not isinstance(encoding, WordEncoding):
+        raise InvalidInput(
+            f"{encoding.name!r} is no word tokenizer; compare it with tiktoken or tokenizers"
+        )
+    # In a document the end token is a word like any other, and not in the vocabulary.
+    words = {word: number for word, number in encoding.vocab.items() if word != ENDOFTEXT}
+    return SimpleTokenizerV2(words).encode
+
+
+def _bpe(encoding: StoreEncoding) -> Encoding:
+    if not isinstance(encoding, Encoding):
+        raise InvalidInput(
+            f"{encoding.name!r} is a word tokenizer; compare it with the notebook's class: "
+            "against='notebook' (--against notebook)"
+        )
+    return encoding
+
+
+#: By name.
+ORACLES: dict[str, Callable[[StoreEncoding], Oracle]] = {
+    "notebook": by_notebook,
+    "tiktoken": by_tiktoken,
+    "tokenizers": by_tokenizers,
+}
+
+
+def check_made_with(store: TokenStore, encoding: StoreEncoding) -> None:
+    """Raise :class:`~fastprep.errors.InvalidInput` unless a store was made with an encoding.
+
+    Names do not matter: what is compared is the manifest's hash of the tables, the pattern, and the
+    special tokens.
+    """
+    record = store.manifest.encoding
+    for what, theirs, ours in (
+        ("tables of sha256", record.rank_table_sha256, encoding.rank_table_sha256),
+        ("pattern", record.pattern, encoding._pat_str),
+        ("special tokens", record.special_tokens, encoding._special_tokens),
+    ):
+        if theirs != ours:
+            raise InvalidInput(
+                f"{store.path}: made with another encoding ({record.name!r}) than this one "
+                f"({encoding.name!r}): {what} {theirs!s:.200}, not {ours!s:.200}; pass the one that it "
+                "was made with"
+            )

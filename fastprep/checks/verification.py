@@ -1,0 +1,310 @@
+"""verify: read a whole store again and hold it against its manifest, or against another library."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from fastprep.errors import InvalidInput, InvalidStore
+from fastprep.store.checksums import crc32
+from fastprep.store.encodings import StoreEncoding, encoding_of_store
+from fastprep.store.manifest import MEND, ShardRecord, block_ranges, itemsize_of, shard_path
+from fastprep.store.reader import TokenStore
+from fastprep.system.ahead import in_order
+from fastprep.system.byte_order import BYTES_OF, from_file
+from fastprep_ext.passes import largest, rises, stands_at
+
+if TYPE_CHECKING:
+    from fastprep.system.byte_order import Letter
+
+# More than this many threads would wait for memory, or for the disk.
+_THREADS = 4
+# So little that what was read is still in a core's cache when it is looked at.
+_CHUNK_BYTES = 256 << 10
+
+
+class Verified(NamedTuple):
+    """What was looked at and found right: ``compared`` documents were encoded again."""
+
+    tokens: int
+    documents: int
+    compared: int
+
+
+def verify(
+    store: TokenStore | str | PathLike[str],
+    *,
+    against: Literal["tiktoken", "tokenizers", "notebook"] | None = None,
+    sample: int | None = None,
+    encoding: StoreEncoding | None = None,
+    report: Callable[[int], object] = lambda _: None,
+) -> Verified:
+    """Read every byte of a store and check it.
+
+    Checked are the sizes and checksums of all files; that every id is inside the vocabulary and
+    none above the largest one recorded; that document ends do not fall and the last one is the
+    number of tokens; and that the end token, where there is one, stands at its end of each
+    document and nowhere else. Blocks of 16 MiB are looked at on several threads.
+
+    Parameters
+    ----------
+    store
+        a store or its path.
+    against
+        ``"tiktoken"``, ``"tokenizers"`` or, for words, ``"notebook"`` also reads the recorded inputs
+        again, encodes their documents with that library, from the encoding's own tables, and compares
+        id by id.
+    sample
+        how many documents to compare, drawn with a fixed seed; by default all.
+    encoding
+        what the store was made with. Needed to compare where that is none of the published ones;
+        wherever it is given it must have the tables, pattern and special tokens of the manifest.
+    report
+        is called with each number of bytes that was read.
+
+    Raises
+    ------
+    InvalidStore
+        for the first fault, naming file and place.
+    InvalidInput
+        when an input to compare with is missing or has changed its size, the encoding is not the one
+        that the store was made with, or there is a sample but nothing to compare it with.
+    FastprepError
+        when the library to compare with is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastprep.jobs.prepare import prepare
+    >>> directory = Path(tempfile.mkdtemp())
+    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
+    >>> verify(store, against="tiktoken")
+    Verified(tokens=6, documents=2, compared=2)
+    """
+    if against is not None:
+        from fastprep.checks.oracles import ORACLES
+
+        if against not in ORACLES:
+            known = ", ".join(ORACLES)
+            raise InvalidInput(f"against is {against!r}; the known oracles are {known}")
+    if sample is not None and sample < 0:
+        raise InvalidInput(f"sample is {sample}; it must be at least 0")
+    if sample is not None and against is None:
+        raise InvalidInput("sample goes with against: all else is looked at whole")
+    opened = store if isinstance(store, TokenStore) else TokenStore(store)
+    if against is not None and encoding is None:
+        encoding = encoding_of_store(opened)
+    if encoding is not None:
+        from fastprep.checks.oracles import check_made_with
+
+        check_made_with(opened, encoding)
+    threads = min(_THREADS, os.cpu_count() or 1)
+    found = -1
+    # In order, so that the first fault is the one that is told.
+    for step, largest_id in in_order(_Step.take, _steps(opened), threads):
+        report(step.size)
+        found = max(found, largest_id)
+        if step.is_last:
+            step.shard.check_largest(found)
+            found = -1
+    compared = 0
+    if against is not None and encoding is not None:
+        from fastprep.checks.comparison import compare
+        from fastprep.checks.oracles import ORACLES
+
+        compared = compare(opened, against, ORACLES[against](encoding), sample)
+    return Verified(opened.num_tokens, opened.num_documents, compared)
+
+
+class _Step(NamedTuple):
+    """A part of a store that is looked at on its own: the ends of a shard, or a block of its ids."""
+
+    check: Callable[[], int]  # the largest id of the block, -1 for ends
+    shard: _Shard
+    size: int
+    is_last: bool
+
+    def take(self) -> tuple[_Step, int]:
+        """The step, and what it found."""
+        return self, self.check()
+
+
+def _steps(store: TokenStore) -> Iterator[_Step]:
+    """The parts of a whole store, in the order in which their faults are told."""
+    for index, record in enumerate(store.manifest.shards):
+        shard = _Shard(store, index, record)
+        blocks = shard.ranges
+        yield _Step(shard.check_ends, shard, 8 * record.documents, not blocks)
+        for number, (start, stop) in enumerate(blocks):
+            size = (stop - start) * shard.itemsize
+            check = partial(shard.check_ids, number)
+            yield _Step(check, shard, size, number == len(blocks) - 1)
+
+
+class _Shard:
+    """The files of one shard, in steps that any thread may take."""
+
+    def __init__(self, store: TokenStore, index: int, record: ShardRecord) -> None:
+        self.itemsize = itemsize_of(store.manifest.dtype)
+        self.ranges = block_ranges(record.tokens, self.itemsize)
+        self._store = store
+        self._record = record
+        self._path = shard_path(store.path, index, "bin")
+        self._ends_path = shard_path(store.path, index, "ends")
+        self._ends = from_file(store._content(index, "ends", record.documents * 8), "Q")
+        self._letter: Letter = "H" if self.itemsize == 2 else "I"
+
+    def check_ends(self) -> int:
+        """Raise InvalidStore unless documents end one after another, the last with the shard."""
+        path, record = self._ends_path, self._record
+        # With an end token no document is without tokens, so each end is above the one before it.
+        strictly = self._store.eot_token is not None
+        before = 0
+        for number, (start, stop) in enumerate(block_ranges(record.documents, 8)):
+            ends = _read_block(path, "Q", start, stop, record.ends_crc32[number])
+            if not rises(ends, before, strictly):
+                document, end = next(
+                    (document, end)
+                    for document, (end, last) in enumerate(zip(ends, [before, *ends], strict=False))
+                    if end - last < strictly
+                )
+                raise InvalidStore(
+                    f"{path}: document {start + document} ends at token {end}, too "
+                    f"early after the document before it; {MEND}"
+                )
+            before = ends[-1]
+        if before != record.tokens:
+            raise InvalidStore(
+                f"{path}: the last document ends at token {before}, but the shard has "
+                f"{record.tokens}; {MEND}"
+            )
+        return -1
+
+    def check_ids(self, number: int) -> int:
+        """The largest id of a block in which all is right."""
+        store, (start, stop) = self._store, self.ranges[number]
+        checksum, found, is_right = 0, -1, True
+        at = start
+        for content in _read_chunks(self._path, self.itemsize, start, stop):
+            checksum = crc32(content, checksum)
+            ids = from_file(content, self._letter)
+            found = max(found, largest(ids))
+            if store.eot_token is not None:
+                places, offset, _ = self._end_token_places(at, at + len(ids))
+                is_right &= stands_at(ids, store.eot_token, places, offset)
+            at += len(ids)
+        expected = self._record.bin_crc32[number]
+        if at == stop and checksum == expected and found < store.n_vocab and is_right:
+            return found
+        raise self._fault(number)
+
+    def check_largest(self, found: int) -> None:
+        """Raise InvalidStore unless the manifest says so, too."""
+        recorded = -1 if self._record.max_id is None else self._record.max_id
+        if found != recorded:
+            raise InvalidStore(
+                f"{self._path}: its largest id is {found}, but the manifest says {recorded}; {MEND}"
+            )
+
+    def _fault(self, number: int) -> InvalidStore:
+        """What is wrong with a block, which is read once more to find the place."""
+        store, (start, stop) = self._store, self.ranges[number]
+        try:
+            ids = _read_block(self._path, self._letter, start, stop, self._record.bin_crc32[number])
+            if largest(ids) >= store.n_vocab:
+                place = next(place for place, one in enumerate(ids) if one >= store.n_vocab)
+                raise InvalidStore(
+                    f"{self._path}: token {start + place} is {ids[place]}, outside the vocabulary of "
+                    f"{store.n_vocab} ids; {MEND}"
+                )
+            if store.eot_token is not None:
+                self._check_end_tokens(ids, store.eot_token, start, stop)
+        except InvalidStore as fault:
+            return fault
+        return InvalidStore(
+            f"{self._path}: the same bytes were not read twice from {start * self.itemsize} to "
+            f"{stop * self.itemsize}: something writes to the file, or the disk fails; {MEND}"
+        )
+
+    def _check_end_tokens(self, ids: memoryview[int], token: int, start: int, stop: int) -> None:
+        expected, offset, first = self._end_token_places(start, stop)
+        if stands_at(ids, token, expected, offset):
+            return
+        found = {place for place, one in enumerate(ids, offset) if one == token}
+        for document, place in enumerate(expected, first):
+            if place not in found:
+                side = "opened" if self._store.eot == "prepend" else "closed"
+                raise InvalidStore(
+                    f"{self._path}: document {document} of the shard is not {side} by the end token "
+                    f"{token}; {MEND}"
+                )
+        inside = min(found - {*expected}) - offset + start
+        raise InvalidStore(
+            f"{self._path}: the end token {token} stands inside a document, at token {inside}; {MEND}"
+        )
+
+    def _end_token_places(
+        self, start: int, stop: int
+    ) -> tuple[memoryview[int] | array[int], int, int]:
+        """Where end tokens must stand from ``start`` to ``stop``.
+
+        The places as numbers, which number ``start`` has among them, and whose the first one is.
+        """
+        ends = self._ends
+        if self._store.eot == "append":
+            # The ends after `start` and not after `stop` close a document here.
+            first, last = bisect_right(ends, start), bisect_right(ends, stop)
+            return ends[first:last], start + 1, first
+        # A document begins where the one before it ends; the first one at 0.
+        first, last = bisect_left(ends, start), bisect_left(ends, stop)
+        if start:
+            return ends[first:last], start, first + 1
+        places = array("Q", [0])
+        places.frombytes(ends[:last].cast("B"))
+        return places, 0, 0
+
+
+def _read_chunks(path: Path, itemsize: int, start: int, stop: int) -> Iterator[memoryview[int]]:
+    """The bytes of items ``[start, stop)``, or of what there is of them, in memory used again."""
+    # Read, not mapped: a failing disk is then an OSError and not the end of the process.
+    # Into pages of its own: to a place that is no multiple of 64 systems copy at a quarter of the speed.
+    content = memoryview(mmap.mmap(-1, _CHUNK_BYTES))
+    left = (stop - start) * itemsize
+    with path.open("rb", buffering=0) as file:
+        file.seek(start * itemsize)
+        while left:
+            size = min(left, len(content))
+            filled = 0
+            while filled < size and (got := file.readinto(content[filled:size])):
+                filled += got
+            if filled < size:
+                return
+            yield content[:size]
+            left -= size
+
+
+def _read_block(
+    path: Path, letter: Letter, start: int, stop: int, expected: int
+) -> memoryview[int]:
+    """Items ``[start, stop)`` of a file, a block, after its checksum is found right."""
+    itemsize = BYTES_OF[letter]
+    size = (stop - start) * itemsize
+    with path.open("rb") as file:
+        file.seek(start * itemsize)
+        content = file.read(size)
+    checksum = crc32(content)
+    if len(content) != size or checksum != expected:
+        found = f"{checksum:08x}" if content else "nothing"
+        raise InvalidStore(
+            f"{path}: bytes {start * itemsize} to {stop * itemsize} are damaged: their crc32 is "
+            f"{found}, but the manifest says {expected:08x}; {MEND}"
+        )
+    return from_file(content, letter)

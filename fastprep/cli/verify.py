@@ -1,0 +1,83 @@
+"""``fastprep verify``: every byte of a token store, looked at."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+
+from fastprep.cli.encoding import add_encoding_options, encoding_of_file
+from fastprep.cli.options import at_least_one, counted
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fastprep.cli.options import Commands
+    from fastprep.store.reader import TokenStore
+
+_SECONDS_BEFORE_BAR = 1.0
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "verify",
+        help="check every byte of a token store",
+        description="Check sizes, checksums, ids and document ends of a whole store; with "
+        "--against also encode its inputs again by another library and compare id by id.",
+        epilog="example: fastprep verify store --against tiktoken --sample 1000",
+    )
+    command.add_argument("store", metavar="STORE", help="the store's directory")
+    command.add_argument(
+        "--against",
+        choices=["tiktoken", "tokenizers", "notebook"],
+        help="compare with that library; needs the input files",
+    )
+    command.add_argument(
+        "--sample", type=at_least_one, metavar="N", help="compare N documents, not all"
+    )
+    command.add_argument("--quiet", action="store_true", help="say nothing when all is well")
+    add_encoding_options(command, by_name=None)
+    command.set_defaults(run=_verify, usage=command.error)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    if options.sample and not options.against:
+        options.usage("--sample goes with --against: all else is looked at whole")
+    from fastprep.checks.verification import verify
+    from fastprep.store.reader import TokenStore
+
+    encoding = encoding_of_file(options)
+    store = TokenStore(options.store)
+    with _bar(store, quiet=options.quiet) as report:
+        found = verify(
+            store,
+            against=options.against,
+            sample=options.sample,
+            encoding=encoding,
+            report=report,
+        )
+    if not options.quiet:
+        compared = (
+            f", {found.compared:,} compared with {options.against}" if options.against else ""
+        )
+        print(
+            f"{options.store}: good: {counted(found.tokens, 'token')}, "
+            f"{counted(found.documents, 'document')}{compared}"
+        )
+
+
+@contextlib.contextmanager
+def _bar(store: TokenStore, *, quiet: bool) -> Iterator[Callable[[int], object]]:
+    """What is told how many bytes were read: on a terminal a bar, where they take long."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from tqdm import tqdm
+
+    from fastprep.store.manifest import itemsize_of
+
+    size = store.num_tokens * itemsize_of(store.manifest.dtype) + 8 * store.num_documents
+    with tqdm(total=size, unit="B", unit_scale=True, leave=False, delay=_SECONDS_BEFORE_BAR) as bar:
+        yield bar.update

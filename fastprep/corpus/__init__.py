@@ -1,0 +1,1 @@
+"""Corpora: files, folders, URLs and tables read as batches of documents."""

@@ -1,0 +1,204 @@
+"""Corpus files to documents, in blocks: memory does not grow with the corpus.
+
+The formats are told apart by their suffixes:
+
+``.txt``
+    Documents stand between *separators* (``<|endoftext|>`` unless said otherwise). A document is
+    exactly the bytes between two of them: nothing is stripped, no newline translated. A piece
+    that is empty or only ASCII whitespace is no document, so a separator at the end of the file,
+    with or without a newline after it, does not add one. Without a separator (``None``) the whole
+    file is one document.
+``.jsonl``, ``.ndjson``, ``.json``
+    One JSON object a line; its text is one field. Every object is a document, an empty text
+    too, so document ``i`` belongs to the ``i``-th line that is not blank. A lone surrogate
+    escape (``\\ud83d`` without its other half) becomes U+FFFD, as in ``tiktoken``.
+``.parquet``
+    Each row is a document, an empty text too; its text is one column.
+
+All but ``.parquet``, which is compressed inside, may be packed as ``.gz`` or ``.zst``: they are
+unpacked as they are read, and end where their last member ends. A path with a scheme, as in
+``s3://bucket/a.jsonl.zst``, is opened by fsspec.
+
+A byte order mark at the very beginning of a file is a mark of the file, not text: it is skipped.
+Text is ordinary text: what looks like a special token inside a document is encoded letter by
+letter, as by ``Encoding.encode_ordinary``.
+
+A file that is not packed can be read by byte ranges, and a document belongs to the range that holds
+its first byte (a row: to the one that holds the first byte of its row group). So any way to cut a
+file into ranges gives the same documents in the same order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterable, Iterator
+
+from fastprep.corpus.documents import BLOCK_BYTES, Bad, Batch, Format, Span
+from fastprep.corpus.formats import kind_of
+from fastprep.corpus.in_memory import TableSpan
+from fastprep.corpus.jsonlines import read_lines
+from fastprep.corpus.remote import can_seek, is_url
+from fastprep.corpus.sources import empty, open_bytes, opened, whole
+from fastprep.corpus.text import read_text
+from fastprep.corpus.together import together
+from fastprep.errors import InvalidInput
+
+# A smaller packed file is unpacked before a thread has begun.
+_WORTH_A_THREAD = 1 << 20
+
+__all__ = ["batches", "can_split", "documents", "read", "text_per_byte", "whole"]
+
+
+def can_split(path: str, form: Format) -> bool:
+    """Whether byte ranges of a file can be read on their own.
+
+    Examples
+    --------
+    >>> can_split("a.txt", Format()), can_split("a.txt", Format(separator=None))
+    (True, False)
+    >>> can_split("a.jsonl.gz", Format())
+    False
+    """
+    if path.startswith("<"):
+        return path.startswith("<table ")
+    kind = kind_of(path)
+    if kind is None or kind.packing or (kind.content == "text" and form.separator is None):
+        return False
+    return not is_url(path) or can_seek(path)
+
+
+def batches(
+    span: Span, form: Format, *, block_bytes: int = BLOCK_BYTES, cut: bool = True
+) -> Iterator[Batch]:
+    """Read the documents whose first byte lies in a span, about ``block_bytes`` at a time.
+
+    With ``cut``, a document longer than a block comes in parts, cut only where every known
+    pattern ends a piece (:mod:`fastprep.encoding.cutting`), so the parts' ids are the document's.
+    Memory is a few blocks; it grows only for a line of JSON or a row longer than a block, for text
+    that goes on for longer than a block without a place to cut, and without ``cut``, or where the
+    format says to go on after errors, for any document. No packed document has more than 256 MiB.
+
+    Raises
+    ------
+    InvalidInput
+        naming the file and the line, or saying that the file changed since the span was made.
+        :class:`~fastprep.errors.DamagedInput` for what ends too early, or is not what was written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp(), "two.txt")
+    >>> _ = path.write_text("One.<|endoftext|>Two.<|endoftext|>")
+    >>> [(batch.texts, batch.closed) for batch in batches(whole(path), Format())]
+    [([b'One.', b'Two.'], True)]
+    """
+    cut = cut and form.on_error == "raise"
+    if isinstance(span, TableSpan):
+        yield from span.source.read(span, block_bytes, cut)
+        return
+    kind = kind_of(span.path)
+    if kind is None:
+        raise InvalidInput(f"{span.path}: no file that can be read has such a name")
+    if kind.content == "parquet":
+        from fastprep.corpus.parquet import read_parquet
+
+        yield from read_parquet(span, form, block_bytes, cut)
+        return
+    if not span.size:
+        error = empty(span)
+        if form.on_error == "raise":
+            raise error
+        yield Batch.of_bad(Bad.of(error, span.path))
+        return
+    with opened(span, kind, form) as (file, reach, first):
+        if kind.content == "lines":
+            yield from read_lines(file, reach, first, form, block_bytes, cut)
+        else:
+            mark = None if form.separator is None else form.separator.encode()
+            yield from read_text(file, reach, first, mark, block_bytes, cut)
+        if file.damage is not None:
+            yield Batch.of_bad(file.damage)
+
+
+def read(
+    spans: Iterable[Span], form: Format, *, block_bytes: int = BLOCK_BYTES, cut: bool = True
+) -> Generator[Batch]:
+    """The batches of some spans, one after another, where small ones share a batch.
+
+    So a thousand small files cost little more than one large file, and a compressed one is unpacked
+    ahead, by a thread, while what came out of it is encoded. Whoever stops before the end closes the
+    iterator, and the thread and its file with it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("a.txt", "b.txt"):
+    ...     _ = (folder / name).write_text(f"This is {name}")
+    >>> spans = [whole(folder / name) for name in ("a.txt", "b.txt")]
+    >>> [list(batch.texts) for batch in read(spans, Format())]
+    [[b'This is a.txt', b'This is b.txt']]
+    """
+    return together(_ahead_where_packed(spans, form, block_bytes, cut), block_bytes)
+
+
+def _ahead_where_packed(
+    spans: Iterable[Span], form: Format, block_bytes: int, cut: bool
+) -> Iterator[Batch]:
+    for span in spans:
+        found = batches(span, form, block_bytes=block_bytes, cut=cut)
+        kind = kind_of(span.path)
+        if kind is not None and kind.packing and span.size >= _WORTH_A_THREAD:
+            from fastprep.system.ahead import ahead
+
+            found = ahead(found)
+        yield from found
+
+
+def text_per_byte(span: Span, form: Format) -> float | None:
+    """How many bytes of text there are for each byte of an input, about; None where they are one.
+
+    A sample of a packed file is unpacked, and of a Parquet file the sizes are read.
+
+    Examples
+    --------
+    >>> text_per_byte(Span("a.txt", 0, 9, 9), Format()) is None
+    True
+    """
+    if isinstance(span, TableSpan):
+        if not span.size:
+            raise InvalidInput(f"{span.path}: a stream is read once, so nothing can be said before")
+        return None
+    kind = kind_of(span.path)
+    if kind is None or not span.size or (not kind.packing and kind.content != "parquet"):
+        return None
+    if kind.content == "parquet":
+        from fastprep.corpus.parquet import text_bytes
+
+        return max(text_bytes(span, form) / span.size, 1e-3)
+    from fastprep.corpus.compressed import Unpacked
+
+    with contextlib.closing(open_bytes(span.path)) as file:
+        unpacked = Unpacked(file, span.path, kind.packing)
+        made = len(unpacked.read(BLOCK_BYTES))
+        return max(made / max(unpacked.used, 1), 1e-3)
+
+
+def documents(spans: Iterable[Span], form: Format) -> Iterator[bytes]:
+    """The documents of some spans as UTF-8, each whole, one after another.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp(), "two.jsonl")
+    >>> _ = path.write_text('{"text": "One."}\\n{"text": "Two."}\\n')
+    >>> list(documents([whole(path)], Format()))
+    [b'One.', b'Two.']
+    """
+    for span in spans:
+        for batch in batches(span, form, cut=False):
+            for text in batch.texts:
+                yield text.encode() if isinstance(text, str) else text

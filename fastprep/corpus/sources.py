@@ -1,0 +1,256 @@
+"""Where the bytes of an input come from: a file or a URL, as it is or unpacked as it is read."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import stat
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from fastprep.corpus.documents import BLOCK_BYTES, Bad, Format, Span, is_unicode
+from fastprep.corpus.formats import PACKINGS, SUPPORTED, Kind, kind_of
+from fastprep.corpus.remote import can_seek, is_url, open_url, size_of
+from fastprep.errors import DamagedInput, InvalidInput
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# A document of more is no document but a file that unpacks without an end: longer ones can be read
+# where they are not packed.
+_MOST_AT_ONCE = 1 << 28
+# What is longer is no path but a text, and is not told in full.
+_LONG_PATH = 1024
+_END = (1 << 63) - 1  # behind the end of whatever a file unpacks to
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Source:
+    """The bytes of an input, read from its beginning or, where it is not packed, from any place.
+
+    Where the format says to go on after errors, a packed file ends where it is damaged, and
+    ``damage`` then says why.
+    """
+
+    def __init__(
+        self, file: _Readable, name: str, form: Format, size: int = _END, *, packed: bool = False
+    ) -> None:
+        self._name = name
+        self._file = file
+        self._packed = packed
+        self._seekable = not self._packed and (not is_url(name) or can_seek(name))
+        self._pushed = b""
+        self._tolerant = form.on_error != "raise"
+        self._position = 0
+        self._size = size
+        self.damage: Bad | None = None
+
+    def read(self, size: int) -> bytes:
+        """The next ``size`` bytes, fewer only at the end, or where damage is."""
+        parts = [self._pushed[:size]] if self._pushed else []
+        self._pushed = self._pushed[size:]
+        self._position += sum(map(len, parts))
+        size -= sum(map(len, parts))
+        # A small file is not asked for the megabytes that it does not have.
+        size = min(size, self._size - self._position)
+        # A file may give less than it was asked for.
+        while size > 0 and self.damage is None:
+            try:
+                if self._packed and size > _MOST_AT_ONCE:
+                    raise DamagedInput(
+                        f"{self._name}: unpacks to more than {_MOST_AT_ONCE} bytes without the "
+                        "end of a document; unpack it, if that is right, and pass it then"
+                    )
+                part = self._file.read(size)
+            except DamagedInput as error:
+                if not self._tolerant:
+                    raise
+                self.damage = Bad.of(error, self._name)
+                break
+            if not part:
+                break
+            parts.append(part)
+            size -= len(part)
+            self._position += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def seek(self, position: int) -> None:
+        """Go to a byte; where only the beginning can be read from, to where the reading is."""
+        if self._seekable:
+            cast(BinaryIO, self._file).seek(position)
+            self._position = position
+        elif position != self._position:
+            raise InvalidInput(
+                f"{self._name}: it can only be read from its beginning, not from byte {position}"
+            )
+
+    def push_back(self, data: bytes) -> None:
+        """Take back what was read last, for the next :meth:`read` to give again."""
+        if self._seekable:
+            self.seek(self._position - len(data))
+        else:
+            self._pushed = data + self._pushed
+            self._position -= len(data)
+
+    def skip_mark(self) -> int:
+        """Step over a byte order mark at the very beginning; where the text begins."""
+        head = self.read(len(BYTE_ORDER_MARK))
+        if head == BYTE_ORDER_MARK:
+            return len(head)
+        self.push_back(head)
+        return 0
+
+
+@contextlib.contextmanager
+def opened(span: Span, kind: Kind, form: Format) -> Iterator[tuple[Source, Span, int]]:
+    """An input to read, the span of it in bytes as they are read, and where its text begins.
+
+    Raises
+    ------
+    InvalidInput
+        where the file is gone, or no longer as large as when the span was made.
+    """
+    with contextlib.closing(open_bytes(span.path)) as file:
+        check_size(span, file)
+        if not kind.packing:
+            source = Source(file, span.path, form, span.size)
+            yield source, span, source.skip_mark()
+        elif span.start == 0:
+            from fastprep.corpus.compressed import Unpacked
+
+            unpacked = Unpacked(file, span.path, kind.packing)
+            source = Source(unpacked, span.path, form, packed=True)
+            yield source, Span(span.path, 0, _END, _END), source.skip_mark()
+        else:
+            raise InvalidInput(
+                f"{span.path}: a compressed file can only be read from its beginning, not from "
+                f"byte {span.start}"
+            )
+
+
+def open_bytes(path: str) -> BinaryIO:
+    """A file or a URL, opened for reading.
+
+    Raises
+    ------
+    InvalidInput
+        where there is none.
+    """
+    if is_url(path):
+        return open_url(path)
+    try:
+        # Blocks are large enough without a buffer between, and pathlib is slow for small files.
+        return cast(BinaryIO, open(path, "rb", buffering=0))  # noqa: PTH123
+    except (FileNotFoundError, NotADirectoryError):
+        raise InvalidInput(f"{path}: no such file; it was there when the work began") from None
+
+
+def check_size(span: Span, file: BinaryIO) -> None:
+    """Refuse an input that has another size than its span says."""
+    size = size_of(span.path) if is_url(span.path) else file.seek(0, 2)
+    if size != span.size:
+        raise InvalidInput(
+            f"{span.path}: it has {size} bytes, but had {span.size} when it was first looked "
+            "at; do not change the inputs while they are in use"
+        )
+    if not is_url(span.path):
+        file.seek(0)
+
+
+def whole(path: str | PathLike[str]) -> Span:
+    """The span of a whole file or URL, after a look at what kind of file it is.
+
+    Raises
+    ------
+    InvalidInput
+        for a file that is missing, is no regular file, or has no supported suffix.
+
+    Examples
+    --------
+    >>> whole("missing.txt")
+    Traceback (most recent call last):
+    fastprep.errors.InvalidInput: missing.txt: no such file; check the path
+    """
+    if isinstance(path, str) and is_url(path):
+        _check_kind(path)
+        size = size_of(path)
+        return Span(path, 0, size, size)
+    name = Path(path).as_posix()
+    if not is_unicode(name):
+        raise InvalidInput(f"{name!r}: the name is not UTF-8, so no manifest can hold it; rename")
+    try:
+        status = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise _no_such_file(name) from None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise _no_such_file(name) from None
+    except ValueError:
+        raise InvalidInput(f"{name!r}: a NUL cannot be in a path; check it") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise InvalidInput(f"{name}: a directory; pass the files in it, as in {name}/*.txt")
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidInput(f"{name}: not a regular file; copy its content to a .txt or .jsonl file")
+    _check_kind(name)
+    return Span(path=name, start=0, end=status.st_size, size=status.st_size)
+
+
+def empty(span: Span) -> InvalidInput:
+    """The error about a file without a byte, which is rarely meant to be one.
+
+    Examples
+    --------
+    >>> print(str(empty(Span("a.txt", 0, 0, 0))).partition(";")[0])
+    a.txt: an empty file, of 0 bytes: a copy or a download may have failed
+    """
+    return InvalidInput(
+        f"{span.path}: an empty file, of 0 bytes: a copy or a download may have failed; bring a whole "
+        "one, leave it out, or pass on_error='skip' (--on-error skip)"
+    )
+
+
+def may_be_path(name: str) -> bool:
+    """Whether what names no file may be meant to name one, and is not a text.
+
+    Examples
+    --------
+    >>> may_be_path("missing.txt"), may_be_path("Two\\nlines.")
+    (True, False)
+    """
+    return len(name) <= _LONG_PATH and "\n" not in name
+
+
+def _no_such_file(name: str) -> InvalidInput:
+    if may_be_path(name):
+        return InvalidInput(f"{name}: no such file; check the path")
+    return InvalidInput(
+        f"{name[:60]!r} and so on, {len(name)} characters: no such file; inputs are paths, so put texts "
+        "into a table: pyarrow.table({'text': texts})"
+    )
+
+
+def _check_kind(name: str) -> None:
+    if kind_of(name) is None:
+        suffix = Path(name).suffix
+        if suffix.lower() in PACKINGS:
+            suffix = Path(name).with_suffix("").suffix + suffix
+        which = f"files ending in {suffix!r}" if suffix else "files without a suffix"
+        raise InvalidInput(f"{name}: {which} cannot be read; supported are {SUPPORTED}")
+
+
+def newlines_before(path: str, position: int) -> int:
+    """How many newlines stand before a byte of a file that is not packed, or begins there."""
+    count, left = 0, position
+    if position <= len(BYTE_ORDER_MARK):
+        return 0
+    with contextlib.closing(open_bytes(path)) as file:
+        while left > 0 and (chunk := file.read(min(left, BLOCK_BYTES))):
+            count += chunk.count(b"\n")
+            left -= len(chunk)
+    return count

@@ -1,0 +1,10 @@
+"""Encodings: text to token ids and back."""
+
+
+def __getattr__(name: str) -> object:
+    # Pickles made before this was a folder name the class here.
+    if name == "Encoding":
+        from fastprep.encoding.encoding import Encoding
+
+        return Encoding
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,130 @@
+"""Columns of text as Apache Arrow keeps them, in; columns of token ids, out.
+
+Any object that speaks Arrow's PyCapsule interface is a column: an array or chunked array of
+pyarrow, a Series of polars or pandas, a column of a Hugging Face dataset or of a DuckDB result. The
+text is read where it lies. What comes out is an array of pyarrow, which all of these take in
+without a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastprep.corpus.columns import Places, column_of, plain, pyarrow
+from fastprep.errors import InvalidUtf8
+
+if TYPE_CHECKING:
+    from fastprep.encoding.encoding import Encoding
+
+# Rows that one thread takes at a time, in bytes: enough to make up for handing them out.
+_PART_BYTES = 1 << 20
+
+
+def encode_arrow(encoding: Encoding, column: Any, *, num_threads: int = 8) -> Any:
+    """Encode a column of strings as ordinary text.
+
+    Parameters
+    ----------
+    encoding
+        which one.
+    column
+        an object with ``__arrow_c_array__`` or ``__arrow_c_stream__``, of type string,
+        large_string, string_view, or a dictionary of these.
+    num_threads
+        how many rows are encoded at once, at most; the GIL is released meanwhile.
+
+    Returns
+    -------
+    pyarrow.Array or pyarrow.ChunkedArray
+        ``list<uint32>``, or ``large_list<uint32>`` where the text has 64-bit offsets. A null stays
+        a null, and a chunk a chunk.
+
+    >>> import pyarrow as pa
+    >>> from fastprep import get_encoding
+    >>> encode_arrow(get_encoding("gpt2"), pa.array(["hello world", None, ""])).to_pylist()
+    [[31373, 995], None, []]
+
+    Raises TypeError for what is no column of strings, :class:`~fastprep.errors.InvalidUtf8` for
+    bytes that are no text, and ModuleNotFoundError where pyarrow is not installed.
+    """
+    pa = pyarrow("encode_arrow")
+    source = _column(column, pa)
+    with ThreadPoolExecutor(num_threads) as pool:
+        if isinstance(source, pa.Array):
+            return _encode_chunk(encoding, source, pool.map, pa)
+        kind = _encode_chunk(encoding, pa.array([], source.type), map, pa).type
+        chunks = [_encode_chunk(encoding, chunk, pool.map, pa) for chunk in source.chunks]
+        return pa.chunked_array(chunks, type=kind)
+
+
+def _column(column: Any, pa: Any) -> Any:
+    if isinstance(column, (pa.Array, pa.ChunkedArray)):
+        return column
+    if hasattr(column, "__arrow_c_stream__"):
+        return pa.chunked_array(column)
+    if hasattr(column, "__arrow_c_array__"):
+        return pa.array(column)
+    raise TypeError(
+        f"a {type(column).__name__} is no Arrow column; give a pyarrow array, a polars or pandas "
+        "Series, or another object with __arrow_c_stream__"
+    )
+
+
+def _encode_chunk(encoding: Encoding, chunk: Any, run: Callable[..., Any], pa: Any) -> Any:
+    types = pa.types
+    kind = chunk.type.value_type if types.is_dictionary(chunk.type) else chunk.type
+    strings = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
+    if not any(check(kind) for check in strings):
+        raise TypeError(f"a column of {kind}, not of strings; select one column of text")
+    chunk = plain(chunk)
+    offset_type = np.dtype(np.int64 if types.is_large_string(chunk.type) else np.int32)
+    text, starts, ends, _ = column_of(chunk)
+    arrays, counts = _encode_rows(encoding, text, starts, ends, run)
+    offsets = np.zeros(len(chunk) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    if offset_type.itemsize == 4 and offsets[-1] >> 31:
+        raise OverflowError(f"{offsets[-1]} ids in one chunk; cast the column to large_string")
+    ids = np.concatenate(arrays) if arrays else np.empty(0, np.uint32)
+    values = pa.Array.from_buffers(pa.uint32(), len(ids), [None, pa.py_buffer(ids)])
+    lists = pa.list_ if offset_type.itemsize == 4 else pa.large_list
+    return pa.Array.from_buffers(
+        lists(pa.uint32()),
+        len(chunk),
+        [_validity(chunk), pa.py_buffer(offsets.astype(offset_type, copy=False))],
+        null_count=chunk.null_count,
+        children=[values],
+    )
+
+
+def _validity(chunk: Any) -> Any:
+    return chunk.is_valid().buffers()[1] if chunk.null_count else None
+
+
+def _encode_rows(
+    encoding: Encoding, text: memoryview, starts: Places, ends: Places, run: Callable[..., Any]
+) -> tuple[list[npt.NDArray[np.uint32]], Places]:
+    """All rows' ids in a few arrays, and how many ids each row has."""
+
+    def encode(first: int, last: int) -> tuple[npt.NDArray[np.uint32], Places]:
+        reached = np.empty(last - first, np.uint64)
+        try:
+            ids = encoding._encoder.encode_rows(text, starts[first:last], ends[first:last], reached)
+        except InvalidUtf8 as error:
+            row = first + error.index
+            raise InvalidUtf8(f"row {row} of a chunk: {error}", row, error.offset) from None
+        counts = reached.astype(np.int64)
+        counts[1:] -= counts[:-1].copy()
+        return np.asarray(ids), counts
+
+    sizes = np.cumsum(ends - starts)
+    total = int(sizes[-1]) if len(sizes) else 0
+    between = np.searchsorted(sizes, range(_PART_BYTES, total, _PART_BYTES), "right")
+    cuts = np.unique([0, *between.tolist(), len(starts)]).tolist()
+    found = list(run(encode, cuts[:-1], cuts[1:]))
+    counts = [count for _, count in found]
+    return [ids for ids, _ in found], np.concatenate([np.empty(0, np.int64), *counts])

@@ -1,0 +1,179 @@
+"""Special tokens: which of them a call allows, which it forbids, and what it says of those."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from itertools import pairwise
+
+from fastprep_ext.specials import Specials
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from typing import Literal, NoReturn, TypeAlias
+
+    Allowed: TypeAlias = Literal["all"] | AbstractSet[str]
+    Disallowed: TypeAlias = Literal["all"] | Collection[str]
+
+#: The default of ``allowed_special``.
+NOTHING: frozenset[str] = frozenset()
+
+_RULES_KEPT = 64
+
+
+class _Rule:
+    """What one choice of allowed and disallowed tokens means.
+
+    Attributes
+    ----------
+    disallowed
+        the tokens that must not occur.
+    guard
+        finds those in text; None if there are none.
+    cutter
+        finds those to encode as themselves; None if there are none.
+    """
+
+    __slots__ = ("cutter", "disallowed", "guard")
+
+    def __init__(
+        self, disallowed: frozenset[str], guard: Specials | None, cutter: Specials | None
+    ) -> None:
+        self.disallowed = disallowed
+        self.guard = guard
+        self.cutter = cutter
+
+
+class SpecialTokens:
+    """The special tokens of an encoding.
+
+    >>> specials = SpecialTokens({"<|endoftext|>": 50256})
+    >>> specials.screen("plain", NOTHING, "all") is None
+    True
+    >>> specials.screen("<|endoftext|>", "all", "all").cut(b"a<|endoftext|>")
+    [(1, 14, 50256)]
+    """
+
+    def __init__(self, ids: Mapping[str, int]) -> None:
+        self._ids = dict(ids)
+        self._names = frozenset(ids)
+        self._order: list[str] | None = None
+        self._rules: dict[tuple[object, object], _Rule] = {}
+        # Sorted, one that begins others stands right before one of them.
+        ordered = sorted(map(_encoded, self._names))
+        self._one_begins_another = any(
+            longer.startswith(shorter) for shorter, longer in pairwise(ordered)
+        )
+        self._default = self._rule(NOTHING, "all")
+
+    def order(self) -> list[str]:
+        """The tokens in the order in which the first that fits is taken."""
+        if self._order is None:
+            from fastprep.encoding.special_order import tiktoken_order
+
+            self._order = tiktoken_order(self._ids)
+        return self._order
+
+    def screen(self, text: str, allowed: Allowed, disallowed: Disallowed) -> Specials | None:
+        """Raise ValueError if `text` has a disallowed token; what finds the allowed ones, or None.
+
+        Both arguments are those of :meth:`fastprep.Encoding.encode`. What is disallowed is looked
+        for first, and wins.
+        """
+        if allowed is NOTHING and disallowed == "all":
+            rule = self._default
+        else:
+            rule = self._rule_of(allowed, disallowed)
+        if rule.guard is not None:
+            try:
+                found = rule.guard.search(text)
+            except UnicodeEncodeError:
+                search_anyway(text, rule.disallowed)
+            else:
+                if found is not None:
+                    raise_disallowed(found.decode("utf-8"))
+        if "" in rule.disallowed:
+            raise_disallowed("")
+        return rule.cutter
+
+    def _rule_of(self, allowed: Allowed, disallowed: Disallowed) -> _Rule:
+        if allowed != "all" and not isinstance(allowed, AbstractSet):
+            raise TypeError(
+                f"allowed_special must be a set of special tokens, or 'all'; not {allowed!r}"
+            )
+        key = (
+            allowed if allowed == "all" else frozenset(allowed),
+            disallowed if disallowed == "all" else frozenset(disallowed or ()),
+        )
+        rule = self._rules.get(key)
+        if rule is None:
+            if len(self._rules) >= _RULES_KEPT:
+                self._rules.clear()
+            rule = self._rules[key] = self._rule(*key)
+        return rule
+
+    def _rule(
+        self, allowed: Literal["all"] | frozenset[str], disallowed: Literal["all"] | frozenset[str]
+    ) -> _Rule:
+        if allowed == "all":
+            allowed = self._names
+        if disallowed == "all":
+            disallowed = self._names - allowed
+        encoded = {_encoded(token): token for token in allowed}
+        cuts = {token: data for data, token in encoded.items() if data and token in self._ids}
+        guarded = [data for data in map(_encodable, disallowed) if data]
+        return _Rule(
+            disallowed,
+            Specials([(data, 0) for data in _longest_first(guarded)]) if disallowed else None,
+            self._cutter(cuts) if cuts else None,
+        )
+
+    def _cutter(self, cuts: Mapping[str, bytes]) -> Specials:
+        if not self._one_begins_another:
+            return Specials([(data, self._ids[token]) for token, data in cuts.items()])
+        # One that is not allowed hides those that begin at the same place.
+        return Specials(
+            [
+                (token.encode("utf-8"), self._ids[token] if token in cuts else None)
+                for token in self.order()
+                if token
+            ]
+        )
+
+
+def _longest_first(tokens: Iterable[bytes]) -> list[bytes]:
+    return sorted(tokens, key=len, reverse=True)
+
+
+def _encoded(token: object) -> bytes:
+    if not isinstance(token, str):
+        raise TypeError(f"a special token is a str, not {token!r}")
+    return token.encode("utf-8")
+
+
+def _encodable(token: object) -> bytes:
+    try:
+        return _encoded(token)
+    except UnicodeEncodeError:
+        return b""  # no text that is UTF-8 has it; see search_anyway
+
+
+def search_anyway(text: str, disallowed: Collection[str]) -> None:
+    """Raise ValueError for a disallowed token in a text that holds a lone surrogate."""
+    import re
+
+    match = re.search("|".join(map(re.escape, disallowed)), text)
+    if match is not None:
+        raise_disallowed(match.group())
+
+
+def raise_disallowed(token: str) -> NoReturn:
+    """Raise the ValueError for a special token that nobody allowed."""
+    raise ValueError(
+        f"Encountered text corresponding to disallowed special token {token!r}.\n"
+        "If you want this text to be encoded as a special token, "
+        f"pass it to `allowed_special`, e.g. `allowed_special={{{token!r}, ...}}`.\n"
+        f"If you want this text to be encoded as normal text, disable the check for this token "
+        f"by passing `disallowed_special=(enc.special_tokens_set - {{{token!r}}})`.\n"
+        "To disable this check for all special tokens, pass `disallowed_special=()`.\n"
+    )

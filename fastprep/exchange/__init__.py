@@ -1,0 +1,1 @@
+"""Exchange: stores to and from the files of other programs."""

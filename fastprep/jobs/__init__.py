@@ -1,0 +1,1 @@
+"""Jobs: inputs planned into tasks, run on threads, and sealed as a store."""

@@ -1,0 +1,1 @@
+"""Token stores: the manifest, the shards, their writer and their reader."""

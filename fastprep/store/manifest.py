@@ -1,0 +1,364 @@
+"""The token store's manifest: what it holds, what its shards are called, and whether it is sane.
+
+A store is a directory of raw little-endian arrays and one ``manifest.json``, written last::
+
+    shard-00000.bin      token ids, uint16 when the vocabulary has at most 65536 ids, else uint32
+    shard-00000.ends     uint64: the end of each document, in tokens from the shard's start
+    manifest.json        everything else
+    vocabulary.json      where a word tokenizer made the ids: words to ids, in the order of the ids
+
+Beside a shard may stand its index for Megatron-LM, ``shard-00000.idx``.
+
+A job with a validation split makes two such stores, ``train`` and ``validation``, side by side in its
+directory.
+
+There is no time and no machine in it: the same inputs and settings give the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias, cast, get_args
+
+import msgspec
+
+from fastprep.corpus.documents import Bad, OnError, Span
+from fastprep.errors import InvalidStore
+from fastprep.store.checksums import crc32
+
+MANIFEST = "manifest.json"
+FORMAT = "fastprep token store"
+VERSION = 1
+UNICODE_VERSION = "16.0.0"
+CHECKSUM_BYTES = 16 << 20
+# A manifest takes about 10 bytes per 16 MiB of ids and 200 per input: this is enough for a
+# petabyte, and little enough to read whatever is there.
+_MANIFEST_LIMIT = 1 << 30
+_OUR_NAME = re.compile(
+    r"(shard-[0-9]{5,12}\.(bin|ends|idx|done)|(manifest|job|vocabulary)\.json)(\.tmp)?"
+    r"|shard-[0-9]{5,12}\.lock|(job|run)\.lock",
+    re.ASCII,
+)
+
+#: What to do about a store that is damaged.
+MEND = "restore it from a copy, or run `fastprep prepare` again with --overwrite"
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
+TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+Checksum = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+PartName: TypeAlias = Literal["train", "validation"]
+
+
+class EncodingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The encoding that made the ids; ``rank_table_sha256`` is over its ``.tiktoken`` form.
+
+    Of kind ``"words"`` it is a word tokenizer, and the hash is that of ``vocabulary.json``, which
+    then stands in the store.
+    """
+
+    name: str
+    rank_table_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    pattern: str
+    special_tokens: dict[str, TokenId]
+    kind: Literal["bpe", "words"] = "bpe"
+
+
+class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One shard: its sizes, its largest id (None without tokens), and where it came from.
+
+    The checksums are zlib's crc32 of each 16 MiB of the file, the last block shorter. They guard
+    against accidents, not against an attacker. ``bad_documents`` counts the documents that were left
+    out or mended, and ``bad`` says of the first thousand of them where they stand and what was wrong.
+    """
+
+    tokens: Count
+    documents: Count
+    max_id: TokenId | None
+    bin_crc32: list[Checksum]
+    ends_crc32: list[Checksum]
+    inputs: list[Span]
+    bad_documents: Count = 0
+    bad: list[Bad] = []
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of a corpus a store holds, and what fraction of it is for validation."""
+
+    name: PartName
+    validation: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All that is known about a store but the ids and document ends themselves.
+
+    ``end_token`` is the id that stands at the end of each document, or at its beginning where
+    ``end_token_first``, or None; ``separator``, ``field`` and ``on_error`` say how the inputs were
+    read; ``part`` is None for a store of the whole corpus; ``unicode_version`` is that of the
+    pattern's character classes.
+    """
+
+    format: Literal["fastprep token store"]
+    version: Literal[1]
+    dtype: Literal["uint16", "uint32"]
+    n_vocab: Annotated[int, msgspec.Meta(ge=1, le=1 << 32)]
+    encoding: EncodingRecord
+    end_token: TokenId | None
+    end_token_first: bool = False
+    separator: str | None
+    field: str
+    on_error: OnError = "raise"
+    part: Part | None = None
+    unicode_version: str
+    tokens: Count
+    documents: Count
+    shards: list[ShardRecord]
+
+
+class _Header(msgspec.Struct):
+    format: str
+    version: int
+
+
+def shard_path(directory: Path, index: int, kind: Literal["bin", "ends"]) -> Path:
+    """The path of one file of a shard.
+
+    Examples
+    --------
+    >>> shard_path(Path("store"), 7, "bin").as_posix()
+    'store/shard-00007.bin'
+    """
+    return directory / f"shard-{index:05d}.{kind}"
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file name is one that a store's writer gives, finished or not.
+
+    Besides the store's own files these are what a job keeps while it is not finished: see
+    :mod:`fastprep.jobs.journal`.
+
+    Examples
+    --------
+    >>> is_ours("shard-00000.bin.tmp"), is_ours("notes.txt")
+    (True, False)
+    """
+    return _OUR_NAME.fullmatch(name) is not None
+
+
+def part_directories(directory: Path) -> list[Path]:
+    """Where the parts of a job with a validation split lie, whether they are there or not.
+
+    Examples
+    --------
+    >>> [path.as_posix() for path in part_directories(Path("store"))]
+    ['store/train', 'store/validation']
+    """
+    return [directory / name for name in get_args(PartName)]
+
+
+def dtype_for(n_vocab: int) -> Literal["uint16", "uint32"]:
+    """The smallest of the two dtypes that holds every id of a vocabulary.
+
+    Examples
+    --------
+    >>> dtype_for(65536), dtype_for(65537)
+    ('uint16', 'uint32')
+    """
+    return "uint16" if n_vocab <= 1 << 16 else "uint32"
+
+
+def itemsize_of(dtype: Literal["uint16", "uint32"]) -> int:
+    """How many bytes an id takes.
+
+    Examples
+    --------
+    >>> itemsize_of("uint16")
+    2
+    """
+    return 2 if dtype == "uint16" else 4
+
+
+class BlockChecksum:
+    """The crc32 of each 16 MiB of a file, from chunks of any size.
+
+    Examples
+    --------
+    >>> checksum = BlockChecksum()
+    >>> checksum.update(b"1234")
+    >>> checksum.update(b"56789")
+    >>> [f"{value:08x}" for value in checksum.values()]
+    ['cbf43926']
+    """
+
+    def __init__(self) -> None:
+        self._done: list[int] = []
+        self._value = 0
+        self._filled = 0
+
+    def update(self, chunk: bytes | memoryview) -> None:
+        """Go on with a chunk: bytes, or a contiguous buffer of bytes."""
+        view = memoryview(chunk)
+        while len(view):
+            part = view[: CHECKSUM_BYTES - self._filled]
+            self._value = crc32(part, self._value)
+            self._filled += len(part)
+            view = view[len(part) :]
+            if self._filled == CHECKSUM_BYTES:
+                self._done.append(self._value)
+                self._value = self._filled = 0
+
+    def values(self) -> list[int]:
+        """The checksums so far, of the unfinished block too."""
+        return [*self._done, self._value] if self._filled else list(self._done)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """A manifest as indented JSON with a newline at its end.
+
+    Examples
+    --------
+    >>> record = EncodingRecord(
+    ...     name="gpt2", rank_table_sha256="0" * 64, pattern=".", special_tokens={}
+    ... )
+    >>> empty = Manifest(
+    ...     format=FORMAT, version=1, dtype="uint16", n_vocab=50257, encoding=record,
+    ...     end_token=50256, separator=None, field="text", unicode_version=UNICODE_VERSION,
+    ...     tokens=0, documents=0, shards=[],
+    ... )
+    >>> encode(empty).splitlines()[:3]
+    [b'{', b'  "format": "fastprep token store",', b'  "version": 1,']
+    """
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def load(directory: Path) -> Manifest:
+    """Read and check the manifest of a store; the shards themselves are not looked at.
+
+    Raises
+    ------
+    InvalidStore
+        when there is no manifest, or not one that this version can read, or one that contradicts
+        itself; the message names the file and the field.
+
+    Examples
+    --------
+    >>> load(Path("missing"))
+    Traceback (most recent call last):
+    fastprep.errors.InvalidStore: missing: no such directory; make a store with `fastprep prepare`
+    """
+    path = directory / MANIFEST
+    _check_present(directory, path)
+    with path.open("rb") as file:
+        content = file.read(_MANIFEST_LIMIT + 1)
+    if len(content) > _MANIFEST_LIMIT:
+        raise InvalidStore(f"{path}: over {_MANIFEST_LIMIT} bytes; no manifest is that long")
+    try:
+        header = msgspec.json.decode(content, type=_Header)
+        if header.format != FORMAT:
+            raise InvalidStore(f"{path}: its format is {header.format!r}, not {FORMAT!r}")
+        if header.version != VERSION:
+            raise InvalidStore(
+                f"{path}: format version {header.version}, and this fastprep reads {VERSION}; "
+                "use the fastprep that wrote it, or run `fastprep prepare` again"
+            )
+        manifest = msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidStore(f"{path}: not a manifest, or a damaged one: {error}; {MEND}") from None
+    fault = _contradiction(manifest)
+    if fault is not None:
+        raise InvalidStore(f"{path}: {fault}; {MEND}")
+    return manifest
+
+
+def _check_present(directory: Path, path: Path) -> None:
+    if path.is_file():
+        return
+    if not directory.exists():
+        raise InvalidStore(f"{directory}: no such directory; make a store with `fastprep prepare`")
+    if not directory.is_dir():
+        raise InvalidStore(f"{directory}: not a directory; a store is the directory itself")
+    if path.exists():
+        raise InvalidStore(f"{path}: not a regular file; no store has such a manifest")
+    parts = [part for part in part_directories(directory) if (part / MANIFEST).is_file()]
+    if parts:
+        raise InvalidStore(
+            f"{directory}: holds the stores {' and '.join(map(str, parts))}; open one of them"
+        )
+    if any(is_ours(entry.name) for entry in directory.iterdir()):
+        raise InvalidStore(
+            f"{directory}: shards but no {MANIFEST}: unfinished work; run the same "
+            "`fastprep prepare` again to finish it"
+        )
+    raise InvalidStore(f"{directory}: no {MANIFEST}; this is not a token store")
+
+
+def _contradiction(manifest: Manifest) -> str | None:
+    """What two fields of a manifest disagree about, if any do."""
+    for name in ("tokens", "documents"):
+        stated = cast(int, getattr(manifest, name))
+        total = sum(getattr(shard, name) for shard in manifest.shards)
+        if stated != total:
+            return f"{name} is {stated}, but the shards' add up to {total}"
+    if manifest.dtype != dtype_for(manifest.n_vocab):
+        return f"dtype is {manifest.dtype} for a vocabulary of {manifest.n_vocab} ids"
+    if manifest.end_token is not None and manifest.end_token >= manifest.n_vocab:
+        return f"end_token {manifest.end_token} is outside the vocabulary of {manifest.n_vocab}"
+    if manifest.end_token is None and manifest.end_token_first:
+        return "end_token_first is true, but end_token is null"
+    itemsize = itemsize_of(manifest.dtype)
+    for index, shard in enumerate(manifest.shards):
+        fault = _shard_contradiction(manifest, shard, itemsize)
+        if fault is not None:
+            return f"shards[{index}]: {fault}"
+    return None
+
+
+def _shard_contradiction(manifest: Manifest, shard: ShardRecord, itemsize: int) -> str | None:
+    if (shard.max_id is None) != (shard.tokens == 0):
+        return f"max_id is {shard.max_id} with {shard.tokens} tokens"
+    if shard.max_id is not None and shard.max_id >= manifest.n_vocab:
+        return f"max_id {shard.max_id} is outside the vocabulary of {manifest.n_vocab} ids"
+    if shard.tokens and not shard.documents:
+        return f"{shard.tokens} tokens in no document"
+    if manifest.end_token is not None and shard.documents > shard.tokens:
+        return f"{shard.documents} documents, each closed by a token, in {shard.tokens} tokens"
+    if len(shard.bad) > shard.bad_documents:
+        return (
+            f"{len(shard.bad)} bad documents are listed, but bad_documents is {shard.bad_documents}"
+        )
+    for span in shard.inputs:
+        if not span.start <= span.end <= span.size:
+            return f"bytes {span.start} to {span.end} of an input of {span.size}"
+    for name, count in (("bin", shard.tokens * itemsize), ("ends", shard.documents * 8)):
+        blocks = -(-count // CHECKSUM_BYTES)
+        stated = len(getattr(shard, f"{name}_crc32"))
+        if stated != blocks:
+            return f"{stated} checksums in {name}_crc32 for {blocks} blocks"
+    return None
+
+
+def starts(counts: list[int]) -> list[int]:
+    """Where each of some runs begins when they stand one after another, and where the last ends.
+
+    Examples
+    --------
+    >>> starts([2, 0, 3])
+    [0, 2, 2, 5]
+    """
+    total = [0]
+    for count in counts:
+        total.append(total[-1] + count)
+    return total
+
+
+def block_ranges(count: int, itemsize: int) -> list[tuple[int, int]]:
+    """The item ranges of an array's checksum blocks.
+
+    Examples
+    --------
+    >>> block_ranges(3, 2)
+    [(0, 3)]
+    """
+    step = CHECKSUM_BYTES // itemsize
+    return list(pairwise([*range(0, count, step), count])) if count else []

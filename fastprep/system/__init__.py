@@ -1,0 +1,1 @@
+"""Files, locks, threads and bytes: what the operating system gives, in one place."""

@@ -1,0 +1,1 @@
+"""Training: datasets, samplers, loaders and embeddings; torch is needed from here on."""

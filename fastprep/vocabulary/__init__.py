@@ -1,0 +1,1 @@
+"""Vocabularies: rank tables, merge lists, patterns, and the files that hold them."""

@@ -1,0 +1,273 @@
+"""Vocabulary files: which kind one is, reading it within limits, and writing it.
+
+A vocabulary may come from anywhere, so it is read with suspicion: regular files only, of at most 64
+MiB, fewer than 2**20 tokens of at most 64 KiB, and no pattern in one is run unless the caller asks
+for it. What is refused is refused by :class:`~fastprep.errors.BadVocabulary`, which names the file,
+what was found, and the mend.
+"""
+
+from __future__ import annotations
+
+import base64
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fastprep.encoding.added_tokens import AddedToken
+from fastprep.encoding.encoders import published_table
+from fastprep.encoding.encoding import Encoding
+from fastprep.encoding.huggingface import HuggingFaceEncoding
+from fastprep.errors import BadVocabulary
+from fastprep.system.atomic import replacing
+from fastprep.vocabulary.json_values import number_parts
+from fastprep.vocabulary.merge_list import MAX_ID, MAX_TOKEN_BYTES, merge_list, token_list
+from fastprep.vocabulary.patterns import HUGGING_FACE, TIKTOKEN
+from fastprep.vocabulary.published import ENDOFTEXT, PUBLISHED
+from fastprep.vocabulary.ranks import SHA256, RankTable, parse
+from fastprep.vocabulary.tokenizer_json import from_tokenizer_json
+from fastprep.vocabulary.tokenizer_json_writer import same_as_ranks, to_tokenizer_json
+
+MAX_FILE_BYTES = 1 << 26
+_AT_ONCE = 1 << 18  # characters of a list of merges
+
+# Files that come in pairs: how the names of merges end, and those of the vocabulary beside it.
+_PAIRS = (("vocab.bpe", "encoder.json"), ("merges.txt", "vocab.json"))
+
+
+def load(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    pat_str: str | None = None,
+    special_tokens: dict[str, int] | None = None,
+    allow_pattern: bool = False,
+) -> Encoding:
+    """The encoding that a file describes; :meth:`fastprep.Encoding.from_file` says more."""
+    path = Path(path)
+    if path.is_dir():
+        path = _in_directory(path)
+    pair = _pair(path)
+    if pair is not None:
+        return _from_pair(*pair, name or path.stem, pat_str, special_tokens)
+    data = _read(path)
+    if path.suffix == ".json" or (path.suffix != ".tiktoken" and data.lstrip()[:1] == b"{"):
+        if pat_str is not None or special_tokens is not None:
+            raise BadVocabulary(
+                f"{path}: a tokenizer.json says itself what its pattern and special tokens are; "
+                "leave out pat_str and special_tokens"
+            )
+        return from_tokenizer_json(data, name or path.stem, str(path), allow_pattern=allow_pattern)
+    return _from_tiktoken(data, path, name, pat_str, special_tokens)
+
+
+def save(encoding: Encoding, path: str | Path) -> None:
+    """Write an encoding to a file; :meth:`fastprep.Encoding.save` says more."""
+    path = Path(path)
+    if path.suffix == ".tiktoken":
+        data = _to_tiktoken(encoding)
+    elif path.suffix == ".json":
+        data = to_tokenizer_json(encoding)
+    else:
+        raise ValueError(
+            f"{path}: name it .tiktoken or tokenizer.json, to say which kind it shall be"
+        )
+    with replacing(path) as file:
+        file.write(data)
+
+
+def _read(path: Path) -> bytes:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise BadVocabulary(f"{path} is no regular file; give a vocabulary file")
+    if status.st_size > MAX_FILE_BYTES:
+        raise BadVocabulary(
+            f"{path} has {status.st_size} bytes; a vocabulary file has {MAX_FILE_BYTES} at most"
+        )
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise BadVocabulary(f"{path} grew beyond {MAX_FILE_BYTES} bytes while it was read")
+    if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise BadVocabulary(f"{path} begins with a byte order mark; save it as UTF-8 without one")
+    if not data.strip():
+        raise BadVocabulary(f"{path} is empty; it may not have been written or copied to its end")
+    return data
+
+
+def _in_directory(path: Path) -> Path:
+    names = ["tokenizer.json", *(name for pair in _PAIRS for name in pair)]
+    for name in names:
+        if (path / name).exists():
+            return path / name
+    raise BadVocabulary(f"{path}: none of {', '.join(names)} is in this directory")
+
+
+def _pair(path: Path) -> tuple[Path, Path] | None:
+    for merges, vocab in _PAIRS:
+        if path.name.endswith(merges):
+            return path, path.with_name(path.name.removesuffix(merges) + vocab)
+        if path.name.endswith(vocab):
+            return path.with_name(path.name.removesuffix(vocab) + merges), path
+    return None
+
+
+# -- .tiktoken -------------------------------------------------------------------------------------
+
+
+def _from_tiktoken(
+    data: bytes,
+    path: Path,
+    name: str | None,
+    pat_str: str | None,
+    special_tokens: dict[str, int] | None,
+) -> Encoding:
+    if data.count(b"\n") > MAX_ID:
+        raise BadVocabulary(f"{path}: more than {MAX_ID} lines; a vocabulary has {MAX_ID} at most")
+    table = parse(data, str(path))
+    if int(table.ids[-1]) >= MAX_ID:
+        raise BadVocabulary(f"{path}: the rank {table.ids[-1]}; ranks must be below {MAX_ID}")
+    longest = int(np.diff(table.ends, prepend=np.uint64(0)).max())
+    if longest > MAX_TOKEN_BYTES:
+        raise BadVocabulary(
+            f"{path}: a token of {longest} bytes; the limit is {MAX_TOKEN_BYTES} bytes"
+        )
+    bundled = {digest: name for name, digest in SHA256.items()}.get(table.sha256)
+    if pat_str is None:
+        if bundled is None:
+            raise BadVocabulary(
+                f"{path}: a .tiktoken file does not say how text is split, and this is none of the "
+                f"published ones ({', '.join(SHA256)}); give pat_str and special_tokens"
+            )
+        known = PUBLISHED[bundled]
+        pat_str = known.pattern
+        if special_tokens is None:
+            special_tokens = known.special_tokens()
+    if bundled is not None:
+        table = published_table(bundled)
+    special_tokens = dict(special_tokens or {})
+    _check_specials(special_tokens, table, str(path))
+    _check_bytes(table, str(path))
+    try:
+        return Encoding._from_table(name or bundled or path.stem, table, pat_str, special_tokens)
+    except BadVocabulary as error:
+        raise BadVocabulary(f"{path}: {error}") from None
+
+
+def _check_bytes(table: RankTable, source: str) -> None:
+    single = np.flatnonzero(np.diff(table.ends, prepend=np.uint64(0)) == 1)
+    found = {table.blob[int(end) - 1] for end in table.ends[single]}
+    missing = next((byte for byte in range(256) if byte not in found), None)
+    if missing is not None:
+        raise BadVocabulary(
+            f"{source}: byte 0x{missing:02X} is no token, so text that holds it has no ids; a "
+            "byte-level vocabulary has all 256 single bytes"
+        )
+
+
+def _check_specials(special_tokens: dict[str, int], table: RankTable, source: str) -> None:
+    taken: set[int] = set()
+    for token, id in special_tokens.items():
+        if not token or not 0 <= id < MAX_ID:
+            raise BadVocabulary(
+                f"{source}: the special token {token!r:.80} with the id {id}: it must not be "
+                f"empty, and its id must lie between 0 and {MAX_ID - 1}"
+            )
+        if id in taken or id in table.ids:
+            raise BadVocabulary(
+                f"{source}: the special token {token!r:.80} has the id {id} of another token; give "
+                "it one that is free"
+            )
+        taken.add(id)
+
+
+def _to_tiktoken(encoding: Encoding) -> bytes:
+    if isinstance(encoding, HuggingFaceEncoding):
+        if not encoding.is_plain:
+            raise BadVocabulary(
+                f"{encoding.name}: a .tiktoken file cannot say that text is normalized, gets a "
+                "space before it, or holds added tokens that are not special; save it as "
+                "tokenizer.json"
+            )
+        if not same_as_ranks(encoding.merge_list):
+            raise BadVocabulary(
+                f"{encoding.name}: its list of merges gives other tokens than merging by rank "
+                "would, which is all that a .tiktoken file can say; save it as tokenizer.json"
+            )
+    ranks = encoding._mergeable_ranks
+    return b"".join(
+        base64.b64encode(token) + b" %d\n" % ranks[token]
+        for token in sorted(ranks, key=ranks.__getitem__)
+    )
+
+
+# -- vocab.bpe and encoder.json --------------------------------------------------------------------
+
+
+def _from_pair(
+    merges_path: Path,
+    vocab_path: Path,
+    name: str,
+    pat_str: str | None,
+    special_tokens: dict[str, int] | None,
+) -> HuggingFaceEncoding:
+    family = "r50k" if pat_str is None else TIKTOKEN.get(pat_str)
+    if family is None:
+        raise BadVocabulary(f"there is no splitter for the pattern {pat_str!r:.400}")
+    parts = number_parts(_read(vocab_path), MAX_ID, str(vocab_path))
+    tokens = token_list(parts, str(vocab_path))
+    merges = _merges(_read(merges_path), str(merges_path))
+    vocab = tokens.ids_of([ENDOFTEXT, *(special_tokens or ())])
+    if special_tokens is None:
+        special_tokens = {ENDOFTEXT: vocab[ENDOFTEXT]} if ENDOFTEXT in vocab else {}
+    listed = merge_list(
+        tokens,
+        merges,
+        whole_pieces=False,
+        apart=special_tokens,
+        source=f"{merges_path} and {vocab_path.name}",
+    )
+    for token, id in special_tokens.items():
+        if vocab.get(token, id) != id:
+            raise BadVocabulary(
+                f"{vocab_path}: the special token {token!r:.80} has the id {vocab[token]} there, "
+                f"not {id}"
+            )
+    _check_specials(
+        {token: id for token, id in special_tokens.items() if token not in vocab},
+        listed.table,
+        str(vocab_path),
+    )
+    try:
+        return HuggingFaceEncoding(
+            name,
+            merge_list=listed,
+            patterns=HUGGING_FACE[family][0],
+            added=[AddedToken(token, id) for token, id in special_tokens.items()],
+        )
+    except BadVocabulary as error:
+        raise BadVocabulary(f"{merges_path} and {vocab_path.name}: {error}") from None
+
+
+def _merges(data: bytes, source: str) -> Iterator[list[str]]:
+    if data.count(b"\n") > MAX_ID:
+        raise BadVocabulary(
+            f"{source}: more than {MAX_ID} lines; a list of merges has {MAX_ID} at most"
+        )
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadVocabulary(
+            f"{source}: no UTF-8 character begins at byte {error.start}; the file is damaged"
+        ) from None
+    # Not splitlines(): that cuts at characters which are parts of tokens.
+    text = text.replace("\r\n", "\n").removesuffix("\n")
+    if text.startswith("#version"):
+        text = text.partition("\n")[2]
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _AT_ONCE)
+        end = len(text) if end < 0 else end
+        yield text[start:end].split("\n")
+        start = end + 1

@@ -1,0 +1,142 @@
+"""The patterns that have a compiled splitter, in the two dialects in which they are written.
+
+A pattern is known by its text, or it is not: one that comes out of a file is never compiled unless
+the caller asks for it (:mod:`fastprep.vocabulary.regex_patterns`). There are two tables, because
+tiktoken and the tokenizers library of Hugging Face run different regular expression engines. One
+pattern has several spellings, and one spelling may have two meanings: ``\\p{N}{1,3}+`` is
+possessive in one and a repetition of groups in the other, ``$`` is the end of the text in one and
+of a line in the other. And a ``tokenizer.json`` may name several patterns: each splits the pieces
+that the one before left.
+
+A *family* is a compiled splitter with its settings, a key of `fastprep_ext.splitters.PATTERNS`:
+
+============ ==================================================================================
+family       models whose files have its pattern
+============ ==================================================================================
+``r50k``     GPT-2, GPT-3, RoBERTa, BART, GPT-NeoX, Pythia, OLMo 1, ModernBERT, Phi-1 and 2
+``cl100k``   GPT-3.5 and GPT-4, by tiktoken
+``o200k``    GPT-4o, o1 and on, gpt-oss, Llama 4
+``llama3``   Llama 3, GPT-4 by ``tokenizer.json``, OLMo 2, Phi-4, GLM-4, SmolLM3
+``qwen2``    Qwen 2, 2.5 and 3, Voyage 3
+``qwen35``   Qwen 3.5
+``tekken``   Mistral NeMo and later Mistral models, Nemotron 3
+``starcoder`` StarCoder, SmolLM 1 and 2, Granite, Command R
+``deepseek3`` DeepSeek V3, R1 and later
+============ ==================================================================================
+
+Not among them, and refused or left to the package ``regex``: Falcon (its chain splits the bytes'
+letters once more), BLOOM, DeepSeek LLM and Coder. Gemma, Llama 1 and 2, Mistral 7B and T5 are no
+byte-level BPE.
+"""
+
+from __future__ import annotations
+
+from fastprep_ext.splitters import PATTERNS
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+R50K_PATTERN: Final = (
+    r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
+)
+CL100K_PATTERN: Final = (
+    r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"""
+    r"""| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"""
+)
+_CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+_BLANK = r"\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3_PATTERN: Final = (
+    _CONTRACTION + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|" + _BLANK
+)
+QWEN2_PATTERN: Final = LLAMA3_PATTERN.replace("{1,3}", "")
+QWEN35_PATTERN: Final = (
+    _CONTRACTION + r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}"
+    r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|" + _BLANK
+)
+O200K_PATTERN: Final = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    + (_CONTRACTION + "?")
+    + r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+    + (_CONTRACTION + "?")
+    + (r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + _BLANK)
+)
+TEKKEN_PATTERN: Final = O200K_PATTERN.replace(_CONTRACTION + "?", "").replace("{1,3}", "")
+
+#: The pattern that the tokenizers library gives its ByteLevel step: GPT-2's first one.
+BYTE_LEVEL_PATTERN: Final = (
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+)
+#: What its Digits step takes for a digit. It has a table of its own, of Unicode 17.
+DIGIT_PATTERN: Final = "[\\p{N}\U00011de0-\U00011de9\U00016ff4-\U00016ff6]"
+
+_DEEPSEEK3 = (
+    r"\p{N}{1,3}",
+    "[一-龥぀-ゟ゠-ヿ]+",
+    r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+"""
+    r"|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|" + _BLANK,
+)
+
+#: What tiktoken compiles: pattern to family. Its own, now and in earlier versions, and others' that
+#: mean the same to it.
+TIKTOKEN: Final = {
+    R50K_PATTERN: "r50k",
+    # The spelling of the GPT-2 release, and two between it and today's.
+    r"""'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+""": "r50k",
+    BYTE_LEVEL_PATTERN: "r50k",
+    r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+""": "r50k",
+    CL100K_PATTERN: "cl100k",
+    # Also cl100k_base as it was first spelt. It differs from today's: newlines before spaces at the
+    # end of the text are a piece of their own.
+    LLAMA3_PATTERN: "llama3",
+    r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}"""
+    r"""| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+""": "llama3",
+    QWEN2_PATTERN: "qwen2",
+    QWEN35_PATTERN: "qwen35",
+    O200K_PATTERN: "o200k",
+    TEKKEN_PATTERN: "tekken",
+}
+
+#: What a ``tokenizer.json`` says: family to its chains of patterns. The first one is written.
+HUGGING_FACE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "r50k": (
+        (BYTE_LEVEL_PATTERN,),
+        (r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",),
+    ),
+    # Files of this family spell Llama 3's pattern, and mean it. This one means cl100k's.
+    "cl100k": ((LLAMA3_PATTERN.replace(_BLANK, r"\s+\z|\s*[\r\n]|\s+(?!\S)|\s"),),),
+    "o200k": ((O200K_PATTERN,),),
+    "llama3": ((LLAMA3_PATTERN,),),
+    "qwen2": ((QWEN2_PATTERN,),),
+    "qwen35": ((QWEN35_PATTERN,),),
+    "tekken": ((TEKKEN_PATTERN,),),
+    "starcoder": ((DIGIT_PATTERN, BYTE_LEVEL_PATTERN),),
+    # The published file holds the newline characters themselves.
+    "deepseek3": (
+        (*_DEEPSEEK3[:2], _DEEPSEEK3[2].replace(r"\r", "\r").replace(r"\n", "\n")),
+        _DEEPSEEK3,
+    ),
+}
+
+_FAMILIES = {chain: family for family, chains in HUGGING_FACE.items() for chain in chains}
+
+
+def splitter(pattern: str) -> int | None:
+    """The number of the splitter of a pattern as tiktoken reads it; None: it has none.
+
+    >>> splitter(CL100K_PATTERN) == PATTERNS["cl100k"]
+    True
+    """
+    family = TIKTOKEN.get(pattern)
+    return None if family is None else PATTERNS[family]
+
+
+def family_of(chain: Sequence[str]) -> str | None:
+    r"""The family of the patterns of a ``tokenizer.json``, one after the other; None: it has none.
+
+    >>> family_of([r"\p{L}+"])
+    >>> family_of([LLAMA3_PATTERN])
+    'llama3'
+    """
+    return _FAMILIES.get(tuple(chain))

@@ -1,0 +1,209 @@
+"""The tokens of a vocabulary file, as arrays: a million Python objects never exist at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from fastprep.errors import BadVocabulary
+from fastprep.vocabulary.byte_alphabet import ALPHABET, codes_of, to_bytes, to_characters
+from fastprep_ext.token_rows import TokenRows
+
+MAX_ID = 1 << 20
+MAX_TOKEN_BYTES = 1 << 16
+MAX_OTHERS = 1 << 14
+
+_AT_ONCE = 1 << 16  # tokens that are put into order together
+
+
+@dataclass(frozen=True, eq=False)
+class TokenList:
+    """Tokens in the order of their ids.
+
+    Attributes
+    ----------
+    blob
+        their bytes, back to back.
+    ends
+        uint64 ``[n]``: where each token ends in `blob`.
+    ids
+        uint32 ``[n]``, increasing.
+    others
+        tokens with characters that stand for no byte, and their ids.
+    rows
+        finds tokens by their bytes.
+    """
+
+    blob: bytes
+    ends: npt.NDArray[np.uint64]
+    ids: npt.NDArray[np.uint32]
+    others: dict[str, int]
+    rows: TokenRows
+
+    def __len__(self) -> int:
+        return len(self.ids) + len(self.others)
+
+    def has_id(self, id: int) -> bool:
+        """Whether a token has this id."""
+        at = int(np.searchsorted(self.ids, id))
+        return (at < len(self.ids) and int(self.ids[at]) == id) or id in self._ids_of_others
+
+    def ids_of(self, keys: Iterable[str]) -> dict[str, int]:
+        """The ids of those keys that are tokens."""
+        found = {}
+        for key in keys:
+            row = self.row_of(key)
+            if row >= 0:
+                found[key] = int(self.ids[row])
+            elif key in self.others:
+                found[key] = self.others[key]
+        return found
+
+    def row_of(self, key: str) -> int:
+        """The row of a token, or -1."""
+        try:
+            return self.rows.find(to_bytes(key))
+        except UnicodeEncodeError:
+            return -1
+
+    @cached_property
+    def _ids_of_others(self) -> frozenset[int]:
+        return frozenset(self.others.values())
+
+
+def token_list(parts: Iterable[dict[str, int]], source: str) -> TokenList:
+    """Check tokens as files write them.
+
+    >>> letters = {letter: id for id, letter in enumerate(ALPHABET)}
+    >>> token_list([letters, {"ab": 256}], "an example").blob[-2:]
+    b'ab'
+
+    Raises :class:`~fastprep.errors.BadVocabulary` naming the token that is wrong.
+    """
+    blobs: list[bytes] = []
+    sizes = [np.empty(0, np.uint64)]
+    numbers = [np.empty(0, np.uint32)]
+    others: dict[str, int] = {}
+    for part in parts:
+        _check_ids(part, source)
+        try:
+            blobs.append(to_bytes("".join(part)))
+        except UnicodeEncodeError:
+            strange = {
+                key: id for key, id in part.items() if int(codes_of(key).max(initial=0)) > 255
+            }
+            others |= strange
+            if len(others) > MAX_OTHERS:
+                _refuse_other(next(iter(others)), source)
+            part = {key: id for key, id in part.items() if key not in strange}
+            blobs.append(to_bytes("".join(part)))
+        sizes.append(np.fromiter(map(len, part), np.uint64, len(part)))
+        numbers.append(np.fromiter(part.values(), np.uint32, len(part)))
+    blob, ids = b"".join(blobs), np.concatenate(numbers)
+    ends = np.cumsum(np.concatenate(sizes), dtype=np.uint64)
+    if not np.all(ids[1:] > ids[:-1]):
+        order = np.argsort(ids, kind="stable")
+        blob, ends = gathered(blob, ends, order)
+        ids = ids[order]
+    _check(blob, ends, ids, others, source)
+    try:
+        return TokenList(blob, ends, ids, others, TokenRows(blob, ends))
+    except BadVocabulary as error:
+        raise BadVocabulary(f"{source}: {error}") from None
+
+
+def check_others(tokens: TokenList, apart: Collection[str], source: str) -> None:
+    """Refuse tokens that stand for no bytes, unless they are looked for in the text itself."""
+    for key in tokens.others:
+        if key not in apart:
+            _refuse_other(key, source)
+
+
+def _refuse_other(key: str, source: str) -> NoReturn:
+    raise BadVocabulary(
+        f"{source}: the token {key!r:.80} holds a character that stands for no byte, so this is no "
+        "byte-level vocabulary; fastprep reads byte-level BPE only"
+    )
+
+
+def gathered(
+    blob: bytes, ends: npt.NDArray[np.uint64], rows: npt.NDArray[np.intp]
+) -> tuple[bytes, npt.NDArray[np.uint64]]:
+    """Some of the tokens of a blob, in the order of `rows`, and where they end.
+
+    >>> gathered(b"abbccc", np.array([1, 3, 6], np.uint64), np.array([2, 0]))
+    (b'ccca', array([3, 4], dtype=uint64))
+    """
+    data = np.frombuffer(blob, np.uint8)
+    stops = ends.astype(np.int64)[rows]
+    sizes = (ends - np.concatenate([np.zeros(1, np.uint64), ends[:-1]])).astype(np.int64)[rows]
+    parts = []
+    for at in range(0, len(rows), _AT_ONCE):
+        size = sizes[at : at + _AT_ONCE]
+        reached = np.cumsum(size)
+        shift = np.repeat(stops[at : at + _AT_ONCE] - reached, size)
+        parts.append(data[np.arange(len(shift)) + shift].tobytes())
+    return b"".join(parts), np.cumsum(sizes, dtype=np.uint64)
+
+
+def _check_ids(part: dict[str, int], source: str) -> None:
+    lowest, highest = min(part.values(), default=0), max(part.values(), default=0)
+    if lowest < 0 or highest >= MAX_ID:
+        raise BadVocabulary(
+            f"{source}: the ids go from {lowest} to {highest}; they must lie between 0 and {MAX_ID - 1}"
+        )
+
+
+def _check(
+    blob: bytes,
+    ends: npt.NDArray[np.uint64],
+    ids: npt.NDArray[np.uint32],
+    others: dict[str, int],
+    source: str,
+) -> None:
+    if not len(ids) + len(others):
+        raise BadVocabulary(f"{source}: the vocabulary has no tokens")
+    sizes = np.diff(ends, prepend=np.uint64(0))
+    there = {blob[end - 1] for end in ends[sizes == 1].tolist()}
+    missing = next((byte for byte in range(256) if byte not in there), None)
+    if missing is not None:
+        raise BadVocabulary(
+            f"{source}: byte 0x{missing:02X}, written {ALPHABET[missing]!r}, is no token, so text "
+            "that holds it has no ids; a byte-level vocabulary has all 256 single bytes"
+        )
+    empty = ids[sizes == 0].tolist()
+    if empty:
+        raise BadVocabulary(f"{source}: the token {empty[0]} is empty; leave it out")
+
+    def key(row: int) -> str:
+        end = int(ends[row])
+        return to_characters(blob[end - int(sizes[row]) : end])
+
+    twice = np.flatnonzero(ids[1:] == ids[:-1]).tolist()
+    pairs = [(key(row), key(row + 1), ids[row]) for row in twice[:1]]
+    seen: dict[int, str] = {}
+    for other, id in others.items():
+        at = int(np.searchsorted(ids, id))
+        if at < len(ids) and ids[at] == id:
+            pairs.append((key(at), other, id))
+        elif id in seen:
+            pairs.append((seen[id], other, id))
+        seen[id] = other
+    if pairs:
+        one, another, id = pairs[0]
+        raise BadVocabulary(
+            f"{source}: the tokens {one!r:.80} and {another!r:.80} both have the id {id}; give each "
+            "token an id of its own"
+        )
+    longest = int(sizes.argmax())
+    size = max(int(sizes[longest]), max(map(len, others), default=0))
+    if size > MAX_TOKEN_BYTES:
+        raise BadVocabulary(
+            f"{source}: the token {key(longest)[:20]!r}... has {size} bytes; the limit is "
+            f"{MAX_TOKEN_BYTES}"
+        )

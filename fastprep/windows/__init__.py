@@ -1,0 +1,1 @@
+"""Windows: slices of a token sequence, as arithmetic and as views."""

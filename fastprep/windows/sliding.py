@@ -1,0 +1,147 @@
+"""Where windows lie in a sequence of tokens: arithmetic, and views that copy nothing.
+
+A window of ``max_length`` is ``max_length + 1`` tokens: all but the last are the input of a
+training example, all but the first its target. Windows begin at 0, stride, 2 * stride, ...
+"""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from fastprep.errors import InvalidWindow
+from fastprep.windows.tokens import IdArray, Tokens, open_tokens
+
+
+def checked_size(name: str, value: int) -> int:
+    """Check that `value` is an integer of at least 1; `name` is what the error calls it.
+
+    Raises
+    ------
+    InvalidWindow
+        for anything else.
+
+    Examples
+    --------
+    >>> checked_size("stride", 128)
+    128
+    """
+    try:
+        size = operator.index(value)
+    except TypeError:
+        raise InvalidWindow(f"{name} must be an integer of at least 1; found {value!r}") from None
+    if size < 1:
+        raise InvalidWindow(f"{name} must be at least 1; found {size}")
+    return size
+
+
+def window_starts(
+    num_tokens: int, max_length: int, stride: int, *, pad_last: bool = False
+) -> range:
+    """Where the windows of a sequence begin, as a range: no memory, whatever the length.
+
+    The full windows begin at 0, stride, 2 * stride, ... as long as ``max_length + 1`` tokens are
+    left: ``ceil((num_tokens - max_length) / stride)`` of them, or none.
+
+    With `pad_last` there is one window more, at the next multiple of the stride, if both hold:
+    the full windows leave the last token unpredicted, and the window has something to predict,
+    which means that at least two tokens are left where it begins. It is the only window that
+    runs past the end.
+
+    Parameters
+    ----------
+    num_tokens
+        how many tokens the sequence has.
+    max_length
+        tokens in the input of one example.
+    stride
+        tokens from the begin of a window to the begin of the next; may exceed `max_length`.
+    pad_last
+        whether a shorter last window counts.
+
+    Raises
+    ------
+    InvalidWindow
+        if `max_length` or `stride` is not an integer of at least 1.
+
+    Examples
+    --------
+    25 tokens in chunks of 10, without and with the rest; and overlapping by 5:
+
+    >>> list(window_starts(25, 10, 10)), list(window_starts(25, 10, 10, pad_last=True))
+    ([0, 10], [0, 10, 20])
+    >>> list(window_starts(25, 10, 5)), list(window_starts(25, 10, 5, pad_last=True))
+    ([0, 5, 10], [0, 5, 10, 15])
+    """
+    max_length = checked_size("max_length", max_length)
+    stride = checked_size("stride", stride)
+    full = range(0, max(0, num_tokens - max_length), stride)
+    if not pad_last:
+        return full
+    last_predicted = full[-1] + max_length if full else 0
+    next_start = len(full) * stride
+    if last_predicted < num_tokens - 1 and next_start < num_tokens - 1:
+        return range(0, next_start + 1, stride)
+    return full
+
+
+def num_windows(num_tokens: int, max_length: int, stride: int, *, pad_last: bool = False) -> int:
+    """How many windows a sequence has; see :func:`window_starts`, also for what it raises.
+
+    Examples
+    --------
+    >>> num_windows(5145, 256, 128)
+    39
+    """
+    return len(window_starts(num_tokens, max_length, stride, pad_last=pad_last))
+
+
+def sliding_windows(tokens: Tokens, max_length: int, stride: int) -> IdArray:
+    """View all full windows of a sequence at once; nothing is copied or read.
+
+    Row i is the ``max_length + 1`` tokens from ``i * stride`` on: ``[:, :-1]`` are the inputs,
+    ``[:, 1:]`` the targets.
+
+    Parameters
+    ----------
+    tokens
+        a memory map, an array, a CPU tensor, or a token store with a single shard, or its path:
+        uint8, uint16, uint32, int32 or int64. A sequence of ints is copied first.
+    max_length, stride
+        see :func:`window_starts`.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[num_windows, max_length + 1]``, of the dtype of the tokens, read-only, in the memory of
+        the tokens; no rows if there are no more than `max_length` tokens.
+
+    Raises
+    ------
+    InvalidWindow
+        for a wrong size, tokens of a wrong kind, or a store of several shards: a view cannot run
+        from one file into the next.
+
+    Examples
+    --------
+    >>> sliding_windows(np.arange(7, dtype=np.uint16), max_length=3, stride=2)
+    array([[0, 1, 2, 3],
+           [2, 3, 4, 5]], dtype=uint16)
+    """
+    width = checked_size("max_length", max_length) + 1
+    stride = checked_size("stride", stride)
+    opened = open_tokens(tokens)
+    arrays = (opened,) if isinstance(opened, np.ndarray) else opened.shards
+    shards = [array for array in arrays if array.size]
+    if len(shards) > 1:
+        raise InvalidWindow(
+            f"these tokens lie in {len(shards)} shards and no view runs from one into the next; "
+            f"use WindowDataset, whose windows do"
+        )
+    if not shards or shards[0].size < width:
+        dtype = arrays[0].dtype if arrays else np.dtype(np.int64)
+        nothing: IdArray = np.empty((0, width), dtype)
+        nothing.flags.writeable = False
+        return nothing
+    return np.lib.stride_tricks.sliding_window_view(np.asarray(shards[0]), width)[::stride]

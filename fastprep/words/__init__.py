@@ -1,0 +1,1 @@
+"""Word tokenizers: the notebook's, compiled, and as encodings of a store."""

@@ -1,0 +1,72 @@
+"""The word tokenizer of a corpus: a vocabulary of all words in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, groupby
+
+from fastprep.corpus import reader as corpus
+from fastprep.corpus.documents import Batch, Format
+from fastprep.corpus.inputs import Inputs, find
+from fastprep.errors import InvalidUtf8
+from fastprep.jobs.planning import Task, plan
+from fastprep.system.ahead import in_order
+from fastprep.vocabulary.published import ENDOFTEXT
+from fastprep.words.encoding import UNKNOWN, WordEncoding
+from fastprep.words.tokenizers import numbered
+from fastprep_ext.words import unique_words
+
+# Less for each thread is not worth one.
+_LEAST_BYTES = 1 << 20
+
+
+def words_of_inputs(inputs: Inputs, form: Format, threads: int = 1) -> WordEncoding:
+    """Read all documents once, and number their words as :func:`fastprep.build_vocab` does.
+
+    Memory is, for each thread, a block of the inputs and one copy of each different word.
+
+    Raises
+    ------
+    InvalidInput
+        for an input that is missing or damaged, naming file and place, as :func:`fastprep.prepare`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp(), "two.txt")
+    >>> _ = path.write_text("to be<|endoftext|>or not to be")
+    >>> words_of_inputs(path, Format()).vocab
+    {'be': 0, 'not': 1, 'or': 2, 'to': 3, '<|endoftext|>': 4, '<|unk|>': 5}
+    """
+    spans = find(inputs, form)
+    size = sum(span.size for span in spans)
+    parts = plan(spans, form, shard_bytes=max(-(-size // threads), _LEAST_BYTES))
+    found = in_order(lambda part: unique_words(_texts(part, form)), parts, threads)
+    # Each list is sorted for the most part, so sorting all of them is little more than merging.
+    words = (word for word, _ in groupby(sorted(chain.from_iterable(found))))
+    return WordEncoding(numbered(words, (ENDOFTEXT, UNKNOWN)))
+
+
+def _texts(part: Task, form: Format) -> Iterator[str]:
+    # In parts, where documents are long: they are cut at whitespace, as words are.
+    for batch in corpus.read(part, form):
+        for index in range(len(batch.texts)):
+            text = _text(batch, index, form)
+            if text is not None:
+                yield text
+
+
+def _text(batch: Batch, index: int, form: Format) -> str | None:
+    text = batch.texts[index]
+    if isinstance(text, str):
+        return text
+    try:
+        return str(text, "utf-8")
+    except UnicodeDecodeError as error:
+        if form.on_error == "replace":
+            return str(text, "utf-8", "replace")
+        if form.on_error == "skip":
+            return None
+        place, position = batch.place(index, error.start)
+        raise InvalidUtf8.at(place, position) from None

@@ -1,0 +1,331 @@
+"""WordEncoding: a word tokenizer as the encoding of a token store.
+
+It is the notebook's ``SimpleTokenizerV2``, its ids as numbers in an array instead of objects in a list.
+A store made with it holds the vocabulary, too, so that it can be read without the script that made it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from numbers import Integral
+from operator import itemgetter
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from fastprep.errors import BadVocabulary, InvalidStore
+from fastprep.store.manifest import MEND
+from fastprep.system.atomic import replacing
+from fastprep.vocabulary.published import ENDOFTEXT
+from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
+from fastprep_ext.word_encoder import WordEncoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+UNKNOWN = "<|unk|>"
+#: Where a store keeps the vocabulary.
+VOCABULARY = "vocabulary.json"
+#: The rule by which text is split, as the notebook writes it; whitespace is dropped.
+RULE = r"""([,.:;?_!"()\']|--|\s)"""
+_LIMIT = 1 << 30  # bytes of a vocabulary's file
+
+
+class WordEncoding:
+    """Words to ids and back, for stores; what :func:`fastprep.prepare` makes of ``SimpleTokenizerV2``.
+
+    Text is ordinary text: the word ``<|endoftext|>`` in a document is ``<|unk|>``, so that the id that
+    stands between documents never comes from inside one. All other ids are the tokenizer's.
+
+    Parameters
+    ----------
+    vocab
+        words -> ids, each id once, ``<|unk|>`` among the words; as :func:`fastprep.build_vocab` makes.
+
+    Attributes
+    ----------
+    name, kind
+        both ``"words"``.
+    n_vocab
+        one more than the largest id.
+    vocab
+        the vocabulary; not to be changed.
+    rank_table_sha256
+        of the vocabulary's file, as :meth:`to_json` makes it.
+
+    Raises
+    ------
+    BadVocabulary
+        for what is no such vocabulary, naming the word.
+
+    Examples
+    --------
+    >>> encoding = WordEncoding(build_vocab("do you like tea?"))
+    >>> encoding.encode_ordinary("Do you like <|endoftext|>?")
+    [6, 4, 2, 6, 0]
+    >>> encoding.decode([4, 2, 3, 0])
+    'you like tea?'
+    """
+
+    kind: Literal["bpe", "words"] = "words"
+    name = "words"
+    #: Documents may be cut where :mod:`fastprep.encoding.cutting` says: at whitespace no word goes on.
+    may_be_cut = True
+    _pat_str = RULE
+
+    def __init__(self, vocab: Mapping[str, int]) -> None:
+        self.vocab = _checked(vocab)
+        self.n_vocab = max(self.vocab.values()) + 1
+        self._special_tokens = {
+            word: self.vocab[word] for word in (ENDOFTEXT, UNKNOWN) if word in self.vocab
+        }
+        ordinary = dict(self.vocab)
+        ordinary.pop(ENDOFTEXT, None)
+        self._encoder = WordEncoder(ordinary, self.vocab[UNKNOWN])
+        self.rank_table_sha256 = hashlib.sha256(self.to_json()).hexdigest()
+
+    @classmethod
+    def of(cls, tokenizer: SimpleTokenizerV1 | SimpleTokenizerV2) -> WordEncoding:
+        """The encoding of a word tokenizer.
+
+        Raises
+        ------
+        BadVocabulary
+            for ``SimpleTokenizerV1``, which has no id for unknown words, and as the class.
+        """
+        if not isinstance(tokenizer, SimpleTokenizerV2):
+            raise BadVocabulary(
+                "SimpleTokenizerV1 has no id for a word that is not in its vocabulary; make a store "
+                f"with SimpleTokenizerV2, whose vocabulary has {UNKNOWN}"
+            )
+        return cls(tokenizer.str_to_int)
+
+    @classmethod
+    def from_texts(cls, texts: Iterable[str]) -> WordEncoding:
+        """The encoding of all words of some texts, numbered as :func:`fastprep.build_vocab` does.
+
+        The texts are read once; memory is one copy of each different word.
+
+        Examples
+        --------
+        >>> WordEncoding.from_texts(["to be", "or not to be"]).n_vocab
+        6
+        """
+        return cls(build_vocab(texts))
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> WordEncoding:
+        """The encoding of a file that holds one JSON object, words to ids.
+
+        Raises
+        ------
+        BadVocabulary
+            naming the file, for one that holds something else.
+        """
+        where = Path(path)
+        with where.open("rb") as file:
+            content = file.read(_LIMIT + 1) if where.stat().st_size <= _LIMIT else b""
+        try:
+            vocab = msgspec.json.decode(content, type=dict[str, int])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadVocabulary(
+                f"{where}: no vocabulary of words, which is one JSON object from words to ids: {error}"
+            ) from None
+        try:
+            return cls(vocab)
+        except BadVocabulary as error:
+            raise BadVocabulary(f"{where}: {error}") from None
+
+    @classmethod
+    def of_store(cls, directory: Path, sha256: str) -> WordEncoding:
+        """The encoding whose vocabulary a store holds.
+
+        Raises
+        ------
+        InvalidStore
+            when it is missing, or not the one that the manifest names.
+        """
+        path = directory / VOCABULARY
+        try:
+            encoding = cls.from_file(path)
+        except FileNotFoundError:
+            raise InvalidStore(f"{path}: missing; {MEND}") from None
+        except BadVocabulary as error:
+            raise InvalidStore(f"{error}; {MEND}") from None
+        if encoding.rank_table_sha256 != sha256:
+            raise InvalidStore(
+                f"{path}: its sha256 is {encoding.rank_table_sha256}, but the manifest says {sha256}; "
+                f"{MEND}"
+            )
+        return encoding
+
+    def write_into(self, directory: Path) -> None:
+        """Put the vocabulary into a store's directory, whole or not at all."""
+        with replacing(directory / VOCABULARY) as file:
+            file.write(self.to_json())
+
+    def to_json(self) -> bytes:
+        """The vocabulary as its file: one object, in the order of the ids.
+
+        Examples
+        --------
+        >>> WordEncoding({"<|unk|>": 1, "a": 0}).to_json()
+        b'{"a":0,"<|unk|>":1}\\n'
+        """
+        vocab, ids = self.vocab, list(self.vocab.values())
+        if ids != sorted(ids):
+            vocab = dict(sorted(vocab.items(), key=itemgetter(1)))
+        return msgspec.json.encode(vocab) + b"\n"
+
+    @cached_property
+    def _words(self) -> dict[int, str]:
+        return {number: word for word, number in self.vocab.items()}
+
+    @cached_property
+    def _tokenizer(self) -> SimpleTokenizerV2:
+        return SimpleTokenizerV2(self.vocab)
+
+    @property
+    def eot_token(self) -> int:
+        """The id of ``<|endoftext|>``; KeyError where the vocabulary has none."""
+        return self._special_tokens[ENDOFTEXT]
+
+    @property
+    def max_token_value(self) -> int:
+        """The largest id."""
+        return self.n_vocab - 1
+
+    @property
+    def special_tokens_set(self) -> set[str]:
+        """``<|endoftext|>``, where the vocabulary has it, and ``<|unk|>``."""
+        return set(self._special_tokens)
+
+    def most_ids(self, size: int, texts: int) -> int:
+        """The most ids that texts of so many bytes may have together."""
+        return size
+
+    def encode_documents(
+        self,
+        texts: Sequence[str | bytes | memoryview],
+        out: npt.NDArray[Any] | memoryview[int],
+        ends: npt.NDArray[np.uint64] | memoryview[int],
+        *,
+        end_token: int | None = None,
+        close_last: bool = True,
+    ) -> int:
+        """Encode documents back to back into the caller's arrays; as of ``Encoding``.
+
+        Raises
+        ------
+        InvalidUtf8
+            naming text and byte.
+        OverflowError
+            where ids may not fit `out`.
+        ValueError
+            where room is short.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> encoding = WordEncoding({"a": 0, "<|unk|>": 1, "<|endoftext|>": 2})
+        >>> out, ends = np.empty(9, np.uint16), np.empty(2, np.uint64)
+        >>> n = encoding.encode_documents(["a b", b"a"], out, ends, end_token=2)
+        >>> out[:n].tolist(), ends.tolist()
+        ([0, 1, 2, 0, 2], [3, 5])
+        """
+        return self._encoder.encode_documents(
+            texts, out, ends, end_token=end_token, close_last=close_last
+        )
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        """The ids of a text, what looks like ``<|endoftext|>`` taken for a word."""
+        import numpy as np
+
+        out = np.empty(len(text), np.uint32)
+        count = self.encode_documents([text], out, np.empty(1, np.uint64))
+        ids: list[int] = out[:count].tolist()
+        return ids
+
+    def encode(self, text: str, *, allowed_special: Literal["all"] | set[str] = "all") -> list[int]:
+        """The ids of a text, ``<|endoftext|>`` as itself: those of ``SimpleTokenizerV2``."""
+        if allowed_special == "all" or ENDOFTEXT in allowed_special:
+            return self._tokenizer.encode(text)
+        return self.encode_ordinary(text)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids, as ``SimpleTokenizerV2`` puts words together.
+
+        Raises
+        ------
+        KeyError
+            for an id that stands for no word.
+        """
+        # An array's own ints are no keys of a dict's.
+        return self._tokenizer.decode(map(int, ids))
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The UTF-8 of :meth:`decode`."""
+        return self.decode(ids).encode()
+
+    def decode_single_token_bytes(self, token: int) -> bytes:
+        """The UTF-8 of one word; KeyError for an id that stands for none."""
+        return self._words[token].encode()
+
+    def __reduce__(self) -> tuple[type[WordEncoding], tuple[dict[str, int]]]:
+        return type(self), (self.vocab,)
+
+    def __repr__(self) -> str:
+        return f"<WordEncoding: {len(self.vocab)} words>"
+
+
+def _checked(vocab: Mapping[str, int]) -> dict[str, int]:
+    """A copy with plain ints, whose words and ids a store can hold."""
+    found = dict(vocab)
+    # A vocabulary of half a million words is looked at word by word only where something is wrong.
+    plain = {*map(type, found)} <= {str} and {*map(type, found.values())} <= {int}
+    fits = (
+        plain and min(found.values(), default=0) >= 0 and max(found.values(), default=0) < 1 << 32
+    )
+    for word, number in () if fits else vocab.items():
+        if not isinstance(word, str) or not _is_int(number) or not 0 <= number < 1 << 32:
+            raise BadVocabulary(
+                f"{word!r}: {number!r}: a word is a str, and its id an int of 0 to 2**32 - 1"
+            )
+        found[word] = int(number)
+    for word in _not_utf8(found):
+        raise BadVocabulary(f"{word!r}: UTF-8 cannot hold the word, so no file can; leave it out")
+    if UNKNOWN not in found:
+        raise BadVocabulary(
+            f"the vocabulary has no {UNKNOWN} to stand for unknown words; add it, as build_vocab does"
+        )
+    if len(set(found.values())) < len(found):
+        seen: dict[int, str] = {}
+        for word, number in found.items():
+            if number in seen:
+                raise BadVocabulary(
+                    f"{seen[number]!r} and {word!r} have one id, {number}; each needs its own"
+                )
+            seen[number] = word
+    return found
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _not_utf8(words: Iterable[str]) -> Iterator[str]:
+    words = list(words)
+    with contextlib.suppress(UnicodeEncodeError):
+        "".join(words).encode()
+        return
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            yield word

@@ -1,0 +1,1 @@
+"""Reference implementations in plain Python, beside which the compiled kernels are tested."""
