@@ -69,8 +69,7 @@ cdef class Documents:
             self.total = rows.size
             for i in range(self.count):
                 self.sizes[i] = rows.stops[i] - rows.starts[i]
-                # Without a byte in it the buffer may have no address.
-                self.texts[i] = &rows.bytes[rows.starts[i]] if self.sizes[i] else NULL
+                self.texts[i] = rows.bytes + rows.starts[i]
             return
         self.views = <Py_buffer *>calloc(self.count + 1, sizeof(Py_buffer))
         if self.views == NULL:

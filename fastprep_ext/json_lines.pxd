@@ -17,9 +17,10 @@ cdef struct Lines:
     size_t written
     int64_t *starts            # [rows] where each string begins and ends in `out`,
     int64_t *stops
-    int64_t *places            # and where its line begins in `text`
+    int64_t *numbers           # and the number of its line
     size_t count
     size_t rows                # there is room for so many
+    size_t line                # the number of the line at `at`
 
 # Reads whole lines until one is not plainly good, and stops at its beginning. A line is plainly good
 # where it is blank or one JSON object that holds the string once; but keys with escapes beside the

@@ -2,16 +2,8 @@ from collections.abc import Sequence
 
 from typing_extensions import Buffer
 
+from fastprep_ext.rows import Rows
+
 class LineReader:
     def __init__(self, keys: Sequence[bytes]) -> None: ...
-    def read(
-        self,
-        text: Buffer,
-        at: int,
-        out: Buffer,
-        written: int,
-        starts: Buffer,
-        stops: Buffer,
-        places: Buffer,
-        count: int,
-    ) -> tuple[int, int, int]: ...
+    def read(self, text: Buffer, at: int, stop: int, rows: Rows, line: int) -> tuple[int, int]: ...

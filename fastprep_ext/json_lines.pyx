@@ -9,6 +9,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp
 
+from fastprep_ext.rows cimport Rows
+
 __all__ = ["LineReader"]
 
 cdef extern from "json_scan.h" nogil:
@@ -298,12 +300,14 @@ cdef void read_lines(const Wanted *wanted, Lines *lines) noexcept nogil:
         begin, written = lines.at, lines.written
         skip_white(lines)
         if take(lines, c'\n') or lines.at >= lines.n:
+            lines.line += 1
             continue
         if lines.text[lines.at] == c'{' and read_object(wanted, 0, lines, 1):
             skip_white(lines)
             if take(lines, c'\n') or lines.at >= lines.n:
-                lines.places[lines.count] = begin
+                lines.numbers[lines.count] = lines.line
                 lines.count += 1
+                lines.line += 1
                 continue
         lines.at, lines.written = begin, written
         return
@@ -312,13 +316,12 @@ cdef void read_lines(const Wanted *wanted, Lines *lines) noexcept nogil:
 cdef class LineReader:
     """Reads lines of JSON objects, in each the string under one key, or under keys inside objects.
 
-    >>> import array
-    >>> lines = b'{"meta": {"text": "one\\\\n"}}\\n{"meta": 5}\\n'
-    >>> out, rows = bytearray(len(lines)), [array.array("q", bytes(8 * 3)) for _ in range(3)]
-    >>> LineReader([b"meta", b"text"]).read(lines, 0, out, 0, *rows, 0)
-    (28, 4, 1)
-    >>> out[rows[0][0] : rows[1][0]], rows[2][0]
-    (bytearray(b'one\\n'), 0)
+    >>> from fastprep_ext.rows import Rows
+    >>> lines, rows = b'{"meta": {"text": "one\\\\n"}}\\n{"meta": 5}\\n', Rows()
+    >>> LineReader([b"meta", b"text"]).read(lines, 0, len(lines), rows, 7)
+    (28, 8)
+    >>> [*rows], rows.origin(0)
+    ([b'one\\n'], 7)
     """
 
     cdef tuple kept
@@ -345,33 +348,33 @@ cdef class LineReader:
         free(self.wanted.sizes)
 
     def read(
-        self, const uint8_t[::1] text not None, size_t at, uint8_t[::1] out not None, size_t written,
-        int64_t[::1] starts not None, int64_t[::1] stops not None, int64_t[::1] places not None,
-        size_t count,
+        self, const uint8_t[::1] text not None, size_t at, size_t stop, Rows rows not None,
+        size_t line,
     ) -> tuple:
-        """Goes on from a line that begins at byte `at`, while lines are plainly good.
+        """Append the strings of the lines from byte `at` to `stop` to rows, while lines are plainly good.
 
-        Returns where the first line begins that is not, or the text's size, with how many bytes of
-        `out` and how many rows hold something by then. A string's UTF-8 goes to `out`, where it
-        begins and ends to `starts` and `stops`, and where its line begins to `places`.
+        Returns where the first line begins that is not, or `stop`, and its number, if the line at `at`
+        has the number `line`. The origin of each string is the number of its line.
 
-        Stops, too, when all rows are taken. Raises ValueError where `out` has less room than the
-        text has bytes to come.
+        Raises ValueError for bytes outside of the text.
         """
         cdef Lines lines
-        cdef Py_ssize_t n = text.shape[0]
-        cdef size_t room = out.shape[0]
-        if <size_t>n < at or room < written or room - written < n - at:
-            raise ValueError(
-                f"{written} bytes written and {at} of {n} read, in a buffer of {room}"
-            )
-        lines.rows = min(starts.shape[0], stops.shape[0], places.shape[0])
-        if at == <size_t>n or count >= lines.rows:
-            return at, written, count
-        lines.text, lines.n, lines.at = &text[0], n, at
-        lines.out, lines.written = &out[0], written
-        lines.starts, lines.stops, lines.places = &starts[0], &stops[0], &places[0]
-        lines.count = count
-        with nogil:
-            read_lines(&self.wanted, &lines)
-        return lines.at, lines.written, lines.count
+        cdef size_t before
+        if not at <= stop <= <size_t>text.shape[0]:
+            raise ValueError(f"bytes {at} to {stop} of {text.shape[0]}")
+        if at == stop:
+            return at, line
+        rows.reserve_bytes(stop - at)
+        lines.text, lines.n, lines.at, lines.line = &text[0], stop, at, line
+        lines.out, lines.written = rows.bytes, rows.filled
+        while True:
+            rows.reserve_rows(1)
+            before = rows.filled
+            lines.starts, lines.stops, lines.numbers = rows.starts, rows.stops, rows.origins
+            lines.count, lines.rows = rows.count, rows.capacity
+            with nogil:
+                read_lines(&self.wanted, &lines)
+            rows.count, rows.filled = lines.count, lines.written
+            rows.size += lines.written - before
+            if lines.count < lines.rows or lines.at == lines.n:
+                return lines.at, lines.line

@@ -1,12 +1,28 @@
-"""Many texts in one buffer: the compiled side of an Arrow column, or of unescaped JSON."""
+"""Documents in one buffer, and where each comes from: what readers fill and encoders take."""
 
+from cpython.buffer cimport Py_buffer
 from libc.stdint cimport int64_t, uint8_t
 
 
-# Text i is base[starts[i]:stops[i]]; the bounds were checked when it was made.
+# Document i is bytes[starts[i]:stops[i]], and origins[i] says where it comes from, in the unit of its
+# reader: a byte, a line, a row. The arrays belong to the rows. The bytes do, too, or are borrowed
+# from `owner`, and then nothing is appended to them. Bounds are checked when a document is added.
 cdef class Rows:
-    cdef readonly object buffer
-    cdef const uint8_t[::1] bytes
-    cdef const int64_t[::1] starts
-    cdef const int64_t[::1] stops
-    cdef readonly Py_ssize_t size
+    cdef object owner          # of borrowed bytes; None
+    cdef Py_buffer view        # held while the bytes are borrowed from a buffer
+    cdef bint has_view
+    cdef uint8_t *bytes
+    cdef readonly size_t filled  # bytes that hold something
+    cdef size_t room           # bytes allocated, 0 where they are borrowed
+    cdef int64_t *starts
+    cdef int64_t *stops
+    cdef int64_t *origins
+    cdef Py_ssize_t count
+    cdef Py_ssize_t capacity   # of the arrays
+    cdef readonly Py_ssize_t size  # bytes of all documents
+
+    # Make room for more bytes, or documents, which may move the memory. MemoryError.
+    cdef int reserve_bytes(self, size_t more) except -1
+    cdef int reserve_rows(self, Py_ssize_t more) except -1
+    # Rows without documents over the same bytes, with room for some.
+    cdef Rows borrowing(self, Py_ssize_t rows)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from fastprep_ext.rows import Rows
+
 ROOT = Path(__file__).resolve().parents[1]
 # Texts too large or not ours to commit; FASTPREP_SHARED names the folder that has them.
 SHARED = Path(os.environ.get("FASTPREP_SHARED", ROOT.parent / "shared"))
@@ -100,3 +102,11 @@ def corpus_documents(name: str) -> Iterator[str]:
         reader = zstandard.ZstdDecompressor().stream_reader(file)
         for line in io.TextIOWrapper(reader, encoding="utf-8"):
             yield json.loads(line)["text"]
+
+
+def rows_of(*texts: bytes) -> Rows:
+    """Documents as a batch has them; the origin of each is its number."""
+    rows = Rows()
+    for number, text in enumerate(texts):
+        rows.append(text, number)
+    return rows

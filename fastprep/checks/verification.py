@@ -17,8 +17,8 @@ from fastprep.store.checksums import crc32
 from fastprep.store.encodings import StoreEncoding, encoding_of_store
 from fastprep.store.manifest import MEND, ShardRecord, block_ranges, itemsize_of, shard_path
 from fastprep.store.reader import TokenStore
-from fastprep.system.ahead import in_order
 from fastprep.system.byte_order import BYTES_OF, from_file
+from fastprep.system.threads import map_in_order
 from fastprep_ext.passes import largest, rises, stands_at
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def verify(
     threads = min(_THREADS, os.cpu_count() or 1)
     found = -1
     # In order, so that the first fault is the one that is told.
-    for step, largest_id in in_order(_Step.take, _steps(opened), threads):
+    for step, largest_id in map_in_order(_Step.take, _steps(opened), threads):
         report(step.size)
         found = max(found, largest_id)
         if step.is_last:

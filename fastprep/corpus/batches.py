@@ -1,54 +1,80 @@
-"""Texts that lie in one buffer, as batches: which of them are encoded together."""
+"""Documents as batches of a block: what is larger is cut, small batches in a row are joined."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
-from fastprep.corpus.documents import Bad, Batch, Place
-from fastprep.encoding import cutting
+from fastprep.corpus.documents import Bad, Batch, JoinedPlaces, Places, ShiftedPlaces
+from fastprep.encoding.cutting import cut_points
 from fastprep_ext.rows import Rows
 
+# A batch smaller than this part of a block is joined with its neighbours.
+_SMALL = 8
+# The most documents, and the most batches, in a joined batch.
+_MAX_TEXTS = 10_000
 
-def deliver(
-    text: Any,
-    starts: Any,
-    stops: Any,
-    place: Place,
-    bad: list[Bad],
-    block_bytes: int,
-    cut: bool,
+
+def as_batches(
+    rows: Rows, places: Places, bad: Sequence[Bad], block_bytes: int, cut: bool
 ) -> Iterator[Batch]:
-    """Texts as batches of at most a block, or of one text that is longer.
+    """Yield documents in batches of at most a block, or of one document that is longer.
 
-    Text ``i`` is ``text[starts[i]:stops[i]]``; both are buffers of int64. With ``cut``, a longer one
-    comes in parts, as :func:`fastprep.corpus.reader.batches` says.
+    With ``cut``, a longer one comes in parts, as :func:`fastprep.corpus.reader.batches` says.
     """
-    texts = Rows(text, starts, stops)
     first = 0
-    while first < len(texts):
-        last, size = texts.reach(first, block_bytes)
-        here = partial(_place_behind, place, first)
+    while first < len(rows):
+        last, size = rows.reach(first, block_bytes)
         if cut and size > block_bytes:
-            *parts, end = cutting.cut(texts[first], block_bytes)
-            offset = 0
-            for part in parts:
-                yield Batch([part], False, len(part), partial(_place_in, here, offset), bad)
-                bad = []
-                offset += len(part)
-            yield Batch([end], True, len(end), partial(_place_in, here, offset), bad)
+            with rows.view_of(first) as text:
+                edges = [0, *cut_points(text, block_bytes), size]
+            for number in range(1, len(edges)):
+                start, stop = edges[number - 1 : number + 1]
+                part = rows.piece(first, start, stop)
+                yield Batch(part, stop == size, ShiftedPlaces(places, start), bad)
+                bad = ()
         else:
-            yield Batch(texts[first:last], True, size, here, bad)
-        bad = []
+            whole = first == 0 and last == len(rows)
+            yield Batch(rows if whole else rows.part(first, last), True, places, bad)
+            bad = ()
         first = last
     if bad:
-        yield Batch([], True, 0, place, bad)
+        yield Batch(Rows(), True, places, bad)
 
 
-def _place_behind(place: Place, first: int, index: int, offset: int) -> tuple[str, int]:
-    return place(first + index, offset)
+def join_small(batches: Iterable[Batch], block_bytes: int) -> Generator[Batch]:
+    """Yield the same documents in fewer batches, none of which is larger than a block because of it.
+
+    >>> from fastprep.corpus.documents import PlacesInFile
+    >>> small = []
+    >>> for number in range(3):
+    ...     small.append(Batch(Rows(), True, PlacesInFile("a")))
+    ...     small[-1].texts.append(b"a", number)
+    >>> [[*batch.texts] for batch in join_small(small, 100)]
+    [[b'a', b'a', b'a']]
+    """
+    waiting: list[Batch] = []
+    size = texts = 0
+    for batch in batches:
+        # Parts of a long document pass through unjoined. Its last part arrives while nothing waits, so
+        # it is the first of its group, as a batch that continues an open document must be.
+        small = batch.closed and batch.size * _SMALL < block_bytes
+        fits = size + batch.size <= block_bytes and texts + len(batch.texts) <= _MAX_TEXTS
+        if waiting and not (small and fits and len(waiting) < _MAX_TEXTS):
+            yield _joined(waiting)
+            waiting, size, texts = [], 0, 0
+        if small:
+            waiting.append(batch)
+            size += batch.size
+            texts += len(batch.texts)
+        else:
+            yield batch
+    if waiting:
+        yield _joined(waiting)
 
 
-def _place_in(place: Place, begin: int, index: int, offset: int) -> tuple[str, int]:
-    return place(index, begin + offset)
+def _joined(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    bad = [each for batch in batches for each in batch.bad]
+    rows = Rows.joined([batch.texts for batch in batches])
+    return Batch(rows, True, JoinedPlaces([batch.places for batch in batches]), bad)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fastprep.corpus.documents import Bad, Format
 from fastprep.errors import InvalidInput, MissingExtra
+from fastprep_ext.rows import Rows
 
 Places: TypeAlias = npt.NDArray[np.int64]
 
@@ -118,15 +119,15 @@ class Nulls:
         self._form = form
         self._place = place
 
-    def settle(self, column: Column, first: int) -> tuple[Column, Places, list[Bad]]:
-        """The texts there are, the number of the row of each, and the rows that have none.
+    def settle(self, column: Column, first: int) -> tuple[Rows, list[Bad]]:
+        """Return the texts of a column, with the number of each row as its origin, and the bad rows.
 
-        ``first`` is the number of the column's first row. Raises InvalidInput where the format says
-        so.
+        ``first`` is the number of the column's first row. Raises InvalidInput for a null where the
+        format says so.
         """
         numbers = np.arange(first, first + len(column.starts))
         if not len(column.nulls):
-            return column, numbers, []
+            return Rows(column.text, column.starts, column.stops, numbers), []
         reason = f"{self._form.field!r} is null"
         if self._form.on_error == "raise":
             raise InvalidInput(
@@ -134,13 +135,10 @@ class Nulls:
                 "on_error='skip' (--on-error skip) to leave them out"
             )
         bad = [Bad(self._place(first + int(row)), reason) for row in column.nulls]
+        rows = Rows(column.text, column.starts, column.stops, numbers)
         if self._form.on_error == "skip":
-            numbers = np.delete(numbers, column.nulls)
-            column = column._replace(
-                starts=np.delete(column.starts, column.nulls),
-                stops=np.delete(column.stops, column.nulls),
-            )
-        return column, numbers, bad
+            rows = rows.without([int(row) for row in column.nulls])
+        return rows, bad
 
 
 def type_of(schema: Any, keys: tuple[str, ...]) -> Any:

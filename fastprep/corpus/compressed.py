@@ -68,24 +68,28 @@ class Unpacked:
         self._first = True
         self._failure: DamagedInput | None = None
 
-    def read(self, size: int) -> bytes:
-        """The next ``size`` bytes, fewer only at the end or where damage is."""
-        parts: list[bytes] = []
-        left = size
-        while left > 0:
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a buffer; fewer bytes come only at the end, or where damage is."""
+        filled = 0
+        while filled < len(buffer):
             try:
-                part = self._next(min(left, _UNPACKED_BYTES))
+                part = self._next(min(len(buffer) - filled, _UNPACKED_BYTES))
             except DamagedInput as error:
-                if not parts:
+                if not filled:
                     raise
                 # What is good comes first.
                 self._failure = error
                 break
             if not part:
                 break
-            parts.append(part)
-            left -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            buffer[filled : filled + len(part)] = part
+            filled += len(part)
+        return filled
+
+    def read(self, size: int) -> bytes:
+        """Return the next ``size`` bytes, fewer only at the end, or where damage is."""
+        buffer = bytearray(size)
+        return bytes(memoryview(buffer)[: self.readinto(memoryview(buffer))])
 
     @property
     def used(self) -> int:

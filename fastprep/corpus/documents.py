@@ -1,14 +1,15 @@
-"""The words in which files and documents are spoken of: spans, formats, batches."""
+"""Byte ranges of files, and batches of documents with the places they come from."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
+from typing import Annotated, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import msgspec
 
 from fastprep.errors import InvalidInput
+from fastprep_ext.rows import Rows
 
 # Between 512 KiB and 4 MiB the speed is much the same; smaller blocks start the encoder cold.
 BLOCK_BYTES = 2 << 20
@@ -99,8 +100,55 @@ def keys_of(field: str) -> tuple[str, ...]:
     return keys
 
 
-# Byte `offset` of text `index` of a batch, in words and as an offset in the file (0: not known).
-Place = Callable[[int, int], tuple[str, int]]
+class Places(Protocol):
+    """Names the places that the documents of a batch come from, for error messages."""
+
+    def at(self, origin: int, offset: int) -> tuple[str, int]:
+        """Name byte ``offset`` of a document: in words, and as an offset in the file (0: unknown).
+
+        ``origin`` is what the reader noted for the document, in its own unit.
+        """
+
+
+class PlacesInFile(NamedTuple):
+    """Places of documents whose origin is their first byte in a file."""
+
+    path: str
+
+    def at(self, origin: int, offset: int) -> tuple[str, int]:
+        """See :class:`Places`."""
+        return f"{self.path}, byte {origin + offset}", origin + offset
+
+
+class PlacesInRows(NamedTuple):
+    """Places of documents whose origin is the number of a line or row; ``name`` names that."""
+
+    name: Callable[[int], str]
+
+    def at(self, origin: int, offset: int) -> tuple[str, int]:
+        """See :class:`Places`."""
+        return f"{self.name(origin)}, byte {offset} of its text", 0
+
+
+class ShiftedPlaces(NamedTuple):
+    """Places of a part of a document, which starts ``by`` bytes after its beginning."""
+
+    places: Places
+    by: int
+
+    def at(self, origin: int, offset: int) -> tuple[str, int]:
+        """See :class:`Places`."""
+        return self.places.at(origin, self.by + offset)
+
+
+class JoinedPlaces(NamedTuple):
+    """Places of documents joined from several batches, as :meth:`Rows.joined` numbers them."""
+
+    places: list[Places]
+
+    def at(self, origin: int, offset: int) -> tuple[str, int]:
+        """See :class:`Places`."""
+        return self.places[origin >> 48].at(origin & ((1 << 48) - 1), offset)
 
 
 class Bad(NamedTuple):
@@ -123,31 +171,32 @@ class Bad(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Some documents in a row, good to encode in one call.
+    """Consecutive documents, to be encoded in one call.
 
-    ``texts`` are str or UTF-8 bytes, in the order of the file: a list, or
-    :class:`fastprep_ext.rows.Rows`, which are many in one buffer. Each is a whole document, except
-    that the first goes on where an unclosed batch left off, and that the last goes on in the next
-    batch when ``closed`` is false. ``size`` is no less than their bytes as UTF-8 taken together.
-    ``place(index, offset)`` names the place that byte ``offset`` of text ``index`` comes from.
-    ``bad`` are the documents that the reader left out or mended since the batch before; there may be
-    no texts beside them.
+    ``texts`` are UTF-8, in the order of the file. Each is a whole document, except that the first
+    continues an unclosed batch before it, and that the last continues in the next batch when
+    ``closed`` is false. ``places`` names where they come from. ``bad`` are the documents that the
+    reader left out or repaired since the batch before; there may be no texts beside them.
     """
 
-    texts: Sequence[bytes | str]
+    texts: Rows
     closed: bool
-    size: int
-    place: Place
+    places: Places
     bad: Sequence[Bad] = ()
+
+    @property
+    def size(self) -> int:
+        """The bytes of all texts."""
+        return self.texts.size
+
+    def place(self, index: int, offset: int) -> tuple[str, int]:
+        """Name byte ``offset`` of text ``index``, as :meth:`Places.at` does."""
+        return self.places.at(self.texts.origin(index), offset)
 
     @classmethod
     def of_bad(cls, *bad: Bad) -> Batch:
-        """One without texts, for what no text stands beside."""
-        return cls([], True, 0, _nowhere, bad)
-
-
-def _nowhere(index: int, offset: int) -> tuple[str, int]:
-    raise IndexError(f"text {index} of a batch without texts")
+        """Return a batch of bad documents alone."""
+        return cls(Rows(), True, PlacesInFile(""), bad)
 
 
 def is_unicode(text: str) -> bool:

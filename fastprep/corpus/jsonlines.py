@@ -6,67 +6,36 @@ import contextlib
 import functools
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from fastprep.corpus.batches import deliver
-from fastprep.corpus.documents import Bad, Batch, Format, Span, keys_of
+from fastprep.corpus.batches import as_batches
+from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.sources import Source, newlines_before
 from fastprep.errors import InvalidInput, InvalidUtf8
-from fastprep_ext.allocator import room
+from fastprep_ext.allocator import room as uninitialized
 from fastprep_ext.json_lines import LineReader
-from fastprep_ext.passes import newlines
 from fastprep_ext.rows import Rows
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    Places: TypeAlias = memoryview[int]
-
-# What names a line, from where it begins in the bytes at hand: "corpus.jsonl, line 7".
-LinePlace = Callable[[int], str]
+# Names a line by its number.
+LineName = Callable[[int], str]
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-class Decoded(NamedTuple):
-    """Texts, text ``i`` from ``starts[i]`` to ``stops[i]`` in one buffer of UTF-8.
-
-    ``places`` says where the line of each begins; ``bad`` are the lines that are no document;
-    ``newlines`` is how many newlines were read.
-    """
-
-    text: bytearray
-    starts: Places
-    stops: Places
-    places: Places
-    bad: list[Bad]
-    newlines: int
-
-    @property
-    def texts(self) -> Rows:
-        """The texts, as a sequence."""
-        return Rows(self.text, self.starts, self.stops)
 
 
 class LineDecoder:
     """Decodes lines of JSON objects to the text in one field of each.
 
-    A compiled reader takes the lines that are plainly good, msgspec the others: what msgspec
-    refuses is refused, and its words say why.
+    A compiled reader takes the lines that are plainly good, msgspec the others: what msgspec refuses is
+    refused, and its words say why. Raises InvalidInput for a field name that would have to be escaped
+    in JSON.
 
-    Raises
-    ------
-    InvalidInput
-        for a field name that would have to be escaped in JSON.
-
-    Examples
-    --------
-    >>> decoder = LineDecoder(Format())
-    >>> list(decoder.decode(b'{"text": "One."}\\n\\n{"id": 2, "text": "Two."}\\n').texts)
-    [b'One.', b'Two.']
+    >>> rows, decoder = Rows(), LineDecoder(Format())
+    >>> decoder.decode(b'{"text": "One."}\\n\\n{"id": 2, "text": "Two."}\\n', rows)
+    (3, [])
+    >>> [*rows], rows.origin(1)
+    ([b'One.', b'Two.'], 2)
     """
 
     def __init__(self, form: Format) -> None:
@@ -87,70 +56,59 @@ class LineDecoder:
         )
 
     def decode(
-        self, lines: bytes, stop: int | None = None, place: LinePlace = "byte {}".format
-    ) -> Decoded:
-        """The texts of the whole lines before byte ``stop``; blank lines are passed over.
+        self,
+        lines: bytes | bytearray,
+        rows: Rows,
+        stop: int | None = None,
+        line: int = 0,
+        name: LineName = "line {}".format,
+    ) -> tuple[int, list[Bad]]:
+        """Append the texts of the whole lines before byte ``stop``; blank lines are passed over.
 
-        Raises
-        ------
-        InvalidInput
-            for a line that is not one JSON object with a str in the field, unless the format says
-            to go on; ``place`` names it.
+        The origin of each is the number of its line, of which ``line`` is the first. Returns the number
+        of the next line, and the lines that are not documents. Raises InvalidInput for a line that is
+        not one JSON object with a str in the field, unless the format says to continue; ``name`` is
+        what errors call a line.
 
-        Examples
-        --------
-        >>> LineDecoder(Format()).decode(b'{"text": 5}')
+        >>> LineDecoder(Format()).decode(b'{"text": 5}', Rows())
         Traceback (most recent call last):
-        fastprep.errors.InvalidInput: byte 0: Expected `str`, got `int` - at `$.text`; ...
-        >>> LineDecoder(Format(on_error="skip")).decode(b'{"text": 5}').bad
-        [Bad(place='byte 0', reason='Expected `str`, got `int` - at `$.text`')]
+        fastprep.errors.InvalidInput: line 0: Expected `str`, got `int` - at `$.text`; ...
+        >>> LineDecoder(Format(on_error="skip")).decode(b'{"text": 5}', Rows())[1]
+        [Bad(place='line 0', reason='Expected `str`, got `int` - at `$.text`')]
         """
         size = len(lines) if stop is None else stop
-        view = memoryview(lines)[:size]
-        ended = newlines(lines, 0, size)
-        starts, stops, places = (_int64s(ended + 1) for _ in range(3))
-        out = room(size)
         bad: list[Bad] = []
-        at = written = count = 0
-        while size:
-            at, written, count = self._reader.read(
-                view, at, out, written, starts, stops, places, count
-            )
+        at = 0
+        while True:
+            at, line = self._reader.read(lines, at, size, rows, line)
             if at == size:
-                break
+                return line, bad
             end = lines.find(b"\n", at, size)
             end = size if end < 0 else end
-            text = self._patiently(lines[at:end], partial(place, at), bad)
+            text = self._decode_slowly(bytes(lines[at:end]), line, name, bad)
             if text is not None:
-                # Text that was replaced may be longer than the line.
-                short = written + len(text) + size - end - len(out)
-                if short > 0:
-                    out = out + bytes(max(short, len(out)))
-                out[written : written + len(text)] = text
-                starts[count], places[count] = written, at
-                written += len(text)
-                stops[count] = written
-                count += 1
-            at = min(end + 1, size)
-        return Decoded(out, starts[:count], stops[:count], places[:count], bad, ended)
+                rows.append(text, line)
+            at, line = min(end + 1, size), line + 1
 
-    def _patiently(self, line: bytes, place: Callable[[], str], bad: list[Bad]) -> bytes | None:
-        """One line's text, after any attempt to mend it; None where it is no document."""
-        if not line or line.isspace():
+    def _decode_slowly(
+        self, content: bytes, line: int, name: LineName, bad: list[Bad]
+    ) -> bytes | None:
+        """Return one line's text, after any attempt to repair it; None if it is not a document."""
+        if not content or content.isspace():
             return None
         try:
-            return self.text(line).encode()
+            return self.text(content).encode()
         except InvalidInput as error:
             if self._on_error == "raise" and isinstance(error, InvalidUtf8):
-                raise InvalidUtf8(f"{place()}, {error}", offset=error.offset) from None
+                raise InvalidUtf8(f"{name(line)}, {error}", offset=error.offset) from None
             if self._on_error == "raise":
-                raise InvalidInput(f"{place()}: {error}; {self._mend}") from None
-            bad.append(Bad(place(), str(error).partition("; ")[0]))
+                raise InvalidInput(f"{name(line)}: {error}; {self._mend}") from None
+            bad.append(Bad(name(line), str(error).partition("; ")[0]))
             if self._on_error == "skip":
                 return None
             if isinstance(error, InvalidUtf8):
                 with contextlib.suppress(InvalidInput):
-                    return self.text(line.decode(errors="replace").encode()).encode()
+                    return self.text(content.decode(errors="replace").encode()).encode()
             return b""
 
     def text(self, line: bytes) -> str:
@@ -206,10 +164,6 @@ class LineDecoder:
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _int64s(count: int) -> Places:
-    return memoryview(room(8 * count)).cast("q")
-
-
 def _first_invalid(line: bytes) -> int:
     try:
         line.decode()
@@ -218,78 +172,67 @@ def _first_invalid(line: bytes) -> int:
     return 0
 
 
-class _Lines:
-    """The number of a line: those before a span are counted when a line is first asked for."""
+class _LineNames:
+    """Names lines by their numbers, counted from the start of a span.
+
+    Those before the span are counted when the first line is named.
+    """
 
     def __init__(self, path: str, base: int) -> None:
         self._path = path
         self._base = base
         self._before: int | None = None
 
-    def place(self, passed: int, block: bytes, position: int) -> str:
-        """What names the line at ``position`` of a block that ``passed`` newlines stand before."""
+    def __call__(self, line: int) -> str:
         if self._before is None:
             self._before = newlines_before(self._path, self._base)
-        number = self._before + passed + block.count(b"\n", 0, position) + 1
-        return f"{self._path}, line {number}"
+        return f"{self._path}, line {self._before + line + 1}"
 
 
 def read_lines(
     file: Source, span: Span, first: int, form: Format, block_bytes: int, cut: bool
 ) -> Iterator[Batch]:
-    """The texts of a .jsonl file's lines whose first byte lies in a span.
+    """Yield the texts of a .jsonl file's lines whose first byte is in a span.
 
-    ``first`` is where the first line begins, behind a byte order mark. The rest is as in
-    :func:`fastprep.corpus.reader.batches`, which has the example, too.
+    ``first`` is where the first line starts, after a byte order mark. See
+    :func:`fastprep.corpus.reader.batches` for the rest, and an example.
     """
     base = _first_line(file, span, first, block_bytes)
     if base is None or base >= span.end:
         return
     decoder = LineDecoder(form)
-    lines = _Lines(span.path, base)
+    name = _LineNames(span.path, base)
+    places = PlacesInRows(name)
     file.seek(base)
-    passed = 0
-    size = block_bytes
+    # The block begins at byte `base` of the file with `filled` bytes of a line that has no end yet.
+    block = uninitialized(min(block_bytes, file.left + 1))
+    filled = line = 0
     last = False
     while not last:
-        data = file.read(size)
-        last = len(data) < size
-        # What is left of a line that damage cuts off is no document.
-        stop = len(data) if last and file.damage is None else data.rfind(b"\n") + 1
+        with memoryview(block) as view:
+            filled += file.readinto(view[filled:], held=filled)
+        last = filled < len(block)
+        # What is left of a line that damage cuts off is not a document.
+        stop = filled if last and file.damage is None else block.rfind(b"\n", 0, filled) + 1
         # The last line that begins before the span's end is the one with byte end - 1 in it.
-        newline = data.find(b"\n", span.end - 1 - base)
+        newline = block.find(b"\n", max(span.end - 1 - base, 0), filled)
         if newline >= 0:
             stop, last = newline + 1, True
         if not (stop or last):
-            # No line ends here. Reading twice as much keeps the copying linear.
-            file.push_back(data)
-            size *= 2
+            # No line ends here. Doubling keeps the copying linear.
+            longer = uninitialized(2 * len(block))
+            longer[:filled] = block
+            block = longer
             continue
-        if not last:
-            # To read a part of a line twice is cheaper than to copy the block.
-            file.push_back(data[stop:])
-            size = block_bytes
-        found = decoder.decode(data, stop, partial(lines.place, passed, data))
-        place = partial(_place_of_row, lines, passed, data, found.places)
-        yield from deliver(
-            found.text, found.starts, found.stops, place, found.bad, block_bytes, cut
-        )
-        passed += found.newlines
-        base += stop
-
-
-def _place_of_row(
-    lines: _Lines,
-    passed: int,
-    block: bytes,
-    places: Places,
-    index: int,
-    offset: int,
-) -> tuple[str, int]:
-    return f"{lines.place(passed, block, places[index])}, byte {offset} of its text", 0
+        rows = Rows()
+        line, bad = decoder.decode(block, rows, stop, line, name)
+        yield from as_batches(rows, places, bad, block_bytes, cut)
+        filled, base = filled - stop, base + stop
+        block[:filled] = block[stop : stop + filled]
 
 
 def _first_line(file: Source, span: Span, first: int, block_bytes: int) -> int | None:
+    """Find where the first line of a span starts."""
     if span.start <= first:
         return first
     position = span.start - 1

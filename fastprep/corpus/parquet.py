@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fastprep.corpus.batches import deliver
+from fastprep.corpus.batches import as_batches
 from fastprep.corpus.columns import (
     Nulls,
-    Places,
     column_of,
     is_text,
     no_text,
@@ -20,7 +19,7 @@ from fastprep.corpus.columns import (
     type_of,
     walk,
 )
-from fastprep.corpus.documents import Bad, Batch, Format, Span, keys_of
+from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.remote import can_seek, is_url
 from fastprep.corpus.sources import check_size, open_bytes
 from fastprep.errors import DamagedInput, InvalidInput
@@ -129,15 +128,13 @@ class _TextColumn:
     def read(self, group: int, block_bytes: int, cut: bool) -> Iterator[Batch]:
         """The texts of one row group."""
         row = int(self._before[group])
-        nulls = Nulls(self._form, partial(self._place, group))
+        name = partial(self._place, group)
+        nulls, places = Nulls(self._form, name), PlacesInRows(name)
         try:
             for chunk in self._chunks(group, block_bytes):
-                column, numbers, bad = nulls.settle(column_of(chunk), row)
+                rows, bad = nulls.settle(column_of(chunk), row)
                 row += len(chunk)
-                place = partial(self._place_of_row, group, numbers)
-                yield from deliver(
-                    column.text, column.starts, column.stops, place, bad, block_bytes, cut
-                )
+                yield from as_batches(rows, places, bad, block_bytes, cut)
         except DamagedInput as error:
             if self._form.on_error == "raise":
                 raise
@@ -182,11 +179,6 @@ class _TextColumn:
 
     def _place(self, group: int, row: int) -> str:
         return f"{self._path}, row {row} (of row group {group})"
-
-    def _place_of_row(
-        self, group: int, numbers: Places, index: int, offset: int
-    ) -> tuple[str, int]:
-        return f"{self._place(group, int(numbers[index]))}, byte {offset} of its text", 0
 
 
 def _first_byte(group: Any) -> int:

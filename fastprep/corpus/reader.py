@@ -33,6 +33,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Iterable, Iterator
 
+from fastprep.corpus.batches import join_small
 from fastprep.corpus.documents import BLOCK_BYTES, Bad, Batch, Format, Span
 from fastprep.corpus.formats import kind_of
 from fastprep.corpus.in_memory import TableSpan
@@ -40,8 +41,8 @@ from fastprep.corpus.jsonlines import read_lines
 from fastprep.corpus.remote import can_seek, is_url
 from fastprep.corpus.sources import empty, open_bytes, opened, whole
 from fastprep.corpus.text import read_text
-from fastprep.corpus.together import together
 from fastprep.errors import InvalidInput
+from fastprep.system.threads import StopFlag, produce_ahead
 
 # A smaller packed file is unpacked before a thread has begun.
 _WORTH_A_THREAD = 1 << 20
@@ -68,15 +69,21 @@ def can_split(path: str, form: Format) -> bool:
 
 
 def batches(
-    span: Span, form: Format, *, block_bytes: int = BLOCK_BYTES, cut: bool = True
+    span: Span,
+    form: Format,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    cut: bool = True,
+    stop: StopFlag | None = None,
 ) -> Iterator[Batch]:
-    """Read the documents whose first byte lies in a span, about ``block_bytes`` at a time.
+    """Read the documents whose first byte is in a span, about ``block_bytes`` at a time.
 
     With ``cut``, a document longer than a block comes in parts, cut only where every known
     pattern ends a piece (:mod:`fastprep.encoding.cutting`), so the parts' ids are the document's.
     Memory is a few blocks; it grows only for a line of JSON or a row longer than a block, for text
-    that goes on for longer than a block without a place to cut, and without ``cut``, or where the
-    format says to go on after errors, for any document. No packed document has more than 256 MiB.
+    that is longer than a block and has no place to cut, and without ``cut``, or where the format says
+    to continue after errors, for any document. No compressed document has more than 256 MiB.
+    ``stop`` ends the reading with :class:`~fastprep.system.threads.Stopped`.
 
     Raises
     ------
@@ -90,7 +97,7 @@ def batches(
     >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp(), "two.txt")
     >>> _ = path.write_text("One.<|endoftext|>Two.<|endoftext|>")
-    >>> [(batch.texts, batch.closed) for batch in batches(whole(path), Format())]
+    >>> [([*batch.texts], batch.closed) for batch in batches(whole(path), Format())]
     [([b'One.', b'Two.'], True)]
     """
     cut = cut and form.on_error == "raise"
@@ -111,24 +118,29 @@ def batches(
             raise error
         yield Batch.of_bad(Bad.of(error, span.path))
         return
-    with opened(span, kind, form) as (file, reach, first):
+    with opened(span, kind, form, stop) as (file, reach, first):
         if kind.content == "lines":
             yield from read_lines(file, reach, first, form, block_bytes, cut)
         else:
-            mark = None if form.separator is None else form.separator.encode()
-            yield from read_text(file, reach, first, mark, block_bytes, cut)
+            separator = None if form.separator is None else form.separator.encode()
+            yield from read_text(file, reach, first, separator, block_bytes, cut)
         if file.damage is not None:
             yield Batch.of_bad(file.damage)
 
 
 def read(
-    spans: Iterable[Span], form: Format, *, block_bytes: int = BLOCK_BYTES, cut: bool = True
+    spans: Iterable[Span],
+    form: Format,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    cut: bool = True,
+    stop: StopFlag | None = None,
 ) -> Generator[Batch]:
-    """The batches of some spans, one after another, where small ones share a batch.
+    """Read the documents of some spans, one span after another; small batches are joined.
 
-    So a thousand small files cost little more than one large file, and a compressed one is unpacked
-    ahead, by a thread, while what came out of it is encoded. Whoever stops before the end closes the
-    iterator, and the thread and its file with it.
+    So a thousand small files cost little more than one large file, and a compressed one is unpacked by
+    a thread while what came out of it is encoded. A consumer that stops early must close the iterator,
+    which ends the thread and closes the file.
 
     Examples
     --------
@@ -141,19 +153,18 @@ def read(
     >>> [list(batch.texts) for batch in read(spans, Format())]
     [[b'This is a.txt', b'This is b.txt']]
     """
-    return together(_ahead_where_packed(spans, form, block_bytes, cut), block_bytes)
+    return join_small(_each(spans, form, block_bytes, cut, stop), block_bytes)
 
 
-def _ahead_where_packed(
-    spans: Iterable[Span], form: Format, block_bytes: int, cut: bool
+def _each(
+    spans: Iterable[Span], form: Format, block_bytes: int, cut: bool, stop: StopFlag | None
 ) -> Iterator[Batch]:
+    """Yield the batches of each span; a thread unpacks what is compressed ahead of the consumer."""
     for span in spans:
-        found = batches(span, form, block_bytes=block_bytes, cut=cut)
+        found = batches(span, form, block_bytes=block_bytes, cut=cut, stop=stop)
         kind = kind_of(span.path)
         if kind is not None and kind.packing and span.size >= _WORTH_A_THREAD:
-            from fastprep.system.ahead import ahead
-
-            found = ahead(found)
+            found = produce_ahead(found)
         yield from found
 
 
@@ -200,5 +211,4 @@ def documents(spans: Iterable[Span], form: Format) -> Iterator[bytes]:
     """
     for span in spans:
         for batch in batches(span, form, cut=False):
-            for text in batch.texts:
-                yield text.encode() if isinstance(text, str) else text
+            yield from batch.texts

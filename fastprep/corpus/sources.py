@@ -6,6 +6,7 @@ import contextlib
 import errno
 import stat
 from collections.abc import Iterator
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
@@ -14,31 +15,42 @@ from fastprep.corpus.documents import BLOCK_BYTES, Bad, Format, Span, is_unicode
 from fastprep.corpus.formats import PACKINGS, SUPPORTED, Kind, kind_of
 from fastprep.corpus.remote import can_seek, is_url, open_url, size_of
 from fastprep.errors import DamagedInput, InvalidInput
+from fastprep.system.threads import StopFlag
+from fastprep_ext.rows import Rows
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# A document of more is no document but a file that unpacks without an end: longer ones can be read
-# where they are not packed.
-_MOST_AT_ONCE = 1 << 28
+# A longer document is taken for a file that unpacks without an end; where it is not compressed, longer
+# ones can be read.
+_MAX_PACKED_DOCUMENT = 1 << 28
+# The most bytes that are read between two checks for a stop.
+_READ_BYTES = 1 << 22
 # What is longer is no path but a text, and is not told in full.
 _LONG_PATH = 1024
-_END = (1 << 63) - 1  # behind the end of whatever a file unpacks to
+_END = (1 << 63) - 1  # past the end of any file
 
 
 class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
+    def readinto(self, buffer: memoryview, /) -> int | None: ...
 
     def close(self) -> None: ...
 
 
 class Source:
-    """The bytes of an input, read from its beginning or, where it is not packed, from any place.
+    """The bytes of an input, read from its start or, where it is not compressed, from any position.
 
-    Where the format says to go on after errors, a packed file ends where it is damaged, and
-    ``damage`` then says why.
+    Where the format says to continue after errors, a compressed file ends where it is damaged, and
+    ``damage`` then says why. ``stop`` is checked at least every few megabytes.
     """
 
     def __init__(
-        self, file: _Readable, name: str, form: Format, size: int = _END, *, packed: bool = False
+        self,
+        file: _Readable,
+        name: str,
+        form: Format,
+        size: int = _END,
+        *,
+        packed: bool = False,
+        stop: StopFlag | None = None,
     ) -> None:
         self._name = name
         self._file = file
@@ -48,36 +60,51 @@ class Source:
         self._tolerant = form.on_error != "raise"
         self._position = 0
         self._size = size
+        self._stop = stop or StopFlag()
         self.damage: Bad | None = None
 
+    @property
+    def left(self) -> int:
+        """The bytes that are left, as far as the file's size says."""
+        return self._size - self._position
+
     def read(self, size: int) -> bytes:
-        """The next ``size`` bytes, fewer only at the end, or where damage is."""
-        parts = [self._pushed[:size]] if self._pushed else []
-        self._pushed = self._pushed[size:]
-        self._position += sum(map(len, parts))
-        size -= sum(map(len, parts))
+        """Return the next ``size`` bytes, fewer only at the end, or where damage is."""
+        buffer = bytearray(size)
+        return bytes(memoryview(buffer)[: self.readinto(memoryview(buffer))])
+
+    def read_into(self, rows: Rows, wanted: int) -> int:
+        """Append the next ``wanted`` bytes to an unfinished document, as :meth:`readinto` does."""
         # A small file is not asked for the megabytes that it does not have.
-        size = min(size, self._size - self._position)
-        # A file may give less than it was asked for.
-        while size > 0 and self.damage is None:
-            try:
-                if self._packed and size > _MOST_AT_ONCE:
-                    raise DamagedInput(
-                        f"{self._name}: unpacks to more than {_MOST_AT_ONCE} bytes without the "
-                        "end of a document; unpack it, if that is right, and pass it then"
-                    )
-                part = self._file.read(size)
-            except DamagedInput as error:
-                if not self._tolerant:
-                    raise
-                self.damage = Bad.of(error, self._name)
-                break
-            if not part:
-                break
-            parts.append(part)
-            size -= len(part)
-            self._position += len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return rows.read(partial(self.readinto, held=rows.filled), min(wanted, self.left))
+
+    def readinto(self, buffer: memoryview, *, held: int = 0) -> int:
+        """Fill a buffer; fewer bytes come only at the end, or where damage is.
+
+        ``held`` is how many bytes the caller has of a document that has no end yet.
+        """
+        filled = min(len(self._pushed), len(buffer))
+        buffer[:filled] = self._pushed[:filled]
+        self._pushed = self._pushed[filled:]
+        try:
+            if self._packed and held >= _MAX_PACKED_DOCUMENT:
+                raise DamagedInput(
+                    f"{self._name}: unpacks to more than {_MAX_PACKED_DOCUMENT} bytes without the "
+                    "end of a document; unpack it, if that is right, and pass it then"
+                )
+            # A file may give less than was requested.
+            while filled < len(buffer) and self.damage is None:
+                self._stop.check()
+                read = self._file.readinto(buffer[filled : filled + _READ_BYTES])
+                if not read:
+                    break
+                filled += read
+        except DamagedInput as error:
+            if not self._tolerant:
+                raise
+            self.damage = Bad.of(error, self._name)
+        self._position += filled
+        return filled
 
     def seek(self, position: int) -> None:
         """Go to a byte; where only the beginning can be read from, to where the reading is."""
@@ -107,8 +134,10 @@ class Source:
 
 
 @contextlib.contextmanager
-def opened(span: Span, kind: Kind, form: Format) -> Iterator[tuple[Source, Span, int]]:
-    """An input to read, the span of it in bytes as they are read, and where its text begins.
+def opened(
+    span: Span, kind: Kind, form: Format, stop: StopFlag | None = None
+) -> Iterator[tuple[Source, Span, int]]:
+    """Open an input: what reads it, its span in unpacked bytes, and where its text starts.
 
     Raises
     ------
@@ -118,13 +147,13 @@ def opened(span: Span, kind: Kind, form: Format) -> Iterator[tuple[Source, Span,
     with contextlib.closing(open_bytes(span.path)) as file:
         check_size(span, file)
         if not kind.packing:
-            source = Source(file, span.path, form, span.size)
+            source = Source(cast(_Readable, file), span.path, form, span.size, stop=stop)
             yield source, span, source.skip_mark()
         elif span.start == 0:
             from fastprep.corpus.compressed import Unpacked
 
             unpacked = Unpacked(file, span.path, kind.packing)
-            source = Source(unpacked, span.path, form, packed=True)
+            source = Source(unpacked, span.path, form, packed=True, stop=stop)
             yield source, Span(span.path, 0, _END, _END), source.skip_mark()
         else:
             raise InvalidInput(

@@ -15,15 +15,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fastprep.corpus.batches import deliver
+from fastprep.corpus.batches import as_batches
 from fastprep.corpus.columns import (
     Nulls,
-    Places,
     column_of,
     is_text,
     no_text,
@@ -31,7 +29,7 @@ from fastprep.corpus.columns import (
     type_of,
     walk,
 )
-from fastprep.corpus.documents import Batch, Format, Span, keys_of
+from fastprep.corpus.documents import Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.in_memory import TableSpan, is_of_datasets, span_of
 from fastprep.errors import InvalidInput
 
@@ -112,16 +110,11 @@ class _Source:
 
     def _texts(self, chunk: Any, first: int, block_bytes: int, cut: bool) -> Iterator[Batch]:
         """The texts of some rows, the first of which has the number ``first``."""
-        nulls = Nulls(self._form, self._place_of)
-        column, numbers, bad = nulls.settle(column_of(chunk), first)
-        place = partial(self._place, numbers)
-        yield from deliver(column.text, column.starts, column.stops, place, bad, block_bytes, cut)
+        rows, bad = Nulls(self._form, self._place_of).settle(column_of(chunk), first)
+        yield from as_batches(rows, PlacesInRows(self._place_of), bad, block_bytes, cut)
 
     def _place_of(self, row: int) -> str:
         return f"{self._name}, row {row}"
-
-    def _place(self, numbers: Places, index: int, offset: int) -> tuple[str, int]:
-        return f"{self._place_of(int(numbers[index]))}, byte {offset} of its text", 0
 
 
 class _Table(_Source):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from fastprep.encoding.decoding import check_threads
-from fastprep.system.threads import helped
+from fastprep.system.threads import helpers
 from fastprep_ext.encode import Encoder
 from fastprep_ext.text_batch import TextBatch
 
@@ -48,5 +48,5 @@ def encode_batch(
                 left_out[index] = True
     batch = TextBatch(encoder, waiting, specials, left_out)
     workers = min(threads, os.cpu_count() or 1, len(batch))
-    with helped(batch.work, workers - 1, stop=batch.stop):
+    with helpers(batch.work, workers - 1, stop=batch.stop):
         return batch.lists(one)

@@ -28,6 +28,7 @@ the middle ``\\s+(?!\\S)`` leaves its last character.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 # The bytes before the cut: the end of a visible ASCII character, or of any other character that
 # is not one of Unicode's spaces (U+0085 U+00A0 U+1680 U+2000-200A U+2028 U+2029 U+202F U+205F
@@ -43,7 +44,7 @@ _BEFORE_SPACE = re.compile(rb"(?s:.*) " + _AFTER_VISIBLE % {b"last": b" "})
 _AFTER_NEWLINE = re.compile(rb"(?s:.*)\n" + _AFTER_VISIBLE % {b"last": b"\n"} + _BEFORE_VISIBLE)
 
 
-def last_cut(text: bytes | bytearray, start: int, end: int) -> int:
+def last_cut(text: bytes | bytearray | memoryview, start: int, end: int) -> int:
     """The last place between ``start`` and ``end``, both excluded, to cut UTF-8; 0 when none.
 
     A space is looked for first, wherever it is, and a newline only in text without one.
@@ -64,23 +65,29 @@ def last_cut(text: bytes | bytearray, start: int, end: int) -> int:
     return found.end() if found else 0
 
 
-def cut(text: bytes, part_bytes: int) -> list[bytes]:
-    """A text in parts of about ``part_bytes``, or longer where there is no place to cut.
+def cut_points(text: bytes | memoryview, part_bytes: int) -> list[int]:
+    """Return where to cut a text into parts of about ``part_bytes``, or longer without a place to cut.
 
-    Examples
-    --------
-    >>> cut(b"one two three", 8)
-    [b'one two', b' three']
+    >>> cut_points(b"one two three", 8)
+    [7]
     """
-    parts = []
-    start = 0
-    reach = part_bytes
+    points = []
+    start, reach = 0, part_bytes
     while len(text) - start > reach:
         at = last_cut(text, start, start + reach)
         if at:
-            parts.append(text[start:at])
+            points.append(at)
             start, reach = at, part_bytes
         else:
             reach *= 2
-    parts.append(text[start:])
-    return parts
+    return points
+
+
+def cut(text: bytes, part_bytes: int) -> list[bytes]:
+    """Return a text in parts, cut at :func:`cut_points`.
+
+    >>> cut(b"one two three", 8)
+    [b'one two', b' three']
+    """
+    edges = [0, *cut_points(text, part_bytes), len(text)]
+    return [text[start:stop] for start, stop in pairwise(edges)]

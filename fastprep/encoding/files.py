@@ -14,7 +14,7 @@ from fastprep.encoding.decoding import check_threads
 from fastprep.errors import InvalidInput, InvalidUtf8
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import room_for
-from fastprep.system.threads import helped
+from fastprep.system.threads import helpers
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def encode_file(
         raise InvalidInput(f"{path}: {error.strerror}; give a text file") from None
     with file, replacing(Path(target), sync=False) as sink:
         job = _Job(encoding, file, sink.fileno(), letter, _AHEAD * workers)
-        with helped(job.work, workers - 1, stop=job.stop):
+        with helpers(job.work, workers - 1, stop=job.stop):
             job.work()
         if job.failed:
             raise job.failed[min(job.failed)]

@@ -134,7 +134,7 @@ def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, in
 def _batches(part: Span, form: Format, cut: bool, read: list[int]) -> Iterator[Batch]:
     """The batches of a part of an input; how long the texts of each are is added to ``read``."""
     for batch in corpus.batches(part, form, block_bytes=_SAMPLE_BYTES, cut=cut):
-        read.append(sum(map(len, batch.texts)))
+        read.append(batch.size)
         yield batch
         if sum(read) >= BLOCK_BYTES:  # one long document: its beginning tells enough
             break

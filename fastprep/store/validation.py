@@ -28,9 +28,10 @@ class Split:
     """
 
     def __init__(self, validation: float) -> None:
-        self._below = int(validation * (1 << 8 * _HASH_BYTES))
+        #: Documents whose hash, as a big-endian number of 64 bits, is below this are drawn.
+        self.below = int(validation * (1 << 8 * _HASH_BYTES))
 
     def is_validation(self, document: bytes | memoryview) -> bool:
         """Whether a document, as UTF-8, is drawn."""
         digest = blake2b(document, digest_size=_HASH_BYTES).digest()
-        return int.from_bytes(digest, "big") < self._below
+        return int.from_bytes(digest, "big") < self.below

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from fastprep.corpus.documents import Bad, Batch, OnError, Place, Span
+from fastprep.corpus.documents import Bad, Batch, OnError, Span
 from fastprep.errors import IdOutOfRange, InvalidUtf8
 from fastprep.store.manifest import BlockChecksum, ShardRecord, dtype_for, shard_path
 from fastprep.store.validation import Split
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import room_for, to_file
+from fastprep.system.threads import map_in_order
 from fastprep_ext.passes import largest, move
+from fastprep_ext.rows import Rows
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -134,60 +135,39 @@ class ShardWriter:
         return documents, tokens
 
     def _jobs(self, batches: Iterable[Batch], bad: _BadDocuments) -> Iterator[_Job]:
-        """What has to be encoded, in order, without the documents that are left out."""
-        begun = [False, False]
+        """Yield what to encode, in order, without the documents that are left out."""
+        open_parts = [False, False]
         for batch in batches:
-            whole = self._mended(batch) if self._on_error != "raise" else batch
-            bad.add(whole.bad)
-            for part, share in enumerate(self._shares(whole)):
-                if share.texts:
-                    yield _Job(part, share, begun[part])
-                    begun[part] = not share.closed
+            texts, wrong = self._checked(batch) if self._on_error != "raise" else (batch.texts, ())
+            bad.add(batch.bad)
+            bad.add(wrong)
+            drawn = (texts,) if self._split is None else texts.draw(self._split.below)
+            for part, share in enumerate(drawn):
+                if len(share):
+                    yield _Job(part, batch._replace(texts=share), open_parts[part])
+                    open_parts[part] = not batch.closed
 
     def _encoded(self, jobs: Iterator[_Job]) -> Generator[_Done]:
         if self._threads == 1:
             yield from map(self._encode, jobs)
-            return
-        from fastprep.system.ahead import in_order
+        else:
+            yield from map_in_order(self._encode, jobs, self._threads)
 
-        yield from in_order(self._encode, jobs, self._threads)
-
-    def _shares(self, batch: Batch) -> list[Batch]:
-        """A batch as one for each part."""
-        if self._split is None:
-            return [batch]
-        shares: list[tuple[list[bytes | str], list[int]]] = [([], []), ([], [])]
-        for index, text in enumerate(batch.texts):
-            content = text.encode() if isinstance(text, str) else text
-            texts, indices = shares[self._split.is_validation(content)]
-            texts.append(content)
-            indices.append(index)
-        return [
-            Batch(texts, True, sum(map(len, texts)), partial(_place_of, batch.place, indices))
-            for texts, indices in shares
-        ]
-
-    def _mended(self, batch: Batch) -> Batch:
-        """A batch without texts that are not UTF-8, or with U+FFFD for what is wrong in them."""
-        texts: list[bytes | str] = []
-        bad = list(batch.bad)
-        size = batch.size
-        for index, text in enumerate(batch.texts):
-            if isinstance(text, str):
-                texts.append(text)
-                continue
+    def _checked(self, batch: Batch) -> tuple[Rows, list[Bad]]:
+        """Return the texts without those that are not UTF-8, or repaired with U+FFFD; and those."""
+        texts = batch.texts
+        bad, repaired = [], {}
+        for index in texts.invalid():
+            text = texts[index]
             try:
-                if not text.isascii():
-                    text.decode()
-                texts.append(text)
+                text.decode()
             except UnicodeDecodeError as error:
                 place, _ = batch.place(index, error.start)
                 bad.append(Bad(place, f"0x{text[error.start]:02x} is not UTF-8 there"))
-                if self._on_error == "replace":
-                    mended = text.decode("utf-8", "replace").encode()
-                    size += len(mended) - len(text)
-                    texts.append(mended)
-        return batch._replace(texts=texts, bad=bad, size=max(size, 0))
+                repaired[index] = text.decode("utf-8", "replace").encode()
+        if bad and self._on_error == "skip":
+            return texts.without([*repaired]), bad
+        return texts.replaced(repaired) if bad else texts, bad
 
     def _encode(self, job: _Job) -> _Done:
         """The ids of a batch and the ends of those documents that end in it."""
@@ -238,7 +218,7 @@ class ShardWriter:
 
 
 class _Job(NamedTuple):
-    """A batch for a part; ``begun`` says that the first text goes on where the one before left off."""
+    """A batch for a part; ``begun`` says that its first text continues the one before it."""
 
     part: int
     batch: Batch
@@ -318,7 +298,3 @@ class _CheckedFile:
         content = to_file(items)
         self.checksum.update(content)
         self._file.write(content)
-
-
-def _place_of(place: Place, indices: list[int], index: int, offset: int) -> tuple[str, int]:
-    return place(indices[index], offset)

@@ -1,37 +1,200 @@
-"""Threads that do the same as the one that began them, until there is nothing left."""
+"""Background threads: helpers that share work, items produced ahead, a function mapped in order.
+
+All of them pay only where the work releases the GIL. Threads are daemons: a process that ends does
+not wait for them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
+from queue import Queue, SimpleQueue
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+    Result = TypeVar("Result")
+
+# Items that wait to be consumed: enough that neither side waits for the other where both are even.
+_QUEUED = 2
+
+
+class Stopped(BaseException):
+    """Raised in a thread whose work is no longer wanted. Not an error, so no handler may catch it."""
+
+
+class StopFlag:
+    """A request to stop, made once by one thread and checked by others between steps of their work."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self) -> None:
+        """Request a stop."""
+        self.is_set = True
+
+    def check(self) -> None:
+        """Raise Stopped if a stop was requested."""
+        if self.is_set:
+            raise Stopped
 
 
 @contextlib.contextmanager
-def helped(
-    work: Callable[[], object], threads: int, *, stop: Callable[[], object]
+def helpers(
+    work: Callable[[], object], count: int, *, stop: Callable[[], object]
 ) -> Iterator[None]:
-    """So many threads do ``work`` beside the block; behind it they are told to stop and waited for.
+    """Run `work` on `count` background threads while the block runs, then call `stop` and join them.
 
-    It pays where the work lets go of the GIL. What the block raises is raised when no thread is left; a
-    thread that could not be begun raises, too.
+    An exception from the block propagates after the threads have ended.
 
     >>> done = []
-    >>> with helped(lambda: done.append("work"), 2, stop=lambda: done.append("stop")):
+    >>> with helpers(lambda: done.append("work"), 2, stop=lambda: done.append("stop")):
     ...     pass
     >>> sorted(done)
     ['stop', 'work', 'work']
     """
-    helpers = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
     try:
-        for helper in helpers:
-            helper.start()
+        for thread in threads:
+            thread.start()
         yield
     finally:
         stop()
-        for helper in helpers:
-            if helper.ident is not None:
-                helper.join()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+
+
+def produce_ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the items of an iterator that a thread runs ahead; its exception is raised here.
+
+    The iterator is closed, and the thread joined, where the consumer closes this one early.
+
+    >>> list(produce_ahead(iter([1, 2, 3])))
+    [1, 2, 3]
+    """
+    queue: Queue[tuple[bool, T | BaseException | None]] = Queue(_QUEUED)
+    stop = StopFlag()
+
+    def produce() -> None:
+        last: tuple[bool, T | BaseException | None] = (True, None)
+        try:
+            try:
+                for item in items:
+                    queue.put((False, item))
+                    if stop.is_set:
+                        break
+            finally:
+                close = getattr(items, "close", None)
+                if close is not None:
+                    close()
+        except BaseException as error:
+            last = (True, error)
+        queue.put(last)  # in any case, because the consumer waits for it
+
+    thread = threading.Thread(target=produce, name="fastprep reader", daemon=True)
+    thread.start()
+    over = False
+    try:
+        while True:
+            over, item = queue.get()
+            if over:
+                if isinstance(item, BaseException):
+                    raise item
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        stop.set()
+        while not over:
+            over, _ = queue.get()
+        thread.join()
+
+
+def map_in_order(
+    function: Callable[[T], Result], items: Iterable[T], threads: int
+) -> Iterator[Result]:
+    """Yield ``function(item)`` of each item, in their order, computed by `threads` threads.
+
+    The first exception in order is raised, be it from the function or from the items. A few items
+    more than there are threads are taken ahead of the consumer.
+
+    >>> list(map_in_order(str, range(5), threads=2))
+    ['0', '1', '2', '3', '4']
+    """
+    queue: SimpleQueue[_Call | None] = SimpleQueue()
+    pending: deque[_Call] = deque()
+    workers: list[threading.Thread] = []
+    failure: BaseException | None = None
+    remaining = iter(items)
+    try:
+        while failure is None:
+            try:
+                call = _Call(function, next(remaining))
+            except StopIteration:
+                break
+            except BaseException as error:  # raised after the results before it
+                failure = error
+                break
+            pending.append(call)
+            queue.put(call)
+            # No thread for a single item, which is all there is more often than not.
+            if len(workers) < threads and len(pending) > 1:
+                workers.append(
+                    threading.Thread(
+                        target=_run_calls, args=(queue,), name="fastprep worker", daemon=True
+                    )
+                )
+                workers[-1].start()
+            if len(pending) > threads + _QUEUED:
+                yield pending.popleft().result()
+        if not workers:
+            queue.put(None)
+            _run_calls(queue)
+        while pending:
+            yield pending.popleft().result()
+        if failure is not None:
+            raise failure
+    finally:
+        for call in pending:
+            call.wanted = False
+        for _ in workers:
+            queue.put(None)
+        for worker in workers:
+            worker.join()
+
+
+class _Call:
+    """A call of a function that a thread makes."""
+
+    def __init__(self, function: Callable[[Any], Any], item: Any) -> None:
+        self.wanted = True
+        self._function = function
+        self._item = item
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._ready = threading.Event()
+
+    def run(self) -> None:
+        try:
+            if self.wanted:
+                self._result = self._function(self._item)
+        except BaseException as error:
+            self._error = error
+        self._item = None
+        self._ready.set()
+
+    def result(self) -> Any:
+        """Wait for the call, and return its result or raise its exception."""
+        self._ready.wait()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+def _run_calls(queue: SimpleQueue[_Call | None]) -> None:
+    while (call := queue.get()) is not None:
+        call.run()

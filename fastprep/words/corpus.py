@@ -10,7 +10,7 @@ from fastprep.corpus.documents import Batch, Format
 from fastprep.corpus.inputs import Inputs, find
 from fastprep.errors import InvalidUtf8
 from fastprep.jobs.planning import Task, plan
-from fastprep.system.ahead import in_order
+from fastprep.system.threads import map_in_order
 from fastprep.vocabulary.published import ENDOFTEXT
 from fastprep.words.encoding import UNKNOWN, WordEncoding
 from fastprep.words.tokenizers import numbered
@@ -42,7 +42,7 @@ def words_of_inputs(inputs: Inputs, form: Format, threads: int = 1) -> WordEncod
     spans = find(inputs, form)
     size = sum(span.size for span in spans)
     parts = plan(spans, form, shard_bytes=max(-(-size // threads), _LEAST_BYTES))
-    found = in_order(lambda part: unique_words(_texts(part, form)), parts, threads)
+    found = map_in_order(lambda part: unique_words(_texts(part, form)), parts, threads)
     # Each list is sorted for the most part, so sorting all of them is little more than merging.
     words = (word for word, _ in groupby(sorted(chain.from_iterable(found))))
     return WordEncoding(numbered(words, (ENDOFTEXT, UNKNOWN)))
@@ -59,13 +59,11 @@ def _texts(part: Task, form: Format) -> Iterator[str]:
 
 def _text(batch: Batch, index: int, form: Format) -> str | None:
     text = batch.texts[index]
-    if isinstance(text, str):
-        return text
     try:
-        return str(text, "utf-8")
+        return text.decode()
     except UnicodeDecodeError as error:
         if form.on_error == "replace":
-            return str(text, "utf-8", "replace")
+            return text.decode("utf-8", "replace")
         if form.on_error == "skip":
             return None
         place, position = batch.place(index, error.start)

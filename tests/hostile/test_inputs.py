@@ -104,7 +104,7 @@ from fastprep.corpus import sources as files
 from fastprep.corpus.reader import batches, whole
 from fastprep.errors import InvalidInput
 from fastprep.corpus.documents import Format
-files._MOST_AT_ONCE >>= 3
+files._MAX_PACKED_DOCUMENT >>= 3
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 try:
     for batch in batches(whole(sys.argv[1]), Format(on_error=sys.argv[2])):

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from texts import rows_of
 
 from fastprep.corpus import reader as corpus
-from fastprep.corpus.documents import Batch, Format, Span
+from fastprep.corpus.documents import Batch, Format, PlacesInFile, Span
 from fastprep.encoding.encoding import Encoding
 from fastprep.jobs.job import encoding_record
 from fastprep.jobs.planning import plan
@@ -149,7 +150,7 @@ def test_a_shard_counts_its_tokens_across_the_edge(
         self._tokens = edge - 4
 
     monkeypatch.setattr(_PartFiles, "__init__", as_if_after_many)
-    batch = Batch([b"One.", b"Two."], True, 8, lambda index, offset: ("", 0))
+    batch = Batch(rows_of(b"One.", b"Two."), True, PlacesInFile(""))
     (record,) = ShardWriter(gpt2, 50256).write([tmp_path], 0, [batch], [])
     ends = np.fromfile(shard_path(tmp_path, 0, "ends"), "<u8")
     assert ends.tolist() == [edge - 1, edge + 2]

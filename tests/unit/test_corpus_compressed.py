@@ -198,7 +198,7 @@ assert size == 400_000_000, size
 def test_what_unpacks_without_an_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastprep.corpus.sources._MOST_AT_ONCE", 1 << 20)
+    monkeypatch.setattr("fastprep.corpus.sources._MAX_PACKED_DOCUMENT", 1 << 20)
     for name in ("bomb.txt.zst", "bomb.jsonl.zst"):
         path = tmp_path / name
         path.write_bytes(PACK[".zst"](b"\0" * (8 << 20)))

@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from texts import rows_of
 
 from fastprep.checks.verification import verify
 from fastprep.cli.main import main
 from fastprep.corpus import reader as corpora
-from fastprep.corpus.documents import Bad, Batch
+from fastprep.corpus.documents import Bad, Batch, PlacesInFile
 from fastprep.encoding.encoding import Encoding
 from fastprep.errors import (
     InvalidInput,
@@ -554,8 +555,8 @@ def test_what_the_reader_left_out_is_counted_and_the_list_is_bounded(
     monkeypatch.setattr(shards, "_MOST_LISTED", 3)
     bad = [Bad(f"line {number}", "broken") for number in range(5)]
     batches = [
-        Batch([], True, 0, lambda index, offset: ("", 0), bad[:2]),
-        Batch([b"One."], True, 4, lambda index, offset: ("", 0), bad[2:]),
+        Batch(rows_of(), True, PlacesInFile(""), bad[:2]),
+        Batch(rows_of(b"One."), True, PlacesInFile(""), bad[2:]),
     ]
     (record,) = shards.ShardWriter(gpt2, 50256, on_error="skip").write([tmp_path], 0, batches, [])
     assert (record.bad_documents, record.bad, record.documents) == (5, bad[:3], 1)

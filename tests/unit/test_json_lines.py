@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastprep.corpus.documents import Format
+from fastprep.corpus.documents import Bad, Format
 from fastprep.corpus.jsonlines import LineDecoder
 from fastprep.errors import InvalidInput
 from fastprep_ext.json_lines import LineReader
@@ -40,12 +40,18 @@ def patiently(line: bytes, form: Format) -> bytes | None:
 
 def quickly(line: bytes, keys: list[bytes]) -> bytes | None:
     """What the compiled reader makes of one line alone, None where it leaves it to the other."""
-    out, rows = np.zeros(len(line), np.uint8), np.zeros((3, 2), np.int64)
-    at, written, count = LineReader(keys).read(line, 0, out, 0, *rows, 0)
-    if at < len(line) or not count:
+    rows = Rows()
+    at, _ = LineReader(keys).read(line, 0, len(line), rows, 0)
+    if at < len(line) or not len(rows):
         return None
-    assert (count, written) == (1, rows[1, 0] - rows[0, 0])
-    return out[rows[0, 0] : rows[1, 0]].tobytes()
+    assert (len(rows), rows.filled) == (1, rows.size)
+    return rows[0]
+
+
+def decoded(block: bytes, form: Format) -> tuple[Rows, list[Bad]]:
+    rows = Rows()
+    _, bad = LineDecoder(form).decode(block, rows)
+    return rows, bad
 
 
 @settings(max_examples=1000, deadline=None)
@@ -143,20 +149,20 @@ def test_blocks_of_good_and_bad_lines_go_on_where_they_should() -> None:
         lines = [rnd.choice(kinds) for _ in range(rnd.randrange(12))]
         block = b"\n".join(lines)
         good = [patiently(line, Format()) for line in lines if line.strip()]
-        skipped = LineDecoder(Format(on_error="skip")).decode(block)
-        assert list(skipped.texts) == [text for text in good if text is not None]
-        assert len(skipped.bad) == good.count(None)
-        replaced = LineDecoder(Format(on_error="replace")).decode(block)
-        assert len(replaced.texts) == len(good)
-        assert replaced.bad == skipped.bad
-        begins = [sum(map(len, lines[:i])) + i for i, line in enumerate(lines) if line.strip()]
-        assert replaced.places.tolist() == begins
+        skipped, bad = decoded(block, Format(on_error="skip"))
+        assert list(skipped) == [text for text in good if text is not None]
+        assert len(bad) == good.count(None)
+        replaced, still_bad = decoded(block, Format(on_error="replace"))
+        assert len(replaced) == len(good)
+        assert still_bad == bad
+        numbers = [number for number, line in enumerate(lines) if line.strip()]
+        assert [replaced.origin(index) for index in range(len(replaced))] == numbers
 
 
 def test_text_that_is_longer_once_it_is_mended_leaves_room_for_what_follows() -> None:
     lines = [b'{"text": "' + b"\xff" * 500 + b'"}', b'{"text": "two"}'] * 20
-    found = LineDecoder(Format(on_error="replace")).decode(b"\n".join(lines))
-    assert list(found.texts) == ["\ufffd".encode() * 500, b"two"] * 20
+    found, _ = decoded(b"\n".join(lines), Format(on_error="replace"))
+    assert list(found) == ["\ufffd".encode() * 500, b"two"] * 20
 
 
 def test_utf8_in_strings_is_checked_as_python_checks_it() -> None:
@@ -185,13 +191,12 @@ def test_utf8_in_strings_is_checked_as_python_checks_it() -> None:
         assert quickly(b'{"text":"' + bytes(text) + b'"}', [b"text"]) == expected
 
 
-def test_a_reader_refuses_room_that_might_not_do() -> None:
-    rows = np.zeros((3, 2), np.int64)
-    assert LineReader([b"text"]).read(b"\n\n\n\n", 2, bytearray(9), 5, *rows, 0) == (4, 5, 0)
+def test_a_reader_refuses_bytes_outside_of_its_text() -> None:
+    assert LineReader([b"text"]).read(b"\n\n\n\n", 2, 4, Rows(), 5) == (4, 7)
     reader = LineReader([b"text"])
-    for out, at, written in ((b"", 0, 0), (b"1234", 1, 2), (b"1234", 5, 0)):
-        with pytest.raises(ValueError, match=r"bytes written|bytes of"):
-            reader.read(b"1234", at, bytearray(out), written, *rows, 0)
+    for at, stop in ((0, 5), (5, 5), (2, 1)):
+        with pytest.raises(ValueError, match=r"bytes . to . of 4"):
+            reader.read(b"1234", at, stop, Rows(), 0)
     with pytest.raises(ValueError, match="no key"):
         LineReader([])
 

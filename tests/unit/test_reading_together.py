@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from texts import rows_of
 
 from fastprep.corpus import reader as corpus
-from fastprep.corpus.documents import Bad, Batch, Format
+from fastprep.corpus.batches import join_small
+from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows
 from fastprep.corpus.reader import batches, read, whole
-from fastprep.corpus.together import together
 from fastprep.errors import InvalidInput
-from fastprep.system.ahead import ahead, in_order
+from fastprep.system.threads import map_in_order, produce_ahead
 
 PARTS = st.lists(
     st.tuples(
@@ -32,7 +33,7 @@ def put_together(found: Iterator[Batch]) -> tuple[list[bytes], list[Bad]]:
     bad: list[Bad] = []
     closed = True
     for batch in found:
-        more = [bytes(text) if isinstance(text, bytes) else text.encode() for text in batch.texts]
+        more = [*batch.texts]
         assert sum(map(len, more)) <= batch.size
         if not closed:
             texts[-1] += more.pop(0)
@@ -49,14 +50,10 @@ def test_joined_batches_have_the_same_documents_places_and_faults(
 ) -> None:
     made = []
     for number, (texts, closed, faulty) in enumerate(parts):
-
-        def place(index: int, offset: int, number: int = number) -> tuple[str, int]:
-            return f"{number}:{index}", offset
-
         bad = [Bad(str(number), "")] if faulty else []
         closed = closed or number == len(parts) - 1
-        made.append(Batch(texts, closed, sum(map(len, texts)), place, bad))
-    joined = list(together(made, block_bytes))
+        made.append(Batch(rows_of(*texts), closed, PlacesInRows(f"{number}:{{}}".format), bad))
+    joined = list(join_small(made, block_bytes))
     assert put_together(iter(joined)) == put_together(iter(made))
     largest = max((batch.size for batch in made), default=0)
     assert all(batch.size <= max(block_bytes, largest) for batch in joined)
@@ -108,7 +105,7 @@ def test_whoever_stops_early_does_not_wait_for_ever_where_closing_fails() -> Non
         finally:
             raise OSError("the connection is gone")
 
-    found = ahead(things())
+    found = produce_ahead(things())
     next(found)
     found.close()  # type: ignore[attr-defined]
     assert not readers()
@@ -122,7 +119,7 @@ def test_what_is_made_ahead_is_not_made_without_end() -> None:
             made.append(number)
             yield number
 
-    found = ahead(things())
+    found = produce_ahead(things())
     assert [next(found) for _ in range(3)] == [0, 1, 2]
     assert len(made) < 10
     assert list(found) == list(range(3, 1000))
@@ -142,12 +139,12 @@ def test_what_threads_make_comes_in_order_and_is_not_made_without_end(threads: i
             time.sleep(0.0005)
         return str(number)
 
-    found = in_order(make, things(), threads)
+    found = map_in_order(make, things(), threads)
     assert [next(found) for _ in range(3)] == ["0", "1", "2"]
     assert len(taken) < 3 + threads + 4
     assert list(found) == [str(number) for number in range(3, 300)]
-    assert list(in_order(make, iter([5]), threads)) == ["5"]
-    assert list(in_order(make, iter(()), threads)) == []
+    assert list(map_in_order(make, iter([5]), threads)) == ["5"]
+    assert list(map_in_order(make, iter(()), threads)) == []
     assert not readers()
 
 
@@ -167,7 +164,7 @@ def test_of_two_errors_the_first_in_order_is_raised_after_what_comes_before_it(f
             raise ValueError("39")
         return number
 
-    found = in_order(make, things(), 3)
+    found = map_in_order(make, things(), 3)
     made: list[int] = []
     first = 40 if fails == "the thing" else 38
     with pytest.raises(ValueError, match=str(first)):
@@ -177,7 +174,7 @@ def test_of_two_errors_the_first_in_order_is_raised_after_what_comes_before_it(f
 
 
 def test_whoever_stops_using_what_threads_make_leaves_no_thread_behind() -> None:
-    found = in_order(str, iter(range(1000)), 4)
+    found = map_in_order(str, iter(range(1000)), 4)
     next(found)
     found.close()  # type: ignore[attr-defined]
     assert not readers()
