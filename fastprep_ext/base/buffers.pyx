@@ -1,0 +1,209 @@
+"""Ids that numpy reads without a copy, and texts that kernels read without one."""
+
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+
+cdef class Ids:
+    """Ids in memory of their own, which goes when the last view of it does."""
+
+    def __dealloc__(self):
+        free(self.ids)
+
+    def __len__(self):
+        return self.count
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        self.shape[0] = self.count
+        self.strides[0] = sizeof(uint32_t)
+        view.buf = self.ids
+        view.obj = self
+        view.len = self.count * sizeof(uint32_t)
+        view.itemsize = sizeof(uint32_t)
+        view.readonly = 0
+        view.ndim = 1
+        view.format = b"I"
+        view.shape = self.shape
+        view.strides = self.strides
+        view.suboffsets = NULL
+        view.internal = NULL
+
+
+cdef Ids room_for(size_t ids):
+    cdef Ids self = Ids()
+    self.ids = <uint32_t *>malloc(ids * sizeof(uint32_t))
+    if self.ids == NULL:
+        raise MemoryError(f"no memory for {ids} ids")
+    return self
+
+
+cdef object view_of(Ids self, Py_ssize_t count):
+    cdef void *shrunk = realloc(self.ids, (count + 1) * sizeof(uint32_t))
+    if shrunk != NULL:
+        self.ids = <uint32_t *>shrunk
+    self.count = count
+    return memoryview(self)
+
+
+cdef class Rows:
+    """Texts that lie in one buffer: text i is ``buffer[starts[i]:stops[i]]``.
+
+    The buffers are kept, not copied, and must not change while the rows are in use. `size` is the
+    number of bytes of all texts taken together.
+
+    >>> from array import array
+    >>> rows = Rows(b"onetwo", array("q", [0, 3]), array("q", [3, 6]))
+    >>> len(rows), rows[1], list(rows[:1]), rows.size
+    (2, b'two', [b'one'], 6)
+
+    Raises ValueError for a text that lies outside of the buffer.
+    """
+
+    def __cinit__(
+        self, const uint8_t[::1] buffer not None, const int64_t[::1] starts not None,
+        const int64_t[::1] stops not None,
+    ):
+        cdef Py_ssize_t i, room = buffer.shape[0]
+        cdef int64_t wrong = 0, begin, end
+        if stops.shape[0] != starts.shape[0]:
+            raise ValueError(f"{len(starts)} texts begin, {len(stops)} end")
+        self.buffer = buffer.base
+        self.bytes, self.starts, self.stops = buffer, starts, stops
+        for i in range(starts.shape[0]):
+            begin, end = starts[i], stops[i]
+            if not 0 <= begin <= end <= room:
+                raise ValueError(
+                    f"text {i} goes from {begin} to {end}, in a buffer of {room} bytes"
+                )
+            self.size += end - begin
+
+    def __len__(self):
+        return self.starts.shape[0]
+
+    def reach(self, Py_ssize_t first, Py_ssize_t most) -> tuple:
+        """How far texts from `first` on go that have at most so many bytes together, but one at least.
+
+        Returns the index behind the last of them, and their bytes.
+
+        >>> from array import array
+        >>> Rows(b"onetwo", array("q", [0, 3]), array("q", [3, 6])).reach(0, 5)
+        (1, 3)
+        """
+        cdef Py_ssize_t count = self.starts.shape[0], last = first
+        cdef int64_t size = 0, one
+        if not 0 <= first < count:
+            raise IndexError(f"text {first} of {count}")
+        while last < count:
+            one = self.stops[last] - self.starts[last]
+            if last > first and size + one > most:
+                break
+            size += one
+            last += 1
+        return last, size
+
+    def __getitem__(self, index):
+        cdef Py_ssize_t count = self.starts.shape[0], i
+        if isinstance(index, slice):
+            begin, end, step = index.indices(count)
+            if step != 1:
+                return [self[i] for i in range(begin, end, step)]
+            end = max(begin, end)
+            return Rows(self.bytes, self.starts[begin:end], self.stops[begin:end])
+        i = index
+        if i < 0:
+            i += count
+        if not 0 <= i < count:
+            raise IndexError(f"text {index} of {count}")
+        if self.starts[i] == self.stops[i]:
+            return b""
+        return (<const char *>&self.bytes[self.starts[i]])[: self.stops[i] - self.starts[i]]
+
+
+cdef class Documents:
+    """Where the UTF-8 of many texts lies; keeps their buffers alive."""
+
+    def __cinit__(self, texts):
+        cdef Py_ssize_t i, n
+        cdef Rows rows
+        self.kept = texts if isinstance(texts, Rows) else tuple(texts)
+        self.count = len(self.kept)
+        self.texts = <const uint8_t **>calloc(self.count + 1, sizeof(void *))
+        self.sizes = <size_t *>calloc(self.count + 1, sizeof(size_t))
+        if self.texts == NULL or self.sizes == NULL:
+            raise MemoryError(f"no memory for a list of {self.count} texts")
+        if isinstance(texts, Rows):
+            rows = texts
+            self.total = rows.size
+            for i in range(self.count):
+                self.sizes[i] = rows.stops[i] - rows.starts[i]
+                # Without a byte in it the buffer may have no address.
+                self.texts[i] = &rows.bytes[rows.starts[i]] if self.sizes[i] else NULL
+            return
+        self.views = <Py_buffer *>calloc(self.count + 1, sizeof(Py_buffer))
+        if self.views == NULL:
+            raise MemoryError(f"no memory for a list of {self.count} texts")
+        for i in range(self.count):
+            if PyUnicode_Check(self.kept[i]):
+                self.texts[i] = utf8_of(self.kept[i], &n)
+                self.sizes[i] = n
+            else:
+                PyObject_GetBuffer(self.kept[i], &self.views[self.held], PyBUF_SIMPLE)
+                self.texts[i] = <const uint8_t *>self.views[self.held].buf
+                self.sizes[i] = self.views[self.held].len
+                self.held += 1
+            self.total += self.sizes[i]
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.held):
+            PyBuffer_Release(&self.views[i])
+        free(self.texts)
+        free(self.sizes)
+        free(self.views)
+
+
+cdef const uint8_t *utf8_of(object text, Py_ssize_t *n) except NULL:
+    if not PyUnicode_Check(text):
+        raise TypeError(f"expected a str, got {type(text).__name__}")
+    return <const uint8_t *>PyUnicode_AsUTF8AndSize(text, n)
+
+
+cdef extern from *:
+    """
+    #ifdef __GLIBC__
+    #include <malloc.h>
+    static int fastprep_keep_freed(int most) {
+        return mallopt(M_MMAP_THRESHOLD, most) && mallopt(M_TRIM_THRESHOLD, 2 * most);
+    }
+    #else
+    static int fastprep_keep_freed(int most) { return most < 0; }
+    #endif
+    """
+    int fastprep_keep_freed(int most) nogil
+
+cdef enum:
+    MOST = 1 << 25             # the most that glibc takes, 32 MiB; twice as much is kept
+
+
+def keep_freed() -> bool:
+    """Keeps up to 64 MiB of freed memory for what is allocated next; whether the C library can.
+
+    By default the blocks in which a file is read go back to the system one by one, and each page of
+    the next one is made anew and filled with zeros. For a process that does nothing else.
+
+    >>> keep_freed() in (True, False)
+    True
+    """
+    return bool(fastprep_keep_freed(MOST))
+
+
+def uninitialized(Py_ssize_t size) -> bytearray:
+    """A bytearray of that size whose bytes mean nothing: for who reads only what was written to it.
+
+    >>> len(uninitialized(5))
+    5
+    """
+    if size < 0:
+        raise ValueError(f"room for {size} bytes")
+    return PyByteArray_FromStringAndSize(NULL, size)

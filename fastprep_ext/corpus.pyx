@@ -1,0 +1,9 @@
+"""Files -> the UTF-8 of documents."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp
+
+__all__ = ["LineReader"]
+
+include "corpus/lines.pyx"
