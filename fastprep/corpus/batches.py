@@ -8,7 +8,7 @@ from typing import Any
 
 from fastprep.corpus.documents import Bad, Batch, Place
 from fastprep.encoding import cutting
-from fastprep_ext.rows import Rows
+from fastprep_ext.base import Rows
 
 
 def deliver(

@@ -126,7 +126,7 @@ class Batch(NamedTuple):
     """Some documents in a row, good to encode in one call.
 
     ``texts`` are str or UTF-8 bytes, in the order of the file: a list, or
-    :class:`fastprep_ext.rows.Rows`, which are many in one buffer. Each is a whole document, except
+    :class:`fastprep_ext.base.Rows`, which are many in one buffer. Each is a whole document, except
     that the first goes on where an unclosed batch left off, and that the last goes on in the next
     batch when ``closed`` is false. ``size`` is no less than their bytes as UTF-8 taken together.
     ``place(index, offset)`` names the place that byte ``offset`` of text ``index`` comes from.

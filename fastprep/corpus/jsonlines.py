@@ -15,10 +15,8 @@ from fastprep.corpus.batches import deliver
 from fastprep.corpus.documents import Bad, Batch, Format, Span, keys_of
 from fastprep.corpus.sources import Source, newlines_before
 from fastprep.errors import InvalidInput, InvalidUtf8
-from fastprep_ext.allocator import room
-from fastprep_ext.json_lines import LineReader
-from fastprep_ext.passes import newlines
-from fastprep_ext.rows import Rows
+from fastprep_ext.base import Rows, count_newlines, uninitialized
+from fastprep_ext.corpus import LineReader
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -107,9 +105,9 @@ class LineDecoder:
         """
         size = len(lines) if stop is None else stop
         view = memoryview(lines)[:size]
-        ended = newlines(lines, 0, size)
+        ended = count_newlines(lines, 0, size)
         starts, stops, places = (_int64s(ended + 1) for _ in range(3))
-        out = room(size)
+        out = uninitialized(size)
         bad: list[Bad] = []
         at = written = count = 0
         while size:
@@ -207,7 +205,7 @@ class LineDecoder:
 
 
 def _int64s(count: int) -> Places:
-    return memoryview(room(8 * count)).cast("q")
+    return memoryview(uninitialized(8 * count)).cast("q")
 
 
 def _first_invalid(line: bytes) -> int:

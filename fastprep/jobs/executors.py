@@ -23,7 +23,7 @@ from fastprep.jobs.journal import Done
 from fastprep.jobs.planning import Task
 from fastprep.jobs.pool import TICK_SECONDS, Counters, Tick, counting
 from fastprep.jobs.task import Work, run_task
-from fastprep_ext.allocator import keep_freed
+from fastprep_ext.base import keep_freed
 
 _DIED = (
     "a worker process ended without a word: killed (is there memory enough?), or the script calls "
