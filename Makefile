@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := pyproject.toml setup.py constraints.txt $(wildcard fastprep_ext/*.pyx fastprep_ext/*.pxd fastprep_ext/*.h)
+SOURCES := pyproject.toml setup.py constraints.txt $(wildcard $(foreach kind,pyx pxd h,fastprep_ext/*.$(kind) fastprep_ext/*/*.$(kind)))
 
 .PHONY: help build demo test check unit bench micro clean
 

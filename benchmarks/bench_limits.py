@@ -22,7 +22,7 @@ import numpy as np
 from _run import argument_parser, choose_documents, write_rows
 from tqdm import tqdm
 
-from fastprep_ext.splitters import PATTERNS, count_pieces
+from fastprep_ext.bpe import PATTERNS, count_pieces
 
 FAMILIES = {"r50k_base": "r50k", "cl100k_base": "cl100k", "o200k_base": "o200k"}
 

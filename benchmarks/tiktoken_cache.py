@@ -14,8 +14,7 @@ import numpy as np
 
 from fastprep.vocabulary.merge_list import to_characters
 from fastprep.vocabulary.ranks import BUNDLED, SHA256, bundled
-from fastprep_ext.encode import Encoder
-from fastprep_ext.splitters import PATTERNS
+from fastprep_ext.bpe import PATTERNS, Encoder
 
 _SITE = "https://openaipublic.blob.core.windows.net"
 

@@ -30,7 +30,7 @@ from checks import (
 )
 
 import fastprep
-from fastprep_ext.split import simd
+from fastprep_ext.base import simd
 
 CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
     "random": ids.random_texts,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fastprep_ext.rows import Rows
+from fastprep_ext.base import Rows
 
 ROOT = Path(__file__).resolve().parents[1]
 # Texts too large or not ours to commit; FASTPREP_SHARED names the folder that has them.

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import fastprep
-from fastprep_ext.splitters import PATTERNS, count_pieces, split_pieces
+from fastprep_ext.bpe import PATTERNS, count_pieces, split_pieces
 
 PROMPT = "Summarize the following article in two sentences, and keep all of its 3 numbers.\n\n"
 DOCUMENT = inspect.getsource(argparse)  # about 100 kB, in every Python

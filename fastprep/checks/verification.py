@@ -19,7 +19,7 @@ from fastprep.store.manifest import MEND, ShardRecord, block_ranges, itemsize_of
 from fastprep.store.reader import TokenStore
 from fastprep.system.byte_order import BYTES_OF, from_file
 from fastprep.system.threads import map_in_order
-from fastprep_ext.passes import largest, rises, stands_at
+from fastprep_ext.base import is_increasing, largest, occurs_exactly_at
 
 if TYPE_CHECKING:
     from fastprep.system.byte_order import Letter
@@ -170,7 +170,7 @@ class _Shard:
         before = 0
         for number, (start, stop) in enumerate(block_ranges(record.documents, 8)):
             ends = _read_block(path, "Q", start, stop, record.ends_crc32[number])
-            if not rises(ends, before, strictly):
+            if not is_increasing(ends, before, strictly):
                 document, end = next(
                     (document, end)
                     for document, (end, last) in enumerate(zip(ends, [before, *ends], strict=False))
@@ -199,7 +199,7 @@ class _Shard:
             found = max(found, largest(ids))
             if store.eot_token is not None:
                 places, offset, _ = self._end_token_places(at, at + len(ids))
-                is_right &= stands_at(ids, store.eot_token, places, offset)
+                is_right &= occurs_exactly_at(ids, store.eot_token, places, offset)
             at += len(ids)
         expected = self._record.bin_crc32[number]
         if at == stop and checksum == expected and found < store.n_vocab and is_right:
@@ -236,7 +236,7 @@ class _Shard:
 
     def _check_end_tokens(self, ids: memoryview[int], token: int, start: int, stop: int) -> None:
         expected, offset, first = self._end_token_places(start, stop)
-        if stands_at(ids, token, expected, offset):
+        if occurs_exactly_at(ids, token, expected, offset):
             return
         found = {place for place, one in enumerate(ids, offset) if one == token}
         for document, place in enumerate(expected, first):

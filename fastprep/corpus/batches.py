@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from fastprep.corpus.documents import Bad, Batch, JoinedPlaces, Places, ShiftedPlaces
 from fastprep.encoding.cutting import cut_points
-from fastprep_ext.rows import Rows
+from fastprep_ext.base import Rows
 
 # A batch smaller than this part of a block is joined with its neighbours.
 _SMALL = 8

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastprep.corpus.documents import Bad, Format
 from fastprep.errors import InvalidInput, MissingExtra
-from fastprep_ext.rows import Rows
+from fastprep_ext.base import Rows
 
 Places: TypeAlias = npt.NDArray[np.int64]
 

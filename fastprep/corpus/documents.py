@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple, Protocol, TypeAlias, get_args
 import msgspec
 
 from fastprep.errors import InvalidInput
-from fastprep_ext.rows import Rows
+from fastprep_ext.base import Rows
 
 # Between 512 KiB and 4 MiB the speed is much the same; smaller blocks start the encoder cold.
 BLOCK_BYTES = 2 << 20

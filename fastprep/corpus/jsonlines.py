@@ -14,9 +14,8 @@ from fastprep.corpus.batches import as_batches
 from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.sources import Source, newlines_before
 from fastprep.errors import InvalidInput, InvalidUtf8
-from fastprep_ext.allocator import room as uninitialized
-from fastprep_ext.json_lines import LineReader
-from fastprep_ext.rows import Rows
+from fastprep_ext.base import Rows, uninitialized
+from fastprep_ext.corpus import LineReader
 
 # Names a line by its number.
 LineName = Callable[[int], str]

@@ -16,7 +16,7 @@ from fastprep.corpus.formats import PACKINGS, SUPPORTED, Kind, kind_of
 from fastprep.corpus.remote import can_seek, is_url, open_url, size_of
 from fastprep.errors import DamagedInput, InvalidInput
 from fastprep.system.threads import StopFlag
-from fastprep_ext.rows import Rows
+from fastprep_ext.base import Rows
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # A longer document is taken for a file that unpacks without an end; where it is not compressed, longer

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from fastprep.corpus.documents import Batch, PlacesInFile, Span
 from fastprep.corpus.sources import Source
 from fastprep.encoding import cutting
-from fastprep_ext.rows import Rows
-from fastprep_ext.text import split_documents
+from fastprep_ext.base import Rows
+from fastprep_ext.corpus import split_documents
 
 
 def read_text(

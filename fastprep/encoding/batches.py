@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from fastprep.encoding.decoding import check_threads
 from fastprep.system.threads import helpers
-from fastprep_ext.encode import Encoder
-from fastprep_ext.text_batch import TextBatch
+from fastprep_ext.bpe import Encoder, TextBatch
 
 if TYPE_CHECKING:
     from fastprep.encoding.python_encoder import GeneralEncoder
-    from fastprep_ext.specials import Specials
+    from fastprep_ext.bpe import Specials
 
 
 def encode_batch(

@@ -7,7 +7,7 @@ from fastprep.errors import NotAnId
 from fastprep.system.cached import cached_property
 from fastprep.vocabulary.published import ENDOFTEXT
 from fastprep.vocabulary.ranks import RankTable, sha256_of
-from fastprep_ext.decode import Decoder
+from fastprep_ext.bpe import Decoder
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:

@@ -7,9 +7,7 @@ from _thread import allocate_lock
 from fastprep.errors import BadVocabulary
 from fastprep.vocabulary.patterns import splitter
 from fastprep.vocabulary.ranks import RankTable, bundled
-from fastprep_ext.encode import Encoder
-from fastprep_ext.splitters import PATTERNS, split_pieces
-from fastprep_ext.vocabulary import missing_bytes
+from fastprep_ext.bpe import PATTERNS, Encoder, missing_bytes, split_pieces
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastprep.encoding.special import Allowed, Disallowed
     from fastprep.vocabulary.published import Published
     from fastprep.vocabulary.ranks import RankTable
-    from fastprep_ext.specials import Specials
+    from fastprep_ext.bpe import Specials
 
     Self = TypeVar("Self", bound="Encoding")
 

@@ -17,9 +17,7 @@ from fastprep.vocabulary.merge_list import MergeList
 from fastprep.vocabulary.nfc import nfc
 from fastprep.vocabulary.patterns import family_of
 from fastprep.vocabulary.regex_patterns import isolated_splitter
-from fastprep_ext.encode import Encoder
-from fastprep_ext.specials import Specials
-from fastprep_ext.splitters import PATTERNS
+from fastprep_ext.bpe import PATTERNS, Encoder, Specials
 
 if TYPE_CHECKING:
     from fastprep.encoding.encoders import AnyEncoder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastprep.encoding.decoding import Decoding
 from fastprep.encoding.special import NOTHING
-from fastprep_ext.encode import Encoder
+from fastprep_ext.bpe import Encoder
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from fastprep.errors import InvalidUtf8, MissingByte
-from fastprep_ext.encode import Encoder
-from fastprep_ext.specials import Specials
+from fastprep_ext.bpe import Encoder, Specials
 
 
 class GeneralEncoder:
-    """The interface of :class:`fastprep_ext.encode.Encoder`, a piece at a time and so slower.
+    """The interface of :class:`fastprep_ext.bpe.Encoder`, a piece at a time and so slower.
 
     Parameters
     ----------

@@ -11,12 +11,11 @@ import numpy.typing as npt
 from fastprep.encoding.added_tokens import AddedTokens
 from fastprep.encoding.python_encoder import GeneralEncoder, text_of
 from fastprep.errors import TextIsChanged
-from fastprep_ext.encode import Encoder
-from fastprep_ext.specials import Specials
+from fastprep_ext.bpe import Encoder, Specials
 
 
 class SectionEncoder(GeneralEncoder):
-    """The interface of :class:`fastprep_ext.encode.Encoder`, a section of the text at a time.
+    """The interface of :class:`fastprep_ext.bpe.Encoder`, a section of the text at a time.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable, Mapping, Sequence
 
-from fastprep_ext.utf8 import unicode_class
+from fastprep_ext.base import unicode_class
 
 Merge = Callable[[bytes], list[int]]
 

@@ -23,7 +23,6 @@ from fastprep.jobs.journal import Done
 from fastprep.jobs.planning import Task
 from fastprep.jobs.pool import TICK_SECONDS, Counters, Tick, counting
 from fastprep.jobs.task import Work, run_task
-from fastprep_ext.allocator import keep_freed
 
 _DIED = (
     "a worker process ended without a word: killed (is there memory enough?), or the script calls "
@@ -108,7 +107,6 @@ def _begin_worker(work: Work, counters: Counters) -> None:
     # Ctrl-C reaches every process of the terminal: the parent speaks, the workers just end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    keep_freed()
     _worker = work, counters
 
 

@@ -19,7 +19,6 @@ from fastprep.jobs.journal import Done
 from fastprep.jobs.planning import Task
 from fastprep.jobs.task import Work, run_task
 from fastprep.store.writer import Report
-from fastprep_ext.allocator import keep_freed
 
 #: Bytes of text, documents and tokens of each task of a run so far: int64, three a task.
 Counters = Any  # a memoryview, or ctypes' array, whose type has no public name
@@ -61,7 +60,6 @@ def own_process() -> None:
     """
     global _is_own
     _is_own = True
-    keep_freed()
 
 
 _is_own = False

@@ -14,8 +14,7 @@ from fastprep.store.validation import Split
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import room_for, to_file
 from fastprep.system.threads import map_in_order
-from fastprep_ext.passes import largest, move
-from fastprep_ext.rows import Rows
+from fastprep_ext.base import Rows, largest, shift_ends
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -200,9 +199,9 @@ class ShardWriter:
             raise InvalidUtf8.at(place, position) from None
         ids, ends = ids[: count + before], ends[: len(batch.texts)]
         if before:
-            move(ends, 1)
+            shift_ends(ends, 1)
         if self._first:
-            move(ends[:-1], -1)
+            shift_ends(ends[:-1], -1)
         if not batch.closed:
             ends = ends[:-1]
         return _Done(job.part, batch.size, ids, ends, self._largest(ids), memory)
@@ -266,7 +265,7 @@ class _PartFiles:
     def write(self, ids: Ids, ends: Ends, largest: int) -> None:
         """Go on with the ids of a batch, and the ends of documents from the batch's start."""
         self._max_id = max(self._max_id, largest)
-        move(ends, self._tokens)
+        shift_ends(ends, self._tokens)
         self._ids_file.write(ids)
         self._ends_file.write(ends)
         self._tokens += len(ids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from fastprep_ext.allocator import room
+from fastprep_ext.base import uninitialized
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def room_for(count: int, letter: Letter) -> memoryview[int]:
     >>> len(room_for(3, "I"))
     3
     """
-    return memoryview(room(count * BYTES_OF[letter])).cast(letter)
+    return memoryview(uninitialized(count * BYTES_OF[letter])).cast(letter)
 
 
 def to_file(items: memoryview[int]) -> memoryview[int]:

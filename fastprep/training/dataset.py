@@ -26,9 +26,7 @@ from fastprep.windows.packing import (
 )
 from fastprep.windows.sliding import checked_size, window_starts
 from fastprep.windows.tokens import Tokens, TokenSource
-from fastprep_ext.documents import DocumentEnds
-from fastprep_ext.gather import BatchMaker, Rows
-from fastprep_ext.order import Order
+from fastprep_ext.windows import BatchMaker, DocumentEnds, GatheredRows, Order
 
 Layout: TypeAlias = Literal["sliding", "documents", "packed"]
 
@@ -244,7 +242,7 @@ class WindowDataset(Dataset[Sample]):
                 raise self._too_short(source)
             starts.append(begins)
             rows.append(
-                Rows(
+                GatheredRows(
                     source.core,
                     len(begins),
                     self.stride,

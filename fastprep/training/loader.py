@@ -17,7 +17,7 @@ from fastprep.training.state import VERSION, check_state, fingerprint
 from fastprep.windows.mixture import Mixture
 from fastprep.windows.sliding import checked_size
 from fastprep.windows.tokens import Tokens
-from fastprep_ext.prefetch import Prefetcher
+from fastprep_ext.windows import Prefetcher
 
 
 def create_dataloader(

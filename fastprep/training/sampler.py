@@ -10,7 +10,7 @@ from torch.utils.data import DistributedSampler
 
 from fastprep.errors import InvalidWindow
 from fastprep.windows.sliding import checked_size
-from fastprep_ext.order import Order
+from fastprep_ext.windows import Order
 
 
 class Shares:

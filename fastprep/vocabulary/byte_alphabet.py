@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fastprep_ext.token_rows import END_OF_MERGE, NO_BYTE, SPACE
+from fastprep_ext.bpe import END_OF_MERGE, NO_BYTE, SPACE
 
 _VISIBLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from fastprep.errors import BadVocabulary
-from fastprep_ext.json_outline import cuts, outline
+from fastprep_ext.base import json_commas, json_outline
 
 T = TypeVar("T")
 Json = bytes | msgspec.Raw
@@ -53,7 +53,7 @@ def fields(data: Json, place: str) -> dict[str, msgspec.Raw]:
 
     Raises :class:`~fastprep.errors.BadVocabulary` also for a key that stands twice.
     """
-    keys, _, _ = outline(data, 1)
+    keys, _, _ = json_outline(data, 1)
     if keys > 1000:
         raise BadVocabulary(f"{place}: an object of {keys} keys, where settings should stand")
     found = decoded(data, dict[str, msgspec.Raw], place)
@@ -82,7 +82,7 @@ def number_parts(data: Json, most: int, place: str) -> Iterator[dict[str, int]]:
 
     Raises :class:`~fastprep.errors.BadVocabulary` also for a key that stands twice in a part.
     """
-    keys, _, longest = outline(data)
+    keys, _, longest = json_outline(data)
     if keys > most:
         raise BadVocabulary(f"{place}: {keys} tokens; the limit is {most}")
     if longest > ESCAPED * MAX_STRING_BYTES:
@@ -100,7 +100,7 @@ def number_parts(data: Json, most: int, place: str) -> Iterator[dict[str, int]]:
 
 def string_parts(data: Json, most: int, place: str) -> Iterator[list[str | tuple[str, str]]]:
     """A JSON array of strings and pairs of strings, some at a time; `most` of them at most."""
-    _, commas, _ = outline(data)
+    _, commas, _ = json_outline(data)
     if commas > 2 * most:
         raise BadVocabulary(f"{place}: {commas} or more merges; the limit is {most}")
     for part in _parts(data, 2 * most):
@@ -110,7 +110,7 @@ def string_parts(data: Json, most: int, place: str) -> Iterator[list[str | tuple
 def _parts(data: Json, most: int) -> Iterator[Json]:
     """A JSON array or object as several, of so many items each."""
     places = np.empty(most // ITEMS + 1, np.uint64)
-    count = cuts(data, ITEMS, places)
+    count = json_commas(data, ITEMS, places)
     if count == 0:
         yield data
         return

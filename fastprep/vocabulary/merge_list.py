@@ -29,7 +29,7 @@ from fastprep.vocabulary.token_list import (
     gathered,
     token_list,
 )
-from fastprep_ext.token_rows import TokenRows
+from fastprep_ext.bpe import TokenRows
 
 __all__ = [
     "ALPHABET",

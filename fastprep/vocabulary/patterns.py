@@ -8,7 +8,7 @@ possessive in one and a repetition of groups in the other, ``$`` is the end of t
 of a line in the other. And a ``tokenizer.json`` may name several patterns: each splits the pieces
 that the one before left.
 
-A *family* is a compiled splitter with its settings, a key of `fastprep_ext.splitters.PATTERNS`:
+A *family* is a compiled splitter with its settings, a key of `fastprep_ext.bpe.PATTERNS`:
 
 ============ ==================================================================================
 family       models whose files have its pattern
@@ -31,7 +31,7 @@ byte-level BPE.
 
 from __future__ import annotations
 
-from fastprep_ext.splitters import PATTERNS
+from fastprep_ext.bpe import PATTERNS
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:

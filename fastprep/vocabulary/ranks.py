@@ -10,7 +10,7 @@ import hashlib
 import os.path
 
 from fastprep.errors import BadVocabulary
-from fastprep_ext.tiktoken_file import parse_tiktoken
+from fastprep_ext.bpe import parse_tiktoken
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -169,8 +169,7 @@ def lefts_of(table: RankTable) -> bytes:
     """
     import numpy as np
 
-    from fastprep_ext.splitters import PATTERNS
-    from fastprep_ext.vocabulary import Vocabulary
+    from fastprep_ext.bpe import PATTERNS, Vocabulary
 
     vocabulary = Vocabulary(table.blob, table.ends_buffer, table.ids_buffer, PATTERNS["r50k"])
     sizes = np.diff(table.ends, prepend=np.uint64(0))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fastprep.errors import BadVocabulary
 from fastprep.vocabulary.byte_alphabet import ALPHABET, codes_of, to_bytes, to_characters
-from fastprep_ext.token_rows import TokenRows
+from fastprep_ext.bpe import TokenRows
 
 MAX_ID = 1 << 20
 MAX_TOKEN_BYTES = 1 << 16

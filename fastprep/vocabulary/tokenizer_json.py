@@ -21,7 +21,7 @@ from fastprep.vocabulary.merge_list import MAX_ID, MAX_MERGES, merge_list, token
 from fastprep.vocabulary.nfc import nfc
 from fastprep.vocabulary.patterns import BYTE_LEVEL_PATTERN, DIGIT_PATTERN, family_of
 from fastprep.vocabulary.token_list import TokenList
-from fastprep_ext.json_outline import outline
+from fastprep_ext.base import json_outline
 
 MAX_ADDED = 1 << 14
 MAX_ADDED_CHARACTERS = 1 << 20
@@ -170,7 +170,7 @@ def _is_none(value: msgspec.Raw) -> bool:
 
 def _type(data: msgspec.Raw, place: str) -> str:
     """The type of a normalizer or pre-tokenizer."""
-    keys, items, _ = outline(data)
+    keys, items, _ = json_outline(data)
     if keys + items > MAX_SETTINGS:
         raise BadVocabulary(f"{place}: {keys} keys and {items} items, where a few should stand")
     found = fields(data, place)
@@ -285,7 +285,7 @@ def _added_tokens(data: msgspec.Raw, normalize: bool, source: str) -> list[Added
     if _is_none(data):
         return []
     place = f"{source}, added_tokens"
-    keys, items, _ = outline(data)
+    keys, items, _ = json_outline(data)
     if max(keys, items) > MAX_ADDED * len(_Added.__struct_fields__):
         raise BadVocabulary(
             f"{place}: more than {MAX_ADDED} added tokens; the limit is {MAX_ADDED}"

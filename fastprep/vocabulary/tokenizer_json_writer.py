@@ -2,7 +2,7 @@
 
 tiktoken merges whatever two tokens spell a token, first the one of lowest rank. A
 ``tokenizer.json`` lists merges. Both mean the same with one merge for each token that merging
-makes, in the order of ranks; :meth:`fastprep_ext.encode.Encoder.last_merges` says why. A token that
+makes, in the order of ranks; :meth:`fastprep_ext.bpe.Encoder.last_merges` says why. A token that
 no merging makes is found only where a piece is that token as a whole, which Hugging Face calls
 ``ignore_merges``.
 """
@@ -23,8 +23,7 @@ from fastprep.errors import BadVocabulary
 from fastprep.vocabulary.merge_list import MergeList, listed_table, to_bytes, to_characters
 from fastprep.vocabulary.patterns import BYTE_LEVEL_PATTERN, DIGIT_PATTERN, HUGGING_FACE, TIKTOKEN
 from fastprep.vocabulary.regex_patterns import isolated_splitter
-from fastprep_ext.encode import Encoder
-from fastprep_ext.splitters import PATTERNS, split_pieces
+from fastprep_ext.bpe import PATTERNS, Encoder, split_pieces
 
 
 def to_tokenizer_json(encoding: Encoding) -> bytes:

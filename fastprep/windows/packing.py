@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprep.errors import InvalidWindow
-from fastprep_ext.packing import best_fit
+from fastprep_ext.windows import best_fit
 
 # For each part of the tokens (a shard): how many there are, and where its documents end.
 DocumentParts: TypeAlias = Sequence[tuple[int, NDArray[np.uint64]]]

@@ -23,7 +23,7 @@ from fastprep.store.manifest import MEND
 from fastprep.system.atomic import replacing
 from fastprep.vocabulary.published import ENDOFTEXT
 from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
-from fastprep_ext.word_encoder import WordEncoder
+from fastprep_ext.words import WordEncoder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from texts import ATOMS, MORE_ATOMS, corpus_documents, dense, mixed
 
 from checks import Found
 from fastprep import get_encoding
-from fastprep_ext.splitters import PATTERNS, split_pieces
+from fastprep_ext.bpe import PATTERNS, split_pieces
 
 CONTEXTS = ("{}", "a{}b", "A{}b", "!{}\n", " {}'s", "\n{} {}", "\u3000{} {}", "1{}\u0301")
 SPLITS = {

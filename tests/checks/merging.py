@@ -9,9 +9,7 @@ import numpy as np
 from reference.steps import encode_piece, merge
 
 from checks import Found
-from fastprep_ext.encode import Encoder
-from fastprep_ext.splitters import PATTERNS
-from fastprep_ext.vocabulary import WAYS
+from fastprep_ext.bpe import PATTERNS, WAYS, Encoder
 
 PIECES_EACH = 500  # of a random vocabulary
 # 16 and 32: lanes of few.h; above 32 a piece is cut.

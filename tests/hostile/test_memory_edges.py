@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from texts import mixed_texts
 
-from fastprep_ext.splitters import split_pieces
+from fastprep_ext.bpe import split_pieces
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from reference.steps import merge
 
 from fastprep.errors import BadVocabulary
 from fastprep.vocabulary import ranks as vocabulary
-from fastprep_ext.encode import Encoder
-from fastprep_ext.splitters import PATTERNS
+from fastprep_ext.bpe import PATTERNS, Encoder
 
 
 def test_the_bundled_file_is_the_published_one():

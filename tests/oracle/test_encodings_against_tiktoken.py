@@ -20,7 +20,7 @@ from texts import MORE_ATOMS, corpus_documents, dense_texts
 from fastprep import get_encoding
 from fastprep.encoding.encoding import Encoding
 from fastprep.vocabulary import patterns
-from fastprep_ext.splitters import PATTERNS, split_pieces
+from fastprep_ext.bpe import PATTERNS, split_pieces
 
 SPLITS: dict[str, Callable[[str], list[str]]] = {
     "r50k": splits.split_r50k,

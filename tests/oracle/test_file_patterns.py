@@ -15,8 +15,8 @@ from tokenizers import Regex, normalizers, pre_tokenizers
 
 from fastprep.vocabulary.nfc import nfc
 from fastprep.vocabulary.patterns import DIGIT_PATTERN, HUGGING_FACE
-from fastprep_ext.splitters import PATTERNS, split_pieces
-from fastprep_ext.utf8 import unicode_class
+from fastprep_ext.base import unicode_class
+from fastprep_ext.bpe import PATTERNS, split_pieces
 
 # All code points but the inner ones of the large blocks whose characters are all alike.
 LARGE = [(0x3401, 0x4DBE), (0x4E01, 0x9FFE), (0xAC1D, 0xD7A2), (0xD800, 0xDFFF), (0xE001, 0xF8FE)]

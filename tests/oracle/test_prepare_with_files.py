@@ -16,7 +16,7 @@ from fastprep.cli.main import main
 from fastprep.encoding.cutting import cut
 from fastprep.encoding.huggingface import HuggingFaceEncoding
 from fastprep.errors import BadVocabulary, InvalidInput
-from fastprep_ext.splitters import PATTERNS, split_pieces
+from fastprep_ext.bpe import PATTERNS, split_pieces
 
 #: Every class that a pattern tells apart, and every kind of whitespace it treats in its own way.
 ALPHABET = (

@@ -22,8 +22,7 @@ from fastprep.vocabulary import ranks as vocabulary
 from fastprep.vocabulary.merge_list import ALPHABET
 from fastprep.vocabulary.nfc import nfc
 from fastprep.vocabulary.tokenizer_json_writer import by_merges
-from fastprep_ext.encode import Encoder
-from fastprep_ext.splitters import PATTERNS
+from fastprep_ext.bpe import PATTERNS, Encoder
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
-from fastprep_ext.utf8 import unicode_class
+from fastprep_ext.base import unicode_class
 
 CONTRACTIONS = ("'s", "'d", "'m", "'t", "'ll", "'ve", "'re")
 # Unicode classes that patterns name together.

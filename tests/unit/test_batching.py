@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from fastprep_ext.text_batch import TextBatch
+from fastprep_ext.bpe import TextBatch
 
 # Chunks are of 64 KiB: these texts make some of one text, of many, and of one that is longer.
 SIZES = [0, 1, 40, 3000, 65_535, 65_536, 65_537, 300_000]

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from fastprep_ext.decode import Decoder
+from fastprep_ext.bpe import Decoder
 
 # A block of ids; some more than one, and than several.
 BLOCK = 512

@@ -20,8 +20,7 @@ from fastprep.jobs.prepare import prepare  # noqa: E402
 from fastprep.training.dataset import WindowDataset  # noqa: E402
 from fastprep.training.loader import create_dataloader  # noqa: E402
 from fastprep.windows.packing import cut_documents, pack_documents  # noqa: E402
-from fastprep_ext.documents import DocumentEnds  # noqa: E402
-from fastprep_ext.packing import best_fit  # noqa: E402
+from fastprep_ext.windows import DocumentEnds, best_fit  # noqa: E402
 
 documents = st.lists(st.integers(0, 12), min_size=1, max_size=12).filter(lambda n: sum(n) > 20)
 ALL = {"position_ids": True, "document_ids": True, "cu_seqlens": True}

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from fastprep.corpus.documents import Bad, Format
 from fastprep.corpus.jsonlines import LineDecoder
 from fastprep.errors import InvalidInput
-from fastprep_ext.json_lines import LineReader
-from fastprep_ext.rows import Rows
+from fastprep_ext.base import Rows
+from fastprep_ext.corpus import LineReader
 
 VALUES = st.recursive(
     st.one_of(

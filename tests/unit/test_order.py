@@ -20,7 +20,7 @@ from reference import batches as reference  # noqa: E402
 from fastprep.errors import InvalidWindow  # noqa: E402
 from fastprep.training.sampler import Shares, WindowSampler, world  # noqa: E402
 from fastprep.windows.mixture import Mixture  # noqa: E402
-from fastprep_ext.order import Order  # noqa: E402
+from fastprep_ext.windows import Order  # noqa: E402
 
 SIZES = [1, 2, 3, 4, 5, 7, 16, 17, 97, 100, 1023, 1024, 1025, 4099]
 

@@ -11,9 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastprep_ext.allocator import room
-from fastprep_ext.passes import largest, move, newlines, rises, stands_at
-from fastprep_ext.rows import Rows
+from fastprep_ext.base import (
+    Rows,
+    count_newlines,
+    is_increasing,
+    largest,
+    occurs_exactly_at,
+    shift_ends,
+    uninitialized,
+)
 
 UINT64 = st.integers(0, 2**64 - 1)
 
@@ -31,8 +37,10 @@ def test_newlines_are_counted_as_bytes_count_them() -> None:
     text = bytes(rng.choice(b"\n\n\x0b\x0aab") for _ in range(70_000)) + b"\n" * 40_000
     for _ in range(300):
         start, stop = sorted(rng.randrange(len(text) + 70) for _ in range(2))
-        assert newlines(text, start, stop) == text.count(b"\n", start, stop)
-    assert newlines(text, 5, 5) == newlines(b"", 0, 9) == newlines(text, 9, 5) == 0
+        assert count_newlines(text, start, stop) == text.count(b"\n", start, stop)
+    assert (
+        count_newlines(text, 5, 5) == count_newlines(b"", 0, 9) == count_newlines(text, 9, 5) == 0
+    )
 
 
 @given(st.lists(UINT64, max_size=40), UINT64, st.booleans())
@@ -42,7 +50,7 @@ def test_ends_rise_where_each_is_above_the_one_before(
     for some in (ends, sorted(ends)):
         pairs = pairwise([before, *some])
         expected = all(last < end or (last == end and not strictly) for last, end in pairs)
-        assert rises(array("Q", some), before, strictly) is expected
+        assert is_increasing(array("Q", some), before, strictly) is expected
 
 
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 99), st.randoms())
@@ -52,21 +60,23 @@ def test_an_id_stands_at_all_of_some_places_and_at_no_other(
     places = [place + offset for place, one in enumerate(ids) if one == 3]
     for kind in ("H", "I"):
         some = array(kind, ids)
-        assert stands_at(some, 3, array("Q", places), offset)
-        assert stands_at(some, 2**40, array("Q"), offset)
+        assert occurs_exactly_at(some, 3, array("Q", places), offset)
+        assert occurs_exactly_at(some, 2**40, array("Q"), offset)
         if places:
             gone = rng.randrange(len(places))
-            assert not stands_at(some, 3, array("Q", [*places[:gone], *places[gone + 1 :]]), offset)
+            assert not occurs_exactly_at(
+                some, 3, array("Q", [*places[:gone], *places[gone + 1 :]]), offset
+            )
             for wrong in (places[gone] + 1, offset - 1, offset + len(ids), 2**64 - 1):
                 moved = [*places[:gone], wrong, *places[gone + 1 :]]
                 if wrong >= 0 and wrong not in places:
-                    assert not stands_at(some, 3, array("Q", moved), offset)
+                    assert not occurs_exactly_at(some, 3, array("Q", moved), offset)
 
 
 @given(st.lists(st.integers(2**20, 2**63), max_size=20), st.integers(-(2**20), 2**40))
 def test_ends_move_by_any_number(ends: list[int], by: int) -> None:
     moved = array("Q", ends)
-    move(moved, by)
+    shift_ends(moved, by)
     assert moved.tolist() == [end + by for end in ends]
 
 
@@ -87,6 +97,6 @@ def test_rows_are_told_apart_in_runs_of_at_most_so_many_bytes(sizes: list[int], 
 
 
 def test_room_is_as_large_as_asked_for() -> None:
-    assert [len(room(size)) for size in (0, 1, 1 << 20)] == [0, 1, 1 << 20]
+    assert [len(uninitialized(size)) for size in (0, 1, 1 << 20)] == [0, 1, 1 << 20]
     with pytest.raises(ValueError, match="-1 bytes"):
-        room(-1)
+        uninitialized(-1)

@@ -14,8 +14,7 @@ from reference.splits import split_r50k
 from texts import mixed_texts
 
 from fastprep.errors import InvalidUtf8
-from fastprep_ext.split import lanes_of, places_of
-from fastprep_ext.splitters import PATTERNS, count_pieces, split_pieces
+from fastprep_ext.bpe import PATTERNS, count_pieces, lanes_of, places_of, split_pieces
 
 # One character for each class that the pattern tells apart, and those that contractions need.
 REPRESENTATIVES = "a1 \n'!ts" + "é" + "\u3000" + "’"
@@ -152,7 +151,7 @@ def test_the_path_can_be_forced(path):
     if lanes_of(bytes(64), path) is None:
         pytest.skip(f"this machine has no {path}")
     program = (
-        "from fastprep.registry import get_encoding; from fastprep_ext.split import simd;"
+        "from fastprep.registry import get_encoding; from fastprep_ext.base import simd;"
         "print(simd, get_encoding('gpt2').encode_ordinary('Hello, wörld' * 9)[:4])"
     )
     assert run_with(path, program) == f"{path} [15496, 11, 266, 30570]\n"
@@ -194,7 +193,7 @@ def run_with(path: str, program: str) -> str:
 
 def test_a_path_that_is_none_is_refused_by_name():
     done = subprocess.run(
-        [sys.executable, "-c", "import fastprep_ext.split"],
+        [sys.executable, "-c", "import fastprep_ext.base"],
         env={**os.environ, "FASTPREP_SIMD": "mmx"},
         capture_output=True,
         text=True,

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from fastprep.errors import InvalidWindow
 from fastprep.windows.sliding import num_windows, sliding_windows, window_starts
-from fastprep_ext.gather import BatchMaker, Rows
-from fastprep_ext.windows import TokenShards
+from fastprep_ext.windows import BatchMaker, GatheredRows, TokenShards
 
 DTYPES = ["uint8", "uint16", "uint32", "int32", "int64"]
 sizes = st.integers(1, 12)
@@ -34,7 +33,7 @@ def gather(
 ) -> None:
     """The windows that begin at `starts`, where each token begins one."""
     length = inputs.shape[1]
-    rows = Rows(core, max(0, core.num_tokens - (length if fill is None else 0)), 1)
+    rows = GatheredRows(core, max(0, core.num_tokens - (length if fill is None else 0)), 1)
     maker = BatchMaker([rows], length, input_fill=fill or 0)
     maker.make(starts.tolist(), (inputs.ctypes.data, targets.ctypes.data, 0, 0, 0))
 

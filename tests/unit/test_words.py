@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab, split_words
-from fastprep_ext.word_split import masks_of
-from fastprep_ext.words import WordTable, join_words, unique_words
+from fastprep_ext.words import WordTable, join_words, masks_of, unique_words
 
 BOTH = pytest.mark.parametrize("tokenizer_type", [SimpleTokenizerV1, SimpleTokenizerV2])
 Tokenizer = SimpleTokenizerV1 | SimpleTokenizerV2

@@ -1,0 +1,24 @@
+"""What every stage uses: the SIMD choice, Unicode classes, buffers, passes over arrays, JSON outlines."""
+
+import os
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.unicode cimport PyUnicode_Check
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy
+
+__all__ = [
+    "Rows", "is_increasing", "json_commas", "json_outline", "largest", "count_newlines",
+    "occurs_exactly_at", "shift_ends", "simd", "uninitialized", "unicode_class", "unicode_version",
+]
+
+include "base/simd.pyx"
+include "base/utf8.pyx"
+include "base/rows.pyx"
+include "base/buffers.pyx"
+include "base/passes.pyx"
+include "base/outline.pyx"

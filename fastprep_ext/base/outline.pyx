@@ -1,0 +1,102 @@
+"""The outline of a JSON text, before anything is decoded: how many keys and items, how long strings.
+
+A decoder keeps the last of two equal keys and makes an object of every item, so what a file would
+cost, and whether a key stands in it twice, has to be known first. Nothing is checked here but that.
+"""
+
+
+cdef struct Outline:
+    size_t keys
+    size_t items
+    size_t longest             # bytes of the longest string, as it is written
+
+
+# Where the quote stands that ends the string whose first byte is at `i`; n or more if none does.
+cdef inline size_t end_of_string(const uint8_t *text, size_t n, size_t i) noexcept nogil:
+    while True:
+        while i < n and text[i] != c'"' and text[i] != c'\\':
+            i += 1
+        if i >= n or text[i] == c'"':
+            return i
+        i += 2
+
+
+cdef void read_outline(const uint8_t *text, size_t n, size_t most, Outline *out) noexcept nogil:
+    cdef size_t i = 0, depth = 0, begin
+    cdef uint8_t c
+    out.keys = 0
+    out.items = 0
+    out.longest = 0
+    while i < n:
+        c = text[i]
+        if c == c'"':
+            begin = i + 1
+            i = end_of_string(text, n, begin)
+            if i - begin > out.longest:
+                out.longest = i - begin
+        elif c == c'{' or c == c'[':
+            depth += 1
+        elif c == c'}' or c == c']':
+            depth -= depth > 0
+        elif depth <= most:
+            out.keys += c == c':'
+            out.items += c == c','
+        i += 1
+
+
+def json_outline(const uint8_t[::1] text not None, Py_ssize_t most=-1) -> tuple:
+    """How many colons and commas stand outside the strings of a JSON text, and its longest string.
+
+    Parameters
+    ----------
+    text : the JSON, in UTF-8
+    most : count those at this depth or above only; 1 is the outermost value. Negative: all.
+
+    Returns
+    -------
+    (int, int, int) : colons, commas, bytes of the longest string as it is written. For a text that is
+    no JSON, some numbers.
+    """
+    cdef Outline found
+    if text.shape[0] == 0:
+        return 0, 0, 0
+    with nogil:
+        read_outline(&text[0], text.shape[0], <size_t>most, &found)
+    return found.keys, found.items, found.longest
+
+
+# Where each `every`-th comma of the outermost value stands, at most `room` of them; how many.
+cdef size_t find_json_commas(
+    const uint8_t *text, size_t n, size_t every, uint64_t *places, size_t room
+) noexcept nogil:
+    cdef size_t i = 0, depth = 0, items = 0, count = 0
+    cdef uint8_t c
+    while i < n and count < room:
+        c = text[i]
+        if c == c'"':
+            i = end_of_string(text, n, i + 1)
+        elif c == c'{' or c == c'[':
+            depth += 1
+        elif c == c'}' or c == c']':
+            depth -= depth > 0
+        elif c == c',' and depth == 1:
+            items += 1
+            if items % every == 0:
+                places[count] = i
+                count += 1
+        i += 1
+    return count
+
+
+def json_commas(const uint8_t[::1] text not None, Py_ssize_t every, uint64_t[::1] places not None) -> int:
+    """Where each `every`-th comma between the items of a JSON array or object stands.
+
+    Fills `places` and returns how many there are, at most as many as `places` has room for.
+    """
+    cdef size_t count = 0
+    if every < 1:
+        raise ValueError(f"every is {every}; it must be at least 1")
+    if text.shape[0] and places.shape[0]:
+        with nogil:
+            count = find_json_commas(&text[0], text.shape[0], every, &places[0], places.shape[0])
+    return count

@@ -1,0 +1,96 @@
+"""Piece -> ids, remembered: the same few hundred thousand pieces make up nearly all text.
+
+A newcomer takes the newer place of its line and pushes what was there to the older one. Up to three ids
+lie in the entry, seven where every id of the vocabulary is below 65,536; more, and the bytes of a piece
+that is not its own key, lie in an arena. The table grows with what it is asked, up to a bound; then the
+older of two neighbours is forgotten, and in the arena the oldest. One a thread.
+"""
+
+
+cdef extern from "bpe/keys.h" nogil:
+    enum:
+        KEY_BYTES
+        LONG_BYTES
+        FAR_KEY
+    ctypedef struct Key:
+        uint64_t low
+        uint64_t high
+    ctypedef struct Value:
+        uint16_t[7] narrow
+        uint16_t count
+    ctypedef struct Entry:
+        Key key
+        Value value
+    ctypedef struct Line:
+        Entry older
+        Entry newer
+    ctypedef struct KeyWay:
+        uint32_t (*slot)(const Key *key, uint64_t mask) noexcept nogil
+        void (*make_keys)(
+            const Line *lines, uint64_t mask, const uint8_t *text, size_t n, size_t begin,
+            const size_t *ends, size_t pieces, Key *keys, uint32_t *slots
+        ) noexcept nogil
+        size_t (*look)(
+            const Line *lines, const Key *keys, const uint32_t *slots, size_t pieces,
+            Value *found, uint32_t *missing
+        ) noexcept nogil
+    const Entry *line_entry(const Line *line, const Key *key)
+    bint key_equal(const Key *a, const Key *b)
+    void key_short(Key *key, const uint8_t *piece, size_t n, size_t readable)
+
+cdef enum:
+    NARROW_IDS = 7                 # in an entry, of 16 bits each
+    WIDE_IDS = 3                   # of 32
+    FIRST_LINES = 1 << 11          # 128 KiB
+    MAX_LINES = 1 << 19           # 32 MiB
+    ARENA_WORDS = 1 << 22          # 16 MiB
+
+cdef struct Cache:
+    const KeyWay *way
+    Line *lines
+    uint64_t mask
+    size_t room                # lines that there is memory for
+    size_t entered             # entries written since the table had its size
+    bint narrow                # whether every id is below 65,536
+    uint16_t most_inline       # NARROW_IDS or WIDE_IDS
+    uint32_t *arena            # a ring: what is written last overwrites what is oldest
+    uint64_t used              # words ever written to it
+
+cdef int cache_begin(Cache *self, bint narrow) noexcept nogil
+cdef void cache_free(Cache *self) noexcept nogil
+
+# Makes the table larger if what it was asked calls for it. Lines move: call between batches only.
+cdef void cache_grow(Cache *self) noexcept nogil
+
+# The ids of a piece that a look did not find to ids[count], if they lie elsewhere; -1 if not. For a long
+# piece equal keys are not yet equal bytes: they lie in the arena before its ids.
+cdef Py_ssize_t cache_get(
+    const Cache *self, uint32_t slot, const Key *key, const uint8_t *piece, size_t n, uint32_t *ids
+) noexcept nogil
+
+# Remembers the ids of a piece that is not there. `piece` is read only if the key is a long one.
+cdef void cache_add(
+    Cache *self, const Key *key, const uint8_t *piece, size_t n, const uint32_t *ids, size_t count
+) noexcept nogil
+
+
+cdef inline const uint32_t *wide_ids(const Value *value) noexcept nogil:
+    return <const uint32_t *>value
+
+
+cdef inline void put_inline(
+    Value *value, bint narrow, const uint32_t *ids, size_t count
+) noexcept nogil:
+    cdef size_t k
+    value.count = <uint16_t>count
+    if narrow:
+        for k in range(count):
+            value.narrow[k] = <uint16_t>ids[k]
+    else:
+        memcpy(value, ids, count * sizeof(uint32_t))
+
+
+cdef inline void get_inline(const Value *value, bint narrow, uint32_t *ids) noexcept nogil:
+    cdef size_t k
+    for k in range(value.count):
+        ids[k] = value.narrow[k] if narrow else wide_ids(value)[k]

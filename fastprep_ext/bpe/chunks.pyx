@@ -1,0 +1,227 @@
+"""Many texts, encoded in chunks by as many threads as come; one of them takes the ids in order."""
+
+
+cdef enum:
+    # Bytes of a chunk, unless one text is longer: its ids stay in a core's cache until they are taken.
+    CHUNK_BYTES = 1 << 16
+    TEXT_COST = 64             # a text without characters is work, too
+
+
+cdef int chunks_begin(Chunks *self, Py_ssize_t texts) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef size_t cost, all = 0, room = 0
+    self.n = self.begun = 0
+    self.awaited = False
+    pthread_mutex_init(&self.lock, NULL)
+    pthread_cond_init(&self.one_is_done, NULL)
+    for i in range(texts):
+        all += self.sizes[i] + TEXT_COST
+    # All but the last are full.
+    self.at = <Chunk *>calloc(all // CHUNK_BYTES + 1, sizeof(Chunk))
+    if self.at == NULL:
+        return -1
+    for i in range(texts):
+        if room == 0:
+            self.at[self.n].first = i
+            self.n += 1
+            room = CHUNK_BYTES
+        cost = self.sizes[i] + TEXT_COST
+        room -= min(room, cost)
+        self.at[self.n - 1].last = i + 1
+        self.at[self.n - 1].size += self.sizes[i]
+    return 0
+
+
+cdef void chunks_end(Chunks *self) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(self.n):
+        free(self.at[i].ids)
+    free(self.at)
+    pthread_cond_destroy(&self.one_is_done)
+    pthread_mutex_destroy(&self.lock)
+
+
+cdef void encode_chunk(const Chunks *self, Chunk *chunk, Worker *worker) noexcept nogil:
+    cdef Py_ssize_t failed
+    chunk.ids = <uint32_t *>malloc((chunk.size + BPE_SLACK) * sizeof(uint32_t))
+    if chunk.ids == NULL:
+        chunk.count = BPE_NO_MEMORY
+        return
+    chunk.count = encode_each(
+        self.ranks, worker, self.pattern, self.texts + chunk.first, self.sizes + chunk.first,
+        chunk.last - chunk.first, self.specials, chunk.ids, self.ends + chunk.first, &failed,
+    )
+
+
+cdef bint chunks_work(Chunks *self, Worker *worker) noexcept nogil:
+    cdef Chunk *chunk = NULL
+    pthread_mutex_lock(&self.lock)
+    if self.begun < self.n:
+        chunk = &self.at[self.begun]
+        self.begun += 1
+    pthread_mutex_unlock(&self.lock)
+    if chunk == NULL:
+        return False
+    encode_chunk(self, chunk, worker)
+    pthread_mutex_lock(&self.lock)
+    chunk.done = True
+    if self.awaited:
+        pthread_cond_signal(&self.one_is_done)
+    pthread_mutex_unlock(&self.lock)
+    return True
+
+
+cdef void chunks_stop(Chunks *self) noexcept nogil:
+    pthread_mutex_lock(&self.lock)
+    self.begun = self.n
+    pthread_mutex_unlock(&self.lock)
+
+
+cdef bint chunks_have(Chunks *self, Py_ssize_t chunk) noexcept nogil:
+    cdef bint done
+    pthread_mutex_lock(&self.lock)
+    done = self.at[chunk].done
+    pthread_mutex_unlock(&self.lock)
+    return done
+
+
+cdef void chunks_wait(Chunks *self, Py_ssize_t chunk, Worker *worker) noexcept nogil:
+    while not chunks_have(self, chunk):
+        if not chunks_work(self, worker):
+            break
+    pthread_mutex_lock(&self.lock)
+    self.awaited = True
+    while not self.at[chunk].done:
+        pthread_cond_wait(&self.one_is_done, &self.lock)
+    self.awaited = False
+    pthread_mutex_unlock(&self.lock)
+
+
+cdef extern from "Python.h":
+    void PyObject_GC_UnTrack(void *item)
+    void PyObject_GC_Track(void *item)
+    bint PyObject_GC_IsTracked(object item)
+
+
+cdef class TextBatch:
+    """Texts that threads encode together: each in :meth:`work`, one in :meth:`lists`.
+
+    Threads encode without the GIL, and one alone makes lists. To share that out was tried: each list
+    counts up the same int objects, whose lines then wander between the cores, and what waits for the
+    GIL does not encode; two threads took longer than one.
+
+    Parameters
+    ----------
+    vocabulary
+        encodes them.
+    texts
+        the texts.
+    specials
+        the special tokens that cut them, or None.
+    left_out
+        one byte a text: those with a 1 are not encoded but given to `one` by :meth:`lists`. Texts that
+        have no UTF-8 are added to them.
+    """
+
+    cdef Vocabulary vocabulary
+    cdef Specials specials
+    cdef tuple kept
+    cdef bytearray left_out
+    cdef Chunks chunks
+    cdef const uint8_t **texts
+    cdef size_t *sizes
+    cdef uint64_t *ends
+    cdef bint begun
+
+    def __cinit__(
+        self, Vocabulary vocabulary not None, texts not None, Specials specials,
+        bytearray left_out not None,
+    ):
+        cdef Py_ssize_t i, n, count
+        self.kept = tuple(texts)
+        count = len(self.kept)
+        if len(left_out) != count:
+            raise ValueError(f"{count} texts need as many marks, not {len(left_out)}")
+        self.vocabulary = vocabulary
+        self.specials = specials
+        self.left_out = left_out
+        self.texts = <const uint8_t **>calloc(count + 1, sizeof(void *))
+        self.sizes = <size_t *>calloc(count + 1, sizeof(size_t))
+        self.ends = <uint64_t *>calloc(count + 1, sizeof(uint64_t))
+        if self.texts == NULL or self.sizes == NULL or self.ends == NULL:
+            raise MemoryError(f"no memory for a list of {count} texts")
+        for i in range(count):
+            if self.left_out[i]:
+                continue
+            try:
+                self.texts[i] = utf8_of(self.kept[i], &n)
+                self.sizes[i] = n
+            except Exception:
+                self.left_out[i] = 1
+        self.chunks.ranks = &vocabulary.ranks
+        self.chunks.pattern = vocabulary.pattern
+        self.chunks.specials = &specials.table if specials is not None else NULL
+        self.chunks.texts = self.texts
+        self.chunks.sizes = self.sizes
+        self.chunks.ends = self.ends
+        self.begun = True
+        if chunks_begin(&self.chunks, count) != 0:
+            raise MemoryError(f"no memory for chunks of {count} texts")
+
+    def __dealloc__(self):
+        if self.begun:
+            chunks_end(&self.chunks)
+        free(self.texts)
+        free(self.sizes)
+        free(self.ends)
+
+    def __len__(self):
+        """How many chunks there are."""
+        return self.chunks.n
+
+    def work(self):
+        """Encode chunks until nobody has to begin one."""
+        cdef Scratch scratch = self.vocabulary.take()
+        with nogil:
+            while chunks_work(&self.chunks, &scratch.worker):
+                pass
+        self.vocabulary.give(scratch)
+
+    def stop(self):
+        """Let threads end after the chunk that they are at."""
+        chunks_stop(&self.chunks)
+
+    def lists(self, one) -> list:
+        """The ids of each text, in order: to be asked for once. Encodes, where no others have, itself.
+
+        `one(text)` is called for each text that was left out, or could not be encoded; what it raises
+        is raised.
+        """
+        cdef Scratch scratch = self.vocabulary.take()
+        cdef list result = [], ids
+        cdef Py_ssize_t k, i
+        cdef uint64_t begin
+        cdef Chunk *chunk
+        for k in range(self.chunks.n):
+            if not chunks_have(&self.chunks, k):
+                with nogil:
+                    chunks_wait(&self.chunks, k, &scratch.worker)
+            chunk = &self.chunks.at[k]
+            begin = 0
+            for i in range(chunk.first, chunk.last):
+                if chunk.count < 0 or self.left_out[i]:
+                    result.append(one(self.kept[i]))
+                    continue
+                ids = self.vocabulary.listed(chunk.ids + begin, self.ends[i] - begin)
+                # Every seven hundredth list makes the garbage collector look at each int of all of them
+                # (1.3 times the time), and there are no cycles among ints.
+                PyObject_GC_UnTrack(<void *>ids)
+                result.append(ids)
+                begin = self.ends[i]
+            free(chunk.ids)
+            chunk.ids = NULL
+        self.vocabulary.give(scratch)
+        for ids in result:
+            if not PyObject_GC_IsTracked(ids):
+                PyObject_GC_Track(<void *>ids)
+        return result

@@ -1,0 +1,395 @@
+"""ids -> bytes."""
+
+
+cdef extern from "Python.h":
+    bint PyLong_CheckExact(PyObject *item)
+    PyObject *list_get_item "PyList_GET_ITEM"(object items, Py_ssize_t at)
+    void PyErr_Clear()
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *text, Py_ssize_t n) except NULL
+    int _PyBytes_Resize(PyObject **text, Py_ssize_t n) except -1
+    char *bytes_address "PyBytes_AS_STRING"(PyObject *text)
+
+cdef extern from "bpe/ints.h":
+    long long int_value(PyObject *item)
+
+ctypedef fused any_id_t:
+    uint16_t
+    uint32_t
+    int32_t
+    int64_t
+
+cdef enum:
+    DECODED_ON_STACK = 256             # ids of a list that need no memory of their own
+    KEEP_GIL_IDS = 256             # below so many ids, giving the GIL away costs more than the work
+    SHORT_TOKEN = 15                 # bytes of a token that lie in its row
+    LONG_TOKEN = 254                 # no length: the token is longer, its bytes lie elsewhere
+    NO_TOKEN_ROW = 255               # no length: there is no such token
+    SPELL_BLOCK = 512                # ids whose tokens stay in the nearest caches between two looks at them
+
+# A token: its bytes and how many, in one row, so that to spell_ids it is one load and one store. Of a
+# longer one `bytes` holds where it lies among all tokens' bytes, and its length.
+cdef struct Token:
+    uint8_t bytes[SHORT_TOKEN]
+    uint8_t length
+
+cdef struct TokenPlace:
+    uint64_t start
+    uint32_t length
+
+# All tokens. `ids` NULL: the one with id i is at[i]. Else it is at[k] where ids[k] is i, sorted: a
+# few tokens with huge ids must not take memory by the largest.
+cdef struct Tokens:
+    const Token *at
+    size_t n
+    const uint32_t *ids
+    const uint8_t *blob
+
+# How far the ids are spelled: those before `at`, in out[done], which has room for `room` bytes.
+# `needed` is how many bytes the next block takes: it may be SIZE_UNKNOWN, or NOT_A_TOKEN where ids[at] is no token.
+cdef struct Spelling:
+    size_t at
+    uint8_t *out
+    size_t done
+    size_t room
+    size_t needed
+
+cdef size_t SIZE_UNKNOWN = <size_t>-1
+cdef size_t NOT_A_TOKEN = <size_t>-2
+
+
+# The token with this id, or NULL.
+cdef inline const Token *token_of(const Tokens *self, uint64_t id) noexcept nogil:
+    cdef size_t low = 0, high = self.n, middle
+    if self.ids == NULL:
+        return &self.at[id] if id < self.n and self.at[id].length != NO_TOKEN_ROW else NULL
+    while low < high:
+        middle = (low + high) // 2
+        if self.ids[middle] < id:
+            low = middle + 1
+        else:
+            high = middle
+    return &self.at[low] if low < self.n and self.ids[low] == id else NULL
+
+
+cdef inline TokenPlace token_place(const Token *token) noexcept nogil:
+    cdef TokenPlace place
+    memcpy(&place.start, token.bytes, sizeof(place.start))
+    memcpy(&place.length, token.bytes + sizeof(place.start), sizeof(place.length))
+    return place
+
+
+cdef inline size_t token_size(const Token *token) noexcept nogil:
+    return token.length if token.length <= SHORT_TOKEN else token_place(token).length
+
+
+# Writes a token's bytes, and nothing else.
+cdef inline void copy_token(const Tokens *self, const Token *token, uint8_t *out) noexcept nogil:
+    if token.length <= SHORT_TOKEN:
+        memcpy(out, token.bytes, token.length)
+    else:
+        memcpy(out, self.blob + token_place(token).start, token_place(token).length)
+
+
+# Bytes that a block of ids spells; -1 - i where ids[i] is no token.
+cdef inline Py_ssize_t measure_ids(
+    const Tokens *tokens, const any_id_t *ids, size_t count
+) noexcept nogil:
+    cdef size_t i
+    cdef Py_ssize_t total = 0
+    cdef const Token *token
+    for i in range(count):
+        token = token_of(tokens, <uint64_t>ids[i])
+        if token == NULL:
+            return -1 - <Py_ssize_t>i
+        total += token_size(token)
+    return total
+
+
+# Writes the bytes of a block of ids, all of which are tokens, to out; nothing behind `end`.
+cdef inline void write_tokens(
+    const Tokens *tokens, const any_id_t *ids, size_t count, uint8_t *out, const uint8_t *end
+) noexcept nogil:
+    cdef size_t i
+    cdef const Token *token
+    for i in range(count):
+        token = token_of(tokens, <uint64_t>ids[i])
+        # A copy_token of a fixed size is one load and one store; what it writes too much is written over.
+        if token.length <= SHORT_TOKEN and end - out >= <Py_ssize_t>sizeof(Token):
+            memcpy(out, token, sizeof(Token))
+        else:
+            copy_token(tokens, token, out)
+        out += token_size(token)
+
+
+# Spells ids a block at a time: to look twice at few takes 0.4 to 1 of the time of all twice.
+# Stops at the end, before a block for which there is no room, or at an id that is no token.
+cdef void spell_ids(
+    const Tokens *tokens, const any_id_t *ids, size_t count, Spelling *to
+) noexcept nogil:
+    cdef size_t size, i
+    cdef Py_ssize_t total
+    while to.at < count:
+        size = min(<size_t>SPELL_BLOCK, count - to.at)
+        if to.needed == SIZE_UNKNOWN:
+            # A whole block waits for memory once, not for each length that is guessed wrong.
+            if size == SPELL_BLOCK and tokens.ids == NULL:
+                for i in range(to.at, to.at + size):
+                    if <uint64_t>ids[i] < tokens.n:
+                        prefetch(&tokens.at[ids[i]])
+            total = measure_ids(tokens, ids + to.at, size)
+            if total < 0:
+                to.at += -1 - total
+                to.needed = NOT_A_TOKEN
+                return
+            to.needed = <size_t>total
+        if to.needed > to.room - to.done:
+            return
+        write_tokens(tokens, ids + to.at, size, to.out + to.done, to.out + to.room)
+        to.at += size
+        to.done += to.needed
+        to.needed = SIZE_UNKNOWN
+
+
+# The count_characters that begin in a token's bytes: all that are not 10xxxxxx.
+cdef inline size_t count_characters(const uint8_t *bytes, size_t n) noexcept nogil:
+    cdef size_t i, count = 0
+    for i in range(n):
+        count += (bytes[i] & 0xC0) != 0x80
+    return count
+
+
+# Anything with __index__ is an id, a float is none.
+cdef inline uint32_t id_of(object item) except? 0xFFFFFFFF:
+    return <uint32_t>(item if PyLong_Check(item) else PyNumber_Index(item))
+
+
+# The ids of a list up to the first that is no int, or no id, by borrowed pointers; how many. (A tuple
+# of them made decoding take twice as long: the ints lie scattered, and it counts each up and down.)
+cdef Py_ssize_t plain_ids(list items, Py_ssize_t count, uint32_t *values) noexcept:
+    cdef Py_ssize_t i, limit = min(count, <Py_ssize_t>len(items))
+    cdef PyObject *item
+    cdef long long value
+    for i in range(limit):
+        item = list_get_item(items, i)
+        value = int_value(item) if PyLong_CheckExact(item) else -1
+        if not 0 <= value <= <long long>0xFFFFFFFF:
+            PyErr_Clear()
+            return i
+        values[i] = <uint32_t>value
+    return limit
+
+
+# Makes room for the next block, and for what the rest may need if it is like what came before: what
+# is too much is given back in the end.
+cdef int reserve_spelling(PyObject **spelled, Spelling *to, size_t count) except -1:
+    cdef size_t seen = min(to.at + SPELL_BLOCK, count)
+    cdef size_t room = to.done + to.needed
+    if seen < count:
+        room += <size_t>(1.1 * room / seen * (count - seen)) + sizeof(Token)
+    if spelled[0] == NULL:
+        spelled[0] = new_bytes(NULL, room)
+    else:
+        _PyBytes_Resize(spelled, room)
+    to.out = <uint8_t *>bytes_address(spelled[0])
+    to.room = room
+    return 0
+
+
+cdef class Decoder:
+    """All tokens of a vocabulary by id.
+
+    Parameters
+    ----------
+    blob : bytes
+        The tokens' bytes, back to back.
+    ends : buffer of uint64, [n]
+        Where each token ends in `blob`.
+    ids : buffer of uint32, [n]
+        Each token's id. Of two tokens with one id the first is meant.
+    extra : list of (bytes, int)
+        Tokens that come after these, each with its id.
+    """
+
+    cdef Tokens tokens
+    cdef Token *rows
+    cdef uint32_t *sorted_ids
+    cdef bytes blob
+
+    def __cinit__(
+        self, bytes blob not None, const uint64_t[::1] ends not None,
+        const uint32_t[::1] ids not None, list extra not None=[],
+    ):
+        cdef Py_ssize_t rows = ids.shape[0], n = rows + len(extra), i, k
+        cdef uint64_t start = 0, end = 0, id, largest = 0
+        cdef list extra_ids = [id_of(number) for _, number in extra]
+        if ends.shape[0] != rows or (rows and ends[rows - 1] > <uint64_t>len(blob)):
+            raise ValueError("ends, ids and blob do not belong together")
+        for i in range(rows):
+            if ends[i] < start:
+                raise ValueError("ends do not increase")
+            start = ends[i]
+            largest = max(largest, ids[i])
+        self.blob = b"".join([blob, *[token for token, _ in extra]])
+        for id in extra_ids:
+            largest = max(largest, id)
+        if largest < 8 * <uint64_t>n + 4096:
+            self.tokens.n = largest + 1
+        else:
+            # Stable, so that of equal ids the first token's comes first.
+            order = sorted(range(n), key=lambda row: ids[row] if row < rows else extra_ids[row - rows])
+            self.tokens.n = n
+            self.sorted_ids = <uint32_t *>malloc(n * sizeof(uint32_t))
+        self.rows = <Token *>malloc((self.tokens.n + 1) * sizeof(Token))
+        if self.rows == NULL or (self.sorted_ids == NULL and self.tokens.n != largest + 1):
+            raise MemoryError("no memory for the decoder's table")
+        self.tokens.at = self.rows
+        self.tokens.ids = self.sorted_ids
+        self.tokens.blob = <const uint8_t *>PyBytes_AS_STRING(self.blob)
+        memset(self.rows, NO_TOKEN_ROW, (self.tokens.n + 1) * sizeof(Token))
+        # Where each of `extra` begins, and where the last one ends.
+        starts = list(accumulate([len(token) for token, _ in extra], initial=len(blob)))
+        for k in range(n):
+            i = k if self.sorted_ids == NULL else order[k]
+            if i < rows:
+                id, start, end = ids[i], ends[i - 1] if i else 0, ends[i]
+            else:
+                id, start, end = extra_ids[i - rows], starts[i - rows], starts[i - rows + 1]
+            if end - start > 0xFFFFFFFF:
+                raise ValueError(f"token {id} has more than 4294967295 bytes")
+            if self.sorted_ids != NULL:
+                self.sorted_ids[k] = <uint32_t>id
+                self.put(&self.rows[k], start, end - start)
+            elif self.rows[id].length == NO_TOKEN_ROW:
+                self.put(&self.rows[id], start, end - start)
+
+    cdef void put(self, Token *token, uint64_t start, uint64_t length) noexcept:
+        cdef uint32_t size = <uint32_t>length
+        if length <= SHORT_TOKEN:
+            memcpy(token.bytes, self.tokens.blob + start, length)
+            token.length = <uint8_t>length
+        else:
+            memcpy(token.bytes, &start, sizeof(start))
+            memcpy(token.bytes + sizeof(start), &size, sizeof(size))
+            token.length = LONG_TOKEN
+
+    def __dealloc__(self):
+        free(self.rows)
+        free(self.sorted_ids)
+
+    def decode_bytes(self, ids not None) -> bytes:
+        """The bytes that `ids` spell_ids: a sequence of int, or an array of integers.
+
+        Raises KeyError for an id that is no token, OverflowError for one that cannot be an id.
+        """
+        cdef const uint16_t[::1] uint16s
+        cdef const uint32_t[::1] uint32s
+        cdef const int32_t[::1] int32s
+        cdef const int64_t[::1] int64s
+        if isinstance(ids, list):
+            return self._decode_list(ids)
+        try:
+            view = memoryview(ids)
+        except TypeError:
+            return self._decode_tuple(tuple(ids))
+        if view.ndim == 1 and view.c_contiguous and view.nbytes:
+            if view.format == "H":
+                uint16s = view
+                return self._decode(&uint16s[0], uint16s.shape[0])
+            if view.format == "I":
+                uint32s = view
+                return self._decode(&uint32s[0], uint32s.shape[0])
+            if view.format == "i":
+                int32s = view
+                return self._decode(&int32s[0], int32s.shape[0])
+            if view.format in ("l", "q") and view.itemsize == 8:
+                int64s = view
+                return self._decode(&int64s[0], int64s.shape[0])
+        return self._decode_tuple(tuple(ids))
+
+    def decode_token(self, token_id) -> bytes:
+        """The bytes of one token. Raises KeyError where there is none."""
+        cdef uint32_t id = id_of(token_id)
+        cdef const Token *token = token_of(&self.tokens, id)
+        if token == NULL:
+            raise KeyError(str(id))
+        cdef bytes spelled = PyBytes_FromStringAndSize(NULL, token_size(token))
+        copy_token(&self.tokens, token, <uint8_t *>PyBytes_AS_STRING(spelled))
+        return spelled
+
+    def decode_each(self, ids not None) -> list:
+        """The bytes of each token."""
+        return [self.decode_token(id) for id in ids]
+
+    def offsets(self, list tokens not None) -> list:
+        """For the bytes of each token the character of their text in which they begin.
+
+        A token that begins within a character begins in that one.
+        """
+        cdef Py_ssize_t seen = 0
+        cdef bytes token
+        cdef const uint8_t *at
+        cdef list result = []
+        for token in tokens:
+            at = <const uint8_t *>PyBytes_AS_STRING(token)
+            result.append(max(0, seen - (1 if (at[0] & 0xC0) == 0x80 else 0)))
+            seen += count_characters(at, len(token))
+        return result
+
+    cdef bytes _decode(self, const any_id_t *ids, size_t count):
+        cdef PyObject *spelled = NULL
+        cdef Spelling to = Spelling(at=0, out=NULL, done=0, room=0, needed=SIZE_UNKNOWN)
+        try:
+            while True:
+                if count < KEEP_GIL_IDS:
+                    spell_ids(&self.tokens, ids, count, &to)
+                else:
+                    with nogil:
+                        spell_ids(&self.tokens, ids, count, &to)
+                if to.at == count:
+                    break
+                if to.needed == NOT_A_TOKEN:
+                    wrong = ids[to.at]
+                    if not 0 <= wrong <= 2**32 - 1:
+                        raise OverflowError(f"{wrong} is no token id: ids are 0 to 4294967295")
+                    raise KeyError(f"Invalid token for decoding: {wrong}")
+                reserve_spelling(&spelled, &to, count)
+            if to.room > to.done:
+                _PyBytes_Resize(&spelled, to.done)
+            return b"" if spelled == NULL else <bytes>spelled
+        finally:
+            decrement(spelled)
+
+    cdef bytes _decode_list(self, list ids):
+        cdef Py_ssize_t count = len(ids), plain
+        cdef uint32_t few[DECODED_ON_STACK]
+        cdef uint32_t *values = few
+        if count > DECODED_ON_STACK:
+            values = <uint32_t *>malloc(count * sizeof(uint32_t))
+            if values == NULL:
+                raise MemoryError(f"no memory for {count} ids")
+        try:
+            with cython.critical_section(ids):
+                plain = plain_ids(ids, count, values)
+            if plain == count:
+                return self._decode(values, count)
+        finally:
+            if values != few:
+                free(values)
+        return self._decode_tuple(tuple(ids))
+
+    # A tuple: nobody can shorten it while its items are read.
+    cdef bytes _decode_tuple(self, tuple ids):
+        cdef Py_ssize_t count = len(ids), i
+        cdef uint32_t few[DECODED_ON_STACK]
+        cdef uint32_t *values = few
+        if count > DECODED_ON_STACK:
+            values = <uint32_t *>malloc(count * sizeof(uint32_t))
+            if values == NULL:
+                raise MemoryError(f"no memory for {count} ids")
+        try:
+            for i in range(count):
+                values[i] = id_of(ids[i])
+            return self._decode(values, count)
+        finally:
+            if values != few:
+                free(values)

@@ -1,0 +1,207 @@
+"""The binding of the encoder: Python texts in, ids out, the GIL released once a call."""
+
+
+cdef enum:
+    ENCODED_ON_STACK = 2048            # texts up to this many bytes need no memory of their own
+    KEEP_GIL_BYTES = 256             # and below this, giving the GIL away costs more than the work
+
+
+cdef class Encoder(Vocabulary):
+    """A vocabulary that encodes texts; it is made as a `fastprep_ext.vocabulary.Vocabulary`."""
+
+    def encode(
+        self, text not None, Specials specials=None, size_t most=SIZE_MAX >> 1
+    ) -> list:
+        """The ids of a str as a list: those of `specials` cut it, and no more than `most` of them.
+
+        Raises UnicodeEncodeError on a lone surrogate.
+        """
+        cdef Py_ssize_t n, count
+        cdef const uint8_t *utf8 = utf8_of(text, &n)
+        cdef uint32_t small[ENCODED_ON_STACK + BPE_SLACK]
+        cdef uint32_t *ids = small
+        if n > ENCODED_ON_STACK:
+            ids = <uint32_t *>malloc((n + BPE_SLACK) * sizeof(uint32_t))
+            if ids == NULL:
+                raise MemoryError(f"no memory for the ids of a text of {n} bytes")
+        try:
+            count = self._run(utf8, n, specials, most, ids)
+            return self.listed(ids, count)
+        finally:
+            if ids != small:
+                free(ids)
+
+    def encode_to_buffer(
+        self, text not None, Specials specials=None, size_t most=SIZE_MAX >> 1
+    ) -> memoryview | bytearray:
+        """The ids of a str, or of a buffer of UTF-8: a writable buffer of uint32, back to back."""
+        cdef Documents source
+        cdef Ids out
+        cdef uint32_t small[ENCODED_ON_STACK + BPE_SLACK]
+        cdef Py_ssize_t n
+        cdef const uint8_t *utf8
+        if PyUnicode_Check(text):
+            utf8 = utf8_of(text, &n)
+        else:
+            source = Documents((text,))
+            utf8, n = source.texts[0], source.sizes[0]
+        if n <= ENCODED_ON_STACK:
+            # To make anything larger than a bytearray takes as long as to encode a prompt.
+            n = self._run(utf8, n, specials, most, small)
+            return PyByteArray_FromStringAndSize(<char *>small, n * sizeof(uint32_t))
+        out = room_for(n + BPE_SLACK)
+        return view_of(out, self._run(utf8, n, specials, most, out.ids))
+
+    def encode_into(
+        self, text not None, out not None, Specials specials=None, size_t most=SIZE_MAX >> 1
+    ) -> int:
+        """Writes the ids of a str, or of a buffer of UTF-8, to a uint16 or uint32 buffer; how many."""
+        cdef Documents source = Documents((text,))
+        cdef size_t n = source.sizes[0], room
+        cdef uint32_t[::1] wide = None
+        cdef uint16_t[::1] narrow
+        cdef Ids detour
+        cdef Py_ssize_t i, count
+        if memoryview(out).itemsize == 4:
+            wide = out
+            room = wide.shape[0]
+            if room >= n + BPE_SLACK:
+                return self._run(source.texts[0], n, specials, most, &wide[0])
+        else:
+            narrow = out
+            room = narrow.shape[0]
+        detour = room_for(n + BPE_SLACK)
+        count = self._run(source.texts[0], n, specials, most, detour.ids)
+        if <size_t>count > room:
+            raise ValueError(f"the text has {count} ids; there is room for {room}")
+        for i in range(count):
+            if wide is not None:
+                wide[i] = detour.ids[i]
+            elif detour.ids[i] >> 16:
+                raise OverflowError(f"id {detour.ids[i]} does not fit uint16; give a uint32 buffer")
+            else:
+                narrow[i] = <uint16_t>detour.ids[i]
+        return count
+
+    def last_piece(self, const uint8_t[::1] text not None) -> int:
+        """The byte at which the last piece of a UTF-8 text begins."""
+        ends = split_pieces(text, self.pattern)
+        return ends[len(ends) - 2] if len(ends) > 1 else 0
+
+    def count(self, text not None, Specials specials=None) -> int:
+        """How many ids a str, or a buffer of UTF-8, has."""
+        cdef Documents source
+        cdef Py_ssize_t n
+        cdef const uint8_t *utf8
+        if PyUnicode_Check(text):
+            utf8 = utf8_of(text, &n)
+            return self._run(utf8, n, specials, SIZE_MAX >> 1, NULL)
+        source = Documents((text,))
+        return self._run(source.texts[0], source.sizes[0], specials, SIZE_MAX >> 1, NULL)
+
+    def encode_documents(
+        self, texts not None, out not None, uint64_t[::1] ends not None, *, end_token=None,
+        bint close_last=True,
+    ) -> int:
+        """Encodes documents back to back into the caller's buffers; see `Encoding`."""
+        cdef Documents sources = Documents(texts)
+        cdef Py_ssize_t documents = sources.count, written, failed = 0
+        cdef uint64_t last = 0 if end_token is None else end_token
+        cdef bint closes = end_token is not None
+        cdef Py_ssize_t room = len(out)
+        cdef uint32_t[::1] wide
+        cdef uint16_t[::1] narrow
+        cdef bint is_wide = memoryview(out).itemsize != 2
+        cdef Scratch scratch
+        if ends.shape[0] < documents:
+            raise ValueError(f"{documents} texts need as many ends; there is room for {len(ends)}")
+        if room < sources.total + documents:
+            raise ValueError(
+                f"texts of {sources.total} bytes need room for {sources.total + documents} ids "
+                f"(bytes + texts); there is room for {room}"
+            )
+        if not is_wide and max(self.largest, last) > 0xFFFF:
+            raise OverflowError(
+                f"ids up to {max(self.largest, last)} do not fit uint16; give a uint32 buffer"
+            )
+        scratch = self.take()
+        if is_wide:
+            wide = out
+            with nogil:
+                written = encode_documents[uint32_t](
+                    &self.ranks, &scratch.worker, self.pattern, sources.texts, sources.sizes, documents,
+                    &wide[0] if room else NULL, room, &ends[0] if documents else NULL,
+                    closes, last, close_last, &failed,
+                )
+        else:
+            narrow = out
+            with nogil:
+                written = encode_documents[uint16_t](
+                    &self.ranks, &scratch.worker, self.pattern, sources.texts, sources.sizes, documents,
+                    &narrow[0] if room else NULL, room, &ends[0] if documents else NULL,
+                    closes, last, close_last, &failed,
+                )
+        check_status(written, scratch, failed)
+        self.give(scratch)
+        return written
+
+    def encode_rows(
+        self, const uint8_t[::1] text not None, const int64_t[::1] starts not None,
+        const int64_t[::1] stops not None, uint64_t[::1] ends not None,
+    ) -> memoryview:
+        """The ids of rows that lie in one buffer of UTF-8, back to back, as a memoryview of uint32.
+
+        Row i is text[starts[i]:stops[i]]; `ends`, as long, receives the index behind its last id.
+        """
+        cdef Py_ssize_t rows = starts.shape[0], size = text.shape[0], i, count = 0, failed = 0
+        cdef size_t total = 0
+        cdef const uint8_t *first = &text[0] if size else NULL
+        cdef const uint8_t **texts = <const uint8_t **>malloc((rows + 1) * sizeof(void *))
+        cdef size_t *sizes = <size_t *>malloc((rows + 1) * sizeof(size_t))
+        cdef Ids out
+        cdef Scratch scratch
+        try:
+            if texts == NULL or sizes == NULL:
+                raise MemoryError(f"no memory for {rows} rows")
+            if stops.shape[0] != rows or ends.shape[0] != rows:
+                raise ValueError(f"{rows} rows begin, {len(stops)} end, {len(ends)} ends have room")
+            for i in range(rows):
+                if not 0 <= starts[i] <= stops[i] <= size:
+                    raise ValueError(
+                        f"row {i} goes from {starts[i]} to {stops[i]}, in a buffer of {size} bytes"
+                    )
+                texts[i] = first + starts[i]
+                sizes[i] = stops[i] - starts[i]
+                total += sizes[i]
+            out = room_for(total + BPE_SLACK)
+            scratch = self.take()
+            with nogil:
+                count = encode_each(
+                    &self.ranks, &scratch.worker, self.pattern, texts, sizes, rows, NULL, out.ids,
+                    &ends[0] if rows else NULL, &failed,
+                )
+            check_status(count, scratch, failed)
+            self.give(scratch)
+        finally:
+            free(texts)
+            free(sizes)
+        return view_of(out, count)
+
+    cdef Py_ssize_t _run(
+        self, const uint8_t *utf8, size_t n, Specials specials, size_t most, uint32_t *ids
+    ) except -1:
+        cdef Scratch scratch = self.take()
+        cdef const SpecialTable *table = &specials.table if specials is not None else NULL
+        cdef Py_ssize_t count
+        if n < KEEP_GIL_BYTES:
+            count = encode_parts(
+                &self.ranks, &scratch.worker, self.pattern, utf8, n, table, most, ids
+            )
+        else:
+            with nogil:
+                count = encode_parts(
+                    &self.ranks, &scratch.worker, self.pattern, utf8, n, table, most, ids
+                )
+        check_status(count, scratch)
+        self.give(scratch)
+        return count

@@ -1,0 +1,111 @@
+/* Merging pieces of a few bytes, for one SIMD path; few.h includes this once for each.
+ *
+ * FEW(name)     the name of a function of this path
+ * FEW_TARGET    the attribute that compiles a function for it
+ * FEW(lowest)   (keys, lanes): the lowest of `lanes` keys
+ * FEW(close_up) (numbers, lanes, less): each becomes the one behind it, less `less`
+ * FEW(matches)  (bucket, tag): which of a bucket's places have this tag, one bit each
+ */
+
+FEW_TARGET static inline uint32_t FEW(rank_of)(const Pairs *pairs, const Asked *asked) {
+    return pairs_rank_of(pairs, asked->bucket, asked->tag, FEW(matches)(asked->bucket, asked->tag));
+}
+
+/* The ranks that the last step asked for. */
+FEW_TARGET static inline void FEW(arrive)(const Pairs *pairs, Few *few) {
+    uint32_t at = few->at;
+    few->keys[at] = FEW(rank_of)(pairs, &few->right) << FEW_PLACE_BITS | at;
+    few->keys[at - 1] = FEW(rank_of)(pairs, &few->left) << FEW_PLACE_BITS | (at - 1);
+}
+
+FEW_TARGET static inline void FEW(ask)(
+    const Pairs *pairs, Asked *asked, uint32_t left, uint32_t right, uint32_t neighbour) {
+    uint64_t hash = pair_hash(left, right);
+    const PairBucket *none = pairs->buckets + pairs->count;
+    asked->tag = (uint32_t)hash;
+    asked->bucket = choose(neighbour, NO_TOKEN, none, pair_bucket(pairs, hash));
+    prefetch(asked->bucket);
+}
+
+/* Merges at the lowest rank and asks for the new ones. False if nothing merges. */
+FEW_TARGET static inline int FEW(advance)(
+    const Pairs *pairs, const uint32_t *merges, Few *few, uint32_t lanes) {
+    uint32_t lowest = FEW(lowest)(few->keys + 1, lanes);
+    uint32_t at, made, left, right;
+    if (lowest >= (uint32_t)NO_PAIR_RANK << FEW_PLACE_BITS) return 0;
+    at = lowest & FEW_PLACES;
+    made = lowest >> FEW_PLACE_BITS;
+    if (unlikely(merges != NULL)) made = merges[3 * (size_t)made + 2];
+    left = few->tokens[at - 1];
+    right = few->tokens[at + 2];
+    few->tokens[at] = made;
+    FEW(close_up)(few->tokens + at + 1, lanes, 0);
+    FEW(close_up)(few->keys + at + 1, lanes, 1); /* each key's place is one less */
+    few->parts--;
+    few->at = at;
+    FEW(ask)(pairs, &few->right, made, right, right);
+    FEW(ask)(pairs, &few->left, left, made, left);
+    return 1;
+}
+
+FEW_TARGET static inline void FEW(begin)(
+    const MergeTables *tables, Few *few, FewTask *task, uint32_t lanes) {
+    const uint8_t *piece = task->piece;
+    uint32_t n = task->n, i, rank;
+    few->task = task;
+    few->parts = n;
+    few->tokens[0] = NO_TOKEN;
+    few->tokens[1] = tables->byte_ranks[piece[0]];
+    few->tokens[n + 1] = NO_TOKEN;
+    for (i = 0; i <= 2 * lanes + 1; i += 8) memcpy(few->keys + i, FEW_NO_PAIRS, 32);
+    for (i = 1; i < n; i++) {
+        rank = tables->byte_pairs[(size_t)piece[i - 1] << 8 | piece[i]] & NO_PAIR_RANK;
+        few->keys[i] = rank << FEW_PLACE_BITS | i;
+        few->tokens[i + 1] = tables->byte_ranks[piece[i]];
+    }
+}
+
+FEW_TARGET static inline void FEW(finish)(const Few *few) {
+    uint32_t i;
+    for (i = 0; i < few->parts; i++) {
+        few->task->out[i] = few->tokens[i + 1];
+        __asm__ volatile("" ::: "memory"); /* no call of memcpy for two or three */
+    }
+    few->task->count = few->parts;
+}
+
+/* Those of the tasks that want so many lanes. Which is always the same here, so that no branch asks. */
+FEW_TARGET static inline __attribute__((always_inline)) void FEW(merge_those)(
+    const MergeTables *tables, FewTask *tasks, size_t count, uint32_t lanes) {
+    const Pairs pairs = *tables->pairs;
+    const uint32_t *merges = tables->merges;
+    Few few[FEW_AT_ONCE];
+    Few *running[FEW_AT_ONCE];
+    size_t next = 0, n = 0, i;
+    FewTask *task;
+    while (n < FEW_AT_ONCE && (task = next_task(tasks, &next, count, lanes))) {
+        running[n] = &few[n];
+        FEW(begin)(tables, &few[n++], task, lanes);
+    }
+    while (n) {
+        for (i = 0; i < n;) {
+            if (likely(FEW(advance)(&pairs, merges, running[i], lanes))) {
+                i++;
+                continue;
+            }
+            FEW(finish)(running[i]);
+            task = next_task(tasks, &next, count, lanes);
+            if (task)
+                FEW(begin)(tables, running[i], task, lanes);
+            else
+                running[i] = running[--n];
+        }
+        for (i = 0; i < n; i++) FEW(arrive)(&pairs, running[i]);
+    }
+}
+
+FEW_TARGET static void FEW(merge_tasks)(const MergeTables *tables, FewTask *tasks, size_t count) {
+    FEW(merge_those)(tables, tasks, count, 16);
+    FEW(merge_those)(tables, tasks, count, 32);
+    FEW(merge_those)(tables, tasks, count, 64);
+}

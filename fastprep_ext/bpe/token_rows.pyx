@@ -1,0 +1,131 @@
+"""Which row of a vocabulary each token of a list of merges is."""
+
+
+# What stands between the bytes of merges.
+cdef enum:
+    NOTHING = 256
+    BETWEEN = 257
+    BEHIND = 258
+
+NO_BYTE = NOTHING
+SPACE = BETWEEN
+END_OF_MERGE = BEHIND
+
+cdef enum:
+    MERGE_NOT_TWO = 1      # not two tokens with one space between them
+    MERGE_NO_LEFT = 2
+    MERGE_NO_RIGHT = 3
+    MERGE_NO_WHOLE = 4
+
+
+# The rows of merges: left, right, and the token that they make. `scratch` has room for n bytes. 0, or
+# what is wrong with merge number `count`.
+cdef int find_merge_rows(
+    const Ranks *ranks, const uint16_t *codes, size_t n, uint8_t *scratch, uint32_t *rows,
+    size_t room, size_t *count
+) noexcept nogil:
+    cdef size_t at = 0, length, left
+    cdef uint32_t *row
+    cdef int spaces, strange
+    count[0] = 0
+    while at < n and count[0] < room:
+        length = left = 0
+        spaces = strange = 0
+        while at < n and codes[at] != BEHIND:
+            if codes[at] == BETWEEN:
+                spaces += 1
+                left = length
+            elif codes[at] == NOTHING:
+                strange += 1
+            else:
+                scratch[length] = <uint8_t>codes[at]
+                length += 1
+            at += 1
+        at += 1
+        if spaces != 1:
+            return MERGE_NOT_TWO
+        row = rows + 3 * count[0]
+        row[0] = ranks_find(ranks, scratch, left) if left else NO_RANK
+        row[1] = ranks_find(ranks, scratch + left, length - left) if length > left else NO_RANK
+        row[2] = ranks_find(ranks, scratch, length) if length else NO_RANK
+        if strange or row[0] == NO_RANK:
+            return MERGE_NO_LEFT
+        if row[1] == NO_RANK:
+            return MERGE_NO_RIGHT
+        if row[2] == NO_RANK:
+            return MERGE_NO_WHOLE
+        count[0] += 1
+    return 0
+
+
+cdef class TokenRows:
+    """A vocabulary's tokens by their bytes.
+
+    Parameters
+    ----------
+    blob : bytes
+        All tokens' bytes, back to back.
+    ends : buffer of uint64, [n]
+        Where each token ends in `blob`; none may be empty.
+
+    Raises
+    ------
+    BadVocabulary
+        Too many tokens, a token twice, or tokens made to collide.
+    """
+
+    cdef Ranks ranks
+    cdef bytes _blob
+    cdef const uint64_t[::1] _ends
+
+    def __cinit__(self, bytes blob not None, const uint64_t[::1] ends not None):
+        cdef size_t n = ends.shape[0]
+        cdef int status
+        if n == 0 or n > MAX_TOKENS or ends[n - 1] != <size_t>len(blob):
+            raise BadVocabulary(f"{n} tokens, where 1 to {MAX_TOKENS} should stand")
+        self._blob = blob
+        self._ends = ends
+        self.ranks.n = n
+        self.ranks.blob = <const uint8_t *><char *>blob
+        self.ranks.ends = &ends[0]
+        with nogil:
+            status = ranks_build_pieces(&self.ranks)
+        if status == RANKS_DUPLICATE:
+            raise BadVocabulary("the same token stands there twice; leave one out")
+        if status == RANKS_TOO_MANY_PAIRS:
+            raise BadVocabulary("its tokens are too long, and too much alike, to be told apart")
+        if status != 0:
+            raise MemoryError("no memory for the tokens")
+
+    def __dealloc__(self):
+        ranks_free(&self.ranks)
+
+    def find(self, const uint8_t[::1] token not None) -> int:
+        """The row of a token, or -1."""
+        cdef uint32_t row = NO_RANK
+        if token.shape[0]:
+            row = ranks_find(&self.ranks, &token[0], token.shape[0])
+        return -1 if row == NO_RANK else row
+
+    def of_merges(self, const uint16_t[::1] codes not None, uint32_t[::1] rows not None) -> tuple:
+        """The rows of merges, each two tokens with SPACE between them, and END_OF_MERGE between merges.
+
+        Fills `rows`, [3 * m], with the rows of the two and of the token they make. Returns 0 and how
+        many merges there were, or what is wrong and with which: 1, that there are not two tokens; 2 to
+        4, that the left one, the right one or the one they make is not in the vocabulary.
+        """
+        cdef size_t n = codes.shape[0], count = 0
+        cdef uint8_t *scratch = <uint8_t *>malloc(n + 1)
+        cdef int status
+        if scratch == NULL:
+            raise MemoryError(f"no memory for {n} bytes of merges")
+        if n:
+            with nogil:
+                status = find_merge_rows(
+                    &self.ranks, &codes[0], n, scratch, &rows[0] if rows.shape[0] else NULL,
+                    rows.shape[0] // 3, &count,
+                )
+        else:
+            status = 0
+        free(scratch)
+        return status, count

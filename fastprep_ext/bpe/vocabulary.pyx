@@ -1,0 +1,299 @@
+"""The binding of the rank table: a vocabulary is built, and single pieces become ids."""
+
+
+cdef extern from "Python.h":
+    void list_set_item "PyList_SET_ITEM"(object items, Py_ssize_t at, PyObject *item)
+    PyObject *new_int "PyLong_FromUnsignedLong"(unsigned long value) except NULL
+    void increment "Py_INCREF"(PyObject *item)
+    void decrement "Py_XDECREF"(PyObject *item)
+
+cdef extern from "bpe/ints.h":
+    PyObject *int_there(PyObject **place)
+    void int_put(PyObject **place, PyObject *item)
+
+
+#: The ways to merge a piece, and how many bytes each takes at most.
+WAYS = {
+    "few": FEW_BYTES, "few, plain": FEW_BYTES, "search": MERGE_SHORT, "heap": 1 << 32,
+    "windows": 1 << 32, "cuts": 1 << 32,
+}
+
+cdef enum:
+    MAX_KEPT_INTS = 1 << 18   # vocabularies up to this size keep the int objects of their ids
+
+
+cdef class Scratch:
+    def __cinit__(self, bint narrow):
+        if worker_begin(&self.worker, narrow) != 0:
+            raise MemoryError("no memory for a piece cache")
+
+    def __dealloc__(self):
+        worker_free(&self.worker)
+
+
+cdef class Vocabulary:
+    """A rank table, compiled, and the splitter that goes with it.
+
+    Parameters
+    ----------
+    blob : bytes
+        All tokens' bytes, back to back, in the order of their ids.
+    ends : buffer of uint64, [n]
+        Where each token ends in `blob`.
+    ids : buffer of uint32, [n]
+        Each token's id, increasing.
+    pattern : int
+        One of `fastprep_ext.splitters.PATTERNS`.
+    merges : buffer of uint32, [3 * m], or None
+        For each merge, in the order of merging, the rows in the table of its two tokens and of the
+        one they make. None: two tokens merge if their bytes spell a token, in the order of the table.
+    whole_pieces : bool
+        Whether a piece that is a token is that token even if merging would not make it.
+    lefts : bytes, or None
+        For each token the length of the left one of the two that merging makes it of, 0 for a single
+        byte: what `last_merges` says, to spare the search. Its being right is the caller's matter.
+
+    Raises
+    ------
+    BadVocabulary
+        Too many tokens or pairs, a token or a merge twice, a single byte that is no token.
+    """
+
+    def __cinit__(
+        self, bytes blob not None, const uint64_t[::1] ends not None,
+        const uint32_t[::1] ids not None, int pattern, const uint32_t[::1] merges=None,
+        bint whole_pieces=True, bytes lefts=None,
+    ):
+        cdef size_t n = ids.shape[0], i
+        cdef int status
+        cdef const uint8_t *bytes = <const uint8_t *><char *>blob
+        if n == 0 or n > MAX_TOKENS or <size_t>ends.shape[0] != n or ends[n - 1] != <size_t>len(blob):
+            raise BadVocabulary(
+                f"a rank table has 1 to {MAX_TOKENS} tokens whose ends match their bytes; "
+                f"this one has {n} ids, {ends.shape[0]} ends and {len(blob)} bytes"
+            )
+        if pattern not in PATTERNS.values():
+            raise ValueError(f"pattern {pattern} is none of {PATTERNS}")
+        for i in range(n):
+            if ends[i] <= (ends[i - 1] if i else 0) or (i and ids[i] <= ids[i - 1]):
+                raise BadVocabulary(
+                    f"token {i} of the rank table is empty or out of order: "
+                    "sort the tokens by id and leave out empty ones"
+                )
+        self._blob = blob
+        self._ends = ends
+        self._ids = ids
+        self._idle = []
+        self.pattern = pattern
+        self.largest = ids[n - 1]
+        self.ranks.n = n
+        self.ranks.blob = bytes
+        self.ranks.ends = &ends[0]
+        self.ranks.ids = &ids[0]
+        self.ranks.whole_pieces = whole_pieces
+        if merges is not None:
+            self._merges = merges
+            self.ranks.n_merges = merges.shape[0] // 3
+            # A list of no merges is a list, too: its place must not be NULL.
+            self.ranks.merges = &merges[0] if self.ranks.n_merges else &ids[0]
+        if lefts is not None:
+            if <size_t>len(lefts) != n or merges is not None:
+                raise ValueError(f"{n} tokens have so many left parts, not {len(lefts)}, and no merges")
+            self._lefts = lefts
+            self.ranks.lefts = <const uint8_t *><char *>lefts
+        with nogil:
+            status = ranks_build(&self.ranks)
+        if status == RANKS_DUPLICATE:
+            raise BadVocabulary("the same token stands in the rank table twice; leave one out")
+        if status == RANKS_TOO_MANY_PAIRS:
+            raise BadVocabulary(
+                f"the tokens are made of one another in too many ways: the limit is {MAX_PAIRS} pairs "
+                "of tokens that make a token; leave out long repetitions"
+            )
+        if status == RANKS_BAD_MERGE:
+            raise BadVocabulary("two tokens of a merge do not spell the token it makes, or are no tokens")
+        if status == RANKS_MERGE_TWICE:
+            raise BadVocabulary("the same two tokens merge twice in the list of merges; leave one out")
+        if status == RANKS_CROWDED:
+            raise BadVocabulary(
+                "hundreds of merges hash alike, which does not happen by chance; get the file from "
+                "where it was made"
+            )
+        if status != 0:
+            raise MemoryError("no memory for the rank table")
+        for i in range(256):
+            if self.ranks.byte_ranks[i] == NO_RANK:
+                raise BadVocabulary(
+                    f"byte 0x{i:02X} is no token of the rank table, so text that holds it has no "
+                    "ids; a byte-level vocabulary has all 256 single bytes"
+                )
+
+    def __dealloc__(self):
+        cdef size_t id
+        ranks_free(&self.ranks)
+        if self._ints != NULL:
+            for id in range(<size_t>self.largest + 1):
+                decrement(self._ints[id])
+            free(self._ints)
+
+    cdef Scratch take(self):
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Scratch(self.largest < 1 << 16)
+
+    cdef int give(self, Scratch scratch) except -1:
+        self._idle.append(scratch)
+        return 0
+
+    def encode_piece(self, const uint8_t[::1] piece not None) -> list:
+        """The ids of one piece: looked up and merged as it is, not split. Any bytes."""
+        cdef Py_ssize_t count
+        cdef Py_ssize_t n = piece.shape[0]
+        cdef Scratch scratch
+        if n == 0:
+            return []
+        scratch = self.take()
+        with nogil:
+            count = bpe_piece(&self.ranks, &scratch.worker, &piece[0], n)
+        check_status(count, scratch)
+        ids = self.listed(scratch.worker.merged, count)
+        self.give(scratch)
+        return ids
+
+    def merge_piece(self, const uint8_t[::1] piece not None, str way not None) -> list:
+        """The ids of one piece by merging alone, in one of `WAYS`: for tests that they agree."""
+        cdef Py_ssize_t n = piece.shape[0], count = 0
+        cdef uint32_t *ranks
+        if way not in WAYS or not 1 <= n <= WAYS[way]:
+            raise ValueError(f"a piece of {n} bytes by {way!r}; the ways and their most bytes: {WAYS}")
+        ranks = <uint32_t *>malloc(n * sizeof(uint32_t))
+        if ranks == NULL:
+            raise MemoryError(f"no memory for a piece of {n} bytes")
+        try:
+            if way == "few":
+                count = merge_few(&self.ranks, &piece[0], n, ranks)
+            elif way == "few, plain":
+                count = merge_few(&self.ranks, &piece[0], n, ranks, True)
+            elif way == "search":
+                count = merge_short(&self.ranks, &piece[0], n, ranks)
+            elif way == "heap":
+                count = merge_heap(&self.ranks, &piece[0], n, ranks)
+            elif way == "windows":
+                count = merge_windows(&self.ranks, &piece[0], n, ranks)
+            elif way == "cuts":
+                count = merge_in_parts(&self.ranks, &piece[0], n, ranks)
+            if count < 0:
+                raise MemoryError(f"no memory to merge a piece of {n} bytes")
+            return [self.ranks.ids[ranks[i]] for i in range(count)]
+        finally:
+            free(ranks)
+
+    def cuts(self, const uint8_t[::1] piece not None) -> list:
+        """The places at which a piece may be cut before it is merged: for tests of that."""
+        cdef Py_ssize_t n = piece.shape[0], i
+        cdef bytearray flags = bytearray(n)
+        cdef uint8_t[::1] cut = flags
+        if n == 0:
+            return []
+        find_cuts(&self.ranks, &piece[0], n, &cut[0])
+        return [i for i in range(n) if cut[i]]
+
+    def last_merges(self, uint32_t[::1] made not None) -> int:
+        """For each token that merging makes, the last merge on the way to it.
+
+        Fills `made`, [3 * n], with rows of the table as the constructor takes them, and returns how
+        many merges there are. They are listed by the row of the token they make, and merge all text
+        as the whole table does: merge_list.pxd says why.
+        """
+        cdef size_t count
+        cdef uint32_t *scratch
+        if made.shape[0] < 3 * <Py_ssize_t>self.ranks.n:
+            raise ValueError(f"{self.ranks.n} tokens need room for 3 numbers each")
+        scratch = <uint32_t *>malloc(2 * self.ranks.longest * sizeof(uint32_t))
+        if scratch == NULL:
+            raise MemoryError(f"no memory for a token of {self.ranks.longest} bytes")
+        with nogil:
+            count = merge_list(&self.ranks, &made[0], scratch)
+        free(scratch)
+        return count
+
+    def find(self, const uint8_t[::1] token not None) -> int:
+        """The id of the token with these bytes, or -1."""
+        cdef uint32_t row = NO_RANK
+        if token.shape[0]:
+            row = ranks_find(&self.ranks, &token[0], token.shape[0])
+        return -1 if row == NO_RANK else self.ranks.ids[row]
+
+    cdef list listed(self, const uint32_t *ids, Py_ssize_t count):
+        cdef list result = PyList_New(count)
+        cdef PyObject *item
+        cdef Py_ssize_t i
+        cdef uint32_t kept = self.largest + 1 if self._ints != NULL else 0
+        for i in range(count):
+            # Bare pointers: a variable of Cython's counts each object up and down once more.
+            # (Fetching the objects ahead of their use was tried: no effect.)
+            item = int_there(&self._ints[ids[i]]) if ids[i] < kept else NULL
+            if item == NULL:
+                item = self.new_int(ids[i])
+            else:
+                increment(item)
+            list_set_item(result, i, item)
+        return result
+
+    # An int is made when its id is first listed, so that those in use lie side by side: made for all ids
+    # in their order, most of what came into the caches with one was never used (0.84 times the speed of
+    # lists of prose in o200k).
+    cdef PyObject *new_int(self, uint32_t id) except NULL:
+        cdef PyObject *item
+        # Without a GIL another thread may have made it meanwhile; with one this is no lock at all.
+        with cython.critical_section(self):
+            if self._ints == NULL and self.largest < MAX_KEPT_INTS:
+                self._ints = <PyObject **>calloc(self.largest + 1, sizeof(PyObject *))
+            if self._ints == NULL or id > self.largest:
+                return new_int(id)
+            item = int_there(&self._ints[id])
+            if item == NULL:
+                item = new_int(id)
+                int_put(&self._ints[id], item)
+            increment(item)
+            return item
+
+
+cdef int check_status(Py_ssize_t status, Scratch scratch, Py_ssize_t index=0) except -1:
+    if status >= 0:
+        return 0
+    if status == BPE_INVALID_UTF8:
+        raise InvalidUtf8(
+            f"text {index} is not UTF-8: no character begins at byte {scratch.worker.split.at}; "
+            "decode it with its real encoding first",
+            index, scratch.worker.split.at,
+        )
+    if status == BPE_TOO_LONG:
+        raise OverflowError("a single piece of 4 GiB or more cannot be merged")
+    raise MemoryError("no memory to merge a long piece")
+
+
+def missing_bytes(bytes blob not None, const uint64_t[::1] ends not None) -> bytes:
+    """The single bytes that are no tokens, in their order.
+
+    Parameters
+    ----------
+    blob : bytes
+        All tokens' bytes, back to back.
+    ends : buffer of uint64, [n]
+        Where each token ends in `blob`.
+    """
+    cdef bint there[256]
+    cdef const uint8_t *bytes_ = <const uint8_t *><char *>blob
+    cdef Py_ssize_t i
+    cdef uint64_t start = 0
+    if ends.shape[0] and ends[ends.shape[0] - 1] > <uint64_t>len(blob):
+        raise ValueError("ends and blob do not belong together")
+    for i in range(256):
+        there[i] = False
+    for i in range(ends.shape[0]):
+        if ends[i] == start + 1:
+            there[bytes_[start]] = True
+        start = ends[i]
+    return bytes([i for i in range(256) if not there[i]])

@@ -1,9 +1,0 @@
-from collections.abc import Sequence
-
-from typing_extensions import Buffer
-
-class Specials:
-    tokens: list[bytes]
-    def __init__(self, tokens: Sequence[tuple[bytes, int | None]]) -> None: ...
-    def search(self, text: str) -> bytes | None: ...
-    def cut(self, text: Buffer) -> list[tuple[int, int, int]]: ...

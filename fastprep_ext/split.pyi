@@ -1,6 +1,0 @@
-from typing_extensions import Buffer
-
-simd: str
-
-def lanes_of(block: Buffer, path: str) -> dict[str, int] | None: ...
-def places_of(bits: int, path: str) -> list[int] | None: ...

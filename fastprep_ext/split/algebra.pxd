@@ -1,0 +1,190 @@
+"""What several patterns do alike, over one block's masks. Scalar loops only where masks cannot see."""
+
+
+cdef enum:
+    KIND_NONE = 15    # no UTF-8 character
+    KIND_CJK = 16     # beside the class: of those that deepseek3 takes out
+
+
+# What a character of class `kind` is to the patterns of a chain.
+cdef inline uint8_t kind_apart(int chain, uint32_t point, uint8_t kind) noexcept nogil:
+    if chain == PATTERN_DEEPSEEK3:
+        # [一-龥぀-ゟ゠-ヿ], marks, signs and unassigned ones among them.
+        if 0x4E00 <= point <= 0x9FA5 or 0x3040 <= point <= 0x30FF:
+            return kind | KIND_CJK
+    # The Digits step of the tokenizers library has a table of its own, of Unicode 17.
+    elif 0x11DE0 <= point <= 0x11DE9 or 0x16FF4 <= point <= 0x16FF6:
+        return UC_N
+    return kind
+
+
+# The class of the character at byte `at`, which must lie within the text.
+cdef inline uint8_t kind_at(const Split *self, size_t at) noexcept nogil:
+    cdef uint32_t point
+    if utf8_decode(self.text + at, self.n - at, &point) == 0:
+        return KIND_NONE    # reported when the splitter comes to it
+    if self.chain == 0:
+        return self.classes[point]
+    return kind_apart(self.chain, point, self.classes[point])
+
+
+# From each bit of `seeds` upwards as long as `run` has bits. Adding a seed to its run carries through
+# to the run's end; so a run must not have two seeds, and each must be a bit of it.
+cdef inline uint64_t flood(uint64_t run, uint64_t seeds) noexcept nogil:
+    return run & ~(run + seeds)
+
+
+# As flood, where one run may have several seeds.
+cdef inline uint64_t flood_each(uint64_t run, uint64_t seeds) noexcept nogil:
+    cdef uint64_t filled = 0
+    while seeds:
+        filled |= flood(run, seeds & -seeds)
+        seeds &= ~filled
+    return filled
+
+
+# The newlines (and what else `run` holds) that belong to the others right before them.
+cdef inline uint64_t take_newlines(Split *self, uint64_t run, uint64_t seeds) noexcept nogil:
+    cdef uint64_t taken
+    seeds |= run & self.taken
+    if seeds == 0:
+        self.taken = 0
+        return 0
+    taken = flood_each(run, seeds)
+    self.taken = taken >> 63
+    return taken
+
+
+# The first character of each run of others that starts a piece of its own, on all of its bytes:
+# where a letter follows it, it belongs to that word.
+cdef inline uint64_t first_of_others(
+    const Split *self, const Block *block, uint64_t other, uint64_t free_other
+) noexcept nogil:
+    cdef uint64_t tail = other & block.tail
+    cdef uint64_t first = free_other
+    if tail:
+        first |= tail & (first << 1 | self.alone)
+        first |= tail & (first << 1)
+        first |= tail & (first << 1)
+    return first
+
+
+# Where whitespace is cut behind the last newline of a run, if whitespace follows it there.
+cdef inline uint64_t white_after_newline(
+    const Split *self, uint64_t white, uint64_t newline
+) noexcept nogil:
+    cdef uint64_t blank = white & ~newline
+    cdef uint64_t starts = blank & (newline << 1 | self.newline)
+    cdef uint64_t left, ends
+    cdef int at, length
+    if starts == 0:
+        return 0
+    ends = (blank + starts) & ~blank
+    if (ends & newline) == 0 and blank >> 63 == 0:
+        return starts
+    left = starts
+    while left:
+        at = lowest_bit(left)
+        left &= left - 1
+        ends = ~(blank >> at)          # shifted-in zeros: a run at the block's edge ends there, too
+        length = lowest_bit(ends) if ends else 64
+        if at + length < 64:
+            if newline >> (at + length) & 1:
+                starts &= ~(<uint64_t>1 << at)
+        elif newline_follows(self, self.at + 64 + self.carried):
+            starts &= ~(<uint64_t>1 << at)
+    return starts
+
+
+# Whether the whitespace at byte `at` goes on to a newline, or to the end of a text that is not cut.
+cdef inline bint newline_follows(const Split *self, size_t at) noexcept nogil:
+    cdef uint32_t point
+    cdef int length
+    while at < self.n:
+        if self.text[at] == c'\n' or self.text[at] == c'\r':
+            return True
+        length = utf8_decode(self.text + at, self.n - at, &point)
+        if length == 0 or self.classes[point] != UC_SPACE:
+            return False
+        at += length
+    return not self.cuts_at_end
+
+
+# Where groups of digits start within a run. A group is as many characters as the pattern says.
+cdef inline uint64_t cut_digits(Split *self, const Block *block, uint64_t digit) noexcept nogil:
+    cdef uint64_t starts = 0, leads, run_starts
+    cdef int at
+    if self.digits_in_group == 0 and digit >> 63 == 0 \
+            and (digit & digit << 1 & digit << 2 & digit << 3) == 0 and self.group == 3:
+        return 0
+    leads = digit & ~block.tail
+    run_starts = digit & ~(digit << 1 | self.digit)
+    while leads:
+        at = lowest_bit(leads)
+        leads &= leads - 1
+        if run_starts >> at & 1:
+            self.digits_in_group = 0
+        elif self.digits_in_group == self.group:
+            starts |= <uint64_t>1 << at
+            self.digits_in_group = 0
+        self.digits_in_group += 1
+    if digit >> 63 == 0:
+        self.digits_in_group = 0
+    return starts
+
+
+ctypedef int (*Contraction)(const uint8_t *text, size_t n) noexcept nogil
+
+
+# Contractions that are pieces of their own: starts with those of `apostrophes` taken into account.
+cdef inline uint64_t cut_contractions(
+    Split *self, uint64_t starts, uint64_t apostrophes, Contraction contraction
+) noexcept nogil:
+    cdef int at, length
+    while apostrophes:
+        at = lowest_bit(apostrophes)
+        apostrophes &= apostrophes - 1
+        length = contraction(self.text + self.at + at, self.n - self.at - at)
+        if length:
+            starts = join(self, starts, at + 1, length - 1)
+    return starts
+
+
+# Makes the `length` bytes from `at` on go on with the piece before them, and a piece start behind.
+cdef inline uint64_t join(Split *self, uint64_t starts, int at, int length) noexcept nogil:
+    cdef uint64_t bytes = (<uint64_t>1 << length) - 1
+    if at < 64:
+        starts &= ~(bytes << at)
+        if at + length > 64:
+            self.removed |= bytes >> (64 - at)
+    else:
+        self.removed |= bytes
+    if at + length < 64:
+        starts |= <uint64_t>1 << (at + length)
+    else:
+        self.added |= <uint64_t>1 << (at + length - 64)
+    return starts
+
+
+# Length in bytes of the contraction at text[0], which is an apostrophe; 0 for none.
+cdef inline int contraction_lower(const uint8_t *text, size_t n) noexcept nogil:
+    if n < 2:
+        return 0
+    return contraction_of(text[1], text[2] if n > 2 else 0)
+
+
+# The same in any case. Unicode's case folding makes U+017F, the long s, an s.
+cdef inline int contraction_any_case(const uint8_t *text, size_t n) noexcept nogil:
+    if n < 2:
+        return 0
+    if n > 2 and text[1] == 0xC5 and text[2] == 0xBF:
+        return 3
+    return contraction_of(text[1] | 0x20, text[2] | 0x20 if n > 2 else 0)
+
+
+cdef inline int contraction_of(uint8_t a, uint8_t b) noexcept nogil:
+    if a == c's' or a == c't' or a == c'd' or a == c'm':
+        return 2
+    if (a == c'l' and b == c'l') or (a == c'v' and b == c'e') or (a == c'r' and b == c'e'):
+        return 3
+    return 0

@@ -1,0 +1,74 @@
+"""The binding of the splitters: which there are, and the pieces that one makes of a text."""
+
+
+#: Patterns that have a splitter, by family name; fastprep.vocabulary.patterns says which those are.
+PATTERNS = {
+    "r50k": PATTERN_R50K,
+    "cl100k": PATTERN_CL100K,
+    "o200k": PATTERN_O200K,
+    "llama3": PATTERN_LLAMA3,
+    "qwen2": PATTERN_QWEN2,
+    "qwen35": PATTERN_QWEN35,
+    "tekken": PATTERN_TEKKEN,
+    "starcoder": PATTERN_STARCODER,
+    "deepseek3": PATTERN_DEEPSEEK3,
+}
+
+
+def split_pieces(const uint8_t[::1] text not None, int pattern=PATTERN_R50K) -> list:
+    """The ends of the pieces of a UTF-8 text, in bytes: what the encoder looks up one by one.
+
+    >>> split_pieces(b"two words", PATTERNS["o200k"])
+    [3, 9]
+
+    Raises InvalidUtf8.
+    """
+    cdef Split split
+    cdef size_t ends[512]
+    cdef size_t count, i
+    cdef list result = []
+    begin_split(&split, text, pattern)
+    while True:
+        count = split_next(&split, ends, 512)
+        if count == 0:
+            break
+        for i in range(count):
+            result.append(ends[i])
+    check_split(&split)
+    return result
+
+
+def count_pieces(const uint8_t[::1] text not None, int pattern=PATTERN_R50K) -> int:
+    """How many pieces a UTF-8 text has: all that splitting costs, without a list of them.
+
+    >>> count_pieces(b"two words", PATTERNS["o200k"])
+    2
+
+    Holds no GIL while it counts. Raises InvalidUtf8.
+    """
+    cdef Split split
+    cdef size_t ends[512]
+    cdef size_t count, total = 0
+    begin_split(&split, text, pattern)
+    with nogil:
+        while True:
+            count = split_next(&split, ends, 512)
+            if count == 0:
+                break
+            total += count
+    check_split(&split)
+    return total
+
+
+cdef int begin_split(Split *split, const uint8_t[::1] text, int pattern) except -1:
+    if pattern not in PATTERNS.values():
+        raise ValueError(f"pattern {pattern} is none of {PATTERNS}")
+    # Of an empty text the address means nothing, and none is read.
+    split_begin(split, pattern, &text[0] if text.shape[0] else NULL, text.shape[0])
+    return 0
+
+
+cdef int check_split(const Split *split) except -1:
+    if split.invalid:
+        raise InvalidUtf8(f"no UTF-8 character begins at byte {split.at}", 0, split.at)
+    return 0

@@ -1,6 +1,0 @@
-from typing_extensions import Buffer
-
-PATTERNS: dict[str, int]
-
-def split_pieces(text: Buffer, pattern: int = 0) -> list[int]: ...
-def count_pieces(text: Buffer, pattern: int = 0) -> int: ...

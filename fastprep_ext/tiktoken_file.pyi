@@ -1,3 +1,0 @@
-from typing_extensions import Buffer
-
-def parse_tiktoken(text: Buffer, ends: Buffer, ranks: Buffer) -> tuple[int, bytes, bool]: ...

@@ -1,3 +1,0 @@
-unicode_version: str
-
-def unicode_class(point: int) -> str: ...

@@ -1,0 +1,151 @@
+"""Where documents end -> position ids, document ids, masked targets and sequence lengths."""
+
+
+# ---- kernels ---------------------------------------------------------------------------------
+
+
+cdef inline int64_t first_above(const uint64_t* ends, int64_t count, uint64_t place) noexcept nogil:
+    """How many of the ascending `ends` are at most `place`."""
+    cdef int64_t low = 0
+    cdef int64_t high = count
+    cdef int64_t middle
+    while low < high:
+        middle = (low + high) // 2
+        if ends[middle] > place:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+cdef inline void mark_piece(
+    marks_t* marks, int64_t at, int64_t count, int64_t document
+) noexcept nogil:
+    """Marks of `count` places in a row that belong to one document."""
+    cdef int64_t i
+    if marks.positions != NULL:
+        for i in range(count):
+            marks.positions[at + i] = i
+    if marks.documents != NULL:
+        for i in range(count):
+            marks.documents[at + i] = document
+    if marks.seqlens != NULL:
+        marks.num_seqlens += 1
+        marks.seqlens[marks.num_seqlens] = <int32_t>(at + count)
+        marks.longest = max(marks.longest, count)
+
+
+cdef void mark_padding(marks_t* marks, int64_t at, int64_t count) noexcept nogil:
+    if count > 0:
+        mark_piece(marks, at, count, -1)
+
+
+cdef void mark_tokens(
+    const ends_t* ends,
+    marks_t* marks,
+    int64_t at,
+    int64_t start,
+    int64_t count,
+    void* targets,
+    int64_t target_fill,
+    int64_t itemsize,
+) noexcept nogil:
+    cdef int64_t part = 0
+    cdef int64_t document, known, end, take
+    cdef int64_t done = 0
+    # Parts are few beside documents, but a store may have thousands of shards.
+    cdef int64_t high = ends.num_parts - 1
+    cdef int64_t middle
+    while part < high:
+        middle = (part + high) // 2
+        if ends.token_base[middle + 1] > start:
+            high = middle
+        else:
+            part = middle + 1
+    known = ends.document_base[part + 1] - ends.document_base[part]
+    document = first_above(ends.ends[part], known, start - ends.token_base[part])
+    while done < count:
+        while ends.token_base[part + 1] <= start:
+            part += 1
+            known = ends.document_base[part + 1] - ends.document_base[part]
+            document = first_above(ends.ends[part], known, start - ends.token_base[part])
+        if document < known:
+            end = ends.token_base[part] + <int64_t>ends.ends[part][document]
+        else:
+            end = ends.token_base[part + 1]  # tokens behind the last end
+        take = min(end - start, count - done)
+        if take > 0:
+            mark_piece(marks, at + done, take, ends.document_base[part] + document)
+            done += take
+            start += take
+            if start == end and targets != NULL:
+                fill(<char*>targets + (done - 1) * itemsize, 1, target_fill, itemsize)
+        document += 1
+
+
+# ---- binding ---------------------------------------------------------------------------------
+
+
+cdef class DocumentEnds:
+    """Where the documents of a sequence of tokens end.
+
+    Parameters
+    ----------
+    parts
+        for each part of the sequence (a shard) how many tokens it has and where its documents
+        end, uint64, ascending, in tokens from the part's start.
+
+    Raises
+    ------
+    InvalidWindow
+        for ends that are not uint64, or whose last one lies behind its part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> DocumentEnds([(5, np.array([2, 5], np.uint64))]).num_documents
+    2
+    """
+
+    def __cinit__(self, parts):
+        cdef Py_ssize_t k, n
+        cdef const uint64_t[::1] view
+        parts = [(int(tokens), ends) for tokens, ends in parts] or [(0, b"")]
+        n = len(parts)
+        self.ends.num_parts = n
+        self.ends.ends = <const uint64_t**>PyMem_Calloc(n + 1, sizeof(uint64_t*))
+        self.ends.token_base = <int64_t*>PyMem_Calloc(n + 1, sizeof(int64_t))
+        self.ends.document_base = <int64_t*>PyMem_Calloc(n + 1, sizeof(int64_t))
+        if (
+            self.ends.ends == NULL
+            or self.ends.token_base == NULL
+            or self.ends.document_base == NULL
+        ):
+            raise MemoryError
+        views = []
+        for k, (tokens, ends) in enumerate(parts):
+            self.ends.token_base[k + 1] = self.ends.token_base[k] + <int64_t>tokens
+            self.ends.document_base[k + 1] = self.ends.document_base[k] + <int64_t>len(ends)
+            if not len(ends):
+                continue
+            try:
+                view = ends
+            except ValueError as error:
+                raise InvalidWindow(f"document ends must be a row of uint64: {error}") from None
+            if view[len(ends) - 1] > <uint64_t>tokens:
+                raise InvalidWindow(
+                    f"the last document ends at token {view[len(ends) - 1]}, but there are {tokens}"
+                )
+            views.append(memoryview(ends))
+            self.ends.ends[k] = &view[0]
+        self.views = tuple(views)
+
+    def __dealloc__(self):
+        PyMem_Free(self.ends.ends)
+        PyMem_Free(self.ends.token_base)
+        PyMem_Free(self.ends.document_base)
+
+    @property
+    def num_documents(self):
+        """How many documents end in all parts together."""
+        return self.ends.document_base[self.ends.num_parts]

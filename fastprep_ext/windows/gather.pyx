@@ -1,0 +1,374 @@
+"""Window indices -> a filled batch.
+
+A :class:`BatchMaker` knows the sources and how a row is written; it makes batches into memory
+that its caller owns, without the GIL.
+"""
+
+
+cdef extern from "windows/fault_guard.h" nogil:
+    void guard_install()
+    int64_t guarded(int64_t (*body)(void*, void*) noexcept nogil, void* context, void* job)
+
+
+cdef enum:
+    AHEAD = 4  # windows asked for beforehand; 1, 2 and 8 differ by less than the noise
+
+
+# ---- kernels ---------------------------------------------------------------------------------
+
+
+cdef inline int64_t source_of(const maker_t* maker, int64_t index) noexcept nogil:
+    cdef int64_t source = 0
+    while maker.first_index[source + 1] <= index:
+        source += 1
+    return source
+
+
+cdef inline int64_t first_token(const source_t* source, int64_t row) noexcept nogil:
+    if source.row_first == NULL:
+        return row * source.stride
+    return source.starts[source.row_first[row]]
+
+
+cdef inline void ask_for(const maker_t* maker, int64_t index) noexcept nogil:
+    """Have the memory of a window on its way before its turn comes."""
+    cdef int64_t number = source_of(maker, index)
+    cdef const source_t* source = &maker.sources[number]
+    index -= maker.first_index[number]
+    prefetch_tokens(source.tokens, first_token(source, index), maker.row.length)
+
+
+cdef int64_t write_row(
+    const maker_t* maker, const source_t* source, int64_t row, batch_t* batch, int64_t at
+) noexcept nogil:
+    """Write one row to the places from `at` on of the flattened batch."""
+    cdef const row_t* form = &maker.row
+    cdef int64_t end = at + form.length
+    cdef int64_t stretch, last, start, count, status, alone
+    cdef bint marked = source.ends != NULL
+    cdef char* inputs
+    cdef char* targets
+    if source.row_first == NULL:
+        stretch = last = 0
+    else:
+        stretch = source.row_first[row]
+        last = source.row_first[row + 1] - 1
+    while stretch <= last:
+        if source.row_first == NULL:
+            start = row * source.stride
+            count = min(form.length, source.num_tokens - 1 - start)
+        else:
+            start = source.starts[stretch]
+            count = source.sizes[stretch]
+        inputs = batch.inputs + at * form.itemsize
+        targets = batch.targets + at * form.itemsize
+        status = write_pairs(source.tokens, form, start, count, inputs, targets)
+        if status != 0:
+            return status
+        # The last token of all, in a window that runs past it, is an input without a target.
+        alone = 1 if source.row_first == NULL and count < form.length else 0
+        if alone:
+            targets += count * form.itemsize
+            inputs += count * form.itemsize
+            status = write_last(source.tokens, form, start + count, inputs, targets)
+            if status != 0:
+                return status
+        if marked:
+            mark_tokens(
+                source.ends, &batch.marks, at, start, count + alone,
+                batch.targets + at * form.itemsize if maker.mask else NULL,
+                form.target_fill, form.itemsize,
+            )
+        at += count + alone
+        stretch += 1
+    if at < end:
+        fill(batch.inputs + at * form.itemsize, end - at, form.input_fill, form.itemsize)
+        fill(batch.targets + at * form.itemsize, end - at, form.target_fill, form.itemsize)
+        if marked:
+            mark_padding(&batch.marks, at, end - at)
+    return 0
+
+
+cdef int64_t write_rows(void* context, void* job) noexcept nogil:
+    cdef maker_t* maker = <maker_t*>context
+    cdef batch_t* batch = <batch_t*>job
+    cdef int64_t source, index, status, r
+    cdef int64_t limit = maker.first_index[maker.num_sources]
+    batch.marks.num_seqlens = 0
+    batch.marks.longest = 0
+    if batch.marks.seqlens != NULL:
+        batch.marks.seqlens[0] = 0
+    for r in range(batch.rows):
+        batch.row = r
+        if not 0 <= batch.indices[r] < limit:
+            return BAD_INDEX
+    for r in range(min(batch.rows, <int64_t>AHEAD)):
+        ask_for(maker, batch.indices[r])
+    for r in range(batch.rows):
+        batch.row = r
+        if r + AHEAD < batch.rows:
+            ask_for(maker, batch.indices[r + AHEAD])
+        index = batch.indices[r]
+        source = source_of(maker, index)
+        status = write_row(
+            maker,
+            &maker.sources[source],
+            index - maker.first_index[source],
+            batch,
+            r * maker.row.length,
+        )
+        if status != 0:
+            return status
+    return 0
+
+
+cdef void make_batch(const maker_t* maker, batch_t* batch) noexcept nogil:
+    cdef maker_t own = maker[0]  # its scratch is this call's
+    cdef int64_t* given = batch.indices
+    batch.row = 0
+    own.row.scratch = <char*>malloc((own.row.length + 1) * 8)
+    if batch.order != NULL:
+        batch.indices = <int64_t*>malloc((batch.rows + 1) * sizeof(int64_t))
+    if own.row.scratch == NULL or batch.indices == NULL:
+        batch.status = NO_MEMORY
+    else:
+        if batch.order != NULL:
+            fill_order(batch.order, batch.first, batch.step, batch.rows, batch.indices)
+        batch.status = guarded(write_rows, &own, batch)
+        if batch.order != NULL and batch.status != 0:
+            batch.first = batch.indices[batch.row]  # for the message
+    free(own.row.scratch)
+    if batch.order != NULL:
+        free(batch.indices)
+        batch.indices = given
+
+
+# ---- binding ---------------------------------------------------------------------------------
+
+
+cdef class GatheredRows:
+    """The windows of one sequence of tokens.
+
+    Parameters
+    ----------
+    tokens
+        a :class:`~TokenShards`.
+    num_rows, stride
+        how many windows there are, and the distance from one to the next in tokens.
+    segments
+        None, or ``(row_first, starts, sizes)``, int64, int64 and int32: row i is the stretches
+        ``row_first[i]`` to ``row_first[i + 1] - 1``, ``sizes[k]`` pairs of neighbours from token
+        ``starts[k]`` on.
+    ends
+        None, or a :class:`~DocumentEnds` of the same tokens.
+    describe
+        turns a position in the tokens into the name of the file there.
+    """
+
+    def __cinit__(self, TokenShards tokens not None, int64_t num_rows, int64_t stride, *,
+                  segments=None, DocumentEnds ends=None, describe=None):
+        cdef const int64_t[::1] row_first, starts
+        cdef const int32_t[::1] sizes
+        self.tokens, self.ends, self.segments = tokens, ends, segments
+        self.describe = describe
+        self.source.tokens = &tokens.tokens
+        self.source.num_tokens = tokens.num_tokens
+        self.source.num_rows = num_rows
+        self.source.stride = stride
+        self.source.ends = NULL
+        if ends is not None:
+            if ends.ends.token_base[ends.ends.num_parts] != tokens.num_tokens:
+                raise InvalidWindow(
+                    f"the document ends are of {ends.ends.token_base[ends.ends.num_parts]} tokens, "
+                    f"but there are {tokens.num_tokens}"
+                )
+            self.source.ends = &ends.ends
+        self.source.row_first = NULL
+        if segments is not None:
+            row_first, starts, sizes = segments
+            self.source.row_first = &row_first[0]
+            self.source.starts = &starts[0]
+            self.source.sizes = &sizes[0]
+
+
+cdef class BatchMaker:
+    """Makes batches of windows into memory of its caller.
+
+    Parameters
+    ----------
+    sources
+        :class:`GatheredRows`; the windows of each are numbered after those of the one before.
+    length
+        pairs in a row, L.
+    out
+        "same" for ids as they lie, "int32" or "int64".
+    input_fill, target_fill
+        what stands where a row has nothing.
+    mask
+        whether targets in another document than their input become `target_fill`.
+    vocab_size
+        ids must be below it; 0: any will do.
+
+    Notes
+    -----
+    Batches are given as addresses ``(inputs, targets, positions, documents, seqlens)``, of which
+    the last three may be 0: ``[rows, L]`` of the type of `out`, twice; int64 ``[rows, L]``, twice;
+    int32 of ``rows * L + 1``. The memory must be there until the batch is made.
+    """
+
+    def __cinit__(self, sources, int64_t length, *, str out="int64", int64_t input_fill=0,
+                  int64_t target_fill=-100, bint mask=False, int64_t vocab_size=0):
+        cdef Py_ssize_t k
+        cdef GatheredRows rows
+        cdef TokenShards tokens
+        cdef int kind = INT64
+        self.sources = tuple(sources)
+        self.maker.num_sources = len(self.sources)
+        self.maker.sources = <source_t*>PyMem_Calloc(len(self.sources) + 1, sizeof(source_t))
+        self.maker.first_index = <int64_t*>PyMem_Calloc(len(self.sources) + 1, sizeof(int64_t))
+        if self.maker.sources == NULL or self.maker.first_index == NULL:
+            raise MemoryError
+        for k in range(self.maker.num_sources):
+            rows = self.sources[k]
+            tokens = rows.tokens
+            if k and kind != tokens.kind:
+                raise InvalidWindow("the sources of a batch must hold ids of one type")
+            kind = tokens.kind
+            self.maker.sources[k] = rows.source
+            self.maker.first_index[k + 1] = self.maker.first_index[k] + rows.source.num_rows
+            self.maker.row.itemsize = tokens.tokens.itemsize
+        form = {"same": 0, "int32": OUT32, "int64": OUT64}[out]
+        if out != "same":
+            self.maker.row.itemsize = 4 if out == "int32" else 8
+        self.maker.row.pairs = pairs_function(kind, form)
+        self.maker.row.length = length
+        self.maker.row.input_fill = input_fill
+        self.maker.row.target_fill = target_fill
+        self.maker.mask = mask
+        self.vocab_size = vocab_size
+        self.maker.row.last = vocab_size - 1 if vocab_size else (1 << 63) - 1
+        if out == "int32" or (out == "same" and kind == INT32):
+            self.maker.row.last = min(self.maker.row.last, (1 << 31) - 1)
+        guard_install()
+
+    def __dealloc__(self):
+        PyMem_Free(self.maker.sources)
+        PyMem_Free(self.maker.first_index)
+
+    def __len__(self):
+        return self.maker.first_index[self.maker.num_sources]
+
+    def make(self, indices, places):
+        """Make the batch of the windows `indices`, a sequence of ints; the GIL is released.
+
+        Returns
+        -------
+        tuple
+            how many pieces the sequence lengths count, and the longest of them.
+
+        Raises
+        ------
+        IndexError
+            for an index that is no window.
+        InvalidWindow
+            for a negative id.
+        IdOutOfRange
+            for an id that is not below `vocab_size`.
+        InvalidStore
+            for a file that cannot be read any more.
+        """
+        cdef batch_t batch
+        cdef int64_t rows = len(indices)
+        cdef int64_t r
+        cdef int64_t* numbers = <int64_t*>PyMem_Malloc((rows + 1) * sizeof(int64_t))
+        if numbers == NULL:
+            raise MemoryError
+        try:
+            for r in range(rows):
+                numbers[r] = indices[r]
+            batch.order = NULL
+            batch.indices = numbers
+            self.set_places(&batch, rows, places)
+            with nogil:
+                make_batch(&self.maker, &batch)
+            if batch.status != 0:
+                batch.first = numbers[batch.row]
+                self.raise_error(&batch)
+        finally:
+            PyMem_Free(numbers)
+        return batch.marks.num_seqlens, batch.marks.longest
+
+    cdef set_places(self, batch_t* batch, int64_t rows, places):
+        inputs, targets, positions, documents, seqlens = places
+        batch.rows = rows
+        batch.inputs = <char*><uintptr_t>inputs
+        batch.targets = <char*><uintptr_t>targets
+        batch.marks.positions = <int64_t*><uintptr_t>positions
+        batch.marks.documents = <int64_t*><uintptr_t>documents
+        batch.marks.seqlens = <int32_t*><uintptr_t>seqlens
+
+    cdef raise_error(self, batch_t* batch):
+        """Raise what the status of a batch says; `batch.first` is the window it is about."""
+        cdef int64_t index = batch.first
+        cdef int64_t source, row, start, stretch
+        cdef GatheredRows rows
+        if batch.status == NO_MEMORY:
+            raise MemoryError
+        if batch.status == BAD_INDEX:
+            raise IndexError(f"window {index} of a dataset that has {len(self)}")
+        source = source_of(&self.maker, index)
+        rows = self.sources[source]
+        row = index - self.maker.first_index[source]
+        start = first_token(&rows.source, row)
+        if batch.status in (READ_FAILED, FAULTED):
+            place = rows.describe(start) if rows.describe is not None else "the tokens"
+            raise InvalidStore(
+                f"{place}: cannot be read, about token {start} of all; the file was cut or its "
+                f"disk failed while it was open, so restore it and open the store again"
+            )
+        stretches = [(start, min(self.maker.row.length, rows.source.num_tokens - 1 - start))]
+        if rows.source.row_first != NULL:
+            stretches = [
+                (rows.source.starts[stretch], rows.source.sizes[stretch])
+                for stretch in range(rows.source.row_first[row], rows.source.row_first[row + 1])
+            ]
+        for first, count in stretches:
+            for position, token in enumerate(read_tokens(rows.tokens, first, count + 1), first):
+                if token < 0:
+                    raise InvalidWindow(
+                        f"the id at position {position} is {token}; ids are never negative; "
+                        f"were unsigned ids read as signed ones?"
+                    )
+                if token > self.maker.row.last:
+                    raise IdOutOfRange(
+                        f"the id at position {position} is {token}, but ids must be below "
+                        f"{self.maker.row.last + 1}; check which tokenizer made them, "
+                        f"the vocab_size of the model and the dtype of the batch"
+                    )
+        raise InvalidWindow(f"an id in window {index} changed while it was read")
+
+
+def read_tokens(TokenShards tokens not None, int64_t start, int64_t count):
+    """Read `count` ids from `start` on, as a list of ints.
+
+    Examples
+    --------
+    >>> from array import array
+    >>> from fastprep_ext.windows import TokenShards
+    >>> read_tokens(TokenShards([array("H", [10, 11]), array("H", [12])]), 1, 2)
+    [11, 12]
+    """
+    cdef const char* place
+    if not (0 <= start and 0 < count <= tokens.num_tokens - start):
+        raise InvalidWindow(f"{count} ids from {start} on, but there are {tokens.num_tokens}")
+    cdef char* scratch = <char*>PyMem_Malloc(count * tokens.tokens.itemsize)
+    if scratch == NULL:
+        raise MemoryError
+    try:
+        place = fetch(&tokens.tokens, start, count, scratch)
+        if place == NULL:
+            raise InvalidStore(f"{count} ids from {start} on cannot be read")
+        raw = place[:count * tokens.tokens.itemsize]
+    finally:
+        PyMem_Free(scratch)
+    return memoryview(raw).cast(("B", "H", "I", "i", "q")[<int>tokens.kind]).tolist()

@@ -1,0 +1,238 @@
+"""Token ids -> the inputs and targets of windows.
+
+Ids lie as uint8, uint16, uint32, int32 or int64 in one array or in several (the shards of a token
+store), in memory or in files; :class:`TokenShards` holds them. The kernels copy any stretch of
+them, widened, into rows that the caller made.
+"""
+
+
+cdef extern from "<unistd.h>" nogil:
+    ssize_t pread(int file, void* buffer, size_t count, long long offset)
+
+cdef enum:
+    CACHE_LINE = 64  # bytes; a processor with longer lines is asked twice for some, no more
+    PREFETCHED = 1024  # bytes of a window; by then the processor has seen where it leads
+
+
+# ---- kernels ---------------------------------------------------------------------------------
+
+
+cdef inline int64_t shard_of(
+    const int64_t* bounds, int64_t num_shards, int64_t position
+) noexcept nogil:
+    """The one shard that holds the token at `position`; empty shards hold none."""
+    cdef int64_t low = 0
+    cdef int64_t high = num_shards - 1
+    cdef int64_t middle
+    while low < high:
+        middle = (low + high) // 2
+        if bounds[middle + 1] > position:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+cdef void prefetch_tokens(const tokens_t* tokens, int64_t start, int64_t count) noexcept nogil:
+    """Ask for the begin of a window while others are copied.
+
+    In a shuffled order each window is a surprise to the processor: for uint16 and length 256 this
+    gains 1.2 times in 8 MB of tokens and 1.7 times in 400 MB.
+    """
+    cdef int64_t shard = shard_of(tokens.bounds, tokens.num_shards, start)
+    cdef const char* place = tokens.places[shard]
+    cdef int64_t ahead, at
+    if place == NULL:
+        return
+    place += (start - tokens.bounds[shard]) * tokens.itemsize
+    ahead = min(count, tokens.bounds[shard + 1] - start) * tokens.itemsize
+    ahead = min(<int64_t>PREFETCHED, ahead)
+    at = 0
+    while at < ahead:
+        prefetch(place + at)
+        at += CACHE_LINE
+
+
+cdef int64_t read_part(
+    const tokens_t* tokens, int64_t shard, int64_t first, int64_t count, char* out
+) noexcept nogil:
+    """Copy tokens of one shard; 0, or READ_FAILED."""
+    cdef int64_t at = first * tokens.itemsize
+    cdef int64_t left = count * tokens.itemsize
+    cdef ssize_t got
+    if tokens.places[shard] != NULL:
+        memcpy(out, tokens.places[shard] + at, left)
+        return 0
+    at += tokens.offsets[shard]
+    while left > 0:
+        got = pread(tokens.files[shard], out, left, at)
+        if got <= 0:
+            return READ_FAILED
+        out += got
+        at += got
+        left -= got
+    return 0
+
+
+cdef const char* fetch(
+    const tokens_t* tokens, int64_t start, int64_t count, char* scratch
+) noexcept nogil:
+    """`count` tokens in a row: where they lie, or a copy in `scratch`; NULL if none can be had."""
+    cdef int64_t shard = shard_of(tokens.bounds, tokens.num_shards, start)
+    cdef int64_t take
+    cdef char* out = scratch
+    if start + count <= tokens.bounds[shard + 1] and tokens.places[shard] != NULL:
+        return tokens.places[shard] + (start - tokens.bounds[shard]) * tokens.itemsize
+    while count > 0:
+        take = min(count, tokens.bounds[shard + 1] - start)
+        if take > 0:
+            if read_part(tokens, shard, start - tokens.bounds[shard], take, out) != 0:
+                return NULL
+            start += take
+            count -= take
+            out += take * tokens.itemsize
+        shard += 1
+    return scratch
+
+
+cdef void fill(void* out, int64_t count, int64_t value, int64_t itemsize) noexcept nogil:
+    cdef int64_t i
+    if itemsize == 8:
+        for i in range(count):
+            (<int64_t*>out)[i] = value
+    elif itemsize == 4:
+        for i in range(count):
+            (<int32_t*>out)[i] = <int32_t>value
+    elif itemsize == 2:
+        for i in range(count):
+            (<uint16_t*>out)[i] = <uint16_t>value
+    else:
+        for i in range(count):
+            (<uint8_t*>out)[i] = <uint8_t>value
+
+
+cdef int64_t write_pairs(
+    const tokens_t* tokens,
+    const row_t* row,
+    int64_t start,
+    int64_t count,
+    void* inputs,
+    void* targets,
+) noexcept nogil:
+    cdef const char* place = fetch(tokens, start, count + 1, row.scratch)
+    if place == NULL:
+        return READ_FAILED
+    return BAD_ID if row.pairs(place, count, inputs, targets, row.last) < 0 else 0
+
+
+cdef int64_t write_last(
+    const tokens_t* tokens, const row_t* row, int64_t start, void* inputs, void* targets
+) noexcept nogil:
+    cdef const char* place = fetch(tokens, start, 1, row.scratch)
+    if place == NULL:
+        return READ_FAILED
+    if place != row.scratch:
+        memcpy(row.scratch, place, tokens.itemsize)
+    memcpy(row.scratch + tokens.itemsize, row.scratch, tokens.itemsize)  # a pair, to be widened
+    if row.pairs(row.scratch, 1, inputs, targets, row.last) < 0:
+        return BAD_ID
+    fill(targets, 1, row.target_fill, row.itemsize)
+    return 0
+
+
+# ---- binding ---------------------------------------------------------------------------------
+
+
+cdef int kind_of(object view) except -1:
+    """How the ids of a one-dimensional buffer lie in memory."""
+    cdef str form = view.format
+    cdef Py_ssize_t size = view.itemsize
+    # A foreign byte order shows as a prefix (">H"), so it is none of these.
+    if form in ("B", "H", "I", "L", "Q"):
+        if size == 1:
+            return UINT8
+        if size == 2:
+            return UINT16
+        if size == 4:
+            return UINT32
+    elif form in ("i", "l", "q"):
+        if size == 4:
+            return INT32
+        if size == 8:
+            return INT64
+    raise InvalidWindow(
+        f"token ids must be uint8, uint16, uint32, int32 or int64 in the machine's byte order; "
+        f"found a buffer of format {form!r}, {size} bytes an item"
+    )
+
+
+cdef class TokenShards:
+    """One long sequence of token ids that lies in one buffer or in several.
+
+    Parameters
+    ----------
+    shards
+        one-dimensional contiguous buffers, all of one type: uint8, uint16, uint32, int32 or int64.
+        They are held, not copied, and may be empty.
+    files
+        None, or ``(descriptor, offset, count)`` for each shard: then `count` ids are read from
+        byte `offset` of an open file whenever they are wanted, and the buffer, which may be
+        empty, tells their type. Who made the descriptors closes them.
+
+    Raises
+    ------
+    InvalidWindow
+        for a buffer of another type or shape, or for buffers of different types.
+
+    Examples
+    --------
+    >>> from array import array
+    >>> tokens = TokenShards([array("H", [10, 11, 12]), array("H", [13, 14])])
+    >>> tokens.num_tokens
+    5
+    """
+
+    def __cinit__(self, shards, files=None):
+        cdef Py_ssize_t k, n
+        cdef const uint8_t[::1] raw
+        self.views = tuple([memoryview(shard) for shard in shards])
+        n = len(self.views)
+        self.tokens.num_shards = n
+        self.tokens.places = <const char**>PyMem_Calloc(n + 1, sizeof(char*))
+        self.tokens.files = <int*>PyMem_Calloc(n + 1, sizeof(int))
+        self.tokens.offsets = <int64_t*>PyMem_Calloc(n + 1, sizeof(int64_t))
+        self.tokens.bounds = <int64_t*>PyMem_Calloc(n + 1, sizeof(int64_t))
+        if (
+            self.tokens.places == NULL or self.tokens.files == NULL
+            or self.tokens.offsets == NULL or self.tokens.bounds == NULL
+        ):
+            raise MemoryError
+        self.tokens.itemsize = 1
+        for k, view in enumerate(self.views):
+            if view.ndim != 1 or not view.c_contiguous:
+                raise InvalidWindow(
+                    f"token ids must be a contiguous row; shard {k} has the shape {view.shape} "
+                    f"and the strides {view.strides}"
+                )
+            if k == 0:
+                self.kind = <Kind>kind_of(view)
+                self.tokens.itemsize = view.itemsize
+            elif self.kind != kind_of(view):
+                raise InvalidWindow(
+                    f"the shards of one sequence must have one type; shard {k} has format "
+                    f"{view.format!r}, the one before it {self.views[k - 1].format!r}"
+                )
+            count = len(view)
+            if files is not None:
+                self.tokens.files[k], self.tokens.offsets[k], count = files[k]
+            elif count:
+                raw = view.cast("B")
+                self.tokens.places[k] = <const char*>&raw[0]
+            self.tokens.bounds[k + 1] = self.tokens.bounds[k] + <int64_t>count
+        self.num_tokens = self.tokens.bounds[n]
+
+    def __dealloc__(self):
+        PyMem_Free(self.tokens.places)
+        PyMem_Free(self.tokens.files)
+        PyMem_Free(self.tokens.offsets)
+        PyMem_Free(self.tokens.bounds)

@@ -1,3 +1,0 @@
-from typing_extensions import Buffer
-
-def masks_of(block: Buffer, path: str) -> dict[str, int] | None: ...

@@ -1,0 +1,140 @@
+"""A vocabulary of words with numbers for ids: documents in, ids into the caller's arrays.
+
+:mod:`fastprep_ext.words` gives back the very objects that a dict holds, as the notebook does; here no
+object is made for a token.
+"""
+
+
+ctypedef fused Id:
+    uint16_t
+    uint32_t
+
+
+cdef class WordEncoder:
+    """A vocabulary, read once; it never changes, so threads may share it.
+
+    Parameters
+    ----------
+    vocab
+        a dict from str to int, each of 0 to 2**32 - 1.
+    unknown
+        the id of every word that is not in `vocab`.
+    """
+
+    cdef Index index
+    cdef Table long_words
+    cdef int64_t unknown
+    cdef int64_t largest
+
+    def __cinit__(self, dict vocab not None, uint32_t unknown):
+        self.unknown = self.largest = unknown
+        for attempt in range(100):
+            if self.build(vocab, attempt):
+                return
+        raise RuntimeError("no seed of 100 gave a perfect hash")
+
+    def __dealloc__(self):
+        index_free(&self.index)
+        table_free(&self.long_words)
+
+    # Fills the index and the table of long words; False: these seeds will not do.
+    cdef bint build(self, dict vocab, int attempt) except -1:
+        cdef Table short_words
+        cdef Table *table
+        cdef Text word
+        cdef uint32_t number
+        cdef int status
+        table_free(&self.long_words)
+        index_free(&self.index)
+        seed_table(&short_words, attempt)
+        seed_table(&self.long_words, attempt)
+        try:
+            for key, value in vocab.items():
+                word = text_of(key)
+                number = value
+                self.largest = max(self.largest, <int64_t>number)
+                table = &short_words if is_short(&word) else &self.long_words
+                if table_reserve(table, 1, word.length) < 0:
+                    raise MemoryError(f"no memory for a table of {len(vocab)} words")
+                table_put(table, &word, number)
+            # A look-up asks the table even if it is empty.
+            status = table_reserve(&self.long_words, 1, 0)
+            if status == 0:
+                status = index_build(&self.index, &short_words)
+            if status == -1:
+                raise MemoryError(f"no memory for a table of {len(vocab)} words")
+            return status == 0
+        finally:
+            table_free(&short_words)
+
+    def encode_documents(
+        self, texts not None, out not None, uint64_t[::1] ends not None, *, end_token=None,
+        bint close_last=True,
+    ) -> int:
+        """Encodes documents back to back into the caller's arrays; see `WordEncoding`."""
+        cdef Py_ssize_t count = len(texts)
+        cdef int64_t last = 0 if end_token is None else end_token
+        if ends.shape[0] < count:
+            raise ValueError(f"{count} texts need as many ends; there is room for {len(ends)}")
+        if memoryview(out).itemsize != 2:
+            return encode_words[uint32_t](self, texts, out, ends, end_token is not None, last, close_last)
+        if max(self.largest, last) > 0xFFFF:
+            raise OverflowError(
+                f"ids up to {max(self.largest, last)} do not fit uint16; give a uint32 buffer"
+            )
+        return encode_words[uint16_t](self, texts, out, ends, end_token is not None, last, close_last)
+
+
+cdef Py_ssize_t encode_words(
+    WordEncoder self, texts, Id[::1] out, uint64_t[::1] ends, bint closes, int64_t last,
+    bint close_last,
+) except -1:
+    cdef Text units
+    cdef int64_t written = 0, added, room = out.shape[0]
+    cdef Py_ssize_t i, count = len(texts)
+    cdef str text
+    for i in range(count):
+        text = decoded(texts[i], i)
+        units = text_of(text)
+        if units.length >= RELEASE_GIL:
+            with nogil:
+                added = look_up_ids(self, &units, &out[0] + written, room - written)
+        else:
+            added = look_up_ids(self, &units, &out[0] + written, room - written) if room else 0
+        written += added
+        if added < 0 or (closes and written >= room):
+            raise ValueError(f"there is room for {room} ids, which is less than texts may have")
+        if closes and (close_last or i + 1 < count):
+            out[written] = <Id>last
+            written += 1
+        ends[i] = written
+    return written
+
+
+# Writes the ids of a text; how many, or -1 where there may be no room.
+cdef int64_t look_up_ids(
+    WordEncoder self, const Text *text, Id *out, int64_t room
+) noexcept nogil:
+    cdef Window window
+    cdef int64_t values[WINDOW + 1]
+    cdef int64_t at = 0, written = 0, i
+    while at < text.length:
+        at = cut_window(text, at, &window)
+        if window.count > room - written:
+            return -1
+        look_up_window(&self.index, &self.long_words, text, &window, self.unknown, values)
+        for i in range(window.count):
+            out[written + i] = <Id>values[i]
+        written += window.count
+    return written
+
+
+cdef str decoded(object text, Py_ssize_t index):
+    if PyUnicode_Check(text):
+        return text
+    try:
+        return str(text, "utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidUtf8(
+            f"text {index}, byte {error.start}: no UTF-8 character begins here", index, error.start
+        ) from None

@@ -1,0 +1,106 @@
+/* Blocks of 64 Latin-1 characters -> one bit a character for each class that splits words.
+ *
+ * One function a CPU behind one function type; the portable one is always built. The path is
+ * chosen by the same names as in simd.h.
+ */
+#ifndef FASTPREP_WORD_MASKS_H
+#define FASTPREP_WORD_MASKS_H
+
+#include "base/bits.h"
+#include "base/cpu.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+/* Bit i is about character i. */
+typedef struct {
+    uint64_t word;   /* neither whitespace nor separator */
+    uint64_t opens;  /* a separator, one of , . : ; ? _ ! " ( ) ' */
+    uint64_t closes; /* the same: where it ends */
+    uint64_t dash;   /* -, a character of a word as far as this goes */
+} WordMasks;
+
+typedef void (*WordMasksFunction)(const uint8_t *latin, int64_t blocks, WordMasks *masks);
+
+/* Comparisons instead of a table: the compiler runs 16 of them at once. */
+static inline int is_separator(uint8_t c) {
+    return ((uint8_t)(c - '!') < 2) | ((uint8_t)(c - '\'') < 3) | (c == ',') | (c == '.') |
+           ((uint8_t)(c - ':') < 2) | (c == '?') | (c == '_');
+}
+
+/* Python's whitespace, as \s and str.strip() know it: U+001C-U+001F are part of it. */
+static inline int is_latin_white(uint8_t c) {
+    return ((uint8_t)(c - 0x09) < 5) | ((uint8_t)(c - 0x1C) < 5) | (c == 0x85) | (c == 0xA0);
+}
+
+/* 64 bytes of 0 or 1 -> 64 bits: each product puts its eight in the top byte. */
+static inline uint64_t gather_flags(const uint8_t *flags) {
+    uint64_t bits = 0;
+    for (int group = 0; group < 64; group += 8)
+        bits |= (load64(flags + group) * 0x0102040810204080u) >> 56 << group;
+    return bits;
+}
+
+static void word_masks_portable(const uint8_t *latin, int64_t blocks, WordMasks *masks) {
+    uint8_t words[64], separators[64], dashes[64];
+    for (; blocks > 0; blocks--, latin += 64, masks++) {
+        for (int i = 0; i < 64; i++) {
+            separators[i] = is_separator(latin[i]);
+            words[i] = !(is_separator(latin[i]) | is_latin_white(latin[i]));
+            dashes[i] = latin[i] == '-';
+        }
+        masks->word = gather_flags(words);
+        masks->opens = masks->closes = gather_flags(separators);
+        masks->dash = gather_flags(dashes);
+    }
+}
+
+#if defined(__x86_64__)
+/* A character's class is LOW[low digit] & HIGH[high digit], both digits hexadecimal. Its bits:
+ * whitespace 1: 09-0D, 2: 1C-1F, 4: 20 A0, 8: 85; separators 10: 2x, 20: 3x, 40: 5F; 80: dash. */
+#define TWICE(...) _mm256_setr_epi8(__VA_ARGS__, __VA_ARGS__)
+#define CLASSES(v)                                                                              \
+    _mm256_and_si256(_mm256_shuffle_epi8(LOW, _mm256_and_si256((v), DIGIT)),                    \
+                     _mm256_shuffle_epi8(HIGH, _mm256_and_si256(_mm256_srli_epi16((v), 4), DIGIT)))
+#define BITS(v) (uint32_t)_mm256_movemask_epi8(v)
+#define BITS_ABOVE(v, least) BITS(_mm256_cmpgt_epi8((v), _mm256_set1_epi8(least)))
+#define JOIN(low, high) ((uint64_t)(low) | (uint64_t)(high) << 32)
+
+__attribute__((target("avx2"))) static void word_masks_avx2(
+    const uint8_t *latin, int64_t blocks, WordMasks *masks) {
+    const __m256i LOW = TWICE(0x04, 0x10, 0x10, 0, 0, 0x08, 0, 0x10, 0x10, 0x11, 0x21, 0x21, 0x13,
+                              (char)0x83, 0x12, 0x62);
+    const __m256i HIGH = TWICE(0x01, 0x02, (char)0x94, 0x20, 0, 0x40, 0, 0, 0x08, 0, 0x04, 0, 0, 0,
+                               0, 0);
+    const __m256i DIGIT = _mm256_set1_epi8(15);
+    for (; blocks > 0; blocks--, latin += 64, masks++) {
+        __m256i a = _mm256_loadu_si256((const __m256i *)latin);
+        __m256i b = _mm256_loadu_si256((const __m256i *)(latin + 32));
+        a = CLASSES(a);
+        b = CLASSES(b);
+        /* As signed bytes: a dash is negative, a word's character 0. */
+        masks->word = ~JOIN(BITS_ABOVE(a, 0), BITS_ABOVE(b, 0));
+        masks->opens = masks->closes = JOIN(BITS_ABOVE(a, 15), BITS_ABOVE(b, 15));
+        masks->dash = JOIN(BITS(a), BITS(b));
+    }
+}
+
+#undef TWICE
+#undef CLASSES
+#undef BITS
+#undef BITS_ABOVE
+#undef JOIN
+#endif
+
+/* The function of the SIMD path of this name; NULL: not on this machine. "sse2" is the portable code,
+ * which every x86-64 compiler turns into SSE2. */
+static WordMasksFunction word_masks_function(const char *name) {
+    const char *path = simd_path_name(name);
+#if defined(__x86_64__)
+    if (path && !strcmp(path, "avx2")) return word_masks_avx2;
+#endif
+    return path ? word_masks_portable : NULL;
+}
+
+#endif
