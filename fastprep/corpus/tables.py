@@ -21,19 +21,11 @@ from typing import Any
 import numpy as np
 
 from fastprep.corpus.batches import deliver
-from fastprep.corpus.columns import (
-    Nulls,
-    Places,
-    column_of,
-    is_text,
-    no_text,
-    pyarrow,
-    type_of,
-    walk,
-)
+from fastprep.corpus.columns import Nulls, no_text, type_of, walk
 from fastprep.corpus.documents import Batch, Format, Span, keys_of
 from fastprep.corpus.in_memory import TableSpan, is_of_datasets, span_of
 from fastprep.errors import InvalidInput
+from fastprep.system.arrow import Places, column_of, is_text, pyarrow
 
 # Rows of a stream that are looked at together.
 _ROWS = 4096

@@ -1,18 +1,23 @@
 """Rank tables: which byte strings are tokens, and in which order they merge.
 
-The bundled tables are the published files, byte for byte; each is checked against the hash that its
-publisher pins before it is used.
+The bundled tables are the published files, byte for byte. Each is checked against the hash that its
+publisher pins before it is used, and is loaded once per process.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os.path
+from _thread import allocate_lock
 
 from fastprep.errors import BadVocabulary
 from fastprep_ext.tiktoken_file import parse_tiktoken
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+try:  # hashlib's sha256, without the 1.4 ms of hashlib's other hashes
+    from _hashlib import openssl_sha256 as sha256
+except ImportError:  # a Python without OpenSSL
+    from hashlib import sha256
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -30,7 +35,7 @@ SHA256 = {
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
 }
 
-#: sha256 of the file beside it that :func:`lefts_of` tells how to make.
+#: sha256 of the ``.lefts`` file beside each, which :func:`lefts_of` makes.
 LEFTS_SHA256 = {
     "r50k_base": "170c0457d30bf1cfc941eeedfa232db456d2137a62af6812b9b412a359408266",
     "p50k_base": "f90e38f4453b010875e83282f6b2051e75ac8d303847ecf9bbd69f3623f5f620",
@@ -39,23 +44,31 @@ LEFTS_SHA256 = {
 }
 
 
+#: Ids are below this number.
+MAX_RANK = 2**32 - 1
+
+#: The bundled tables that are in use, by name.
+PUBLISHED_TABLES: dict[str, RankTable] = {}
+_lock = allocate_lock()
+
+
 class RankTable:
     """The mergeable tokens of a vocabulary, in the order of their ids.
 
     Parameters
     ----------
     blob
-        all tokens' bytes, back to back.
+        the bytes of all tokens, back to back.
     ends
-        buffer of uint64 ``[n]``: where each token ends in `blob`.
+        buffer of uint64 ``[n]``: the offset of each token's end in `blob`.
     ids
-        buffer of uint32 ``[n]``: each token's id, increasing. A smaller id merges first.
+        buffer of uint32 ``[n]``: the id of each token, increasing. A smaller id merges first.
     sha256
-        of the table written as a ``.tiktoken`` file, in hexadecimal; empty where nobody has asked,
-        since it takes longer than all else (see :func:`sha256_of`).
+        of the table as a ``.tiktoken`` file, in hexadecimal; empty if it has not been computed,
+        which takes longer than everything else (:func:`sha256_of`).
     lefts
-        ``[n]`` lengths of the left one of the two tokens that each is made of, if they are known;
-        see :func:`lefts_of`.
+        ``[n]`` lengths of the left of the two tokens that merge into each token, if they are known
+        (:func:`lefts_of`).
     """
 
     __slots__ = ("blob", "ends_buffer", "ids_buffer", "lefts", "sha256")
@@ -74,25 +87,25 @@ class RankTable:
 
     @property
     def ends(self) -> npt.NDArray[np.uint64]:
-        """`ends` as an array."""
+        """Return `ends` as an array."""
         import numpy as np
 
         return np.asarray(self.ends_buffer)
 
     @property
     def ids(self) -> npt.NDArray[np.uint32]:
-        """`ids` as an array."""
+        """Return `ids` as an array."""
         import numpy as np
 
         return np.asarray(self.ids_buffer)
 
     @property
     def largest(self) -> int:
-        """The largest id."""
+        """Return the largest id."""
         return int(self.ids_buffer[-1])
 
     def mergeable_ranks(self) -> dict[bytes, int]:
-        """The table as tiktoken's dict from token bytes to rank.
+        """Return the table as tiktoken's dict from token bytes to rank.
 
         >>> bundled("r50k_base").mergeable_ranks()[b" hello"]
         23748
@@ -109,39 +122,86 @@ def parse(data: bytes, name: str) -> RankTable:
     >>> parse(b"YQ== 0\\nYg== 1\\nYWI= 2\\n", "three tokens").mergeable_ranks()
     {b'a': 0, b'b': 1, b'ab': 2}
 
-    Raises :class:`~fastprep.errors.BadVocabulary` for a line that is not ``base64 rank``, with
-    its number, and for ids that stand twice.
+    Raises BadVocabulary for a line that is not ``base64 rank``, with its number, and for repeated
+    ids.
     """
-    room = data.count(b"\n") + 1
-    ends = memoryview(bytearray(8 * room)).cast("Q")
-    ids = memoryview(bytearray(4 * room)).cast("I")
+    lines = data.count(b"\n") + 1
+    ends = memoryview(bytearray(8 * lines)).cast("Q")
+    ids = memoryview(bytearray(4 * lines)).cast("I")
     try:
         count, blob, increasing = parse_tiktoken(data, ends, ids)
     except ValueError as error:
-        raise BadVocabulary(f"{name}, {error}; it is no .tiktoken file, or damaged") from None
+        raise BadVocabulary(f"{name}, {error}; it is not a .tiktoken file, or damaged") from None
     if not increasing:
         raise BadVocabulary(f"{name}: ranks are not in increasing order; sort its lines by rank")
-    return RankTable(blob, ends[:count], ids[:count], hashlib.sha256(data).hexdigest())
+    return RankTable(blob, ends[:count], ids[:count], sha256(data).hexdigest())
 
 
 def bundled(name: str) -> RankTable:
-    """The rank table `name` that comes with the package.
+    """Load the rank table `name` that comes with the package.
 
     >>> len(bundled("r50k_base").ids)
     50256
 
-    Raises :class:`~fastprep.errors.BadVocabulary` if the file is not the published one.
+    Raises BadVocabulary if the file is not the published one.
     """
     path, data = _read(f"{name}.tiktoken")
     table = parse(data, path)
     _check(path, table.sha256, SHA256[name])
     path, table.lefts = _read(f"{name}.lefts")
-    _check(path, hashlib.sha256(table.lefts).hexdigest(), LEFTS_SHA256[name])
+    _check(path, sha256(table.lefts).hexdigest(), LEFTS_SHA256[name])
     return table
 
 
+def published_table(name: str) -> RankTable:
+    """Return a bundled rank table; all calls share one.
+
+    >>> published_table("r50k_base") is published_table("r50k_base")
+    True
+    """
+    with _lock:
+        if name not in PUBLISHED_TABLES:
+            PUBLISHED_TABLES[name] = bundled(name)
+        return PUBLISHED_TABLES[name]
+
+
+def table_of(mergeable_ranks: dict[bytes, int]) -> RankTable:
+    """Return the rank table of a dict from token to id, without the token that has no bytes.
+
+    >>> table_of({b"b": 1, b"a": 0}).blob
+    b'ab'
+
+    It is a published table if one that is in use has the same tokens. Raises BadVocabulary if two
+    tokens have the same id, OverflowError for a number that is not an id.
+    """
+    from operator import index
+
+    import numpy as np
+
+    tokens = [token for token in mergeable_ranks if token]
+    ids = np.fromiter((index(mergeable_ranks[token]) for token in tokens), np.int64, len(tokens))
+    if len(ids) and not 0 <= ids.min() <= ids.max() < MAX_RANK:
+        raise OverflowError(f"ids are 0 to {MAX_RANK - 1}; these are {ids.min()} to {ids.max()}")
+    if not np.all(ids[1:] > ids[:-1]):
+        order = np.argsort(ids, kind="stable")
+        ids = ids[order]
+        tokens = [tokens[row] for row in order.tolist()]
+        if repeated := ids[1:][ids[1:] == ids[:-1]].tolist():
+            raise BadVocabulary(f"two tokens have the id {repeated[0]}; give each its own")
+    blob = b"".join(tokens)
+    ends = np.cumsum(np.fromiter(map(len, tokens), np.uint64, len(tokens)), dtype=np.uint64)
+    for table in list(PUBLISHED_TABLES.values()):
+        if (
+            table.blob == blob
+            and np.array_equal(table.ids, ids)
+            and np.array_equal(table.ends, ends)
+        ):
+            return table
+    return RankTable(blob, ends, ids.astype(np.uint32), sha256="")
+
+
 def _read(name: str) -> tuple[str, bytes]:
-    # Not by pathlib, whose import takes longer than the reading.
+    # Without pathlib: its import takes longer than reading the file.
     path = os.path.join(BUNDLED, name)  # noqa: PTH118
     with open(path, "rb") as file:  # noqa: PTH123
         return path, file.read()
@@ -150,17 +210,17 @@ def _read(name: str) -> tuple[str, bytes]:
 def _check(path: str, found: str, expected: str) -> None:
     if found != expected:
         raise BadVocabulary(
-            f"{path}: its sha256 is {found}, that of the file that was published {expected}; "
-            "install fastprep anew"
+            f"{path}: its sha256 is {found}, that of the published file {expected}; "
+            "reinstall fastprep"
         )
 
 
 def lefts_of(table: RankTable) -> bytes:
-    """For each token the length of the left one of the two that merging makes it of; 0 for a byte.
+    """Return for each token the length of the left of the two that merge into it; 0 for a byte.
 
-    To find them takes longer than all else about a vocabulary, so a ``.lefts`` file of these bytes lies
-    beside each bundled table. Raises :class:`~fastprep.errors.BadVocabulary` where a token is not made
-    of tokens before it, or of one with more than 255 bytes.
+    Finding them takes longer than everything else about a vocabulary, so there is a ``.lefts`` file of
+    these bytes for each bundled table. Raises BadVocabulary if a token is not a merge of two tokens
+    before it, or if a left one has more than 255 bytes.
 
     >>> from base64 import b64encode
     >>> table = parse(b"".join(b"%s %d\\n" % (b64encode(bytes([i])), i) for i in range(256)), "bytes")
@@ -174,26 +234,26 @@ def lefts_of(table: RankTable) -> bytes:
 
     vocabulary = Vocabulary(table.blob, table.ends_buffer, table.ids_buffer, PATTERNS["r50k"])
     sizes = np.diff(table.ends, prepend=np.uint64(0))
-    made = np.empty(3 * len(sizes), np.uint32)
-    rows = made[: 3 * vocabulary.last_merges(made)].reshape(-1, 3)
+    out = np.empty(3 * len(sizes), np.uint32)
+    rows = out[: 3 * vocabulary.last_merges(out)].reshape(-1, 3)
     lefts = np.zeros(len(sizes), np.uint64)
     lefts[rows[:, 2]] = sizes[rows[:, 0]]
     if np.any((lefts == 0) != (sizes == 1)) or np.any(lefts > 255):
         raise BadVocabulary(
-            "a token is not made of two tokens before it, or of one of 256 bytes or more"
+            "a token is not a merge of two tokens before it, or of one of 256 bytes or more"
         )
     return lefts.astype(np.uint8).tobytes()
 
 
 def sha256_of(table: RankTable) -> str:
-    """sha256 of a table written as a ``.tiktoken`` file.
+    """Return the sha256 of a table written as a ``.tiktoken`` file.
 
     >>> sha256_of(bundled("r50k_base")) == bundled("r50k_base").sha256
     True
     """
     import base64
 
-    digest = hashlib.sha256()
+    digest = sha256()
     for token, token_id in table.mergeable_ranks().items():
         digest.update(b"%s %d\n" % (base64.b64encode(token), token_id))
     return digest.hexdigest()

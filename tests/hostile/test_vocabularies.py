@@ -45,7 +45,7 @@ def test_left_parts_that_are_no_tokens_are_refused():
 
 
 def test_a_table_has_no_left_parts_where_a_token_is_made_of_no_tokens():
-    with pytest.raises(BadVocabulary, match="not made of two tokens"):
+    with pytest.raises(BadVocabulary, match="not a merge of two tokens"):
         vocabulary.lefts_of(vocabulary.RankTable(*table([*BYTES, b"abc"])[:3], ""))
 
 
