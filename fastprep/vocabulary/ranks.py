@@ -1,7 +1,7 @@
 """Rank tables: which byte strings are tokens, and in which order they merge.
 
-The bundled tables are the published files, byte for byte. Each is checked against the hash that its
-publisher pins before it is used, and is loaded once per process.
+The bundled tables are the published files, byte for byte. Each is checked by its hash before it is
+used, and is loaded once per process.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from _thread import allocate_lock
 from fastprep.errors import BadVocabulary
 from fastprep_ext.tiktoken_file import parse_tiktoken
 
-try:  # hashlib's sha256, without the 1.4 ms of hashlib's other hashes
-    from _hashlib import openssl_sha256 as sha256
-except ImportError:  # a Python without OpenSSL
-    from hashlib import sha256
+try:  # as hashlib.blake2b, without OpenSSL
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: The folder of the bundled rank files.
 BUNDLED = os.path.join(os.path.dirname(__file__), "vocabularies")  # noqa: PTH118, PTH120
 
-#: sha256 of each bundled rank file.
+#: sha256 of each bundled rank file, as its publisher pins it.
 SHA256 = {
     "r50k_base": "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
     "p50k_base": "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069",
@@ -35,14 +35,18 @@ SHA256 = {
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
 }
 
-#: sha256 of the ``.lefts`` file beside each, which :func:`lefts_of` makes.
-LEFTS_SHA256 = {
-    "r50k_base": "170c0457d30bf1cfc941eeedfa232db456d2137a62af6812b9b412a359408266",
-    "p50k_base": "f90e38f4453b010875e83282f6b2051e75ac8d303847ecf9bbd69f3623f5f620",
-    "cl100k_base": "aff9087e4a663495a2236a9e5bec1db37272700f5b9289aacdce6587bb5fff21",
-    "o200k_base": "aa5451e90227571c6358d137371d0f2353f07824d0549d480e921b86ac700bef",
+# BLAKE2b of each bundled file and of the ``.lefts`` file beside it, which :func:`lefts_of` makes.
+# Loading OpenSSL for sha256 would add 4.5 ms to start-up. Tests check the files' sha256, too.
+_BLAKE2B = {
+    "r50k_base.tiktoken": "cc1773ef36586d874e5cd34b17eaf1d90af78538176aa13754bdd86324e76f8a",
+    "r50k_base.lefts": "90d877576bfb57d3e62d418c9acf95798ec9f0f685ece9549b655fea4bddef5c",
+    "p50k_base.tiktoken": "807113c6cb403448346125c2ef8eed7ea209860f24f0d5cd90b5ab1aff1a1e7d",
+    "p50k_base.lefts": "d6458d920c818cdc76f97eeb180ec56f3d52e6cac2e85f0e62df438a496005c0",
+    "cl100k_base.tiktoken": "83e434e6793c47aeb66c8893e1c89f8e65917403c181c68fd9bebf2a620b8e0e",
+    "cl100k_base.lefts": "d1c7a1fe073937efba249b9b1e8103b75500032b4bfdfdcae1456e62182aedb4",
+    "o200k_base.tiktoken": "f9b67f3cbcb1bac2ad2910b7abb13e85ce55e9975ca31d2d00f5e3c071476496",
+    "o200k_base.lefts": "83735dc44731ae48303923b8358ba8f2910e1616bf39c015ed0890f894d1331f",
 }
-
 
 #: Ids are below this number.
 MAX_RANK = 2**32 - 1
@@ -116,8 +120,8 @@ class RankTable:
         return dict(zip(tokens, self.ids_buffer.tolist(), strict=True))
 
 
-def parse(data: bytes, name: str) -> RankTable:
-    """Read the bytes of a ``.tiktoken`` file; `name` is what an error calls it.
+def parse(data: bytes, name: str, sha256: str = "") -> RankTable:
+    """Read the bytes of a ``.tiktoken`` file; `name` is its name in errors, `sha256` its known hash.
 
     >>> parse(b"YQ== 0\\nYg== 1\\nYWI= 2\\n", "three tokens").mergeable_ranks()
     {b'a': 0, b'b': 1, b'ab': 2}
@@ -134,7 +138,11 @@ def parse(data: bytes, name: str) -> RankTable:
         raise BadVocabulary(f"{name}, {error}; it is not a .tiktoken file, or damaged") from None
     if not increasing:
         raise BadVocabulary(f"{name}: ranks are not in increasing order; sort its lines by rank")
-    return RankTable(blob, ends[:count], ids[:count], sha256(data).hexdigest())
+    if not sha256:
+        import hashlib
+
+        sha256 = hashlib.sha256(data).hexdigest()
+    return RankTable(blob, ends[:count], ids[:count], sha256)
 
 
 def bundled(name: str) -> RankTable:
@@ -146,10 +154,8 @@ def bundled(name: str) -> RankTable:
     Raises BadVocabulary if the file is not the published one.
     """
     path, data = _read(f"{name}.tiktoken")
-    table = parse(data, path)
-    _check(path, table.sha256, SHA256[name])
-    path, table.lefts = _read(f"{name}.lefts")
-    _check(path, sha256(table.lefts).hexdigest(), LEFTS_SHA256[name])
+    table = parse(data, path, SHA256[name])
+    table.lefts = _read(f"{name}.lefts")[1]
     return table
 
 
@@ -204,15 +210,14 @@ def _read(name: str) -> tuple[str, bytes]:
     # Without pathlib: its import takes longer than reading the file.
     path = os.path.join(BUNDLED, name)  # noqa: PTH118
     with open(path, "rb") as file:  # noqa: PTH123
-        return path, file.read()
-
-
-def _check(path: str, found: str, expected: str) -> None:
+        data = file.read()
+    found, expected = blake2b(data, digest_size=32).hexdigest(), _BLAKE2B[name]
     if found != expected:
         raise BadVocabulary(
-            f"{path}: its sha256 is {found}, that of the published file {expected}; "
+            f"{path}: its BLAKE2b hash is {found}, that of the published file {expected}; "
             "reinstall fastprep"
         )
+    return path, data
 
 
 def lefts_of(table: RankTable) -> bytes:
@@ -252,8 +257,9 @@ def sha256_of(table: RankTable) -> str:
     True
     """
     import base64
+    import hashlib
 
-    digest = sha256()
+    digest = hashlib.sha256()
     for token, token_id in table.mergeable_ranks().items():
         digest.update(b"%s %d\n" % (base64.b64encode(token), token_id))
     return digest.hexdigest()

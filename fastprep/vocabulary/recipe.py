@@ -6,8 +6,6 @@ encoder of a recipe.
 
 from __future__ import annotations
 
-import hashlib
-
 from fastprep.vocabulary.ranks import sha256_of
 
 TYPE_CHECKING = False
@@ -193,6 +191,8 @@ class Recipe(_Value):
         """
         if self.merge_list is None:
             return self.table.sha256 or sha256_of(self.table)
+        import hashlib
+
         facts = [
             ("added", self.added),
             ("merge_list", self.table.sha256),
