@@ -28,6 +28,7 @@ from fastprep.encoding.encoding import Encoding
 from fastprep.registry import get_encoding
 from fastprep.vocabulary.published import PUBLISHED
 from fastprep.vocabulary.ranks import bundled
+from fastprep.vocabulary.recipe import Recipe
 
 BATCH_THREADS = 2
 
@@ -65,10 +66,8 @@ def main() -> None:
         raise SystemExit("tiktoken gives other ids in batches; nothing was timed")
     # Made beforehand: building a table is not encoding.
     table = bundled(PUBLISHED[name].table)  # a copy of its own, which shares no cache
-    cold = [
-        Encoding._from_table(name, table, warm._pat_str, warm._special_tokens)
-        for _ in range(3 * arguments.repeats)
-    ]
+    recipe = Recipe(name, (warm.pat_str,), warm.special_tokens, ranks=table)
+    cold = [Encoding._from_recipe(recipe) for _ in range(3 * arguments.repeats)]
     for encoding in cold:
         encoding.encode_ordinary("")
     sides: dict[str, Callable[[], None]] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastprep.vocabulary.merge_list import to_characters
+from fastprep.vocabulary.byte_alphabet import to_characters
 from fastprep.vocabulary.ranks import BUNDLED, SHA256, bundled
 from fastprep_ext.bpe import PATTERNS, Encoder
 

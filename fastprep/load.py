@@ -12,11 +12,10 @@ import json
 from itertools import chain
 from pathlib import Path
 
-from fastprep.encoding.encoders import published_table
 from fastprep.errors import BadVocabulary
 from fastprep.system.atomic import replacing
 from fastprep.vocabulary.byte_alphabet import ALPHABET, to_bytes
-from fastprep.vocabulary.ranks import SHA256
+from fastprep.vocabulary.ranks import SHA256, published_table
 
 _NOT_RANKS = ("<|endoftext|>", "<|startoftext|>")
 

@@ -1,4 +1,4 @@
-"""The published encodings by name; each is made once a process."""
+"""The published encodings by name, each made once per process."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from fastprep.encoding.encoding import Encoding
 from fastprep.errors import UnknownEncoding
 from fastprep.vocabulary.published import PUBLISHED
 
-#: The published encodings that were asked for.
+#: The published encodings that have been requested.
 ENCODINGS: dict[str, Encoding] = {}
-_loading = allocate_lock()  # as threading.Lock, whose module takes longer to import than this one
+_lock = allocate_lock()
 
 
 def get_encoding(encoding_name: str) -> Encoding:
-    """The published encoding of that name; offline, made once a process.
+    """Return the published encoding of that name; offline, made once per process.
 
     >>> get_encoding("gpt2")
     <Encoding 'gpt2'>
@@ -27,19 +27,21 @@ def get_encoding(encoding_name: str) -> Encoding:
     found = ENCODINGS.get(encoding_name)
     if found is not None:
         return found
-    facts = PUBLISHED.get(encoding_name)
-    if facts is None:
+    published = PUBLISHED.get(encoding_name)
+    if published is None:
         raise UnknownEncoding(
             f"Unknown encoding {encoding_name}.\nThere are {', '.join(list_encoding_names())}."
         )
-    with _loading:
+    with _lock:
         if encoding_name not in ENCODINGS:
-            ENCODINGS[encoding_name] = Encoding._of_published(encoding_name, facts)
+            encoding = Encoding._from_recipe(published.recipe(encoding_name))
+            encoding._getter = get_encoding  # pickles of it hold its name only
+            ENCODINGS[encoding_name] = encoding
         return ENCODINGS[encoding_name]
 
 
 def list_encoding_names() -> list[str]:
-    """The names that :func:`get_encoding` knows.
+    """Return the names that :func:`get_encoding` accepts.
 
     >>> list_encoding_names()
     ['gpt2', 'r50k_base', 'p50k_base', 'p50k_edit', 'cl100k_base', 'o200k_base', 'o200k_harmony']

@@ -29,7 +29,7 @@ from test_vocabulary_files import BYTE_LEVEL, GOOD, GOOD_FILES, mutants, read, w
 
 import fastprep
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary.merge_list import ALPHABET, to_bytes
+from fastprep.vocabulary.byte_alphabet import ALPHABET, to_bytes
 from fastprep.vocabulary.patterns import HUGGING_FACE, R50K_PATTERN
 
 TEXT = "abc a<s>é\u0301  zzz 2024中文"

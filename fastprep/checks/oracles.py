@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastprep.encoding.encoding import Encoding
-from fastprep.encoding.huggingface import HuggingFaceEncoding
 from fastprep.errors import FastprepError, InvalidInput
 from fastprep.store.encodings import StoreEncoding
 from fastprep.store.reader import TokenStore
@@ -31,7 +30,7 @@ def by_tiktoken(encoding: StoreEncoding) -> Oracle:
     definition, FastprepError where tiktoken is not installed.
     """
     encoding = _bpe(encoding)
-    if isinstance(encoding, HuggingFaceEncoding):
+    if encoding.recipe.merge_list is not None:
         raise InvalidInput(
             f"the ids of {encoding.name!r} are by definition those of the tokenizers library; compare "
             "with that one: against='tokenizers' (--against tokenizers)"
@@ -44,9 +43,9 @@ def by_tiktoken(encoding: StoreEncoding) -> Oracle:
         ) from None
     return tiktoken.Encoding(
         encoding.name,
-        pat_str=encoding._pat_str,
-        mergeable_ranks=encoding._mergeable_ranks,
-        special_tokens=encoding._special_tokens,
+        pat_str=encoding.pat_str,
+        mergeable_ranks=encoding.recipe.mergeable_ranks(),
+        special_tokens=encoding.special_tokens,
     ).encode_ordinary
 
 
@@ -66,7 +65,7 @@ def by_tokenizers(encoding: StoreEncoding) -> Oracle:
         raise FastprepError(
             "tokenizers is not installed; run `pip install tokenizers` to compare with it"
         ) from None
-    tokenizer = tokenizers.Tokenizer.from_str(to_tokenizer_json(_bpe(encoding)).decode())
+    tokenizer = tokenizers.Tokenizer.from_str(to_tokenizer_json(_bpe(encoding).recipe).decode())
     tokenizer.encode_special_tokens = True
 
     def encode(text: str) -> list[int]:
@@ -123,8 +122,8 @@ def check_made_with(store: TokenStore, encoding: StoreEncoding) -> None:
     record = store.manifest.encoding
     for what, theirs, ours in (
         ("tables of sha256", record.rank_table_sha256, encoding.rank_table_sha256),
-        ("pattern", record.pattern, encoding._pat_str),
-        ("special tokens", record.special_tokens, encoding._special_tokens),
+        ("pattern", record.pattern, encoding.pat_str),
+        ("special tokens", record.special_tokens, encoding.special_tokens),
     ):
         if theirs != ours:
             raise InvalidInput(

@@ -10,19 +10,12 @@ from typing import Any
 import numpy as np
 
 from fastprep.corpus.batches import as_batches
-from fastprep.corpus.columns import (
-    Nulls,
-    column_of,
-    is_text,
-    no_text,
-    pyarrow,
-    type_of,
-    walk,
-)
+from fastprep.corpus.columns import Nulls, no_text, type_of, walk
 from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.remote import can_seek, is_url
 from fastprep.corpus.sources import check_size, open_bytes
 from fastprep.errors import DamagedInput, InvalidInput
+from fastprep.system.arrow import column_of, is_text, pyarrow
 
 # What is read of a column at a time: a row group may be larger than memory.
 _READ_BYTES = 1 << 20

@@ -20,18 +20,11 @@ from typing import Any
 import numpy as np
 
 from fastprep.corpus.batches import as_batches
-from fastprep.corpus.columns import (
-    Nulls,
-    column_of,
-    is_text,
-    no_text,
-    pyarrow,
-    type_of,
-    walk,
-)
+from fastprep.corpus.columns import Nulls, no_text, type_of, walk
 from fastprep.corpus.documents import Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.in_memory import TableSpan, is_of_datasets, span_of
 from fastprep.errors import InvalidInput
+from fastprep.system.arrow import column_of, is_text, pyarrow
 
 # Rows of a stream that are looked at together.
 _ROWS = 4096

@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastprep.corpus.columns import Places, column_of, plain, pyarrow
 from fastprep.errors import InvalidUtf8
+from fastprep.system.arrow import Places, column_of, plain, pyarrow
 
 if TYPE_CHECKING:
-    from fastprep.encoding.encoding import Encoding
+    from fastprep.encoding.encoders import AnyEncoder
 
 # Rows that one thread takes at a time, in bytes: enough to make up for handing them out.
 _PART_BYTES = 1 << 20
 
 
-def encode_arrow(encoding: Encoding, column: Any, *, num_threads: int = 8) -> Any:
+def encode_arrow(encoder: AnyEncoder, column: Any, *, num_threads: int = 8) -> Any:
     """Encode a column of strings as ordinary text.
 
     Parameters
     ----------
-    encoding
-        which one.
+    encoder
+        that of an encoding.
     column
         an object with ``__arrow_c_array__`` or ``__arrow_c_stream__``, of type string,
         large_string, string_view, or a dictionary of these.
@@ -46,7 +46,7 @@ def encode_arrow(encoding: Encoding, column: Any, *, num_threads: int = 8) -> An
 
     >>> import pyarrow as pa
     >>> from fastprep import get_encoding
-    >>> encode_arrow(get_encoding("gpt2"), pa.array(["hello world", None, ""])).to_pylist()
+    >>> encode_arrow(get_encoding("gpt2")._encoder, pa.array(["hello world", None, ""])).to_pylist()
     [[31373, 995], None, []]
 
     Raises TypeError for what is no column of strings, :class:`~fastprep.errors.InvalidUtf8` for
@@ -56,9 +56,9 @@ def encode_arrow(encoding: Encoding, column: Any, *, num_threads: int = 8) -> An
     source = _column(column, pa)
     with ThreadPoolExecutor(num_threads) as pool:
         if isinstance(source, pa.Array):
-            return _encode_chunk(encoding, source, pool.map, pa)
-        kind = _encode_chunk(encoding, pa.array([], source.type), map, pa).type
-        chunks = [_encode_chunk(encoding, chunk, pool.map, pa) for chunk in source.chunks]
+            return _encode_chunk(encoder, source, pool.map, pa)
+        kind = _encode_chunk(encoder, pa.array([], source.type), map, pa).type
+        chunks = [_encode_chunk(encoder, chunk, pool.map, pa) for chunk in source.chunks]
         return pa.chunked_array(chunks, type=kind)
 
 
@@ -75,7 +75,7 @@ def _column(column: Any, pa: Any) -> Any:
     )
 
 
-def _encode_chunk(encoding: Encoding, chunk: Any, run: Callable[..., Any], pa: Any) -> Any:
+def _encode_chunk(encoder: AnyEncoder, chunk: Any, run: Callable[..., Any], pa: Any) -> Any:
     types = pa.types
     kind = chunk.type.value_type if types.is_dictionary(chunk.type) else chunk.type
     strings = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
@@ -84,7 +84,7 @@ def _encode_chunk(encoding: Encoding, chunk: Any, run: Callable[..., Any], pa: A
     chunk = plain(chunk)
     offset_type = np.dtype(np.int64 if types.is_large_string(chunk.type) else np.int32)
     text, starts, ends, _ = column_of(chunk)
-    arrays, counts = _encode_rows(encoding, text, starts, ends, run)
+    arrays, counts = _encode_rows(encoder, text, starts, ends, run)
     offsets = np.zeros(len(chunk) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     if offset_type.itemsize == 4 and offsets[-1] >> 31:
@@ -106,14 +106,14 @@ def _validity(chunk: Any) -> Any:
 
 
 def _encode_rows(
-    encoding: Encoding, text: memoryview, starts: Places, ends: Places, run: Callable[..., Any]
+    encoder: AnyEncoder, text: memoryview, starts: Places, ends: Places, run: Callable[..., Any]
 ) -> tuple[list[npt.NDArray[np.uint32]], Places]:
     """All rows' ids in a few arrays, and how many ids each row has."""
 
     def encode(first: int, last: int) -> tuple[npt.NDArray[np.uint32], Places]:
         reached = np.empty(last - first, np.uint64)
         try:
-            ids = encoding._encoder.encode_rows(text, starts[first:last], ends[first:last], reached)
+            ids = encoder.encode_rows(text, starts[first:last], ends[first:last], reached)
         except InvalidUtf8 as error:
             row = first + error.index
             raise InvalidUtf8(f"row {row} of a chunk: {error}", row, error.offset) from None

@@ -1,50 +1,53 @@
-"""The half of an encoding that needs no merges: ids -> text, and facts about tokens."""
+"""The half of an encoding that does not merge: ids to text, and facts about tokens."""
 
 from __future__ import annotations
 
-from fastprep.encoding.special import SpecialTokens
 from fastprep.errors import NotAnId
 from fastprep.system.cached import cached_property
 from fastprep.vocabulary.published import ENDOFTEXT
-from fastprep.vocabulary.ranks import RankTable, sha256_of
-from fastprep_ext.bpe import Decoder
+from fastprep_ext.bpe import Encoder
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     import numpy.typing as npt
 
+    from fastprep.encoding.encoders import AnyEncoder
+    from fastprep.vocabulary.recipe import Recipe
+    from fastprep_ext.bpe import Decoder
+
 
 class Decoding:
-    """What an :class:`~fastprep.Encoding` does with ids.
+    """The methods of :class:`~fastprep.Encoding` that take ids or single tokens.
 
-    Wherever ids are taken they may be a sequence of int or an integer array. An id that is no token
-    is a KeyError, a number that cannot be one an OverflowError.
+    Ids may be a sequence of int or an integer array. An id that is not a token raises KeyError, a
+    number that cannot be an id OverflowError.
     """
 
-    _decoder: Decoder
-    _table: RankTable
-    _special_tokens: dict[str, int]
+    #: Everything the encoding is made of; not to be changed.
+    recipe: Recipe
     max_token_value: int
+    _encoder: AnyEncoder
+    _decoder: Decoder
 
     def decode_bytes(self, tokens: Sequence[int] | npt.NDArray[Any]) -> bytes:
-        """The bytes that `tokens` spell.
+        """Decode ids to bytes.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").decode_bytes([31373, 995])
         b'hello world'
 
-        Raises KeyError for an id that is no token.
+        Raises KeyError for an id that is not a token.
         """
         return self._decoder.decode_bytes(tokens)
 
     def decode(self, tokens: Sequence[int] | npt.NDArray[Any], errors: str = "replace") -> str:
-        """The text that `tokens` spell; `errors` as in ``bytes.decode``.
+        """Decode ids to text; `errors` as in ``bytes.decode``.
 
-        A character may span several tokens, so any slice of ids may begin or end within one: by
-        default U+FFFD stands there.
+        A character may span several tokens, so a slice of ids may start or end within one; by
+        default that part becomes U+FFFD.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").decode([31373, 995])
@@ -53,7 +56,7 @@ class Decoding:
         return self._decoder.decode_bytes(tokens).decode("utf-8", errors)
 
     def decode_single_token_bytes(self, token: int) -> bytes:
-        """The bytes of one token, special ones included. Raises KeyError where it is none.
+        """Return the bytes of one token, special or not. Raises KeyError for another id.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").decode_single_token_bytes(31373)
@@ -62,7 +65,7 @@ class Decoding:
         return self._decoder.decode_token(token)
 
     def decode_tokens_bytes(self, tokens: Iterable[int]) -> list[bytes]:
-        """The bytes of each token.
+        """Return the bytes of each token.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").decode_tokens_bytes([31373, 995])
@@ -71,9 +74,9 @@ class Decoding:
         return self._decoder.decode_each(tokens)
 
     def decode_with_offsets(self, tokens: Iterable[int]) -> tuple[str, list[int]]:
-        """The text that `tokens` spell, and for each token the index of its first character in it.
+        """Decode ids to text, and return the index in it of the first character of each token.
 
-        A token that begins within a character begins in that one.
+        The index of a token that starts within a character is that of the character.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").decode_with_offsets([31373, 995])
@@ -91,11 +94,11 @@ class Decoding:
         errors: str = "replace",
         num_threads: int = 8,
     ) -> list[str]:
-        """:meth:`decode` of each sequence of ids.
+        """Decode several sequences of ids with :meth:`decode`.
 
-        `num_threads` changes nothing but is checked. Reading ids out of Python objects and making
-        str are work that threads cannot share, and to hand the interpreter over for the rest of a
-        text takes as long as that rest: on lists two threads were 0.74 to 0.96 times as fast as one.
+        `num_threads` is checked but changes nothing. Threads cannot share the reading of Python ints
+        and the making of str, and releasing the GIL for the rest takes as long as the rest itself:
+        on lists two threads had 0.74 to 0.96 times the speed of one.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").decode_batch([[31373], [995]])
@@ -107,7 +110,7 @@ class Decoding:
     def decode_bytes_batch(
         self, batch: Iterable[Sequence[int] | npt.NDArray[Any]], *, num_threads: int = 8
     ) -> list[bytes]:
-        """:meth:`decode_bytes` of each sequence of ids; `num_threads` as in :meth:`decode_batch`.
+        """Decode several sequences of ids with :meth:`decode_bytes`; see :meth:`decode_batch`.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").decode_bytes_batch([[31373], [995]])
@@ -118,8 +121,53 @@ class Decoding:
 
     # -- facts ------------------------------------------------------------------------------------
 
+    @property
+    def pat_str(self) -> str:
+        """The pattern whose matches are the pieces of a text.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").pat_str[:15]
+        "'(?:[sdmt]|ll|v"
+        """
+        return self.recipe.pat_str
+
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """The ids of the special tokens; not to be changed.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").special_tokens
+        {'<|endoftext|>': 50256}
+        """
+        return self.recipe.special_tokens
+
+    # The names that tiktoken has for them.
+    _pat_str = pat_str
+    _special_tokens = special_tokens
+
+    def encode_single_token(self, text_or_bytes: str | bytes) -> int:
+        """Return the id of one token, special or not. Raises KeyError if it is not a token.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").encode_single_token("hello")
+        31373
+        """
+        token = as_bytes(text_or_bytes)
+        for added in self.recipe.added:
+            if added.content.encode() == token:
+                return added.id
+        found = self._encoder.find(token)
+        if found >= 0:
+            return found
+        if not token and self.recipe.empty is not None:
+            return self.recipe.empty
+        try:
+            return self.special_tokens[token.decode("utf-8")]
+        except (KeyError, UnicodeDecodeError):
+            raise KeyError(token) from None
+
     def token_byte_values(self) -> list[bytes]:
-        """The bytes of all tokens but special ones, sorted.
+        """Return the bytes of all tokens but special ones, sorted.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").token_byte_values()[-1]
@@ -139,13 +187,13 @@ class Decoding:
 
     @property
     def eot_token(self) -> int:
-        """The id of ``<|endoftext|>``. Raises KeyError where the encoding has none.
+        """The id of ``<|endoftext|>``. Raises KeyError if the encoding does not have it.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").eot_token
         50256
         """
-        return self._special_tokens[ENDOFTEXT]
+        return self.special_tokens[ENDOFTEXT]
 
     @cached_property
     def special_tokens_set(self) -> set[str]:
@@ -155,10 +203,10 @@ class Decoding:
         >>> get_encoding("gpt2").special_tokens_set
         {'<|endoftext|>'}
         """
-        return set(self._special_tokens)
+        return set(self.special_tokens)
 
     def is_special_token(self, token: int) -> bool:
-        """Whether an id is that of a special token. Raises NotAnId if `token` is no int.
+        """Return whether an id is that of a special token. Raises NotAnId if `token` is not an int.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").is_special_token(50256)
@@ -168,17 +216,35 @@ class Decoding:
             raise NotAnId(f"a token id is an int, not {token!r}")
         return token in self._special_token_values
 
-    @cached_property
-    def _specials(self) -> SpecialTokens:
-        return SpecialTokens(self._special_tokens)
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether the ids of a text's parts, cut by :mod:`fastprep.encoding.cutting`, are its ids.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").may_be_cut
+        True
+
+        It is False if the pattern has no compiled splitter or the text is changed before it is
+        split; then :func:`fastprep.prepare` reads each document into memory as a whole.
+        """
+        return isinstance(self._encoder, Encoder)
+
+    def most_ids(self, size: int, texts: int) -> int:
+        """Return an upper bound for the number of ids of `texts` texts of `size` bytes in total.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").most_ids(100, 1)
+        100
+        """
+        return self.recipe.most_ids(size, texts)
 
     @cached_property
     def _special_token_values(self) -> set[int]:
-        return set(self._special_tokens.values())
+        return set(self.special_tokens.values())
 
     @cached_property
     def _mergeable_ranks(self) -> dict[bytes, int]:
-        return self._table.mergeable_ranks()
+        return self.recipe.mergeable_ranks()
 
     @cached_property
     def _sorted_tokens(self) -> list[bytes]:
@@ -186,32 +252,25 @@ class Decoding:
 
     @cached_property
     def rank_table_sha256(self) -> str:
-        """sha256 of the rank table as a ``.tiktoken`` file: what a token store pins.
+        """The sha256 of the vocabulary, which token stores record: for ranks of its ``.tiktoken`` file.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").rank_table_sha256[:8]
         '306cd27f'
         """
-        return self._table.sha256 or sha256_of(self._table)
+        return self.recipe.sha256()
+
+
+def as_bytes(token: str | bytes) -> bytes:
+    """Return the UTF-8 of a str, and bytes as they are. Raises TypeError for anything else."""
+    if isinstance(token, str):
+        return token.encode("utf-8")
+    if not isinstance(token, bytes):
+        raise TypeError(f"expected str or bytes, got {type(token).__name__}")
+    return token
 
 
 def check_threads(num_threads: int) -> None:
-    """Raise ValueError unless there is a thread to work."""
+    """Raise ValueError unless there is at least one thread."""
     if num_threads <= 0:
         raise ValueError("max_workers must be greater than 0")
-
-
-def make_decoder(
-    table: RankTable, ids: Mapping[str, int], specials: SpecialTokens, empty: int | None
-) -> Decoder:
-    """A decoder of a table's tokens and, where those have no such id, of special ones.
-
-    `empty` is the id of the token without bytes, if the vocabulary has one.
-    """
-    names = list(ids)
-    if len(set(ids.values())) < len(names):
-        names = specials.order()[::-1]  # of two with one id the last is meant
-    extra = [(token.encode("utf-8"), ids[token]) for token in names]
-    if empty is not None:
-        extra.insert(0, (b"", empty))
-    return Decoder(table.blob, table.ends_buffer, table.ids_buffer, extra)

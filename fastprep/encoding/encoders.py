@@ -1,79 +1,64 @@
-"""From tokens to what encodes with them. What is published is built once and shared."""
+"""From a recipe to its encoder, special tokens and decoder. Published encodings share encoders."""
 
 from __future__ import annotations
 
 from _thread import allocate_lock
 
+from fastprep.encoding.special import LongestFirst, SpecialTokens
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary.patterns import splitter
-from fastprep.vocabulary.ranks import RankTable, bundled
-from fastprep_ext.bpe import PATTERNS, Encoder, missing_bytes, split_pieces
+from fastprep.vocabulary.patterns import family_of, splitter
+from fastprep.vocabulary.ranks import MAX_RANK, PUBLISHED_TABLES
+from fastprep_ext.bpe import PATTERNS, Decoder, Encoder, missing_bytes, split_pieces
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
     from fastprep.encoding.python_encoder import GeneralEncoder
+    from fastprep.vocabulary.merge_list import MergeList
+    from fastprep.vocabulary.ranks import RankTable
+    from fastprep.vocabulary.recipe import Recipe
 
     AnyEncoder: TypeAlias = Encoder | GeneralEncoder
 
-_MOST = 2**32 - 1  # the largest id
-_lock = allocate_lock()  # as threading.Lock, whose module takes longer to import than this one
-_tables: dict[str, RankTable] = {}
-_encoders: dict[tuple[str, int], Encoder] = {}
+_lock = allocate_lock()
+_encoders: dict[tuple[str, int], Encoder] = {}  # by the table's sha256 and the splitter
 
 
-def published_table(name: str) -> RankTable:
-    """A bundled rank table; the same one each time.
+def encoder_of(recipe: Recipe) -> AnyEncoder:
+    """Return an encoder for a recipe: the compiled one if it can encode what the recipe says.
 
-    >>> published_table("r50k_base") is published_table("r50k_base")
-    True
+    Raises BadVocabulary for tokens that are not a vocabulary, or for a pattern that is not a regular
+    expression; ImportError for a pattern that needs the package ``regex``, if it is not installed.
     """
-    with _lock:
-        if name not in _tables:
-            _tables[name] = bundled(name)
-        return _tables[name]
+    if recipe.merge_list is not None:
+        return _by_merges(recipe, recipe.merge_list)
+    return _by_ranks(recipe.table, recipe.pat_str)
 
 
-def table_of(mergeable_ranks: dict[bytes, int]) -> RankTable:
-    """The rank table of a dict from token to id; a token without bytes is left out.
-
-    >>> table_of({b"b": 1, b"a": 0}).blob
-    b'ab'
-
-    If a published table that is in use has the same tokens, it is that one. Raises
-    :class:`~fastprep.errors.BadVocabulary` for an id that two tokens have, OverflowError for a
-    number that is no id.
-    """
-    from operator import index
-
-    import numpy as np
-
-    tokens = [token for token in mergeable_ranks if token]
-    ids = np.fromiter((index(mergeable_ranks[token]) for token in tokens), np.int64, len(tokens))
-    if len(ids) and not 0 <= ids.min() <= ids.max() < _MOST:
-        raise OverflowError(f"ids are 0 to {_MOST - 1}; these are {ids.min()} to {ids.max()}")
-    if not np.all(ids[1:] > ids[:-1]):
-        order = np.argsort(ids, kind="stable")
-        ids = ids[order]
-        tokens = [tokens[row] for row in order.tolist()]
-        if twice := ids[1:][ids[1:] == ids[:-1]].tolist():
-            raise BadVocabulary(f"two tokens have the id {twice[0]}; give each its own")
-    blob = b"".join(tokens)
-    ends = np.cumsum(np.fromiter(map(len, tokens), np.uint64, len(tokens)), dtype=np.uint64)
-    for table in list(_tables.values()):
-        if (
-            table.blob == blob
-            and np.array_equal(table.ids, ids)
-            and np.array_equal(table.ends, ends)
-        ):
-            return table
-    return RankTable(blob, ends, ids.astype(np.uint32), sha256="")
+def specials_of(recipe: Recipe) -> SpecialTokens:
+    """Return the special tokens of a recipe, with the priorities of tiktoken or Hugging Face."""
+    kind = SpecialTokens if recipe.merge_list is None else LongestFirst
+    return kind(recipe.special_tokens)
 
 
-def encoder_of(table: RankTable, pattern: str) -> AnyEncoder:
-    """What encodes with these tokens and this pattern; shared where the table is published."""
+def decoder_of(recipe: Recipe, specials: SpecialTokens) -> Decoder:
+    """Return a decoder of a recipe's tokens and, for ids that none of them has, special ones."""
+    table, ids = recipe.table, recipe.ids_outside
+    names = list(ids)
+    if len(set(ids.values())) < len(names):
+        names = specials.order()[::-1]  # of two with the same id the last one is decoded
+    extra = [(token.encode("utf-8"), ids[token]) for token in names]
+    if recipe.empty is not None:
+        extra.insert(0, (b"", recipe.empty))
+    return Decoder(table.blob, table.ends_buffer, table.ids_buffer, extra)
+
+
+# -- ranks, as tiktoken ----------------------------------------------------------------------------
+
+
+def _by_ranks(table: RankTable, pattern: str) -> AnyEncoder:
     compiled = splitter(pattern)
     missing = missing_bytes(table.blob, table.ends_buffer)
     if compiled is not None and not missing:
@@ -86,12 +71,12 @@ def encoder_of(table: RankTable, pattern: str) -> AnyEncoder:
     split = tiktoken_splitter(pattern) if compiled is None else _split_with(compiled)
     if not missing:
         return GeneralEncoder(_compiled(table, PATTERNS["r50k"]), split, {})
-    # Each missing byte gets a token behind all others, whose id no other has: it tells.
-    stand_ins = {_MOST - len(missing) + 1 + i: missing[i : i + 1] for i in range(len(missing))}
+    # Each missing byte gets an extra token whose id no other token has, so that ids show it.
+    stand_ins = {MAX_RANK - len(missing) + 1 + i: missing[i : i + 1] for i in range(len(missing))}
     if table.largest >= min(stand_ins):
         raise BadVocabulary(
-            f"ids up to {table.largest} leave no room to tell the {len(missing)} bytes that are no "
-            f"tokens; use ids below {min(stand_ins)}, or give every byte a token"
+            f"ids up to {table.largest} leave none for the {len(missing)} bytes that are not tokens; "
+            f"use ids below {min(stand_ins)}, or give every byte a token"
         )
     last = np.uint64(len(table.blob))
     encoder = Encoder(
@@ -107,13 +92,13 @@ def _compiled(table: RankTable, pattern: int) -> Encoder:
     def build() -> Encoder:
         return Encoder(table.blob, table.ends_buffer, table.ids_buffer, pattern, lefts=table.lefts)
 
+    if not any(table is published for published in PUBLISHED_TABLES.values()):
+        return build()
     with _lock:
-        name = next((name for name, known in _tables.items() if known is table), None)
-        if name is None:
-            return build()
-        if (name, pattern) not in _encoders:
-            _encoders[name, pattern] = build()
-        return _encoders[name, pattern]
+        key = table.sha256, pattern
+        if key not in _encoders:
+            _encoders[key] = build()
+        return _encoders[key]
 
 
 def _split_with(pattern: int) -> Callable[[str], list[str]]:
@@ -124,3 +109,31 @@ def _split_with(pattern: int) -> Callable[[str], list[str]]:
         return [data[a:b].decode("utf-8") for a, b in zip(starts, ends, strict=True)]
 
     return split
+
+
+# -- merges, as Hugging Face -----------------------------------------------------------------------
+
+
+def _by_merges(recipe: Recipe, merge_list: MergeList) -> AnyEncoder:
+    table = merge_list.table
+    family = family_of(recipe.patterns)
+    encoder: AnyEncoder = Encoder(
+        table.blob,
+        table.ends_buffer,
+        table.ids_buffer,
+        PATTERNS[family or "r50k"],
+        merge_list.merges.ravel(),
+        merge_list.whole_pieces,
+    )
+    if family is None:
+        from fastprep.encoding.python_encoder import GeneralEncoder
+        from fastprep.vocabulary.regex_patterns import isolated_splitter
+
+        encoder = GeneralEncoder(encoder, isolated_splitter(recipe.patterns), {})
+    if recipe.is_plain:
+        return encoder
+    from fastprep.encoding.sections import AddedTokens, SectionEncoder
+    from fastprep.vocabulary.nfc import nfc
+
+    added = AddedTokens(recipe.added, nfc if recipe.normalize else None)
+    return SectionEncoder(encoder, added, recipe.space_before)

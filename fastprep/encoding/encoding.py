@@ -1,16 +1,17 @@
-"""Encoding: text -> ids -> text, with tiktoken's interface and meaning over the compiled core."""
+"""Encoding: text to ids and back, with tiktoken's interface and meaning, over the compiled core."""
 
 from __future__ import annotations
 
-from fastprep.encoding import encoders as building
-from fastprep.encoding.decoding import make_decoder
-from fastprep.encoding.pieces import Pieces
+from fastprep.encoding.decoding import Decoding, as_bytes
+from fastprep.encoding.encoders import decoder_of, encoder_of, specials_of
 from fastprep.encoding.special import NOTHING
-from fastprep.errors import WrongSize
+from fastprep.errors import BadVocabulary, WrongSize
+from fastprep.vocabulary.ranks import table_of
+from fastprep.vocabulary.recipe import Recipe
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
     from pathlib import Path
     from typing import Any, Literal, TypeVar
@@ -19,32 +20,30 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastprep.encoding.special import Allowed, Disallowed
-    from fastprep.vocabulary.published import Published
-    from fastprep.vocabulary.ranks import RankTable
     from fastprep_ext.bpe import Specials
 
     Self = TypeVar("Self", bound="Encoding")
 
 
-class Encoding(Pieces):
-    """A vocabulary, a pattern and special tokens: everything that turns text into ids and back.
+class Encoding(Decoding):
+    """A vocabulary, patterns and special tokens: everything that turns text into ids and back.
 
-    Get a published one with :func:`get_encoding`, or make one.
+    Get a published one with :func:`get_encoding`, read one with :meth:`from_file`, or make one.
 
     Parameters
     ----------
     name
-        what to call it.
+        the name of the encoding.
     pat_str
         the regular expression whose matches are the pieces of a text. Those of the published
-        encodings, of Llama 3 and of Qwen 2 have a compiled splitter; any other is matched by the
+        encodings, of Llama 3 and of Qwen 2 have a compiled splitter; any other is run by the
         package ``regex`` (``pip install 'fastprep[regex]'``), at a small part of the speed.
     mergeable_ranks
         from each token's bytes to its id; the smaller id merges first.
     special_tokens
         from each special token to its id.
     explicit_n_vocab
-        how many tokens there are; given, it is checked, and that no id is left out.
+        the number of tokens; if given, it is checked, and that the ids have no gap.
 
     >>> from fastprep import get_encoding
     >>> enc = get_encoding("gpt2")
@@ -57,13 +56,16 @@ class Encoding(Pieces):
     cache of its own. The method is byte-level BPE (Radford et al. 2019, "Language Models are
     Unsupervised Multitask Learners"), id for id as tiktoken 0.14 does it.
 
-    Raises :class:`~fastprep.errors.BadVocabulary` for tokens that are no vocabulary,
+    Raises :class:`~fastprep.errors.BadVocabulary` for tokens that are not a vocabulary,
     :class:`~fastprep.errors.WrongSize` for another number of them. A vocabulary may lack single
     bytes: text that needs one raises :class:`~fastprep.errors.MissingByte`.
     """
 
-    #: Of the kinds of encodings that stores have, it is this one; see fastprep.store.encodings.
+    #: The kind of encoding that a store records; see fastprep.store.encodings.
     kind: Literal["bpe", "words"] = "bpe"
+
+    # Returns this very encoding by its name; the registry sets it.
+    _getter: Callable[[str], Encoding] | None = None
 
     def __init__(
         self,
@@ -82,45 +84,41 @@ class Encoding(Pieces):
                     f"explicit_n_vocab is {explicit_n_vocab}, but there are {count} tokens with "
                     f"ids up to {largest}"
                 )
-        table = building.table_of(mergeable_ranks)
         self._mergeable_ranks = mergeable_ranks
-        self._assemble(name, pat_str, table, special_tokens, mergeable_ranks.get(b""))
+        self._assemble(
+            Recipe(
+                name,
+                (pat_str,),
+                special_tokens,
+                ranks=table_of(mergeable_ranks),
+                empty=mergeable_ranks.get(b""),
+            )
+        )
 
     @classmethod
-    def _of_published(cls: type[Self], name: str, facts: Published) -> Self:
-        # Without the dict of all tokens, which takes longer to make than all else.
-        table = building.published_table(facts.table)
-        return cls._from_table(name, table, facts.pattern, facts.special_tokens())
-
-    @classmethod
-    def _from_table(
-        cls: type[Self], name: str, table: RankTable, pat_str: str, special_tokens: dict[str, int]
-    ) -> Self:
+    def _from_recipe(cls: type[Self], recipe: Recipe) -> Self:
         encoding = cls.__new__(cls)
-        encoding._assemble(name, pat_str, table, special_tokens, None)
+        try:
+            encoding._assemble(recipe)
+        except BadVocabulary as error:
+            if not recipe.source:
+                raise
+            raise BadVocabulary(f"{recipe.source}: {error}") from None
         return encoding
 
-    def _assemble(
-        self,
-        name: str,
-        pat_str: str,
-        table: RankTable,
-        special_tokens: dict[str, int],
-        empty: int | None,
-    ) -> None:
-        self.name = name
-        self._pat_str = pat_str
-        self._special_tokens = special_tokens
-        self._table = table
-        self._encoder = building.encoder_of(table, pat_str)
-        self._decoder = make_decoder(table, special_tokens, self._specials, empty)
-        self.max_token_value: int = max(
-            table.largest, *special_tokens.values(), 0 if empty is None else empty
+    def _assemble(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.name = recipe.name
+        self._encoder = encoder_of(recipe)
+        self._specials = specials_of(recipe)
+        self._decoder = decoder_of(recipe, self._specials)
+        self.max_token_value = max(
+            recipe.table.largest, *recipe.ids_outside.values(), recipe.empty or 0
         )
 
     @classmethod
     def from_tiktoken(cls: type[Self], encoding: Any) -> Self:
-        """The same encoding as one of tiktoken's.
+        """Make the encoding that equals one of tiktoken's.
 
         >>> import tiktoken
         >>> tokens = {bytes([i]): i for i in range(256)}
@@ -139,36 +137,39 @@ class Encoding(Pieces):
 
     @classmethod
     def from_file(
-        cls,
+        cls: type[Self],
         path: str | Path,
         *,
         name: str | None = None,
         pat_str: str | None = None,
         special_tokens: dict[str, int] | None = None,
         allow_pattern: bool = False,
-    ) -> Encoding:
+    ) -> Self:
         """Read a vocabulary file: tiktoken's, GPT-2's or Hugging Face's.
 
         Parameters
         ----------
         path
             a ``.tiktoken`` file; a ``tokenizer.json``; one of ``vocab.bpe`` and ``encoder.json``,
-            or of ``merges.txt`` and ``vocab.json``, with the other one beside it; a directory that
-            holds one of these.
+            or of ``merges.txt`` and ``vocab.json``, with the other one in the same directory; a
+            directory that holds one of these.
         name
-            what the encoding is called; by default after the file.
+            the name of the encoding; by default that of the file.
         pat_str
-            how text is split. Needed for a ``.tiktoken`` file unless it is a published one; by
-            default GPT-2's for ``vocab.bpe``. A ``tokenizer.json`` says it itself.
+            the pattern that splits text. Needed for a ``.tiktoken`` file unless it is a published
+            one; by default GPT-2's for ``vocab.bpe``. A ``tokenizer.json`` has its own.
         special_tokens
             from special token to id; by default those of the published file, or ``<|endoftext|>``
-            where a ``vocab.bpe`` goes with one.
+            if the vocabulary of a ``vocab.bpe`` has it.
         allow_pattern
-            whether to run a pattern of a ``tokenizer.json`` that has no splitter of its own, by the
-            package ``regex`` and slowly. Only for files that you trust: a pattern can take for ever.
+            whether to run a pattern of a ``tokenizer.json`` that has no compiled splitter, slowly,
+            by the package ``regex``. Only for files that you trust: a pattern may never end.
 
         A ``.tiktoken`` file means what it means to tiktoken. The others mean what they mean to the
-        tokenizers library of Hugging Face: :class:`fastprep.encoding.huggingface.HuggingFaceEncoding`.
+        tokenizers library of Hugging Face (0.23): ``encode(text, allowed_special="all")`` gives the
+        ids of ``Tokenizer.encode(text, add_special_tokens=False)``, and :meth:`encode_ordinary` those
+        with ``encode_special_tokens`` set. Added tokens that are not special are recognized by both.
+        No token is added at the start of a text, and nothing is padded or truncated.
 
         >>> from fastprep import get_encoding
         >>> from pathlib import Path
@@ -181,63 +182,68 @@ class Encoding(Pieces):
         Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged, too large, or not
         supported: anything but byte-level BPE with a known pattern.
         """
-        from fastprep.vocabulary.files import load
+        from fastprep.vocabulary import files
 
-        return load(
-            path,
-            name=name,
-            pat_str=pat_str,
-            special_tokens=special_tokens,
-            allow_pattern=allow_pattern,
+        return cls._from_recipe(
+            files.load(
+                path,
+                name=name,
+                pat_str=pat_str,
+                special_tokens=special_tokens,
+                allow_pattern=allow_pattern,
+            )
         )
 
     def save(self, path: str | Path) -> None:
         """Write the vocabulary to a ``.tiktoken`` file or a ``tokenizer.json``, as `path` is named.
 
-        A ``.tiktoken`` file holds ranks alone: keep the pattern and the special tokens beside it.
+        A ``.tiktoken`` file holds ranks only: keep the pattern and the special tokens elsewhere.
         From a ``tokenizer.json`` the tokenizers library of Hugging Face gives the same ids for all
         texts.
 
-        Raises :class:`~fastprep.errors.BadVocabulary` where such a file cannot say what the
-        encoding does, and ValueError for another name.
+        Raises :class:`~fastprep.errors.BadVocabulary` if the format cannot express the encoding,
+        and ValueError for another file name.
         """
-        from fastprep.vocabulary.files import save
+        from fastprep.vocabulary import files
 
-        save(self, path)
+        files.save(self.recipe, path)
 
     def __repr__(self) -> str:
         return f"<Encoding {self.name!r}>"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        from fastprep.registry import ENCODINGS, get_encoding
-
-        if self is ENCODINGS.get(self.name):
-            return get_encoding, (self.name,)
+        if self._getter is not None:
+            return self._getter, (self.name,)
         return super().__reduce_ex__(protocol)
 
     def __getstate__(self) -> dict[str, Any]:
+        if self.recipe.merge_list is not None:
+            return {"recipe": self.recipe}
         return {
             "name": self.name,
-            "pat_str": self._pat_str,
+            "pat_str": self.pat_str,
             "mergeable_ranks": self._mergeable_ranks,
-            "special_tokens": self._special_tokens,
+            "special_tokens": self.special_tokens,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Encoding.__init__(self, **state)
+        if "recipe" in state:
+            self._assemble(state["recipe"])
+        else:
+            Encoding.__init__(self, **state)
 
     # -- encoding ---------------------------------------------------------------------------------
 
     def encode_ordinary(self, text: str, *, max_tokens: int | None = None) -> list[int]:
-        """Encode `text`, taking special tokens in it for ordinary text.
+        """Encode `text`, with special tokens in it as ordinary text.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").encode_ordinary("<|endoftext|>")
         [27, 91, 437, 1659, 5239, 91, 29]
 
-        With `max_tokens` only the first so many ids are made, and the text behind them is not
-        looked at. A lone surrogate, which UTF-8 cannot hold, is encoded as U+FFFD, as tiktoken
-        does. Raises TypeError if `text` is not a str.
+        With `max_tokens`, encoding stops after that many ids, and the rest of the text is not read.
+        A lone surrogate, which UTF-8 cannot represent, is encoded as U+FFFD, as in tiktoken. Raises
+        TypeError if `text` is not a str.
         """
         try:
             if max_tokens is None:
@@ -254,7 +260,7 @@ class Encoding(Pieces):
         disallowed_special: Disallowed = "all",
         max_tokens: int | None = None,
     ) -> list[int]:
-        """Encode `text`; special tokens in it are an error unless the caller says otherwise.
+        """Encode `text`; special tokens in it are an error unless they are allowed.
 
         Parameters
         ----------
@@ -266,7 +272,7 @@ class Encoding(Pieces):
             special tokens that raise ValueError: a collection, or ``"all"`` that are not allowed.
             With ``()`` those not allowed are ordinary text.
         max_tokens
-            how many ids to stop at. What is disallowed is still looked for in all of the text.
+            the largest number of ids. Disallowed tokens are still searched for in all of the text.
 
         >>> from fastprep import get_encoding
         >>> enc = get_encoding("gpt2")
@@ -299,34 +305,34 @@ class Encoding(Pieces):
         max_tokens: int | None = None,
         out: npt.NDArray[Any] | None = None,
     ) -> npt.NDArray[Any]:
-        """As :meth:`encode`, into a uint32 array ``[n]`` without a Python object a token.
+        """Encode `text` as :meth:`encode` does, into a uint32 array ``[n]`` of numpy.
 
         >>> from fastprep import get_encoding
         >>> import numpy as np
         >>> get_encoding("gpt2").encode_to_numpy("hello world")
         array([31373,   995], dtype=uint32)
 
-        `out`, a contiguous uint16 or uint32 array, receives the ids instead, and what is returned
-        is its first part, which holds them. It is written without a detour where it is uint32 with
-        room for as many ids as the text has bytes, and 8 more. Raises ValueError if the ids are
-        more than its room, OverflowError if one does not fit, UnicodeEncodeError on a lone
-        surrogate, as tiktoken does here.
+        No Python object is made per token. If `out` is given, a contiguous uint16 or uint32 array,
+        the ids are written into it, and its first part, which holds them, is returned. No copy is
+        made if it is uint32 and has 8 more items than the text has bytes. Raises ValueError if the
+        ids do not fit into it, OverflowError if an id does not fit the dtype, UnicodeEncodeError for
+        a lone surrogate, as tiktoken does here.
 
-        >>> room = np.empty(8, np.uint16)
-        >>> get_encoding("gpt2").encode_to_numpy("hello world", out=room)
+        >>> out = np.empty(8, np.uint16)
+        >>> get_encoding("gpt2").encode_to_numpy("hello world", out=out)
         array([31373,   995], dtype=uint16)
         """
         specials = self._specials.screen(text, allowed_special, disallowed_special)
-        most = () if max_tokens is None else (max(0, max_tokens),)
+        limit = () if max_tokens is None else (max(0, max_tokens),)
         if out is None:
             import numpy as np
 
-            return np.frombuffer(self._encoder.encode_to_buffer(text, specials, *most), np.uint32)
-        _check_room(out)
-        return out[: self._encoder.encode_into(text, out, specials, *most)]
+            return np.frombuffer(self._encoder.encode_to_buffer(text, specials, *limit), np.uint32)
+        _check_out(out)
+        return out[: self._encoder.encode_into(text, out, specials, *limit)]
 
     def encode_bytes(self, data: bytes | bytearray | memoryview) -> npt.NDArray[np.uint32]:
-        """Encode a buffer of UTF-8 as ordinary text, without making a str of it: uint32 ``[n]``.
+        """Encode a buffer of UTF-8 as ordinary text, without decoding it to a str: uint32 ``[n]``.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").encode_bytes(b"hello world")
@@ -345,7 +351,7 @@ class Encoding(Pieces):
         allowed_special: Allowed = NOTHING,
         disallowed_special: Disallowed = "all",
     ) -> int:
-        """How many ids :meth:`encode` gives, without making them.
+        """Count the ids that :meth:`encode` returns, without storing them.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").count("hello world")
@@ -360,15 +366,15 @@ class Encoding(Pieces):
     def encode_ordinary_batch(
         self, text: Iterable[str], *, num_threads: int = 8
     ) -> list[list[int]]:
-        """:meth:`encode_ordinary` of each text, on up to `num_threads` threads.
+        """Encode each text with :meth:`encode_ordinary`, on up to `num_threads` threads.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").encode_ordinary_batch(["hello world", "goodbye world"])
         [[31373, 995], [11274, 16390, 995]]
         """
-        from fastprep.encoding import batches as batching
+        from fastprep.encoding import batches
 
-        return batching.encode_batch(self._encoder, text, num_threads, self.encode_ordinary)
+        return batches.encode_batch(self._encoder, text, num_threads, self.encode_ordinary)
 
     def encode_batch(
         self,
@@ -378,13 +384,13 @@ class Encoding(Pieces):
         allowed_special: Allowed = NOTHING,
         disallowed_special: Disallowed = "all",
     ) -> list[list[int]]:
-        """:meth:`encode` of each text, on up to `num_threads` threads.
+        """Encode each text with :meth:`encode`, on up to `num_threads` threads.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").encode_batch(["hello world", "goodbye world"])
         [[31373, 995], [11274, 16390, 995]]
         """
-        from fastprep.encoding import batches as batching
+        from fastprep.encoding import batches
 
         self._specials.screen("", allowed_special, disallowed_special)
 
@@ -396,7 +402,7 @@ class Encoding(Pieces):
         def screen(text: str) -> Specials | None:
             return self._specials.screen(text, allowed_special, disallowed_special)
 
-        return batching.encode_batch(self._encoder, text, num_threads, one, screen)
+        return batches.encode_batch(self._encoder, text, num_threads, one, screen)
 
     def encode_file(
         self,
@@ -406,7 +412,7 @@ class Encoding(Pieces):
         dtype: npt.DTypeLike | None = None,
         workers: int = 1,
     ) -> int:
-        """Encode a text file as one ordinary text into a file of ids; returns how many ids.
+        """Encode a text file as one ordinary text into a file of ids; return the number of ids.
 
         >>> import tempfile, pathlib, numpy as np
         >>> path = pathlib.Path(tempfile.mkdtemp(), "hello.txt")
@@ -417,16 +423,16 @@ class Encoding(Pieces):
         >>> np.fromfile(path.with_suffix(".bin"), np.uint16)
         array([31373,   995], dtype=uint16)
 
-        The ids are those of the whole content, byte order mark and all; they lie back to back in
-        `dtype`, uint16 (where every id is below 65,536, then the default) or uint32. Memory does not
-        grow with the file, unless the text goes on without a place to cut or the encoding's may not
-        be cut (:attr:`may_be_cut`). `workers` threads share the work. The target appears when it is
-        whole. For many documents, checksums and what survives a power cut there is
+        The ids are those of the whole content, including a byte order mark, stored back to back as
+        `dtype`: uint16 (the default if every id is below 65,536) or uint32. Memory does not grow
+        with the file, unless a long text has no place to cut or the encoding's text may not be cut
+        (:attr:`may_be_cut`). `workers` threads share the work. The target appears once it is
+        complete. For many documents, checksums, and files that survive a power cut use
         :func:`fastprep.prepare`.
 
-        Raises :class:`~fastprep.errors.InvalidInput` naming the file, and the byte that is no UTF-8;
-        ValueError for another dtype or no worker, OverflowError where ids do not fit the dtype,
-        OSError as the system says.
+        Raises :class:`~fastprep.errors.InvalidInput` naming the file, and the byte that is not
+        UTF-8; ValueError for another dtype or no worker, OverflowError if ids do not fit the dtype,
+        OSError from the system.
         """
         from fastprep.encoding.files import encode_file
 
@@ -451,16 +457,16 @@ class Encoding(Pieces):
             uint16 or uint32 ``[>= most_ids(bytes of all texts, len(texts)) + len(texts)]``,
             contiguous: receives the ids.
         ends
-            uint64 ``[>= len(texts)]``: for each text the index in `out` behind its last id.
+            uint64 ``[>= len(texts)]``: receives for each text the index in `out` after its last id.
         end_token
             an id to append to each text.
         close_last
-            False: the last text goes on in another call, so nothing is appended to it.
+            if False, the last text continues in another call, so nothing is appended to it.
 
         Returns
         -------
         int
-            how many ids were written.
+            the number of ids written.
 
         >>> from fastprep import get_encoding
         >>> import numpy as np
@@ -470,8 +476,8 @@ class Encoding(Pieces):
         >>> out[:n].tolist(), ends.tolist()
         ([31373, 995, 50256, 660, 64, 50256], [3, 6])
 
-        Raises :class:`~fastprep.errors.InvalidUtf8` naming text and byte, OverflowError where ids
-        may not fit `out`, ValueError where room is short.
+        Raises :class:`~fastprep.errors.InvalidUtf8` naming text and byte, OverflowError if ids may
+        not fit the dtype of `out`, ValueError if `out` is too small.
         """
         return self._encoder.encode_documents(
             texts, out, ends, end_token=end_token, close_last=close_last
@@ -480,8 +486,8 @@ class Encoding(Pieces):
     def encode_arrow(self, column: Any, *, num_threads: int = 8) -> Any:
         """Encode an Arrow column of strings; see :func:`fastprep.encoding.arrow.encode_arrow`.
 
-        `column` is any object that speaks Arrow's PyCapsule interface: an array of pyarrow, a
-        Series of polars or pandas, a column of a dataset. An array of ``list<uint32>`` comes back.
+        `column` is any object with Arrow's PyCapsule interface: an array of pyarrow, a Series of
+        polars or pandas, a column of a dataset. An array of ``list<uint32>`` is returned.
 
         >>> from fastprep import get_encoding
         >>> import pyarrow as pa
@@ -490,10 +496,63 @@ class Encoding(Pieces):
         """
         from fastprep.encoding.arrow import encode_arrow
 
-        return encode_arrow(self, column, num_threads=num_threads)
+        return encode_arrow(self._encoder, column, num_threads=num_threads)
+
+    # -- single pieces, and text that is not complete ----------------------------------------------
+
+    def encode_with_unstable(
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> tuple[list[int], list[list[int]]]:
+        """Return the ids of `text` that no further text changes, and what may follow them then.
+
+        Returns
+        -------
+        (list of int, list of lists of int)
+            the ids of a first part of `text`; sequences of ids, in no particular order, each of
+            which spells the rest of it and perhaps more.
+
+        >>> from fastprep import get_encoding
+        >>> certain, possible = get_encoding("gpt2").encode_with_unstable("hello fanta")
+        >>> certain, [8842] in possible, [277, 4910] in possible
+        ([31373], True, True)
+
+        Arguments are those of :meth:`encode`; UnicodeEncodeError for a lone surrogate. Raises
+        :class:`~fastprep.errors.TextIsChanged` for an encoding from a file that normalizes text or
+        has added tokens that are not special.
+        """
+        from fastprep.encoding import pieces
+
+        return pieces.encode_with_unstable(
+            text,
+            self._encoder,
+            self._specials.screen(text, allowed_special, disallowed_special),
+            self._decoder.decode_token,
+            self._special_token_values,
+            self._sorted_tokens,
+            self._mergeable_ranks,
+        )
+
+    # Methods that tiktoken does not document, and that people use.
+
+    def _encode_single_piece(self, text_or_bytes: str | bytes) -> list[int]:
+        return self._encoder.encode_piece(as_bytes(text_or_bytes))
+
+    def _encode_only_native_bpe(self, text: str) -> list[int]:
+        return self._encoder.encode(text)
+
+    def _encode_bytes(self, text: bytes) -> list[int]:
+        from fastprep.encoding import pieces
+
+        if isinstance(text, str):
+            raise TypeError("expected bytes, got str")
+        return pieces.encode_bytes(as_bytes(text), self._encoder, self._decoder.decode_token)
 
 
-def _check_room(out: npt.NDArray[Any]) -> None:
+def _check_out(out: npt.NDArray[Any]) -> None:
     kind = (getattr(out, "ndim", None), getattr(getattr(out, "dtype", None), "str", None))
     if (
         kind not in ((1, "<u2"), (1, "<u4"))
@@ -502,11 +561,11 @@ def _check_room(out: npt.NDArray[Any]) -> None:
     ):
         found = type(out).__name__ if kind[1] is None else f"{out.dtype} {list(out.shape)}"
         raise ValueError(
-            "out must be a contiguous array of one dimension, uint16 or uint32, that may be written to; "
+            "out must be a contiguous array of one dimension, uint16 or uint32, that is writable; "
             f"found {found}"
         )
 
 
 def _repaired(text: str) -> str:
-    # Surrogate pairs become the character they stand for, lone ones U+FFFD.
+    # Surrogate pairs become their character, lone ones U+FFFD.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

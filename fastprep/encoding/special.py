@@ -1,4 +1,4 @@
-"""Special tokens: which of them a call allows, which it forbids, and what it says of those."""
+"""Special tokens: which of them a call allows, which it forbids, and the error for those."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from fastprep_ext.bpe import Specials
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from typing import Literal, NoReturn, TypeAlias
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 #: The default of ``allowed_special``.
 NOTHING: frozenset[str] = frozenset()
 
-_RULES_KEPT = 64
+MAX_RULES = 64
 
 
 class _Rule:
-    """What one choice of allowed and disallowed tokens means.
+    """The meaning of one choice of allowed and disallowed tokens.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class _Rule:
     guard
         finds those in text; None if there are none.
     cutter
-        finds those to encode as themselves; None if there are none.
+        finds the tokens to encode as themselves; None if there are none.
     """
 
     __slots__ = ("cutter", "disallowed", "guard")
@@ -59,15 +59,15 @@ class SpecialTokens:
         self._names = frozenset(ids)
         self._order: list[str] | None = None
         self._rules: dict[tuple[object, object], _Rule] = {}
-        # Sorted, one that begins others stands right before one of them.
+        # In sorted order, a token that is a prefix of others comes directly before one of them.
         ordered = sorted(map(_encoded, self._names))
-        self._one_begins_another = any(
+        self._has_prefixes = any(
             longer.startswith(shorter) for shorter, longer in pairwise(ordered)
         )
         self._default = self._rule(NOTHING, "all")
 
     def order(self) -> list[str]:
-        """The tokens in the order in which the first that fits is taken."""
+        """Return the tokens by priority: the first one that matches wins."""
         if self._order is None:
             from fastprep.encoding.special_order import tiktoken_order
 
@@ -75,10 +75,10 @@ class SpecialTokens:
         return self._order
 
     def screen(self, text: str, allowed: Allowed, disallowed: Disallowed) -> Specials | None:
-        """Raise ValueError if `text` has a disallowed token; what finds the allowed ones, or None.
+        """Return what finds the allowed tokens, or None; raise ValueError for a disallowed one.
 
-        Both arguments are those of :meth:`fastprep.Encoding.encode`. What is disallowed is looked
-        for first, and wins.
+        The arguments are those of :meth:`fastprep.Encoding.encode`. Disallowed tokens are searched
+        for first, and win.
         """
         if allowed is NOTHING and disallowed == "all":
             rule = self._default
@@ -88,12 +88,12 @@ class SpecialTokens:
             try:
                 found = rule.guard.search(text)
             except UnicodeEncodeError:
-                search_anyway(text, rule.disallowed)
+                _search_surrogates(text, rule.disallowed)
             else:
                 if found is not None:
-                    raise_disallowed(found.decode("utf-8"))
+                    _raise_disallowed(found.decode("utf-8"))
         if "" in rule.disallowed:
-            raise_disallowed("")
+            _raise_disallowed("")
         return rule.cutter
 
     def _rule_of(self, allowed: Allowed, disallowed: Disallowed) -> _Rule:
@@ -107,7 +107,7 @@ class SpecialTokens:
         )
         rule = self._rules.get(key)
         if rule is None:
-            if len(self._rules) >= _RULES_KEPT:
+            if len(self._rules) >= MAX_RULES:
                 self._rules.clear()
             rule = self._rules[key] = self._rule(*key)
         return rule
@@ -129,15 +129,28 @@ class SpecialTokens:
         )
 
     def _cutter(self, cuts: Mapping[str, bytes]) -> Specials:
-        if not self._one_begins_another:
+        if not self._has_prefixes:
             return Specials([(data, self._ids[token]) for token, data in cuts.items()])
-        # One that is not allowed hides those that begin at the same place.
+        # A token that is not allowed hides those that match at the same position.
         return Specials(
             [
                 (token.encode("utf-8"), self._ids[token] if token in cuts else None)
                 for token in self.order()
                 if token
             ]
+        )
+
+
+class LongestFirst(SpecialTokens):
+    """Special tokens as in the tokenizers library: the longest one that matches wins."""
+
+    def order(self) -> list[str]:
+        """Return the tokens by priority."""
+        return sorted(self._ids, key=len, reverse=True)
+
+    def _cutter(self, cuts: Mapping[str, bytes]) -> Specials:
+        return Specials(
+            [(cuts[token], self._ids[token]) for token in self.order() if token in cuts]
         )
 
 
@@ -155,20 +168,19 @@ def _encodable(token: object) -> bytes:
     try:
         return _encoded(token)
     except UnicodeEncodeError:
-        return b""  # no text that is UTF-8 has it; see search_anyway
+        return b""  # no UTF-8 text contains it; see _search_surrogates
 
 
-def search_anyway(text: str, disallowed: Collection[str]) -> None:
-    """Raise ValueError for a disallowed token in a text that holds a lone surrogate."""
+def _search_surrogates(text: str, disallowed: Collection[str]) -> None:
+    """Raise ValueError for a disallowed token in a text that contains a lone surrogate."""
     import re
 
     match = re.search("|".join(map(re.escape, disallowed)), text)
     if match is not None:
-        raise_disallowed(match.group())
+        _raise_disallowed(match.group())
 
 
-def raise_disallowed(token: str) -> NoReturn:
-    """Raise the ValueError for a special token that nobody allowed."""
+def _raise_disallowed(token: str) -> NoReturn:
     raise ValueError(
         f"Encountered text corresponding to disallowed special token {token!r}.\n"
         "If you want this text to be encoded as a special token, "

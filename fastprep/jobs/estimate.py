@@ -11,9 +11,10 @@ from fastprep.corpus.documents import BLOCK_BYTES, Batch, Format, Span
 from fastprep.corpus.formats import kind_of
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.inputs import Inputs
+from fastprep.corpus.plan import Task, plan, task_bytes
 from fastprep.corpus.sources import open_bytes
 from fastprep.jobs.job import Job
-from fastprep.jobs.planning import Task, make_job, plan, task_bytes
+from fastprep.jobs.planning import make_job
 from fastprep.store.encodings import StoreEncoding, as_encoding
 from fastprep.store.manifest import dtype_for, itemsize_of
 from fastprep.store.writer import ShardWriter

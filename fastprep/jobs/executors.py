@@ -18,9 +18,9 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import connection
 
+from fastprep.corpus.plan import Task
 from fastprep.errors import FastprepError
 from fastprep.jobs.journal import Done
-from fastprep.jobs.planning import Task
 from fastprep.jobs.pool import TICK_SECONDS, Counters, Tick, counting
 from fastprep.jobs.task import Work, run_task
 

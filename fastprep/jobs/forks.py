@@ -17,9 +17,9 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
+from fastprep.corpus.plan import Task
 from fastprep.errors import FastprepError
 from fastprep.jobs.journal import Done
-from fastprep.jobs.planning import Task
 from fastprep.jobs.pool import TICK_SECONDS, Counters, Tick, counting
 from fastprep.jobs.task import Work, run_task
 

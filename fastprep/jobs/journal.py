@@ -21,9 +21,9 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from fastprep.corpus.documents import OnError
+from fastprep.corpus.plan import Task
 from fastprep.errors import InvalidStore
 from fastprep.jobs.job import Job, modified
-from fastprep.jobs.planning import Task
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import BlockChecksum, ShardRecord, block_ranges, shard_path
 from fastprep.system.atomic import remove, replacing, sync_directory

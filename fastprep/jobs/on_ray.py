@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fastprep.corpus.plan import Task
 from fastprep.errors import FastprepError
 from fastprep.jobs.journal import Done
-from fastprep.jobs.planning import Task
 from fastprep.jobs.pool import TICK_SECONDS, Tick
 from fastprep.jobs.task import Work, run_task
 

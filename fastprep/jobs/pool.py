@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from fastprep.corpus.plan import Task
 from fastprep.errors import FastprepError
 from fastprep.jobs.journal import Done
-from fastprep.jobs.planning import Task
 from fastprep.jobs.task import Work, run_task
 from fastprep.store.writer import Report
 

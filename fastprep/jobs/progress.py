@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastprep.corpus.documents import Format
 from fastprep.corpus.formats import Kind, kind_of
+from fastprep.corpus.plan import Task, task_bytes
 from fastprep.corpus.reader import text_per_byte
 from fastprep.errors import FastprepError
 from fastprep.jobs.journal import Done
-from fastprep.jobs.planning import Task, task_bytes
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from fastprep.corpus.in_memory import TableSpan
+from fastprep.corpus.plan import Task, task_bytes
 from fastprep.errors import InvalidInput, InvalidStore, OtherJob, StoreExists, UnfinishedJob
 from fastprep.jobs.job import Job, differences
 from fastprep.jobs.journal import JOB, Done, Journal
 from fastprep.jobs.output import check_ours, clear, stores_in, tidy, unlock
-from fastprep.jobs.planning import Task, slice_of, task_bytes
+from fastprep.jobs.planning import slice_of
 from fastprep.jobs.pool import Counters, Tick, Way, cores, may_fork, new_counters, run_here
 from fastprep.jobs.progress import Log, Reporter
 from fastprep.jobs.seal import made_by, seal

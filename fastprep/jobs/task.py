@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastprep.corpus import reader as corpus
+from fastprep.corpus.plan import Task
 from fastprep.errors import InvalidInput
 from fastprep.jobs.job import Job, modified
 from fastprep.jobs.journal import Done, Journal
-from fastprep.jobs.planning import Task
 from fastprep.store.writer import Report, ShardWriter
 
 if TYPE_CHECKING:

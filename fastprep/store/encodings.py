@@ -1,6 +1,6 @@
-"""What a token store asks of an encoding, and the encodings that give it.
+"""The protocol of encodings that a token store needs, and the encodings that implement it.
 
-Byte pair encodings and word tokenizers both do; a store is made, verified and shown by this alone.
+Byte pair encodings and word tokenizers do; a store is made, verified and shown by this alone.
 """
 
 from __future__ import annotations
@@ -9,51 +9,64 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from fastprep.errors import InvalidInput, InvalidStore, UnknownEncoding
+from fastprep.errors import BadVocabulary, InvalidInput, InvalidStore, UnknownEncoding
+from fastprep.store.manifest import MEND
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from fastprep.store.reader import TokenStore
+    from fastprep.words.encoding import WordEncoding
     from fastprep.words.tokenizers import SimpleTokenizerV2
 
 
 class StoreEncoding(Protocol):
-    """Documents to ids in arrays, and what a manifest says about the ids.
+    """Encoder of documents into arrays of ids, with the facts that a manifest records.
 
-    :class:`fastprep.Encoding` and :class:`fastprep.words.encoding.WordEncoding` are such.
+    :class:`fastprep.Encoding` and :class:`fastprep.words.encoding.WordEncoding` implement it.
     """
-
-    _pat_str: str
-    _special_tokens: dict[str, int]
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the encoding."""
 
     @property
     def kind(self) -> Literal["bpe", "words"]:
-        """Which kind of encoding it is."""
+        """The kind of encoding."""
 
     @property
-    def n_vocab(self) -> int:
-        """Every id is below it."""
+    def pat_str(self) -> str:
+        """The pattern that splits text."""
 
     @property
-    def rank_table_sha256(self) -> str:
-        """The hash of its tables, or of its vocabulary's file."""
+    def special_tokens(self) -> dict[str, int]:
+        """The ids of the special tokens."""
+
+    @property
+    def _pat_str(self) -> str: ...
+
+    @property
+    def _special_tokens(self) -> dict[str, int]: ...
 
     @property
     def special_tokens_set(self) -> set[str]:
-        """Its special tokens."""
+        """The special tokens."""
+
+    @property
+    def n_vocab(self) -> int:
+        """The size of the vocabulary: every id is below it."""
+
+    @property
+    def rank_table_sha256(self) -> str:
+        """The sha256 of the tables, or of the vocabulary's file."""
 
     @property
     def may_be_cut(self) -> bool:
-        """Whether long documents may come in parts; see :mod:`fastprep.encoding.cutting`."""
+        """Whether long documents may be encoded in parts; see :mod:`fastprep.encoding.cutting`."""
 
     def most_ids(self, size: int, texts: int) -> int:
-        """The most ids that texts of so many bytes may have together."""
+        """Return an upper bound for the number of ids of `texts` texts of `size` bytes in total."""
 
     def encode_documents(
         self,
@@ -64,29 +77,21 @@ class StoreEncoding(Protocol):
         end_token: int | None = None,
         close_last: bool = True,
     ) -> int:
-        """Documents to ids, back to back."""
+        """Encode documents back to back into `out`; return the number of ids."""
 
     def decode_single_token_bytes(self, token: int) -> bytes:
-        """The bytes of one id; KeyError for one that means nothing."""
+        """Return the bytes of one id. Raises KeyError for one that is not a token."""
 
 
 def as_encoding(encoding: str | StoreEncoding | SimpleTokenizerV2) -> StoreEncoding:
-    """The encoding that is meant by a name, an encoding, or a word tokenizer.
+    """Return the encoding for a name, an encoding, or a word tokenizer.
 
-    Raises
-    ------
-    UnknownEncoding
-        for a name that is none.
-    BadVocabulary
-        for a word tokenizer whose vocabulary no store can hold.
-    InvalidInput
-        for anything else.
-
-    Examples
-    --------
     >>> from fastprep import SimpleTokenizerV2, build_vocab
     >>> as_encoding("gpt2").n_vocab, as_encoding(SimpleTokenizerV2(build_vocab("a b"))).n_vocab
     (50257, 4)
+
+    Raises UnknownEncoding for an unknown name, BadVocabulary for a word tokenizer whose vocabulary a
+    store cannot hold, InvalidInput for anything else.
     """
     if isinstance(encoding, str):
         from fastprep.registry import get_encoding
@@ -112,20 +117,14 @@ def as_encoding(encoding: str | StoreEncoding | SimpleTokenizerV2) -> StoreEncod
 
 
 def encoding_of_store(store: TokenStore) -> StoreEncoding:
-    """The encoding that made a store: a published one, or the word tokenizer that it holds.
+    """Return the encoding that made a store: a published one, or the word tokenizer in the store.
 
-    Raises
-    ------
-    InvalidInput
-        if it is neither.
-    InvalidStore
-        if the store's tables are not those of that name, or its vocabulary is damaged.
+    Raises InvalidInput if it is neither, InvalidStore if the tables of that name differ from those
+    of the store, or if the vocabulary in the store is damaged.
     """
     record = store.manifest.encoding
     if record.kind == "words":
-        from fastprep.words.encoding import WordEncoding
-
-        return WordEncoding.of_store(store.path, record.rank_table_sha256)
+        return _word_encoding_in(store.path, record.rank_table_sha256)
     from fastprep.registry import get_encoding
 
     try:
@@ -143,8 +142,27 @@ def encoding_of_store(store: TokenStore) -> StoreEncoding:
     return encoding
 
 
+def _word_encoding_in(directory: Path, sha256: str) -> WordEncoding:
+    """Read the vocabulary in a store. Raises InvalidStore if it is missing or another one."""
+    from fastprep.words.encoding import VOCABULARY, WordEncoding
+
+    path = directory / VOCABULARY
+    try:
+        encoding = WordEncoding.from_file(path)
+    except FileNotFoundError:
+        raise InvalidStore(f"{path}: missing; {MEND}") from None
+    except BadVocabulary as error:
+        raise InvalidStore(f"{error}; {MEND}") from None
+    if encoding.rank_table_sha256 != sha256:
+        raise InvalidStore(
+            f"{path}: its sha256 is {encoding.rank_table_sha256}, but the manifest says {sha256}; "
+            f"{MEND}"
+        )
+    return encoding
+
+
 def keep_vocabulary(encoding: StoreEncoding, directories: Iterable[Path]) -> None:
-    """Put a word tokenizer's vocabulary into stores that are being made, unless it is there."""
+    """Write a word tokenizer's vocabulary into stores that are being made, unless it is there."""
     if encoding.kind == "words":
         from fastprep.words.encoding import VOCABULARY, WordEncoding
 

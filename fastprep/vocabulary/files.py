@@ -1,9 +1,9 @@
-"""Vocabulary files: which kind one is, reading it within limits, and writing it.
+"""Vocabulary files: detect the format, read it within limits into a recipe, and write it.
 
-A vocabulary may come from anywhere, so it is read with suspicion: regular files only, of at most 64
-MiB, fewer than 2**20 tokens of at most 64 KiB, and no pattern in one is run unless the caller asks
-for it. What is refused is refused by :class:`~fastprep.errors.BadVocabulary`, which names the file,
-what was found, and the mend.
+A vocabulary may come from an untrusted source: only regular files are read, of at most 64 MiB, with
+fewer than 2**20 tokens of at most 64 KiB, and no pattern of a file is run unless the caller allows
+it. A refused file raises :class:`~fastprep.errors.BadVocabulary`, which names the file, what was
+found, and the fix.
 """
 
 from __future__ import annotations
@@ -15,24 +15,22 @@ from pathlib import Path
 
 import numpy as np
 
-from fastprep.encoding.added_tokens import AddedToken
-from fastprep.encoding.encoders import published_table
-from fastprep.encoding.encoding import Encoding
-from fastprep.encoding.huggingface import HuggingFaceEncoding
 from fastprep.errors import BadVocabulary
 from fastprep.system.atomic import replacing
 from fastprep.vocabulary.json_values import number_parts
-from fastprep.vocabulary.merge_list import MAX_ID, MAX_TOKEN_BYTES, merge_list, token_list
+from fastprep.vocabulary.merge_list import merge_list
 from fastprep.vocabulary.patterns import HUGGING_FACE, TIKTOKEN
 from fastprep.vocabulary.published import ENDOFTEXT, PUBLISHED
-from fastprep.vocabulary.ranks import SHA256, RankTable, parse
+from fastprep.vocabulary.ranks import SHA256, RankTable, parse, published_table
+from fastprep.vocabulary.recipe import AddedToken, Recipe
+from fastprep.vocabulary.token_list import MAX_ID, MAX_TOKEN_BYTES, token_list
 from fastprep.vocabulary.tokenizer_json import from_tokenizer_json
 from fastprep.vocabulary.tokenizer_json_writer import same_as_ranks, to_tokenizer_json
 
 MAX_FILE_BYTES = 1 << 26
-_AT_ONCE = 1 << 18  # characters of a list of merges
+_PART_CHARACTERS = 1 << 18  # of a list of merges
 
-# Files that come in pairs: how the names of merges end, and those of the vocabulary beside it.
+# Files that come in pairs: the ends of the names of the merges and of the vocabulary.
 _PAIRS = (("vocab.bpe", "encoder.json"), ("merges.txt", "vocab.json"))
 
 
@@ -43,8 +41,8 @@ def load(
     pat_str: str | None = None,
     special_tokens: dict[str, int] | None = None,
     allow_pattern: bool = False,
-) -> Encoding:
-    """The encoding that a file describes; :meth:`fastprep.Encoding.from_file` says more."""
+) -> Recipe:
+    """Read a vocabulary file; the arguments are those of :meth:`fastprep.Encoding.from_file`."""
     path = Path(path)
     if path.is_dir():
         path = _in_directory(path)
@@ -62,17 +60,15 @@ def load(
     return _from_tiktoken(data, path, name, pat_str, special_tokens)
 
 
-def save(encoding: Encoding, path: str | Path) -> None:
-    """Write an encoding to a file; :meth:`fastprep.Encoding.save` says more."""
+def save(recipe: Recipe, path: str | Path) -> None:
+    """Write a vocabulary file; see :meth:`fastprep.Encoding.save`."""
     path = Path(path)
     if path.suffix == ".tiktoken":
-        data = _to_tiktoken(encoding)
+        data = _to_tiktoken(recipe)
     elif path.suffix == ".json":
-        data = to_tokenizer_json(encoding)
+        data = to_tokenizer_json(recipe)
     else:
-        raise ValueError(
-            f"{path}: name it .tiktoken or tokenizer.json, to say which kind it shall be"
-        )
+        raise ValueError(f"{path}: name it .tiktoken or tokenizer.json, to choose the format")
     with replacing(path) as file:
         file.write(data)
 
@@ -80,7 +76,7 @@ def save(encoding: Encoding, path: str | Path) -> None:
 def _read(path: Path) -> bytes:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise BadVocabulary(f"{path} is no regular file; give a vocabulary file")
+        raise BadVocabulary(f"{path} is not a regular file; give a vocabulary file")
     if status.st_size > MAX_FILE_BYTES:
         raise BadVocabulary(
             f"{path} has {status.st_size} bytes; a vocabulary file has {MAX_FILE_BYTES} at most"
@@ -92,7 +88,7 @@ def _read(path: Path) -> bytes:
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise BadVocabulary(f"{path} begins with a byte order mark; save it as UTF-8 without one")
     if not data.strip():
-        raise BadVocabulary(f"{path} is empty; it may not have been written or copied to its end")
+        raise BadVocabulary(f"{path} is empty; its writing or copying may not have finished")
     return data
 
 
@@ -122,7 +118,7 @@ def _from_tiktoken(
     name: str | None,
     pat_str: str | None,
     special_tokens: dict[str, int] | None,
-) -> Encoding:
+) -> Recipe:
     if data.count(b"\n") > MAX_ID:
         raise BadVocabulary(f"{path}: more than {MAX_ID} lines; a vocabulary has {MAX_ID} at most")
     table = parse(data, str(path))
@@ -137,7 +133,7 @@ def _from_tiktoken(
     if pat_str is None:
         if bundled is None:
             raise BadVocabulary(
-                f"{path}: a .tiktoken file does not say how text is split, and this is none of the "
+                f"{path}: a .tiktoken file does not say how text is split, and this is not one of the "
                 f"published ones ({', '.join(SHA256)}); give pat_str and special_tokens"
             )
         known = PUBLISHED[bundled]
@@ -149,10 +145,8 @@ def _from_tiktoken(
     special_tokens = dict(special_tokens or {})
     _check_specials(special_tokens, table, str(path))
     _check_bytes(table, str(path))
-    try:
-        return Encoding._from_table(name or bundled or path.stem, table, pat_str, special_tokens)
-    except BadVocabulary as error:
-        raise BadVocabulary(f"{path}: {error}") from None
+    name = name or bundled or path.stem
+    return Recipe(name, (pat_str,), special_tokens, ranks=table, source=str(path))
 
 
 def _check_bytes(table: RankTable, source: str) -> None:
@@ -161,7 +155,7 @@ def _check_bytes(table: RankTable, source: str) -> None:
     missing = next((byte for byte in range(256) if byte not in found), None)
     if missing is not None:
         raise BadVocabulary(
-            f"{source}: byte 0x{missing:02X} is no token, so text that holds it has no ids; a "
+            f"{source}: byte 0x{missing:02X} is not a token, so text with it has no ids; a "
             "byte-level vocabulary has all 256 single bytes"
         )
 
@@ -172,7 +166,7 @@ def _check_specials(special_tokens: dict[str, int], table: RankTable, source: st
         if not token or not 0 <= id < MAX_ID:
             raise BadVocabulary(
                 f"{source}: the special token {token!r:.80} with the id {id}: it must not be "
-                f"empty, and its id must lie between 0 and {MAX_ID - 1}"
+                f"empty, and its id must be between 0 and {MAX_ID - 1}"
             )
         if id in taken or id in table.ids:
             raise BadVocabulary(
@@ -182,20 +176,18 @@ def _check_specials(special_tokens: dict[str, int], table: RankTable, source: st
         taken.add(id)
 
 
-def _to_tiktoken(encoding: Encoding) -> bytes:
-    if isinstance(encoding, HuggingFaceEncoding):
-        if not encoding.is_plain:
-            raise BadVocabulary(
-                f"{encoding.name}: a .tiktoken file cannot say that text is normalized, gets a "
-                "space before it, or holds added tokens that are not special; save it as "
-                "tokenizer.json"
-            )
-        if not same_as_ranks(encoding.merge_list):
-            raise BadVocabulary(
-                f"{encoding.name}: its list of merges gives other tokens than merging by rank "
-                "would, which is all that a .tiktoken file can say; save it as tokenizer.json"
-            )
-    ranks = encoding._mergeable_ranks
+def _to_tiktoken(recipe: Recipe) -> bytes:
+    if not recipe.is_plain:
+        raise BadVocabulary(
+            f"{recipe.name}: a .tiktoken file cannot say that text is normalized, gets a space before "
+            "it, or has added tokens that are not special; save it as tokenizer.json"
+        )
+    if recipe.merge_list is not None and not same_as_ranks(recipe.merge_list):
+        raise BadVocabulary(
+            f"{recipe.name}: its list of merges gives other tokens than merging by rank would, and a "
+            ".tiktoken file holds ranks only; save it as tokenizer.json"
+        )
+    ranks = recipe.mergeable_ranks()
     return b"".join(
         base64.b64encode(token) + b" %d\n" % ranks[token]
         for token in sorted(ranks, key=ranks.__getitem__)
@@ -211,13 +203,14 @@ def _from_pair(
     name: str,
     pat_str: str | None,
     special_tokens: dict[str, int] | None,
-) -> HuggingFaceEncoding:
+) -> Recipe:
     family = "r50k" if pat_str is None else TIKTOKEN.get(pat_str)
     if family is None:
-        raise BadVocabulary(f"there is no splitter for the pattern {pat_str!r:.400}")
+        raise BadVocabulary(f"there is no compiled splitter for the pattern {pat_str!r:.400}")
     parts = number_parts(_read(vocab_path), MAX_ID, str(vocab_path))
     tokens = token_list(parts, str(vocab_path))
     merges = _merges(_read(merges_path), str(merges_path))
+    source = f"{merges_path} and {vocab_path.name}"
     vocab = tokens.ids_of([ENDOFTEXT, *(special_tokens or ())])
     if special_tokens is None:
         special_tokens = {ENDOFTEXT: vocab[ENDOFTEXT]} if ENDOFTEXT in vocab else {}
@@ -226,7 +219,7 @@ def _from_pair(
         merges,
         whole_pieces=False,
         apart=special_tokens,
-        source=f"{merges_path} and {vocab_path.name}",
+        source=source,
     )
     for token, id in special_tokens.items():
         if vocab.get(token, id) != id:
@@ -239,15 +232,13 @@ def _from_pair(
         listed.table,
         str(vocab_path),
     )
-    try:
-        return HuggingFaceEncoding(
-            name,
-            merge_list=listed,
-            patterns=HUGGING_FACE[family][0],
-            added=[AddedToken(token, id) for token, id in special_tokens.items()],
-        )
-    except BadVocabulary as error:
-        raise BadVocabulary(f"{merges_path} and {vocab_path.name}: {error}") from None
+    return Recipe(
+        name,
+        HUGGING_FACE[family][0],
+        merge_list=listed,
+        added=[AddedToken(token, id) for token, id in special_tokens.items()],
+        source=source,
+    )
 
 
 def _merges(data: bytes, source: str) -> Iterator[list[str]]:
@@ -261,13 +252,13 @@ def _merges(data: bytes, source: str) -> Iterator[list[str]]:
         raise BadVocabulary(
             f"{source}: no UTF-8 character begins at byte {error.start}; the file is damaged"
         ) from None
-    # Not splitlines(): that cuts at characters which are parts of tokens.
+    # Not splitlines(): it also splits at characters that tokens may contain.
     text = text.replace("\r\n", "\n").removesuffix("\n")
     if text.startswith("#version"):
         text = text.partition("\n")[2]
     start = 0
     while start < len(text):
-        end = text.find("\n", start + _AT_ONCE)
+        end = text.find("\n", start + _PART_CHARACTERS)
         end = len(text) if end < 0 else end
         yield text[start:end].split("\n")
         start = end + 1

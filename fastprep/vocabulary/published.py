@@ -1,4 +1,4 @@
-"""The encodings that come with fastprep: for each its rank table, pattern and special tokens.
+"""The encodings that come with fastprep: the rank table, pattern and special tokens of each.
 
 These are facts about the published encodings, kept apart from the code that reads them.
 """
@@ -6,8 +6,10 @@ These are facts about the published encodings, kept apart from the code that rea
 from __future__ import annotations
 
 from fastprep.vocabulary.patterns import CL100K_PATTERN, O200K_PATTERN, R50K_PATTERN
+from fastprep.vocabulary.ranks import published_table
+from fastprep.vocabulary.recipe import Recipe
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
@@ -18,33 +20,32 @@ _ENDOFPROMPT: Final = "<|endofprompt|>"
 
 
 class Published:
-    """What an encoding is made of.
+    """The parts of a published encoding.
 
     Attributes
     ----------
     table
-        the bundled rank table; encodings with the same table share it in memory, too.
+        the name of the bundled rank table; encodings with the same table share it in memory.
     pattern
         the regular expression that splits text.
     special_tokens
-        what makes the dict from special token to id; o200k_harmony's takes a while.
-    n_vocab
-        the number of tokens as published, where the ids have no gap; else None.
+        function that returns the ids of the special tokens; o200k_harmony has many.
     """
 
-    __slots__ = ("n_vocab", "pattern", "special_tokens", "table")
+    __slots__ = ("pattern", "special_tokens", "table")
 
     def __init__(
-        self,
-        table: str,
-        pattern: str,
-        special_tokens: Callable[[], dict[str, int]],
-        n_vocab: int | None = None,
+        self, table: str, pattern: str, special_tokens: Callable[[], dict[str, int]]
     ) -> None:
         self.table = table
         self.pattern = pattern
         self.special_tokens = special_tokens
-        self.n_vocab = n_vocab
+
+    def recipe(self, name: str) -> Recipe:
+        """Return the recipe of the encoding; its table is loaded if it is not in use yet."""
+        return Recipe(
+            name, (self.pattern,), self.special_tokens(), ranks=published_table(self.table)
+        )
 
 
 def _fill_in_middle(first: int) -> dict[str, int]:
@@ -52,7 +53,7 @@ def _fill_in_middle(first: int) -> dict[str, int]:
 
 
 def _harmony() -> dict[str, int]:
-    """o200k_harmony: a named few, and the rest of 200013 to 201087 reserved."""
+    """Return the special tokens of o200k_harmony: a few with names, the others reserved."""
     named = {
         "<|startoftext|>": 199998,
         ENDOFTEXT: 199999,
@@ -71,13 +72,13 @@ def _harmony() -> dict[str, int]:
     return dict(sorted(both.items(), key=lambda item: item[1]))
 
 
-#: By name.
+#: The published encodings by name.
 PUBLISHED: Final = {
-    "gpt2": Published("r50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256}, 50257),
-    "r50k_base": Published("r50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256}, 50257),
-    "p50k_base": Published("p50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256}, 50281),
+    "gpt2": Published("r50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256}),
+    "r50k_base": Published("r50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256}),
+    "p50k_base": Published("p50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256}),
     "p50k_edit": Published(
-        "p50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256, **_fill_in_middle(50281)}, 50284
+        "p50k_base", R50K_PATTERN, lambda: {ENDOFTEXT: 50256, **_fill_in_middle(50281)}
     ),
     "cl100k_base": Published(
         "cl100k_base",

@@ -1,9 +1,8 @@
-"""Reading ``tokenizer.json``, the file of the tokenizers library of Hugging Face.
+"""Reader of ``tokenizer.json``, the file format of the tokenizers library of Hugging Face.
 
-Such a file describes a chain: normalizer, pre-tokenizer, model, post-processor. What is read here
-is byte-level BPE behind a pattern that has a compiled splitter. Everything else is refused by its
-name. The post-processor, truncation and padding say what happens to ids afterwards; they are not
-read.
+Such a file describes a chain: normalizer, pre-tokenizer, model, post-processor. Byte-level BPE is
+read, with a pattern that has a compiled splitter; everything else is refused by its name. The
+post-processor, truncation and padding change ids afterwards and are not read.
 """
 
 from __future__ import annotations
@@ -13,25 +12,30 @@ from typing import Annotated, Literal, NoReturn
 
 import msgspec
 
-from fastprep.encoding.added_tokens import AddedToken
-from fastprep.encoding.huggingface import HuggingFaceEncoding
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary.json_values import decoded, fields, number_parts, settings, string_parts
-from fastprep.vocabulary.merge_list import MAX_ID, MAX_MERGES, merge_list, token_list
+from fastprep.vocabulary.json_values import (
+    NULL,
+    decoded,
+    fields,
+    number_parts,
+    settings,
+    string_parts,
+)
+from fastprep.vocabulary.merge_list import MAX_MERGES, merge_list
 from fastprep.vocabulary.nfc import nfc
 from fastprep.vocabulary.patterns import BYTE_LEVEL_PATTERN, DIGIT_PATTERN, family_of
-from fastprep.vocabulary.token_list import TokenList
+from fastprep.vocabulary.recipe import AddedToken, Recipe
+from fastprep.vocabulary.token_list import MAX_ID, TokenList, token_list
 from fastprep_ext.base import json_outline
 
 MAX_ADDED = 1 << 14
 MAX_ADDED_CHARACTERS = 1 << 20
 MAX_SETTINGS = 1000
 
-NULL = msgspec.Raw(b"null")
 Id = Annotated[int, msgspec.Meta(ge=0, lt=MAX_ID)]
 
 
-# Unknown keys are refused: a setting that is not understood may change the ids.
+# Unknown keys are refused: an unknown setting may change the ids.
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     model: msgspec.Raw
     version: Literal["1.0"] = "1.0"
@@ -112,22 +116,22 @@ class _Splitting:
 
 def from_tokenizer_json(
     data: bytes, name: str, source: str, *, allow_pattern: bool = False
-) -> HuggingFaceEncoding:
-    """The encoding that the bytes of a ``tokenizer.json`` describe.
+) -> Recipe:
+    """Read the bytes of a ``tokenizer.json``.
 
     Parameters
     ----------
     data
-        the file.
+        the file's content.
     name
-        what the encoding is called.
+        the name of the encoding.
     source
-        what an error calls the file.
+        the file's name in errors.
     allow_pattern
-        whether a pattern without a splitter of its own is run by the package ``regex``.
+        whether a pattern without a compiled splitter is run by the package ``regex``.
 
-    Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged or contradicts itself,
-    and, by its name, for what is no byte-level BPE behind a known pattern.
+    Raises BadVocabulary for a file that is damaged or contradicts itself, and for one that is not
+    byte-level BPE with a known pattern, naming the unsupported part.
     """
     values = fields(data, source)
     settings(values, _Document, values.keys() - {"version"}, source)  # which keys there are
@@ -144,17 +148,15 @@ def from_tokenizer_json(
         source=source,
     )
     _check_ids(added, vocab, f"{source}, added_tokens")
-    try:
-        return HuggingFaceEncoding(
-            name,
-            merge_list=listed,
-            patterns=splitting.patterns,
-            added=added,
-            normalize=normalize,
-            space_before=splitting.space_before,
-        )
-    except BadVocabulary as error:
-        raise BadVocabulary(f"{source}: {error}") from None
+    return Recipe(
+        name,
+        splitting.patterns,
+        merge_list=listed,
+        added=added,
+        normalize=normalize,
+        space_before=splitting.space_before,
+        source=source,
+    )
 
 
 def _refuse(source: str, what: str) -> NoReturn:
@@ -169,10 +171,10 @@ def _is_none(value: msgspec.Raw) -> bool:
 
 
 def _type(data: msgspec.Raw, place: str) -> str:
-    """The type of a normalizer or pre-tokenizer."""
+    """Return the type of a normalizer or pre-tokenizer."""
     keys, items, _ = json_outline(data)
     if keys + items > MAX_SETTINGS:
-        raise BadVocabulary(f"{place}: {keys} keys and {items} items, where a few should stand")
+        raise BadVocabulary(f"{place}: {keys} keys and {items} items, where a few are expected")
     found = fields(data, place)
     return decoded(found.get("type", NULL), str, f"{place}.type")
 
@@ -181,14 +183,14 @@ def _type(data: msgspec.Raw, place: str) -> str:
 
 
 def _normalizer(data: msgspec.Raw, source: str) -> bool:
-    """Whether text is put into normal form C."""
+    """Return whether text is put into normal form C."""
     if _is_none(data):
         return False
     place = f"{source}, normalizer"
     kind = _type(data, place)
     if kind == "Sequence":
         steps = decoded(data, _Normalizers, place).normalizers
-        # Not any(): each step must be looked at. Doing it twice is doing it once.
+        # Not any(): each step must be checked. Normalizing twice changes nothing more.
         return True in [_normalizer(step, source) for step in steps]
     if kind != "NFC":
         _refuse(source, f"the normalizer {kind:.80}")
@@ -216,15 +218,15 @@ def _splitting(data: msgspec.Raw, allow_pattern: bool, source: str) -> _Splittin
     if family_of(patterns) is None and not allow_pattern:
         which = " and then ".join(f"{pattern!r:.300}" for pattern in patterns[:4])
         raise BadVocabulary(
-            f"{source}: the pattern {which} is not supported: it is none of those that "
-            "fastprep.patterns lists, and others out of a file are not run unless you trust it; "
-            "if so, give allow_pattern=True"
+            f"{source}: the pattern {which} is not supported: it is not one of those that "
+            "fastprep.patterns lists, and other patterns of a file are run only if you trust it: "
+            "then pass allow_pattern=True"
         )
     return _Splitting(tuple(patterns))
 
 
 def _flat(data: msgspec.Raw, source: str) -> list[_Step]:
-    """The steps of a pre-tokenizer, those of a sequence in a sequence among them."""
+    """Return the steps of a pre-tokenizer, with nested sequences flattened."""
     place = f"{source}, pre_tokenizer"
     kind = _type(data, place)
     if kind == "Sequence":
@@ -236,7 +238,7 @@ def _flat(data: msgspec.Raw, source: str) -> list[_Step]:
 
 
 def _pattern(step: _Step, source: str) -> str:
-    """The pattern whose matches a step isolates."""
+    """Return the pattern whose matches a step isolates."""
     if isinstance(step, _ByteLevel):
         _refuse(source, "a ByteLevel before another pre-tokenizer")
     if isinstance(step, _Digits):
@@ -248,7 +250,7 @@ def _pattern(step: _Step, source: str) -> str:
     if list(found) != ["Regex"]:
         _refuse(source, f"a Split by {', '.join(found) or 'no pattern'!r:.80}")
     pattern = decoded(found["Regex"], str, f"{place}.Regex")
-    # All of a text matches the known patterns, so what is kept of it is the same either way.
+    # The known patterns match all of a text, so both settings keep all of it.
     kept_whole = (step.behavior, step.invert) == ("Removed", True)
     if step.behavior != "Isolated" and not (kept_whole and family_of([pattern])):
         _refuse(source, f"a Split that is {step.behavior!r:.80} with invert={step.invert}")
@@ -259,7 +261,7 @@ def _pattern(step: _Step, source: str) -> str:
 
 
 def _model(data: msgspec.Raw, source: str) -> tuple[_Bpe, dict[str, msgspec.Raw]]:
-    """The settings of the model, and its values: tokens and merges are not decoded yet."""
+    """Return the settings of the model and its values; tokens and merges are not decoded yet."""
     place = f"{source}, model"
     found = fields(data, place)
     kind = decoded(found["type"], str, f"{place}.type") if "type" in found else "BPE"
@@ -274,7 +276,7 @@ def _model(data: msgspec.Raw, source: str) -> tuple[_Bpe, dict[str, msgspec.Raw]
         _refuse(source, f"the continuing_subword_prefix {model.continuing_subword_prefix!r:.80}")
     if model.end_of_word_suffix:
         _refuse(source, f"the end_of_word_suffix {model.end_of_word_suffix!r:.80}")
-    # An unk_token is for characters that are no token. All 256 bytes are, or the file is refused.
+    # An unk_token is for characters that are not tokens. All 256 bytes are, or the file is refused.
     return model, found
 
 
@@ -308,7 +310,7 @@ def _added_tokens(data: msgspec.Raw, normalize: bool, source: str) -> list[Added
 
 
 def _check_ids(added: list[AddedToken], vocab: TokenList, place: str) -> None:
-    """The tokenizers library does not read the ids of added tokens, it counts; they must agree."""
+    """Check the ids of added tokens: the tokenizers library counts them instead of reading them."""
     free = len(vocab)
     known = vocab.ids_of([token.content for token in added])
     for token in added:
@@ -323,7 +325,7 @@ def _check_ids(added: list[AddedToken], vocab: TokenList, place: str) -> None:
                 )
         if id != token.id:
             raise BadVocabulary(
-                f"{place}: {token.content!r:.80} says its id is {token.id}, but Hugging Face gives "
+                f"{place}: {token.content!r:.80} has the id {token.id} here, but Hugging Face gives "
                 f"it {id}, the next free one or that in the vocabulary; the file contradicts itself"
             )
 
@@ -335,6 +337,6 @@ def _check_twice(added: list[_Added], normalize: bool, place: str) -> None:
         late = token.normalized and normalize
         key = (token.normalized, nfc(token.content) if late else token.content)
         if key in seen or token.content in contents:
-            raise BadVocabulary(f"{place}: {token.content!r:.80} stands there twice; leave one out")
+            raise BadVocabulary(f"{place}: {token.content!r:.80} is there twice; leave one out")
         seen.add(key)
         contents.add(token.content)

@@ -1,9 +1,9 @@
-"""Writing ``tokenizer.json``, so that the tokenizers library of Hugging Face gives the same ids.
+"""Writer of ``tokenizer.json``, from which the tokenizers library of Hugging Face gives equal ids.
 
-tiktoken merges whatever two tokens spell a token, first the one of lowest rank. A
-``tokenizer.json`` lists merges. Both mean the same with one merge for each token that merging
-makes, in the order of ranks; :meth:`fastprep_ext.bpe.Encoder.last_merges` says why. A token that
-no merging makes is found only where a piece is that token as a whole, which Hugging Face calls
+tiktoken merges any two tokens that together spell a token, the one of lowest rank first. A
+``tokenizer.json`` lists merges. Both mean the same with one merge per token that merging produces,
+in the order of ranks; :meth:`fastprep_ext.bpe.Encoder.last_merges` has the proof. A token that
+no merge produces is found only where it is a whole piece, which Hugging Face calls
 ``ignore_merges``.
 """
 
@@ -16,42 +16,47 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from fastprep.encoding.added_tokens import AddedToken
-from fastprep.encoding.encoding import Encoding
-from fastprep.encoding.huggingface import HuggingFaceEncoding
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary.merge_list import MergeList, listed_table, to_bytes, to_characters
-from fastprep.vocabulary.patterns import BYTE_LEVEL_PATTERN, DIGIT_PATTERN, HUGGING_FACE, TIKTOKEN
+from fastprep.vocabulary.byte_alphabet import to_bytes, to_characters
+from fastprep.vocabulary.merge_list import MergeList, listed_table
+from fastprep.vocabulary.patterns import (
+    BYTE_LEVEL_PATTERN,
+    DIGIT_PATTERN,
+    HUGGING_FACE,
+    TIKTOKEN,
+    family_of,
+)
+from fastprep.vocabulary.recipe import AddedToken, Recipe
 from fastprep.vocabulary.regex_patterns import isolated_splitter
 from fastprep_ext.bpe import PATTERNS, Encoder, split_pieces
 
 
-def to_tokenizer_json(encoding: Encoding) -> bytes:
-    """The bytes of a ``tokenizer.json`` that describes `encoding`.
+def to_tokenizer_json(recipe: Recipe) -> bytes:
+    """Return the bytes of a ``tokenizer.json`` for a recipe.
 
-    Raises :class:`~fastprep.errors.BadVocabulary` where no such file can.
+    Raises BadVocabulary if the format cannot express the recipe.
     """
-    if not isinstance(encoding, HuggingFaceEncoding):
-        encoding = as_hugging_face(encoding)
-    merge_list = encoding.merge_list
+    merge_list = recipe.merge_list
+    if merge_list is None:
+        recipe, merge_list = _with_merges(recipe)
     keys = _keys(merge_list)
     vocab = dict(zip(keys, merge_list.table.ids.tolist(), strict=True))
-    added = sorted(encoding.added, key=lambda token: token.id)
+    added = sorted(recipe.added, key=lambda token: token.id)
     for one, other in itertools.pairwise(added):
         if one.id == other.id:
             raise BadVocabulary(
-                f"{encoding.name}: {one.content!r:.80} and {other.content!r:.80} both have the id "
+                f"{recipe.name}: {one.content!r:.80} and {other.content!r:.80} both have the id "
                 f"{one.id}, and a tokenizer.json gives each token its own; save an encoding without "
                 "one of the two"
             )
-    _make_room_for(added, vocab, encoding)
+    _add_outside(added, vocab, recipe, merge_list.whole_pieces)
     document = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [_added(token) for token in added],
-        "normalizer": {"type": "NFC"} if encoding.normalize else None,
-        "pre_tokenizer": _pre_tokenizer(encoding),
+        "normalizer": {"type": "NFC"} if recipe.normalize else None,
+        "pre_tokenizer": _pre_tokenizer(recipe),
         "post_processor": None,
         "decoder": _byte_level(space_before=True, use_regex=True),
         "model": {
@@ -70,27 +75,26 @@ def to_tokenizer_json(encoding: Encoding) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=2)
 
 
-def as_hugging_face(encoding: Encoding) -> HuggingFaceEncoding:
-    """The same ids for the same text, by a list of merges."""
-    family = TIKTOKEN.get(encoding._pat_str)
+def _with_merges(recipe: Recipe) -> tuple[Recipe, MergeList]:
+    """Return a recipe with a merge list, and that list, for the same ids as one with ranks."""
+    family = TIKTOKEN.get(recipe.pat_str)
     if family is None:
         raise BadVocabulary(
-            f"{encoding.name}: its pattern has no spelling that is known to mean the same to "
-            f"Hugging Face: {encoding._pat_str!r:.400}"
+            f"{recipe.name}: its pattern has no spelling that is known to mean the same to "
+            f"Hugging Face: {recipe.pat_str!r:.400}"
         )
-    return HuggingFaceEncoding(
-        encoding.name,
-        merge_list=by_merges(encoding._mergeable_ranks),
-        patterns=HUGGING_FACE[family][0],
-        added=[AddedToken(token, id) for token, id in encoding._special_tokens.items()],
-    )
+    merge_list = by_merges(recipe.mergeable_ranks())
+    added = [AddedToken(token, id) for token, id in recipe.special_tokens.items()]
+    return Recipe(
+        recipe.name, HUGGING_FACE[family][0], merge_list=merge_list, added=added
+    ), merge_list
 
 
 def by_merges(ranks: dict[bytes, int]) -> MergeList:
-    """The merge list that means the same as tiktoken's table of ranks.
+    """Return the merge list that means the same as tiktoken's rank table.
 
     >>> ranks = {bytes([i]): i for i in range(256)} | {b"ab": 256, b"bc": 257, b"abc": 258}
-    >>> by_merges(ranks).merges.tolist()  # abc is made of ab and c: bc has no chance there
+    >>> by_merges(ranks).merges.tolist()  # abc merges from ab and c: bc never forms there
     [[97, 98, 256], [98, 99, 257], [256, 99, 258]]
     """
     tokens = sorted(ranks, key=ranks.__getitem__)
@@ -102,9 +106,9 @@ def by_merges(ranks: dict[bytes, int]) -> MergeList:
 
 
 def same_as_ranks(merge_list: MergeList) -> bool:
-    """Whether merging by the ids' order, as tiktoken does, gives what the list of merges gives.
+    """Return whether merging by id, as tiktoken does, gives the same tokens as the merge list.
 
-    It does where both make each token of the same two, and the list has those in the ids' order.
+    It does if both merge each token from the same two, and the list has these in the order of ids.
     """
     table, n = merge_list.table, len(merge_list.table.ids)
     listed = Encoder(table.blob, table.ends, table.ids, PATTERNS["r50k"], merge_list.merges.ravel())
@@ -120,8 +124,8 @@ def same_as_ranks(merge_list: MergeList) -> bool:
 
 
 def _last_merges(encoder: Encoder, tokens: int) -> npt.NDArray[np.uint32]:
-    room = np.empty((tokens, 3), np.uint32)
-    return room[: encoder.last_merges(room.ravel())]
+    rows = np.empty((tokens, 3), np.uint32)
+    return rows[: encoder.last_merges(rows.ravel())]
 
 
 def _keys(merge_list: MergeList) -> list[str]:
@@ -130,11 +134,14 @@ def _keys(merge_list: MergeList) -> list[str]:
     return [characters[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-# Hugging Face does not read the ids of added tokens: one that is in the vocabulary has its id from
-# there, the others are counted from the vocabulary's size. Where that is wrong, all go into it.
-def _make_room_for(
-    added: list[AddedToken], vocab: dict[str, int], encoding: HuggingFaceEncoding
+def _add_outside(
+    added: list[AddedToken], vocab: dict[str, int], recipe: Recipe, whole_pieces: bool
 ) -> None:
+    """Put added tokens into `vocab`, unless Hugging Face gives them their ids without that.
+
+    It does not read the ids of added tokens: one that is in the vocabulary has its id from there,
+    the others are counted from the vocabulary's size.
+    """
     apart = [token for token in added if vocab.get(token.content) != token.id]
     counted = list(range(len(vocab), len(vocab) + len(apart)))
     if [token.id for token in apart] == counted and not vocab.keys() & {t.content for t in apart}:
@@ -143,23 +150,24 @@ def _make_room_for(
         content = token.content
         if content in vocab:
             raise BadVocabulary(
-                f"{encoding.name}: the added token {content!r:.80} is written as the token "
+                f"{recipe.name}: the added token {content!r:.80} is spelled as the token "
                 f"{vocab[content]} is; a tokenizer.json cannot tell the two apart"
             )
-        if encoding.merge_list.whole_pieces and _may_be_a_piece(content, encoding):
+        if whole_pieces and _may_be_a_piece(content, recipe.patterns):
             raise BadVocabulary(
-                f"{encoding.name}: the added token {content!r:.80} may be a piece of ordinary "
-                "text, and a tokenizer.json would take it for itself there"
+                f"{recipe.name}: the added token {content!r:.80} may be a piece of ordinary "
+                "text, where a tokenizer.json would encode it as the added token"
             )
         vocab[content] = token.id
 
 
-def _may_be_a_piece(content: str, encoding: HuggingFaceEncoding) -> bool:
+def _may_be_a_piece(content: str, patterns: tuple[str, ...]) -> bool:
     try:
         piece = to_bytes(content).decode("utf-8")
-        if encoding.family is None:
-            return isolated_splitter(encoding.patterns)(piece) == [piece]
-        return len(split_pieces(piece.encode(), PATTERNS[encoding.family])) == 1
+        family = family_of(patterns)
+        if family is None:
+            return isolated_splitter(patterns)(piece) == [piece]
+        return len(split_pieces(piece.encode(), PATTERNS[family])) == 1
     except UnicodeError:
         return False
 
@@ -176,11 +184,11 @@ def _added(token: AddedToken) -> dict[str, Any]:
     }
 
 
-def _pre_tokenizer(encoding: HuggingFaceEncoding) -> dict[str, Any]:
-    *first, last = encoding.patterns
+def _pre_tokenizer(recipe: Recipe) -> dict[str, Any]:
+    *first, last = recipe.patterns
     again = last == BYTE_LEVEL_PATTERN
-    steps = [_isolated(pattern) for pattern in (first if again else encoding.patterns)]
-    byte_level = _byte_level(encoding.space_before, use_regex=again)
+    steps = [_isolated(pattern) for pattern in (first if again else recipe.patterns)]
+    byte_level = _byte_level(recipe.space_before, use_regex=again)
     return {"type": "Sequence", "pretokenizers": [*steps, byte_level]} if steps else byte_level
 
 

@@ -8,8 +8,8 @@ from itertools import chain, groupby
 from fastprep.corpus import reader as corpus
 from fastprep.corpus.documents import Batch, Format
 from fastprep.corpus.inputs import Inputs, find
+from fastprep.corpus.plan import Task, plan
 from fastprep.errors import InvalidUtf8
-from fastprep.jobs.planning import Task, plan
 from fastprep.system.threads import map_in_order
 from fastprep.vocabulary.published import ENDOFTEXT
 from fastprep.words.encoding import UNKNOWN, WordEncoding

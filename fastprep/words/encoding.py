@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from fastprep.errors import BadVocabulary, InvalidStore
-from fastprep.store.manifest import MEND
+from fastprep.errors import BadVocabulary
 from fastprep.system.atomic import replacing
 from fastprep.vocabulary.published import ENDOFTEXT
 from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
@@ -77,12 +76,12 @@ class WordEncoding:
     name = "words"
     #: Documents may be cut where :mod:`fastprep.encoding.cutting` says: at whitespace no word goes on.
     may_be_cut = True
-    _pat_str = RULE
+    pat_str = _pat_str = RULE
 
     def __init__(self, vocab: Mapping[str, int]) -> None:
         self.vocab = _checked(vocab)
         self.n_vocab = max(self.vocab.values()) + 1
-        self._special_tokens = {
+        self.special_tokens = self._special_tokens = {
             word: self.vocab[word] for word in (ENDOFTEXT, UNKNOWN) if word in self.vocab
         }
         ordinary = dict(self.vocab)
@@ -142,29 +141,6 @@ class WordEncoding:
         except BadVocabulary as error:
             raise BadVocabulary(f"{where}: {error}") from None
 
-    @classmethod
-    def of_store(cls, directory: Path, sha256: str) -> WordEncoding:
-        """The encoding whose vocabulary a store holds.
-
-        Raises
-        ------
-        InvalidStore
-            when it is missing, or not the one that the manifest names.
-        """
-        path = directory / VOCABULARY
-        try:
-            encoding = cls.from_file(path)
-        except FileNotFoundError:
-            raise InvalidStore(f"{path}: missing; {MEND}") from None
-        except BadVocabulary as error:
-            raise InvalidStore(f"{error}; {MEND}") from None
-        if encoding.rank_table_sha256 != sha256:
-            raise InvalidStore(
-                f"{path}: its sha256 is {encoding.rank_table_sha256}, but the manifest says {sha256}; "
-                f"{MEND}"
-            )
-        return encoding
-
     def write_into(self, directory: Path) -> None:
         """Put the vocabulary into a store's directory, whole or not at all."""
         with replacing(directory / VOCABULARY) as file:
@@ -194,7 +170,7 @@ class WordEncoding:
     @property
     def eot_token(self) -> int:
         """The id of ``<|endoftext|>``; KeyError where the vocabulary has none."""
-        return self._special_tokens[ENDOFTEXT]
+        return self.special_tokens[ENDOFTEXT]
 
     @property
     def max_token_value(self) -> int:
@@ -204,7 +180,7 @@ class WordEncoding:
     @property
     def special_tokens_set(self) -> set[str]:
         """``<|endoftext|>``, where the vocabulary has it, and ``<|unk|>``."""
-        return set(self._special_tokens)
+        return set(self.special_tokens)
 
     def most_ids(self, size: int, texts: int) -> int:
         """The most ids that texts of so many bytes may have together."""

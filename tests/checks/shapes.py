@@ -15,6 +15,7 @@ from checks import Found
 from fastprep import Encoding, get_encoding
 from fastprep.vocabulary.published import PUBLISHED
 from fastprep.vocabulary.ranks import bundled
+from fastprep.vocabulary.recipe import Recipe
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
@@ -91,8 +92,13 @@ def growth(seed: int, cases: int) -> Iterator[Found]:
         ours = get_encoding(name)
         speed_of_prose = len(prose) / _seconds(ours, [prose])[0]
         # The first pass of an encoding that has seen nothing: what tokenizing a corpus once costs.
-        new = Encoding._from_table(
-            name, bundled(PUBLISHED[name].table), ours._pat_str, ours._special_tokens
+        new = Encoding._from_recipe(
+            Recipe(
+                name,
+                (ours.pat_str,),
+                ours.special_tokens,
+                ranks=bundled(PUBLISHED[name].table),
+            )
         )
         new.encode_ordinary("")
         speed_of_new_prose = len(prose) / _seconds(new, [prose], rounds=1)[0]

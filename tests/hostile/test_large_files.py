@@ -13,9 +13,9 @@ from texts import rows_of
 
 from fastprep.corpus import reader as corpus
 from fastprep.corpus.documents import Batch, Format, PlacesInFile, Span
+from fastprep.corpus.plan import plan
 from fastprep.encoding.encoding import Encoding
 from fastprep.jobs.job import encoding_record
-from fastprep.jobs.planning import plan
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import Manifest, ShardRecord, shard_path
 from fastprep.store.reader import TokenStore

@@ -18,7 +18,7 @@ import pytest
 
 from fastprep import Encoding
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary.merge_list import ALPHABET
+from fastprep.vocabulary.byte_alphabet import ALPHABET
 from fastprep.vocabulary.patterns import CL100K_PATTERN, LLAMA3_PATTERN, R50K_PATTERN
 
 # -- good files, as small as they come -------------------------------------------------------------
@@ -472,7 +472,7 @@ def test_a_file_that_does_not_say_how_to_split_needs_a_pattern(tmp_path):
 
 def test_what_is_no_regular_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.tiktoken")
-    refused(tmp_path / "pipe.tiktoken", "no regular file")
+    refused(tmp_path / "pipe.tiktoken", "not a regular file")
     (tmp_path / "directory").mkdir()
     refused(tmp_path / "directory", "tokenizer.json")
     with pytest.raises(FileNotFoundError):

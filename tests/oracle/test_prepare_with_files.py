@@ -14,7 +14,6 @@ from fastprep import Encoding, get_encoding, prepare
 from fastprep.checks.verification import verify
 from fastprep.cli.main import main
 from fastprep.encoding.cutting import cut
-from fastprep.encoding.huggingface import HuggingFaceEncoding
 from fastprep.errors import BadVocabulary, InvalidInput
 from fastprep_ext.bpe import PATTERNS, split_pieces
 
@@ -79,8 +78,8 @@ def corpus(directory: Path) -> tuple[list[Path], list[str]]:
 def test_a_store_has_the_ids_of_whole_documents(style, directory, tmp_path):
     ours = both(style, directory)[1]
     inputs, found = corpus(tmp_path)
-    assert isinstance(ours, HuggingFaceEncoding)
-    assert ours.may_be_cut == (ours.is_plain and style not in FOREIGN)
+    assert ours.recipe.merge_list is not None
+    assert ours.may_be_cut == (ours.recipe.is_plain and style not in FOREIGN)
     ends = [token for token in END_TOKENS if token in ours.special_tokens_set]
     for name, block_bytes in (("fine", 50), ("coarse", 1 << 20)):
         store = prepare(

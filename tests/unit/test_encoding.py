@@ -184,7 +184,7 @@ def test_encodings_with_one_table_share_it():
     ):
         first, second = fastprep.get_encoding(one), fastprep.get_encoding(other)
         assert first._encoder is second._encoder
-        assert first._table is second._table
+        assert first.recipe.table is second.recipe.table
 
 
 def test_one_made_of_a_published_table_shares_it():

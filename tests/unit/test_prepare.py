@@ -14,9 +14,9 @@ import pytest
 
 from fastprep.checks.verification import verify
 from fastprep.corpus.documents import Format, Span
+from fastprep.corpus.plan import plan
 from fastprep.encoding.encoding import Encoding
 from fastprep.errors import InvalidInput, InvalidUtf8, StoreExists, UnknownEncoding
-from fastprep.jobs.planning import plan
 from fastprep.jobs.prepare import prepare
 from fastprep.registry import get_encoding
 from fastprep.store.reader import TokenStore

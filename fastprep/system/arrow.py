@@ -1,0 +1,103 @@
+"""Arrow arrays of text as the compiled core reads them: one buffer, and the offsets of its rows."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastprep.errors import MissingExtra
+
+Places: TypeAlias = npt.NDArray[np.int64]
+
+
+class Column(NamedTuple):
+    """Column of text: row ``i`` is ``text[starts[i]:stops[i]]``; ``nulls`` are the rows without one."""
+
+    text: Any
+    starts: Places
+    stops: Places
+    nulls: Places
+
+
+def pyarrow(what: str) -> Any:
+    """Return the package pyarrow. Raises MissingExtra if it is not installed, as ``what`` needs it."""
+    try:
+        import pyarrow  # type: ignore[import-untyped, unused-ignore]
+    except ModuleNotFoundError:
+        raise MissingExtra(
+            f"{what} needs pyarrow: pip install 'fastprep[arrow]'", name="pyarrow"
+        ) from None
+    return pyarrow
+
+
+def is_text(kind: Any) -> bool:
+    """Return whether an Arrow type holds texts: strings, bytes that should be UTF-8, or only nulls.
+
+    >>> import pyarrow as pa
+    >>> is_text(pa.dictionary(pa.int32(), pa.string_view())), is_text(pa.list_(pa.string()))
+    (True, False)
+    """
+    types = pyarrow("a column of text").types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return any(
+        check(kind)
+        for check in (
+            types.is_string,
+            types.is_large_string,
+            types.is_string_view,
+            types.is_binary,
+            types.is_large_binary,
+            types.is_binary_view,
+            types.is_null,
+        )
+    )
+
+
+def plain(chunk: Any) -> Any:
+    """Return an Arrow array of text as strings or bytes with offsets; their width is kept.
+
+    >>> import pyarrow as pa
+    >>> plain(pa.array(["one", "two"]).dictionary_encode()).type
+    DataType(string)
+    """
+    pa = pyarrow("a column of text")
+    types = pa.types
+    if types.is_dictionary(chunk.type):
+        chunk = chunk.dictionary_decode()
+    if types.is_null(chunk.type):
+        return chunk.cast(pa.string())
+    # A view has several buffers, and the core reads one.
+    if types.is_string_view(chunk.type):
+        return chunk.cast(pa.large_string())
+    return chunk.cast(pa.large_binary()) if types.is_binary_view(chunk.type) else chunk
+
+
+def column_of(chunk: Any) -> Column:
+    """Return the column of an Arrow array that :func:`is_text` accepts, if possible without a copy.
+
+    >>> import pyarrow as pa
+    >>> column_of(pa.array(["one", None, "two"])).nulls
+    array([1])
+    """
+    chunk = plain(chunk)
+    types = pyarrow("a column of text").types
+    is_large = types.is_large_string(chunk.type) or types.is_large_binary(chunk.type)
+    _, offsets, data = chunk.buffers()
+    text = memoryview(b"" if data is None else data).cast("B")
+    if not len(chunk):
+        empty = np.empty(0, np.int64)
+        return Column(text, empty, empty, empty)
+    found = np.frombuffer(offsets, np.int64 if is_large else np.int32)
+    places: Places = found[chunk.offset : chunk.offset + len(chunk) + 1].astype(np.int64)
+    starts, stops = places[:-1], places[1:]
+    nulls = np.empty(0, np.int64)
+    if chunk.null_count:
+        valid = chunk.is_valid().to_numpy(zero_copy_only=False)
+        nulls = np.flatnonzero(~valid)
+        # The bytes of a null mean nothing, but there may be some.
+        starts = starts.copy()
+        starts[nulls] = stops[nulls]
+    return Column(text, starts, stops, nulls)

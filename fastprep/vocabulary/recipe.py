@@ -1,0 +1,204 @@
+"""Recipe: everything an encoding is made of, as a value, before any encoder is built.
+
+Vocabulary files are read into recipes and written from them; :mod:`fastprep.encoding` builds the
+encoder of a recipe.
+"""
+
+from __future__ import annotations
+
+from fastprep.vocabulary.ranks import sha256_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from fastprep.vocabulary.merge_list import MergeList
+    from fastprep.vocabulary.ranks import RankTable
+
+
+class _Value:
+    """Immutable value with the fields that ``__slots__`` names.
+
+    It does what ``dataclass(frozen=True)`` does; importing dataclasses would add 5 ms to start-up.
+    """
+
+    __slots__: tuple[str, ...] = ()
+
+    def __init__(self, *fields: object) -> None:
+        for name, value in zip(self.__slots__, fields, strict=True):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a {type(self).__name__} is immutable")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, name) for name in self.__slots__)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({fields})"
+
+
+class AddedToken(_Value):
+    """String that is searched for in a text before the text is normalized and split.
+
+    Attributes
+    ----------
+    content
+        the string.
+    id
+        its id.
+    special
+        whether it is a special token, which is recognized only where the caller allows it.
+    normalized
+        whether it is searched for in the normalized text.
+    lstrip, rstrip
+        whether it includes the whitespace before it, or after it.
+    """
+
+    __slots__ = ("content", "id", "special", "normalized", "lstrip", "rstrip")  # noqa: RUF023
+    content: str
+    id: int
+    special: bool
+    normalized: bool
+    lstrip: bool
+    rstrip: bool
+
+    def __init__(
+        self,
+        content: str,
+        id: int,
+        special: bool = True,
+        normalized: bool = False,
+        lstrip: bool = False,
+        rstrip: bool = False,
+    ) -> None:
+        super().__init__(content, id, special, normalized, lstrip, rstrip)
+
+
+class Recipe(_Value):
+    """Everything an encoding is made of. It has ranks, as tiktoken, or merges, as Hugging Face.
+
+    Attributes
+    ----------
+    name
+        the name of the encoding.
+    patterns
+        the patterns that split text, each applied to the pieces of the one before.
+    special_tokens
+        from special token to id; by default the special ones of `added`.
+    ranks
+        the rank table; None if there is a merge list.
+    merge_list
+        tokens and merges; None if there are ranks.
+    added
+        the added tokens, special or not; only with a merge list.
+    normalize
+        whether text is put into Unicode's normal form C.
+    space_before
+        whether a space is put before a text that does not start with one.
+    empty
+        the id of the token without bytes, which a rank table cannot hold; None if there is none.
+    source
+        where the recipe was read from, for error messages; empty if it was not.
+    """
+
+    __slots__ = (
+        *("name", "patterns", "special_tokens", "ranks", "merge_list", "added", "normalize"),
+        *("space_before", "empty", "source"),
+    )
+    name: str
+    patterns: tuple[str, ...]
+    special_tokens: dict[str, int]
+    ranks: RankTable | None
+    merge_list: MergeList | None
+    added: tuple[AddedToken, ...]
+    normalize: bool
+    space_before: bool
+    empty: int | None
+    source: str
+
+    def __init__(
+        self,
+        name: str,
+        patterns: tuple[str, ...],
+        special_tokens: dict[str, int] | None = None,
+        ranks: RankTable | None = None,
+        merge_list: MergeList | None = None,
+        added: Sequence[AddedToken] = (),
+        normalize: bool = False,
+        space_before: bool = False,
+        empty: int | None = None,
+        source: str = "",
+    ) -> None:
+        if special_tokens is None:
+            special_tokens = {token.content: token.id for token in added if token.special}
+        super().__init__(
+            *(name, patterns, special_tokens, ranks, merge_list, tuple(added), normalize),
+            *(space_before, empty, source),
+        )
+
+    @property
+    def pat_str(self) -> str:
+        """The patterns as one string, for display and for manifests."""
+        return " and then ".join(self.patterns)
+
+    @property
+    def table(self) -> RankTable:
+        """The tokens, with their ranks or in the order of their ids."""
+        table = self.ranks if self.merge_list is None else self.merge_list.table
+        assert table is not None
+        return table
+
+    @property
+    def ids_outside(self) -> Mapping[str, int]:
+        """The ids of the special and added tokens."""
+        if self.added:
+            return {token.content: token.id for token in self.added}
+        return self.special_tokens
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether text is split unchanged, apart from special tokens that cut it."""
+        return (
+            not self.normalize
+            and not self.space_before
+            and all(t.special and not t.lstrip and not t.rstrip for t in self.added)
+            and len({token.normalized for token in self.added}) < 2
+        )
+
+    def most_ids(self, size: int, texts: int) -> int:
+        """Return an upper bound for the number of ids of `texts` texts of `size` bytes in total.
+
+        It exceeds the bytes where text may grow: normal form C may triple it (Unicode Standard
+        Annex 15), and a space may be put before each part between added tokens.
+        """
+        if self.normalize:
+            size *= 3
+        return 2 * size + texts if self.space_before else size
+
+    def mergeable_ranks(self) -> dict[bytes, int]:
+        """Return the ids of all tokens but special ones, as tiktoken's dict from bytes to rank."""
+        ranks = self.table.mergeable_ranks()
+        return ranks if self.empty is None else {b"": self.empty, **ranks}
+
+    def sha256(self) -> str:
+        """Return the sha256 that token stores record for the vocabulary.
+
+        With ranks it is that of the table as a ``.tiktoken`` file; with merges that of everything
+        that the ids depend on: tokens, merges, patterns, added tokens and settings.
+        """
+        if self.merge_list is None:
+            return self.table.sha256 or sha256_of(self.table)
+        import hashlib
+
+        facts = [
+            ("added", self.added),
+            ("merge_list", self.table.sha256),
+            ("name", ""),
+            ("normalize", self.normalize),
+            ("patterns", self.patterns),
+            ("space_before", self.space_before),
+        ]
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
