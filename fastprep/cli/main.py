@@ -4,7 +4,7 @@ Each command stands in a file of its own, with its options. Only the one that is
 and it imports what it needs when it runs: a small job is over sooner than all of fastprep is imported.
 
 Exit codes: 0 when all went well, 1 for an error (one line on stderr), 2 for wrong usage, 130 after
-Ctrl-C, 141 when whoever read the output went away.
+Ctrl-C, 143 after SIGTERM (`prepare`), 141 when whoever read the output went away.
 """
 
 from __future__ import annotations
@@ -71,9 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 141
         _tell(options, f"error: {_one_line(error)}")
         return 1
-    except KeyboardInterrupt:
-        _tell(options, "interrupted")
-        return 130
+    except KeyboardInterrupt as interrupt:
+        terminated = type(interrupt) is not KeyboardInterrupt
+        _tell(options, "terminated" if terminated else "interrupted")
+        return 143 if terminated else 130
     return 0
 
 

@@ -97,3 +97,12 @@ def at_least_one(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: it must be a whole number, 1 or more")
     return number
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+
+def terminate(*_: object) -> None:
+    """Raise Terminated; a handler of SIGTERM."""
+    raise Terminated

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import re
+import signal
 import sys
-from _thread import start_new_thread  # as threading.Thread, which takes longer to import
 from pathlib import Path
 
 from fastprep.cli.encoding import add_encoding_options, encoding_of
-from fastprep.cli.options import as_json, at_least_one, contents, counted, separator
+from fastprep.cli.options import as_json, at_least_one, contents, counted, separator, terminate
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
 if TYPE_CHECKING:
@@ -91,9 +90,9 @@ def add(commands: Commands) -> None:
     )
     work.add_argument(
         "--engine",
-        choices=["processes", "ray"],
-        default="processes",
-        help="where they run: on this machine, or in a Ray cluster",
+        choices=["threads", "ray", "processes"],
+        default="threads",
+        help="on threads of this process, or in a Ray cluster; 'processes' is an old name of threads",
     )
     work.add_argument(
         "--task",
@@ -133,6 +132,7 @@ def add(commands: Commands) -> None:
 
 def _prepare(options: argparse.Namespace) -> None:
     told = _Told(options)
+    signal.signal(signal.SIGTERM, terminate)
     try:
         _work(options, told)
     except (Exception, KeyboardInterrupt) as error:
@@ -141,8 +141,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _work(options: argparse.Namespace, told: _Told) -> None:
-    # Before numpy is imported, if it is: nothing here is linear algebra, and in a process without more
-    # threads than this one workers can be forked.
+    # Before numpy is imported, if it is: nothing here is linear algebra, and its threads cost time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if options.merge:
         if options.inputs:
@@ -153,9 +152,6 @@ def _work(options: argparse.Namespace, told: _Told) -> None:
         return
     if not options.inputs:
         options.usage("the following arguments are required: INPUT")
-    if not (options.words or options.vocab or options.encoding_file):
-        start_new_thread(_load, (options.encoding or "gpt2",))
-    from fastprep.jobs import pool
     from fastprep.jobs.prepare import prepare
 
     settings: dict[str, Any] = {
@@ -173,7 +169,6 @@ def _work(options: argparse.Namespace, told: _Told) -> None:
 
         _tell_estimate(options, estimate(options.inputs, **settings))
         return
-    pool.own_process()
     store = prepare(
         options.inputs,
         options.output,
@@ -188,24 +183,16 @@ def _work(options: argparse.Namespace, told: _Told) -> None:
     _summarize(options, store)
 
 
-def _load(name: str) -> None:
-    """Make an encoding, which needs no GIL most of the time, while the rest is imported."""
-    from fastprep.registry import get_encoding
-
-    with contextlib.suppress(Exception):  # what is wrong will be told to who asks for it next
-        get_encoding(name)
-
-
 def _encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
     if not options.words:
         return encoding_of(options)
     from fastprep.corpus.documents import Format
-    from fastprep.jobs.pool import cores
+    from fastprep.system.threads import available_cores
     from fastprep.words.corpus import words_of_inputs
 
     separator = None if options.whole_files else options.separator
     form = Format(separator, options.field, options.on_error)
-    return words_of_inputs(options.inputs, form, options.workers or cores())
+    return words_of_inputs(options.inputs, form, options.workers or available_cores())
 
 
 def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
@@ -277,10 +264,8 @@ class _Told:
         """The work ended early."""
         from fastprep.jobs.journal import JOB, Journal
 
-        # Also those that workers finished while this process was on its way out.
-        finished = 0
-        if (self._output / JOB).exists():
-            finished = Journal(self._output).count_done()
+        journal = Journal(self._output)
+        begun = (self._output / JOB).exists()
         if self._json:
             import time
 
@@ -290,13 +275,13 @@ class _Told:
                     "time": round(time.time(), 3),
                     "error": type(error).__name__,
                     "message": str(error),
-                    "shards_finished": finished,
+                    "shards_finished": journal.count_done() if begun else 0,
                 }
             )
-        elif finished and self._shards:
-            self._say(
-                f"{finished} of {self._shards} shards are finished; the same command goes on from them"
-            )
+        elif begun and self._shards:
+            from fastprep.jobs.run import resume_hint
+
+            self._say(resume_hint(journal, self._shards))
 
     def _say(self, line: str) -> None:
         if not self._quiet and not self._json:

@@ -24,6 +24,14 @@ _READ_BYTES = 1 << 20
 _MOST_ROWS = 4096
 
 
+def import_pyarrow(what: str = "a Parquet file") -> Any:
+    """Import ``pyarrow.parquet``. Raises MissingExtra, which says ``what`` needs it."""
+    pyarrow(what)
+    from pyarrow import parquet  # type: ignore[import-untyped, unused-ignore]
+
+    return parquet
+
+
 def read_parquet(span: Span, form: Format, block_bytes: int, cut: bool) -> Iterator[Batch]:
     """The texts of the row groups whose first byte lies in a span, in the order of the file.
 
@@ -77,9 +85,7 @@ class _TextColumn:
         self._size = span.size
         self._form = form
         self._keys = keys_of(form.field)
-        pyarrow(span.path)
-        import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
-
+        pq = import_pyarrow(span.path)
         with self._whole("the file is damaged, or no Parquet file"):
             self._file = pq.ParquetFile(
                 file,

@@ -41,7 +41,7 @@ from fastprep.corpus.jsonlines import read_lines
 from fastprep.corpus.remote import can_seek, is_url
 from fastprep.corpus.sources import empty, open_bytes, opened, whole
 from fastprep.corpus.text import read_text
-from fastprep.errors import InvalidInput
+from fastprep.errors import InvalidInput, MissingExtra
 from fastprep.system.threads import StopFlag, produce_ahead
 
 # A smaller packed file is unpacked before a thread has begun.
@@ -154,6 +154,24 @@ def read(
     [[b'This is a.txt', b'This is b.txt']]
     """
     return join_small(_each(spans, form, block_bytes, cut, stop), block_bytes)
+
+
+def import_readers(spans: Iterable[Span]) -> None:
+    """Import what reads some inputs, before threads do: an import is best made by one thread.
+
+    A package that is missing is an error where the input is read.
+    """
+    kinds = {kind_of(span.path) for span in spans if not isinstance(span, TableSpan)}
+    with contextlib.suppress(MissingExtra):
+        for kind in kinds:
+            if kind is not None and kind.packing:
+                from fastprep.corpus.compressed import decompressor
+
+                decompressor(kind.packing)
+            if kind is not None and kind.content == "parquet":
+                import fastprep.corpus.parquet
+
+                fastprep.corpus.parquet.import_pyarrow()
 
 
 def _each(

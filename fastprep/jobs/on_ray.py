@@ -10,8 +10,8 @@ from typing import Any
 from fastprep.corpus.plan import Task
 from fastprep.errors import FastprepError
 from fastprep.jobs.journal import Done
-from fastprep.jobs.pool import TICK_SECONDS, Tick
 from fastprep.jobs.task import Work, run_task
+from fastprep.jobs.workers import TICK_SECONDS, Tick
 
 
 def run_on_ray(

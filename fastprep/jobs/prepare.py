@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, get_args, overload
 
 from fastprep.corpus.documents import BLOCK_BYTES, OnError
 from fastprep.corpus.inputs import Inputs
@@ -19,7 +19,6 @@ from fastprep.jobs.job import Eot
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import stores_in
 from fastprep.jobs.planning import make_job, slice_of
-from fastprep.jobs.pool import refuse_inside_import
 from fastprep.jobs.progress import Log
 from fastprep.jobs.run import Engine, Run, seal_if_whole
 from fastprep.jobs.task import Work
@@ -84,7 +83,7 @@ def prepare(
     eot_token: str | None = None,
     validation: float = 0.0,
     workers: int | None = None,
-    engine: Engine = "processes",
+    engine: Engine = "threads",
     task: tuple[int, int] | None = None,
     shard_bytes: int | None = None,
     overwrite: bool = False,
@@ -94,7 +93,7 @@ def prepare(
 ) -> TokenStore | None:
     """Encode text files into a token store, in order, with an end token between documents.
 
-    Memory is constant: under 256 MiB a worker, however large the corpus (see
+    Memory is constant: under 256 MiB per worker, however large the corpus (see
     :func:`fastprep.corpus.reader.batches` for the exceptions). The same inputs and settings give the
     same bytes, whatever ``workers``, ``engine`` and ``task`` are.
 
@@ -137,13 +136,13 @@ def prepare(
         what fraction of the documents to keep apart, drawn by a hash of their bytes. Then there
         are two stores, ``output/train`` and ``output/validation``, and documents are read whole.
     workers
-        how many cores to use; by default as many as there are for this process. There are so many
-        processes, but never more than tasks; where there are fewer, as for one large packed file, each
-        has several threads. With 1, or with a single task, all is done in this process.
+        how many threads to use; by default as many as this process has cores. Each works on a task of
+        its own; where there are fewer tasks, as for one large compressed file, several share one.
     engine
-        ``"processes"`` on this machine, or ``"ray"``: the tasks run in the Ray cluster that this
-        process is connected to, or that ``RAY_ADDRESS`` names, ``workers`` at a time (by default
-        as many as it has CPUs). All its machines must see inputs and output under these paths.
+        ``"threads"`` of this process, or ``"ray"``: the tasks run in the Ray cluster that this process
+        is connected to, or that ``RAY_ADDRESS`` names, ``workers`` at a time (by default as many as it
+        has CPUs). All its machines must see inputs and output under these paths. ``"processes"`` is an
+        old name of threads.
     task
         ``(i, n)``: do only the ``i``-th of ``n`` equal parts of the work, counted from 0; others do
         the rest, at the same time or not, on this machine or another one that sees the same files.
@@ -191,12 +190,11 @@ def prepare(
     >>> len(store), store.num_documents
     (6, 2)
     """
-    refuse_inside_import()
     for name, value in (("workers", workers), ("block_bytes", block_bytes)):
         if value is not None and value < 1:
             raise InvalidInput(f"{name} is {value}; it must be at least 1")
-    if engine not in ("processes", "ray"):
-        raise InvalidInput(f"engine is {engine!r}; it is one of processes, ray")
+    if engine not in get_args(Engine):
+        raise InvalidInput(f"engine is {engine!r}; it is one of threads, ray")
     if task is not None and overwrite:
         raise InvalidInput(
             "a task cannot overwrite what others of its kind may be working on; remove the old "

@@ -14,6 +14,7 @@ from fastprep.corpus.plan import Task, task_bytes
 from fastprep.corpus.reader import text_per_byte
 from fastprep.errors import FastprepError
 from fastprep.jobs.journal import Done
+from fastprep.jobs.task import TaskCounter
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -37,8 +38,7 @@ class Reporter:
     finished_bytes
         how many bytes of input were done before.
     counters
-        bytes, documents and tokens of each task so far, three numbers a task: see
-        :mod:`fastprep.jobs.pool`.
+        what each task has done so far, by shard.
     show
         whether to show a progress bar on stderr; None: when it is a terminal.
     log
@@ -49,7 +49,7 @@ class Reporter:
     Examples
     --------
     >>> events = []
-    >>> with Reporter({}, 0, [0, 0, 0], False, events.append, Format()) as reporter:
+    >>> with Reporter({}, 0, {}, False, events.append, Format()) as reporter:
     ...     reporter.say("started", tasks=0)
     >>> events[0]["event"], events[0]["tasks"]
     ('started', 0)
@@ -59,7 +59,7 @@ class Reporter:
         self,
         tasks: dict[int, Task],
         finished_bytes: int,
-        counters: Any,
+        counters: dict[int, TaskCounter],
         show: bool | None,
         log: Log | None,
         form: Format,
@@ -67,7 +67,6 @@ class Reporter:
         self._tasks = tasks
         self._form = form
         self._sizes = {index: task_bytes(task) for index, task in tasks.items()}
-        self._rows = {index: row for row, index in enumerate(tasks)}
         self._counters = counters
         self._log = log
         is_terminal = sys.stderr is not None and sys.stderr.isatty()
@@ -94,7 +93,6 @@ class Reporter:
             return
         self._looked = now
         if self._bar is None:
-            # Made only now, because it starts a thread, and processes are best forked before that.
             from tqdm import tqdm
 
             self._bar = tqdm(
@@ -117,10 +115,8 @@ class Reporter:
         """Count a task as done, and tell its bad documents."""
         documents = sum(record.documents for record in done.records)
         tokens = sum(record.tokens for record in done.records)
-        row = 3 * self._rows[index]
-        # What another process or machine did was not counted here.
-        for number, count in enumerate((self._sizes[index], documents, tokens)):
-            self._counters[row + number] = count
+        # What another machine did was not counted here.
+        self._counters[index] = TaskCounter(self._sizes[index], documents, tokens)
         self._done.add(index)
         bad = done.records[0]
         for place, reason in bad.bad:
@@ -155,13 +151,13 @@ class Reporter:
     def _totals(self) -> tuple[int, int, int]:
         """Bytes of input, documents and tokens of this run so far."""
         size = documents = tokens = 0
-        for index, row in self._rows.items():
-            # The text is not as long as the file around it: a guess of what was read of that.
-            text, more_documents, more_tokens = self._counters[3 * row : 3 * row + 3]
-            part = 1.0 if index in self._done else min(text / self._text_sizes[index], 1.0)
+        for index, counter in self._counters.items():
+            # The text is shorter or longer than the file around it: what was read is an estimate.
+            done = index in self._done
+            part = 1.0 if done else min(counter.size / self._text_sizes[index], 1.0)
             size += round(self._sizes[index] * part)
-            documents += more_documents
-            tokens += more_tokens
+            documents += counter.documents
+            tokens += counter.tokens
         return size, documents, tokens
 
     def _refresh(self, bar: tqdm[Any]) -> None:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.plan import Task, task_bytes
+from fastprep.corpus.reader import import_readers
 from fastprep.errors import InvalidInput, InvalidStore, OtherJob, StoreExists, UnfinishedJob
 from fastprep.jobs.job import Job, differences
 from fastprep.jobs.journal import JOB, Done, Journal
 from fastprep.jobs.output import check_ours, clear, stores_in, tidy, unlock
 from fastprep.jobs.planning import slice_of
-from fastprep.jobs.pool import Counters, Tick, Way, cores, may_fork, new_counters, run_here
 from fastprep.jobs.progress import Log, Reporter
 from fastprep.jobs.seal import made_by, seal
-from fastprep.jobs.task import Work
+from fastprep.jobs.task import TaskCounter, Work
+from fastprep.jobs.workers import Tick, run_on_threads
 from fastprep.store import manifest as manifests
 from fastprep.store.encodings import keep_vocabulary
 from fastprep.store.reader import TokenStore
 from fastprep.system.atomic import sync_directory
+from fastprep.system.threads import available_cores
 
-Engine = Literal["processes", "ray"]
+Engine = Literal["threads", "ray", "processes"]
 
 
 class Run(NamedTuple):
@@ -55,15 +58,17 @@ class Run(NamedTuple):
                 journal.forget(shard)
             todo = {index: task for index, task in mine.items() if index not in finished}
             before = sum(task_bytes(mine[index]) for index in finished)
-            way = self._way(todo)
-            counters = new_counters(len(todo), way)
-            with Reporter(todo, before, counters, progress, log, job.form) as reporter:
+            counters = {index: TaskCounter() for index in todo}
+            with (
+                _naming_finished(journal, len(self.tasks)),
+                Reporter(todo, before, counters, progress, log, job.form) as reporter,
+            ):
                 reporter.say("started", **self._facts(todo))
                 if finished or redone:
                     reporter.say("resumed", shards_finished=len(finished), bytes_finished=before)
                 for shard, reason in redone:
                     reporter.say("redone", shard=shard, reason=reason)
-                for index, done in self._results(way, todo, counters, reporter.tick):
+                for index, done in self._results(todo, counters, reporter.tick):
                     finished[index] = done
                     reporter.task_done(index, done)
             if self.task is not None:
@@ -128,45 +133,27 @@ class Run(NamedTuple):
             f"settings to finish it, or {anew} to begin anew"
         )
 
-    def _way(self, todo: dict[int, Task]) -> Way:
-        """How the tasks are run."""
-        in_memory = any(isinstance(span, TableSpan) for task in todo.values() for span in task)
+    def _results(
+        self, todo: dict[int, Task], counters: dict[int, TaskCounter], tick: Tick
+    ) -> Iterator[tuple[int, Done]]:
+        """Run the tasks, and yield what each ends with, in the order in which they end."""
         if self.engine == "ray" and todo:
-            if in_memory:
+            if any(isinstance(span, TableSpan) for task in todo.values() for span in task):
                 raise InvalidInput(
                     "what is in this process's memory cannot be read by others; pass files, or leave "
                     "the engine 'ray' out"
                 )
-            return "ray"
-        if self._workers(todo) == 1:
-            return "here"
-        if in_memory:
-            return "threads"
-        return "forks" if may_fork() else "spawned"
-
-    def _results(
-        self, way: Way, todo: dict[int, Task], counters: Counters, tick: Tick
-    ) -> Iterator[tuple[int, Done]]:
-        if way == "ray":
             from fastprep.jobs.on_ray import run_on_ray
 
             return run_on_ray(self.work, todo, self.workers, tick)
+        import_readers(span for task in todo.values() for span in task)
         workers = self._workers(todo)
-        # Where there are more cores than tasks, as for one large packed file, a task has several.
-        work = self.work._replace(threads=(self.workers or cores()) // workers)
-        if way == "here":
-            return run_here(work, todo, counters, tick)
-        if way == "forks":
-            from fastprep.jobs.forks import run_in_forks
-
-            return run_in_forks(work, todo, counters, workers, tick)
-        from fastprep.jobs.executors import run_in_new_processes, run_in_threads
-
-        run = run_in_threads if way == "threads" else run_in_new_processes
-        return run(work, todo, counters, workers, tick)
+        # Where there are more cores than tasks, as for one large compressed file, a task has several.
+        threads = max((self.workers or available_cores()) // workers, 1)
+        return run_on_threads(self.work._replace(threads=threads), todo, counters, workers, tick)
 
     def _workers(self, todo: dict[int, Task]) -> int:
-        return min(self.workers or cores(), max(len(todo), 1))
+        return min(self.workers or available_cores(), max(len(todo), 1))
 
     def _facts(self, todo: dict[int, Task]) -> dict[str, object]:
         return {
@@ -176,8 +163,31 @@ class Run(NamedTuple):
             "bytes": sum(map(task_bytes, todo.values())),
             "task": None if self.task is None else list(self.task),
             "engine": self.engine,
-            "workers": self._workers(todo) if self.engine == "processes" else self.workers,
+            "workers": self.workers if self.engine == "ray" else self._workers(todo),
         }
+
+
+@contextlib.contextmanager
+def _naming_finished(journal: Journal, shards: int) -> Iterator[None]:
+    """Say in an error or an interrupt how many shards are finished, and that the job can be resumed."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = (resume_hint(journal, shards),)
+        raise
+    except Exception as error:
+        # As add_note, which Python has from 3.11 on.
+        notes = [*getattr(error, "__notes__", ()), resume_hint(journal, shards)]
+        error.__notes__ = notes
+        raise
+
+
+def resume_hint(journal: Journal, shards: int) -> str:
+    """Return the sentence that an error or an interrupt of a job ends with."""
+    return (
+        f"{journal.count_done()} of {shards} shards are finished; the same call or command resumes "
+        "from them"
+    )
 
 
 def seal_if_whole(journal: Journal) -> TokenStore | None:

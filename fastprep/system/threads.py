@@ -7,6 +7,7 @@ not wait for them.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections import deque
 from queue import Queue, SimpleQueue
@@ -41,6 +42,13 @@ class StopFlag:
         """Raise Stopped if a stop was requested."""
         if self.is_set:
             raise Stopped
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager

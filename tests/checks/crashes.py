@@ -23,7 +23,6 @@ from checks import Found
 from checks.disks import Counting, Failing, Killing, PowerCut
 from fastprep.checks.verification import verify
 from fastprep.errors import FastprepError
-from fastprep.jobs import pool
 from fastprep.jobs.prepare import prepare
 from fastprep.system import atomic
 
@@ -68,7 +67,6 @@ class Crash:
         code = _SURPRISE
         try:
             os.setpgid(0, 0)
-            pool.own_process()
             if before is not None:
                 atomic._sync = lambda descriptor: None  # it is announced, and costs only time
                 atomic.before = before
@@ -180,7 +178,7 @@ def at_every_step(seed: int, cases: int, **settings: Any) -> Iterator[Found]:
 
 
 def at_random_moments(seed: int, cases: int, documents: int = 400) -> Iterator[Found]:
-    """Kills of the whole job, of the process that leads it, or of a worker, at any moment."""
+    """Kills of the process at any moment, with one thread and with several."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         crash = Crash(Path(name), seed, documents, shard_bytes=4000)
@@ -188,12 +186,12 @@ def at_random_moments(seed: int, cases: int, documents: int = 400) -> Iterator[F
         crash.run(Counting(), workers=2)
         seconds = time.perf_counter() - began
         crash.forget()
-        for kind, workers in (("the job", 2), ("its leader", 2), ("a worker", 2), ("it", 1)):
+        for workers in (1, 2, 3, 4):
             wrong = kills = kept = 0
             for _ in range(cases // 4):
                 child = crash.start(Counting(), workers=workers)
                 time.sleep(rng.random() * seconds)
-                kills += _kill(child, kind, rng)
+                kills += _kill(child)
                 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
                 wrong += code not in (-signal.SIGKILL, _ERROR, _GOOD)
                 looks_whole(crash.output)
@@ -206,30 +204,19 @@ def at_random_moments(seed: int, cases: int, documents: int = 400) -> Iterator[F
                     wrong += not crash.goes_on(finished, workers=workers)
                 crash.forget()
             yield Found(
-                f"prepare with {workers} workers, kill -9 of {kind} at random moments",
+                f"prepare on {workers} threads, kill -9 at random moments",
                 cases // 4,
                 wrong,
                 {"killed": kills, "finished_shards_kept": kept},
             )
 
 
-def _kill(child: int, kind: str, rng: random.Random) -> bool:
+def _kill(child: int) -> bool:
     """Kill; whether there was something to kill."""
-    try:
-        if kind == "the job":
-            os.killpg(child, signal.SIGKILL)
-        elif kind == "a worker":
-            task = Path(f"/proc/{child}/task/{child}/children")
-            while not (workers := task.read_text().split()):  # there is none yet, or none any more
-                if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                    return False
-                time.sleep(0.001)
-            os.kill(int(rng.choice(workers)), signal.SIGKILL)
-        else:
-            os.kill(child, signal.SIGKILL)
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    return True
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+        return True
+    return False
 
 
 def _await_group(group: int) -> None:

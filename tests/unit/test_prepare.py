@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -254,20 +252,6 @@ def test_the_plan_covers_every_byte_once_in_order() -> None:
         )
         if form.separator is not None:
             assert all(sum(s.end - s.start for s in task) <= shard_bytes for task in tasks)
-
-
-def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("word<|endoftext|>" * 50)
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from fastprep.jobs.prepare import prepare\n"
-        "prepare('a.txt', 'store', workers=2, shard_bytes=100)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert 'outside `if __name__ == "__main__":`' in done.stderr
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:

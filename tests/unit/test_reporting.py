@@ -21,6 +21,7 @@ from fastprep.corpus.documents import Format, Span
 from fastprep.corpus.sources import whole
 from fastprep.jobs.prepare import prepare
 from fastprep.jobs.progress import Reporter
+from fastprep.jobs.task import TaskCounter
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -32,7 +33,7 @@ def test_a_bar_tells_all_that_it_has_to_in_80_columns(monkeypatch: pytest.Monkey
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
     task = (Span("a.txt", 0, 444_000_000, 448_000_000),)
-    counters = [222_000_000, 40_224, 173_548_240]
+    counters = {0: TaskCounter(222_000_000, 40_224, 173_548_240)}
     with os.fdopen(terminal, "w") as stderr:
         monkeypatch.setattr(sys, "stderr", stderr)
         with Reporter({0: task}, 4_000_000, counters, None, None, Format()) as reporter:
@@ -64,7 +65,7 @@ def test_a_bar_of_packed_inputs_is_not_full_before_they_are_read(
     span = whole(path)
     size = sum(map(len, texts))
     assert span.size < size / 3
-    counters = [size // 2, 10_000, 100_000]
+    counters = {0: TaskCounter(size // 2, 10_000, 100_000)}
     with Reporter({0: (span,)}, 0, counters, True, None, Format()) as reporter:
         reporter.tick()
         read, *_ = reporter._totals()

@@ -1,0 +1,88 @@
+"""Tasks on threads of this process: the one way to run them on one machine.
+
+All that a task does to a block of text releases the GIL, so threads scale as processes would, and need
+neither a fork, nor a new interpreter, nor a guard in the user's script.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+
+from fastprep.corpus.plan import Task
+from fastprep.jobs.journal import Done
+from fastprep.jobs.task import TaskCounter, Work, run_task
+from fastprep.system.threads import StopFlag, Stopped
+
+#: Called every now and then while work is under way.
+Tick: TypeAlias = Callable[[], None]
+TICK_SECONDS = 0.2
+# How long a stopped job waits for its threads. They check for a stop at each block, in milliseconds;
+# one that is in a long system call ends by itself, holding the lock of its shard until then.
+_STOP_SECONDS = 0.4
+
+
+def run_on_threads(
+    work: Work, tasks: dict[int, Task], counters: dict[int, TaskCounter], workers: int, tick: Tick
+) -> Iterator[tuple[int, Done]]:
+    """Run tasks on `workers` threads, and yield what each ends with, in the order in which they end.
+
+    The first error of a task is raised here. Then, as after an interrupt, the other threads stop at
+    their next block.
+    """
+    waiting = deque(tasks.items())
+    ended: SimpleQueue[tuple[int, Done | BaseException]] = SimpleQueue()
+    stop = StopFlag()
+
+    def run_tasks() -> None:
+        while not stop.is_set:
+            try:
+                index, task = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                ended.put((index, run_task(work, index, task, counters[index], stop)))
+            except Stopped:
+                return
+            except BaseException as error:
+                stop.set()
+                ended.put((index, error))
+
+    threads = [
+        threading.Thread(target=run_tasks, name="fastprep task", daemon=True)
+        for _ in range(min(workers, len(tasks)))
+    ]
+    started = []
+    try:
+        for thread in threads:
+            with contextlib.suppress(RuntimeError):  # no further thread can be started
+                thread.start()
+                started.append(thread)
+        if tasks and not started:
+            run_tasks()
+        for _ in tasks:
+            index, result = _next(ended, tick)
+            if isinstance(result, BaseException):
+                raise result
+            yield index, result
+            tick()
+    finally:
+        stop.set()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for thread in started:
+            thread.join(max(deadline - time.monotonic(), 0))
+
+
+def _next(
+    ended: SimpleQueue[tuple[int, Done | BaseException]], tick: Tick
+) -> tuple[int, Done | BaseException]:
+    while True:
+        try:
+            return ended.get(timeout=TICK_SECONDS)
+        except Empty:
+            tick()
