@@ -10,7 +10,9 @@ from libc.stdint cimport int64_t, intptr_t, uint8_t, uint16_t, uint32_t, uint64_
 from libc.stdlib cimport calloc, free, malloc, qsort, realloc
 from libc.string cimport memchr, memcpy, memset
 
-from fastprep_ext.base cimport likely, lowest_bit, mul_fold, prefetch, unlikely
+from fastprep_ext.base cimport (
+    ITEM_UINT8, ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, Array, array_of, likely, lowest_bit, mul_fold, prefetch, unlikely,
+)
 
 from fastprep.errors import InvalidUtf8
 from fastprep_ext.base import simd

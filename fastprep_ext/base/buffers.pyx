@@ -5,6 +5,43 @@ cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 
+@cython.final
+@cython.freelist(8)
+cdef class Array:
+    """One row of numbers of one type in a buffer, which it holds."""
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.view)
+
+
+cdef Array array_of(object source, int kind, bint writable=False):
+    cdef Array self = Array.__new__(Array)
+    cdef const char *form
+    cdef const char *letters = b"BHILQN"
+    if kind & ITEM_SIGNED:
+        letters = b"bhilqn"
+    PyObject_GetBuffer(
+        source, &self.view, PyBUF_FORMAT | PyBUF_ND | (PyBUF_WRITABLE if writable else 0)
+    )
+    form = self.view.format
+    if form[0] == c"<" or form[0] == c"=" or form[0] == c"@":
+        form += 1
+    if (
+        self.view.ndim != 1
+        or self.view.itemsize != kind & ~ITEM_SIGNED
+        or form[0] == 0
+        or strchr(letters, form[0]) == NULL
+        or form[1] != 0
+    ):
+        raise ValueError(
+            f"expected a row of {'int' if kind & ITEM_SIGNED else 'uint'}{8 * (kind & ~ITEM_SIGNED)}, got "
+            f"a buffer of {self.view.ndim} dimensions and format {self.view.format.decode()!r}"
+        )
+    self.at = self.view.buf
+    self.count = self.view.shape[0]
+    return self
+
+
 cdef class Ids:
     """Ids in memory of their own, which goes when the last view of it does."""
 
@@ -60,18 +97,21 @@ cdef class Rows:
     Raises ValueError for a text that lies outside of the buffer.
     """
 
-    def __cinit__(
-        self, const uint8_t[::1] buffer not None, const int64_t[::1] starts not None,
-        const int64_t[::1] stops not None,
-    ):
-        cdef Py_ssize_t i, room = buffer.shape[0]
-        cdef int64_t wrong = 0, begin, end
-        if stops.shape[0] != starts.shape[0]:
-            raise ValueError(f"{len(starts)} texts begin, {len(stops)} end")
-        self.buffer = buffer.base
-        self.bytes, self.starts, self.stops = buffer, starts, stops
-        for i in range(starts.shape[0]):
-            begin, end = starts[i], stops[i]
+    def __cinit__(self, buffer, starts, stops):
+        cdef Py_ssize_t i, room
+        cdef int64_t begin, end
+        self._bytes = array_of(buffer, ITEM_UINT8)
+        self._starts, self._stops = array_of(starts, ITEM_INT64), array_of(stops, ITEM_INT64)
+        if self._stops.count != self._starts.count:
+            raise ValueError(f"{self._starts.count} texts begin, {self._stops.count} end")
+        self.buffer = buffer
+        self.bytes = <const uint8_t *>self._bytes.at
+        self.starts = <const int64_t *>self._starts.at
+        self.stops = <const int64_t *>self._stops.at
+        self.count = self._starts.count
+        room = self._bytes.count
+        for i in range(self.count):
+            begin, end = self.starts[i], self.stops[i]
             if not 0 <= begin <= end <= room:
                 raise ValueError(
                     f"text {i} goes from {begin} to {end}, in a buffer of {room} bytes"
@@ -79,7 +119,7 @@ cdef class Rows:
             self.size += end - begin
 
     def __len__(self):
-        return self.starts.shape[0]
+        return self.count
 
     def reach(self, Py_ssize_t first, Py_ssize_t most) -> tuple:
         """How far texts from `first` on go that have at most so many bytes together, but one at least.
@@ -90,11 +130,11 @@ cdef class Rows:
         >>> Rows(b"onetwo", array("q", [0, 3]), array("q", [3, 6])).reach(0, 5)
         (1, 3)
         """
-        cdef Py_ssize_t count = self.starts.shape[0], last = first
+        cdef Py_ssize_t last = first
         cdef int64_t size = 0, one
-        if not 0 <= first < count:
-            raise IndexError(f"text {first} of {count}")
-        while last < count:
+        if not 0 <= first < self.count:
+            raise IndexError(f"text {first} of {self.count}")
+        while last < self.count:
             one = self.stops[last] - self.starts[last]
             if last > first and size + one > most:
                 break
@@ -103,18 +143,22 @@ cdef class Rows:
         return last, size
 
     def __getitem__(self, index):
-        cdef Py_ssize_t count = self.starts.shape[0], i
+        cdef Py_ssize_t i
         if isinstance(index, slice):
-            begin, end, step = index.indices(count)
+            begin, end, step = index.indices(self.count)
             if step != 1:
                 return [self[i] for i in range(begin, end, step)]
             end = max(begin, end)
-            return Rows(self.bytes, self.starts[begin:end], self.stops[begin:end])
+            return Rows(
+                self.buffer,
+                memoryview(<object>self._starts.view.obj)[begin:end],
+                memoryview(<object>self._stops.view.obj)[begin:end],
+            )
         i = index
         if i < 0:
-            i += count
-        if not 0 <= i < count:
-            raise IndexError(f"text {index} of {count}")
+            i += self.count
+        if not 0 <= i < self.count:
+            raise IndexError(f"text {index} of {self.count}")
         if self.starts[i] == self.stops[i]:
             return b""
         return (<const char *>&self.bytes[self.starts[i]])[: self.stops[i] - self.starts[i]]

@@ -216,19 +216,22 @@ cdef class Decoder:
     cdef bytes blob
 
     def __cinit__(
-        self, bytes blob not None, const uint64_t[::1] ends not None,
-        const uint32_t[::1] ids not None, list extra not None=[],
+        self, bytes blob not None, ends, ids, list extra not None=[]
     ):
-        cdef Py_ssize_t rows = ids.shape[0], n = rows + len(extra), i, k
+        cdef Array held_ends = array_of(ends, ITEM_UINT64)
+        cdef Array held_ids = array_of(ids, ITEM_UINT32)
+        cdef const uint64_t *token_ends = <const uint64_t *>held_ends.at
+        cdef const uint32_t *token_ids = <const uint32_t *>held_ids.at
+        cdef Py_ssize_t rows = held_ids.count, n = rows + len(extra), i, k
         cdef uint64_t start = 0, end = 0, id, largest = 0
         cdef list extra_ids = [id_of(number) for _, number in extra]
-        if ends.shape[0] != rows or (rows and ends[rows - 1] > <uint64_t>len(blob)):
+        if held_ends.count != rows or (rows and token_ends[rows - 1] > <uint64_t>len(blob)):
             raise ValueError("ends, ids and blob do not belong together")
         for i in range(rows):
-            if ends[i] < start:
+            if token_ends[i] < start:
                 raise ValueError("ends do not increase")
-            start = ends[i]
-            largest = max(largest, ids[i])
+            start = token_ends[i]
+            largest = max(largest, token_ids[i])
         self.blob = b"".join([blob, *[token for token, _ in extra]])
         for id in extra_ids:
             largest = max(largest, id)
@@ -236,7 +239,8 @@ cdef class Decoder:
             self.tokens.n = largest + 1
         else:
             # Stable, so that of equal ids the first token's comes first.
-            order = sorted(range(n), key=lambda row: ids[row] if row < rows else extra_ids[row - rows])
+            all_ids = [token_ids[i] for i in range(rows)] + extra_ids
+            order = sorted(range(n), key=all_ids.__getitem__)
             self.tokens.n = n
             self.sorted_ids = <uint32_t *>malloc(n * sizeof(uint32_t))
         self.rows = <Token *>malloc((self.tokens.n + 1) * sizeof(Token))
@@ -251,7 +255,7 @@ cdef class Decoder:
         for k in range(n):
             i = k if self.sorted_ids == NULL else order[k]
             if i < rows:
-                id, start, end = ids[i], ends[i - 1] if i else 0, ends[i]
+                id, start, end = token_ids[i], token_ends[i - 1] if i else 0, token_ends[i]
             else:
                 id, start, end = extra_ids[i - rows], starts[i - rows], starts[i - rows + 1]
             if end - start > 0xFFFFFFFF:
@@ -281,10 +285,7 @@ cdef class Decoder:
 
         Raises KeyError for an id that is no token, OverflowError for one that cannot be an id.
         """
-        cdef const uint16_t[::1] uint16s
-        cdef const uint32_t[::1] uint32s
-        cdef const int32_t[::1] int32s
-        cdef const int64_t[::1] int64s
+        cdef Array held
         if isinstance(ids, list):
             return self._decode_list(ids)
         try:
@@ -293,17 +294,17 @@ cdef class Decoder:
             return self._decode_tuple(tuple(ids))
         if view.ndim == 1 and view.c_contiguous and view.nbytes:
             if view.format == "H":
-                uint16s = view
-                return self._decode(&uint16s[0], uint16s.shape[0])
+                held = array_of(view, ITEM_UINT16)
+                return self._decode(<const uint16_t *>held.at, held.count)
             if view.format == "I":
-                uint32s = view
-                return self._decode(&uint32s[0], uint32s.shape[0])
+                held = array_of(view, ITEM_UINT32)
+                return self._decode(<const uint32_t *>held.at, held.count)
             if view.format == "i":
-                int32s = view
-                return self._decode(&int32s[0], int32s.shape[0])
+                held = array_of(view, ITEM_INT32)
+                return self._decode(<const int32_t *>held.at, held.count)
             if view.format in ("l", "q") and view.itemsize == 8:
-                int64s = view
-                return self._decode(&int64s[0], int64s.shape[0])
+                held = array_of(view, ITEM_INT64)
+                return self._decode(<const int64_t *>held.at, held.count)
         return self._decode_tuple(tuple(ids))
 
     def decode_token(self, token_id) -> bytes:

@@ -12,9 +12,9 @@ cdef class Vocabulary:
     cdef readonly uint32_t largest
     cdef bytes _blob           # what `ranks` points into
     cdef bytes _lefts
-    cdef const uint64_t[::1] _ends
-    cdef const uint32_t[::1] _ids
-    cdef const uint32_t[::1] _merges
+    cdef Array _ends
+    cdef Array _ids
+    cdef Array _merges
     cdef list _idle            # what no call is using
     cdef PyObject **_ints      # [largest + 1] the int objects of ids that were listed; or NULL
 

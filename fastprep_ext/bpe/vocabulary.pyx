@@ -60,42 +60,43 @@ cdef class Vocabulary:
     """
 
     def __cinit__(
-        self, bytes blob not None, const uint64_t[::1] ends not None,
-        const uint32_t[::1] ids not None, int pattern, const uint32_t[::1] merges=None,
-        bint whole_pieces=True, bytes lefts=None,
+        self, bytes blob not None, ends, ids, int pattern, merges=None, bint whole_pieces=True,
+        bytes lefts=None,
     ):
-        cdef size_t n = ids.shape[0], i
+        cdef Array held_ends = array_of(ends, ITEM_UINT64), held_ids = array_of(ids, ITEM_UINT32)
+        cdef const uint64_t *end = <const uint64_t *>held_ends.at
+        cdef const uint32_t *id = <const uint32_t *>held_ids.at
+        cdef size_t n = held_ids.count, i
         cdef int status
-        cdef const uint8_t *bytes = <const uint8_t *><char *>blob
-        if n == 0 or n > MAX_TOKENS or <size_t>ends.shape[0] != n or ends[n - 1] != <size_t>len(blob):
+        if n == 0 or n > MAX_TOKENS or <size_t>held_ends.count != n or end[n - 1] != <size_t>len(blob):
             raise BadVocabulary(
                 f"a rank table has 1 to {MAX_TOKENS} tokens whose ends match their bytes; "
-                f"this one has {n} ids, {ends.shape[0]} ends and {len(blob)} bytes"
+                f"this one has {n} ids, {held_ends.count} ends and {len(blob)} bytes"
             )
         if pattern not in PATTERNS.values():
             raise ValueError(f"pattern {pattern} is none of {PATTERNS}")
         for i in range(n):
-            if ends[i] <= (ends[i - 1] if i else 0) or (i and ids[i] <= ids[i - 1]):
+            if end[i] <= (end[i - 1] if i else 0) or (i and id[i] <= id[i - 1]):
                 raise BadVocabulary(
                     f"token {i} of the rank table is empty or out of order: "
                     "sort the tokens by id and leave out empty ones"
                 )
         self._blob = blob
-        self._ends = ends
-        self._ids = ids
+        self._ends = held_ends
+        self._ids = held_ids
         self._idle = []
         self.pattern = pattern
-        self.largest = ids[n - 1]
+        self.largest = id[n - 1]
         self.ranks.n = n
-        self.ranks.blob = bytes
-        self.ranks.ends = &ends[0]
-        self.ranks.ids = &ids[0]
+        self.ranks.blob = <const uint8_t *><char *>blob
+        self.ranks.ends = end
+        self.ranks.ids = id
         self.ranks.whole_pieces = whole_pieces
         if merges is not None:
-            self._merges = merges
-            self.ranks.n_merges = merges.shape[0] // 3
+            self._merges = array_of(merges, ITEM_UINT32)
+            self.ranks.n_merges = self._merges.count // 3
             # A list of no merges is a list, too: its place must not be NULL.
-            self.ranks.merges = &merges[0] if self.ranks.n_merges else &ids[0]
+            self.ranks.merges = <const uint32_t *>self._merges.at if self.ranks.n_merges else id
         if lefts is not None:
             if <size_t>len(lefts) != n or merges is not None:
                 raise ValueError(f"{n} tokens have so many left parts, not {len(lefts)}, and no merges")
@@ -146,24 +147,28 @@ cdef class Vocabulary:
         self._idle.append(scratch)
         return 0
 
-    def encode_piece(self, const uint8_t[::1] piece not None) -> list:
+    def encode_piece(self, piece) -> list:
         """The ids of one piece: looked up and merged as it is, not split. Any bytes."""
+        cdef Array bytes = array_of(piece, ITEM_UINT8)
         cdef Py_ssize_t count
-        cdef Py_ssize_t n = piece.shape[0]
         cdef Scratch scratch
-        if n == 0:
+        if bytes.count == 0:
             return []
         scratch = self.take()
         with nogil:
-            count = bpe_piece(&self.ranks, &scratch.worker, &piece[0], n)
+            count = bpe_piece(
+                &self.ranks, &scratch.worker, <const uint8_t *>bytes.at, bytes.count
+            )
         check_status(count, scratch)
         ids = self.listed(scratch.worker.merged, count)
         self.give(scratch)
         return ids
 
-    def merge_piece(self, const uint8_t[::1] piece not None, str way not None) -> list:
+    def merge_piece(self, piece, str way not None) -> list:
         """The ids of one piece by merging alone, in one of `WAYS`: for tests that they agree."""
-        cdef Py_ssize_t n = piece.shape[0], count = 0
+        cdef Array held = array_of(piece, ITEM_UINT8)
+        cdef const uint8_t *bytes = <const uint8_t *>held.at
+        cdef Py_ssize_t n = held.count, count = 0
         cdef uint32_t *ranks
         if way not in WAYS or not 1 <= n <= WAYS[way]:
             raise ValueError(f"a piece of {n} bytes by {way!r}; the ways and their most bytes: {WAYS}")
@@ -172,57 +177,58 @@ cdef class Vocabulary:
             raise MemoryError(f"no memory for a piece of {n} bytes")
         try:
             if way == "few":
-                count = merge_few(&self.ranks, &piece[0], n, ranks)
+                count = merge_few(&self.ranks, bytes, n, ranks)
             elif way == "few, plain":
-                count = merge_few(&self.ranks, &piece[0], n, ranks, True)
+                count = merge_few(&self.ranks, bytes, n, ranks, True)
             elif way == "search":
-                count = merge_short(&self.ranks, &piece[0], n, ranks)
+                count = merge_short(&self.ranks, bytes, n, ranks)
             elif way == "heap":
-                count = merge_heap(&self.ranks, &piece[0], n, ranks)
+                count = merge_heap(&self.ranks, bytes, n, ranks)
             elif way == "windows":
-                count = merge_windows(&self.ranks, &piece[0], n, ranks)
+                count = merge_windows(&self.ranks, bytes, n, ranks)
             elif way == "cuts":
-                count = merge_in_parts(&self.ranks, &piece[0], n, ranks)
+                count = merge_in_parts(&self.ranks, bytes, n, ranks)
             if count < 0:
                 raise MemoryError(f"no memory to merge a piece of {n} bytes")
             return [self.ranks.ids[ranks[i]] for i in range(count)]
         finally:
             free(ranks)
 
-    def cuts(self, const uint8_t[::1] piece not None) -> list:
+    def cuts(self, piece) -> list:
         """The places at which a piece may be cut before it is merged: for tests of that."""
-        cdef Py_ssize_t n = piece.shape[0], i
-        cdef bytearray flags = bytearray(n)
-        cdef uint8_t[::1] cut = flags
-        if n == 0:
-            return []
-        find_cuts(&self.ranks, &piece[0], n, &cut[0])
-        return [i for i in range(n) if cut[i]]
+        cdef Array bytes = array_of(piece, ITEM_UINT8)
+        cdef bytearray cut = bytearray(bytes.count)
+        find_cuts(
+            &self.ranks, <const uint8_t *>bytes.at, bytes.count, <uint8_t *>PyByteArray_AS_STRING(cut)
+        )
+        return [i for i, is_cut in enumerate(cut) if is_cut]
 
-    def last_merges(self, uint32_t[::1] made not None) -> int:
+    def last_merges(self, made) -> int:
         """For each token that merging makes, the last merge on the way to it.
 
         Fills `made`, [3 * n], with rows of the table as the constructor takes them, and returns how
         many merges there are. They are listed by the row of the token they make, and merge all text
         as the whole table does: merge_list.pxd says why.
         """
+        cdef Array out = array_of(made, ITEM_UINT32, True)
         cdef size_t count
         cdef uint32_t *scratch
-        if made.shape[0] < 3 * <Py_ssize_t>self.ranks.n:
+        if out.count < 3 * <Py_ssize_t>self.ranks.n:
             raise ValueError(f"{self.ranks.n} tokens need room for 3 numbers each")
         scratch = <uint32_t *>malloc(2 * self.ranks.longest * sizeof(uint32_t))
         if scratch == NULL:
             raise MemoryError(f"no memory for a token of {self.ranks.longest} bytes")
         with nogil:
-            count = merge_list(&self.ranks, &made[0], scratch)
+            count = merge_list(&self.ranks, <uint32_t *>out.at, scratch)
         free(scratch)
         return count
 
-    def find(self, const uint8_t[::1] token not None) -> int:
+    def find(self, token) -> int:
         """The id of the token with these bytes, or -1."""
+        cdef Array bytes = array_of(token, ITEM_UINT8)
         cdef uint32_t row = NO_RANK
-        if token.shape[0]:
-            row = ranks_find(&self.ranks, &token[0], token.shape[0])
+        if bytes.count:
+            row = ranks_find(&self.ranks, <const uint8_t *>bytes.at, bytes.count)
         return -1 if row == NO_RANK else self.ranks.ids[row]
 
     cdef list listed(self, const uint32_t *ids, Py_ssize_t count):
@@ -274,7 +280,7 @@ cdef int check_status(Py_ssize_t status, Scratch scratch, Py_ssize_t index=0) ex
     raise MemoryError("no memory to merge a long piece")
 
 
-def missing_bytes(bytes blob not None, const uint64_t[::1] ends not None) -> bytes:
+def missing_bytes(bytes blob not None, ends) -> bytes:
     """The single bytes that are no tokens, in their order.
 
     Parameters
@@ -284,16 +290,18 @@ def missing_bytes(bytes blob not None, const uint64_t[::1] ends not None) -> byt
     ends : buffer of uint64, [n]
         Where each token ends in `blob`.
     """
-    cdef bint there[256]
+    cdef Array held = array_of(ends, ITEM_UINT64)
+    cdef const uint64_t *end = <const uint64_t *>held.at
     cdef const uint8_t *bytes_ = <const uint8_t *><char *>blob
+    cdef bint there[256]
     cdef Py_ssize_t i
     cdef uint64_t start = 0
-    if ends.shape[0] and ends[ends.shape[0] - 1] > <uint64_t>len(blob):
+    if held.count and end[held.count - 1] > <uint64_t>len(blob):
         raise ValueError("ends and blob do not belong together")
     for i in range(256):
         there[i] = False
-    for i in range(ends.shape[0]):
-        if ends[i] == start + 1:
+    for i in range(held.count):
+        if end[i] == start + 1:
             there[bytes_[start]] = True
-        start = ends[i]
+        start = end[i]
     return bytes([i for i in range(256) if not there[i]])

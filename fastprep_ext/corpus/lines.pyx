@@ -340,9 +340,7 @@ cdef class LineReader:
         free(self.wanted.sizes)
 
     def read(
-        self, const uint8_t[::1] text not None, size_t at, uint8_t[::1] out not None, size_t written,
-        int64_t[::1] starts not None, int64_t[::1] stops not None, int64_t[::1] places not None,
-        size_t count,
+        self, text, size_t at, out, size_t written, starts, stops, places, size_t count
     ) -> tuple:
         """Goes on from a line that begins at byte `at`, while lines are plainly good.
 
@@ -353,19 +351,25 @@ cdef class LineReader:
         Stops, too, when all rows are taken. Raises ValueError where `out` has less room than the
         text has bytes to come.
         """
+        cdef Array held = array_of(text, ITEM_UINT8), held_out = array_of(out, ITEM_UINT8, True)
+        cdef Array held_starts = array_of(starts, ITEM_INT64, True)
+        cdef Array held_stops = array_of(stops, ITEM_INT64, True)
+        cdef Array held_places = array_of(places, ITEM_INT64, True)
         cdef Lines lines
-        cdef Py_ssize_t n = text.shape[0]
-        cdef size_t room = out.shape[0]
+        cdef Py_ssize_t n = held.count
+        cdef size_t room = held_out.count
         if <size_t>n < at or room < written or room - written < n - at:
             raise ValueError(
                 f"{written} bytes written and {at} of {n} read, in a buffer of {room}"
             )
-        lines.rows = min(starts.shape[0], stops.shape[0], places.shape[0])
+        lines.rows = min(held_starts.count, held_stops.count, held_places.count)
         if at == <size_t>n or count >= lines.rows:
             return at, written, count
-        lines.text, lines.n, lines.at = &text[0], n, at
-        lines.out, lines.written = &out[0], written
-        lines.starts, lines.stops, lines.places = &starts[0], &stops[0], &places[0]
+        lines.text, lines.n, lines.at = <const uint8_t *>held.at, n, at
+        lines.out, lines.written = <uint8_t *>held_out.at, written
+        lines.starts = <int64_t *>held_starts.at
+        lines.stops = <int64_t *>held_stops.at
+        lines.places = <int64_t *>held_places.at
         lines.count = count
         with nogil:
             read_lines(&self.wanted, &lines)

@@ -109,7 +109,8 @@ cdef class DocumentEnds:
 
     def __cinit__(self, parts):
         cdef Py_ssize_t k, n
-        cdef const uint64_t[::1] view
+        cdef Array held
+        cdef uint64_t last
         parts = [(int(tokens), ends) for tokens, ends in parts] or [(0, b"")]
         n = len(parts)
         self.ends.num_parts = n
@@ -129,15 +130,16 @@ cdef class DocumentEnds:
             if not len(ends):
                 continue
             try:
-                view = ends
+                held = array_of(ends, ITEM_UINT64)
             except ValueError as error:
                 raise InvalidWindow(f"document ends must be a row of uint64: {error}") from None
-            if view[len(ends) - 1] > <uint64_t>tokens:
+            self.ends.ends[k] = <const uint64_t *>held.at
+            last = self.ends.ends[k][held.count - 1]
+            if last > <uint64_t>tokens:
                 raise InvalidWindow(
-                    f"the last document ends at token {view[len(ends) - 1]}, but there are {tokens}"
+                    f"the last document ends at token {last}, but there are {tokens}"
                 )
-            views.append(memoryview(ends))
-            self.ends.ends[k] = &view[0]
+            views.append(held)
         self.views = tuple(views)
 
     def __dealloc__(self):

@@ -47,7 +47,8 @@ cdef void make_batch(const maker_t* maker, batch_t* batch) noexcept nogil
 
 cdef class GatheredRows:
     cdef source_t source
-    cdef object tokens, ends, segments, describe
+    cdef object tokens, ends, describe
+    cdef Array row_first, starts, sizes
 
 cdef class BatchMaker:
     cdef maker_t maker

@@ -167,9 +167,7 @@ cdef class GatheredRows:
 
     def __cinit__(self, TokenShards tokens not None, int64_t num_rows, int64_t stride, *,
                   segments=None, DocumentEnds ends=None, describe=None):
-        cdef const int64_t[::1] row_first, starts
-        cdef const int32_t[::1] sizes
-        self.tokens, self.ends, self.segments = tokens, ends, segments
+        self.tokens, self.ends = tokens, ends
         self.describe = describe
         self.source.tokens = &tokens.tokens
         self.source.num_tokens = tokens.num_tokens
@@ -186,9 +184,11 @@ cdef class GatheredRows:
         self.source.row_first = NULL
         if segments is not None:
             row_first, starts, sizes = segments
-            self.source.row_first = &row_first[0]
-            self.source.starts = &starts[0]
-            self.source.sizes = &sizes[0]
+            self.row_first = array_of(row_first, ITEM_INT64)
+            self.starts, self.sizes = array_of(starts, ITEM_INT64), array_of(sizes, ITEM_INT32)
+            self.source.row_first = <const int64_t *>self.row_first.at
+            self.source.starts = <const int64_t *>self.starts.at
+            self.source.sizes = <const int32_t *>self.sizes.at
 
 
 cdef class BatchMaker:

@@ -58,7 +58,7 @@ cdef int64_t pack(
 # ---- binding ---------------------------------------------------------------------------------
 
 
-def best_fit(const int32_t[::1] sizes, int64_t room):
+def best_fit(sizes, int64_t room):
     """Give each item a row, so that the sizes in a row add up to at most `room`.
 
     Parameters
@@ -85,21 +85,24 @@ def best_fit(const int32_t[::1] sizes, int64_t room):
     >>> best_fit(np.array([3, 2, 2, 1], np.int32), room=4)
     (array([0, 1, 1, 0]), 2)
     """
-    cdef int64_t count = sizes.shape[0]
+    cdef Array held = array_of(sizes, ITEM_INT32)
+    cdef const int32_t *size = <const int32_t *>held.at
+    cdef int64_t count = held.count
     cdef int64_t i, num_rows
     rows = np.empty(count, np.int64)
     if count == 0:
         return rows, 0
     for i in range(count):
-        if not 1 <= sizes[i] <= room:
-            raise InvalidWindow(f"item {i} has the size {sizes[i]}; a row has room for {room}")
-    cdef int64_t[::1] out = rows
-    cdef int64_t[::1] items = np.argsort(-np.asarray(sizes), kind="stable")
-    cdef int64_t[::1] below = np.empty(count, np.int64)
-    cdef int64_t[::1] tops = np.zeros(room + 1, np.int64)
-    cdef uint64_t[::1] filled = np.zeros((room >> 6) + 1, np.uint64)
+        if not 1 <= size[i] <= room:
+            raise InvalidWindow(f"item {i} has the size {size[i]}; a row has room for {room}")
+    cdef Array out = array_of(rows, ITEM_INT64, True)
+    cdef Array items = array_of(np.argsort(-np.asarray(sizes), kind="stable"), ITEM_INT64)
+    cdef Array below = array_of(np.empty(count, np.int64), ITEM_INT64, True)
+    cdef Array tops = array_of(np.zeros(room + 1, np.int64), ITEM_INT64, True)
+    cdef Array filled = array_of(np.zeros((room >> 6) + 1, np.uint64), ITEM_UINT64, True)
     with nogil:
         num_rows = pack(
-            &sizes[0], &items[0], count, room, &tops[0], &filled[0], &below[0], &out[0]
+            size, <const int64_t *>items.at, count, room, <int64_t *>tops.at, <uint64_t *>filled.at,
+            <int64_t *>below.at, <int64_t *>out.at,
         )
     return rows, num_rows

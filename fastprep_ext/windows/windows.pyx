@@ -194,7 +194,7 @@ cdef class TokenShards:
 
     def __cinit__(self, shards, files=None):
         cdef Py_ssize_t k, n
-        cdef const uint8_t[::1] raw
+        cdef Array raw
         self.views = tuple([memoryview(shard) for shard in shards])
         n = len(self.views)
         self.tokens.num_shards = n
@@ -226,8 +226,8 @@ cdef class TokenShards:
             if files is not None:
                 self.tokens.files[k], self.tokens.offsets[k], count = files[k]
             elif count:
-                raw = view.cast("B")
-                self.tokens.places[k] = <const char*>&raw[0]
+                raw = array_of(view.cast("B"), ITEM_UINT8)
+                self.tokens.places[k] = <const char*>raw.at
             self.tokens.bounds[k + 1] = self.tokens.bounds[k] + <int64_t>count
         self.num_tokens = self.tokens.bounds[n]
 

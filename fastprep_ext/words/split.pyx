@@ -224,17 +224,17 @@ cdef int64_t close_up(const Text *text, uint64_t closers, void *out) noexcept no
 
 # -- for tests -------------------------------------------------------------------------------------
 
-def masks_of(const uint8_t[::1] block not None, str path):
+def masks_of(block, str path):
     """The class masks of 64 Latin-1 characters, as one SIMD path makes them: for tests.
 
     None where `path` ("portable", "sse2", "avx2") does not run on this machine.
     """
-    cdef bytes name = path.encode()
-    cdef WordMasksFunction function = word_masks_function(name)
+    cdef Array bytes = array_of(block, ITEM_UINT8)
+    cdef WordMasksFunction function = word_masks_function(path.encode())
     cdef WordMasks masks
-    if block.shape[0] != 64:
-        raise ValueError(f"a block has 64 bytes, this one {block.shape[0]}")
+    if bytes.count != 64:
+        raise ValueError(f"a block has 64 bytes, this one {bytes.count}")
     if function == NULL:
         return None
-    function(&block[0], 1, &masks)
+    function(<const uint8_t *>bytes.at, 1, &masks)
     return masks
