@@ -25,6 +25,15 @@ cdef class Array:
 cdef Array array_of(object source, int kind, bint writable=*)
 
 
+# Memory of one call, freed with the object.
+cdef class Memory:
+    cdef void *at
+
+
+# Uninitialized. MemoryError, which says what the memory is for.
+cdef Memory allocate(size_t size, str purpose)
+
+
 # Ids in memory of their own (malloc), as a buffer of uint32.
 cdef class Ids:
     cdef uint32_t *ids
@@ -34,9 +43,9 @@ cdef class Ids:
 
 
 # Room for so many ids, which are not there yet. MemoryError.
-cdef Ids room_for(size_t ids)
+cdef Ids new_ids(size_t ids)
 # The first `count` of them as a writable memoryview, without the room behind them.
-cdef object view_of(Ids self, Py_ssize_t count)
+cdef object ids_view(Ids self, Py_ssize_t count)
 
 
 # Text i is base[starts[i]:stops[i]]; the bounds were checked when it was made.

@@ -42,6 +42,22 @@ cdef Array array_of(object source, int kind, bint writable=False):
     return self
 
 
+@cython.final
+cdef class Memory:
+    """Memory of one call, freed with the object."""
+
+    def __dealloc__(self):
+        free(self.at)
+
+
+cdef Memory allocate(size_t size, str purpose):
+    cdef Memory self = Memory.__new__(Memory)
+    self.at = malloc(size + (size == 0))
+    if self.at == NULL:
+        raise MemoryError(f"no memory for {purpose}")
+    return self
+
+
 cdef class Ids:
     """Ids in memory of their own, which goes when the last view of it does."""
 
@@ -67,7 +83,7 @@ cdef class Ids:
         view.internal = NULL
 
 
-cdef Ids room_for(size_t ids):
+cdef Ids new_ids(size_t ids):
     cdef Ids self = Ids()
     self.ids = <uint32_t *>malloc(ids * sizeof(uint32_t))
     if self.ids == NULL:
@@ -75,7 +91,7 @@ cdef Ids room_for(size_t ids):
     return self
 
 
-cdef object view_of(Ids self, Py_ssize_t count):
+cdef object ids_view(Ids self, Py_ssize_t count):
     cdef void *shrunk = realloc(self.ids, (count + 1) * sizeof(uint32_t))
     if shrunk != NULL:
         self.ids = <uint32_t *>shrunk
@@ -98,7 +114,7 @@ cdef class Rows:
     """
 
     def __cinit__(self, buffer, starts, stops):
-        cdef Py_ssize_t i, room
+        cdef Py_ssize_t i, capacity
         cdef int64_t begin, end
         self._bytes = array_of(buffer, ITEM_UINT8)
         self._starts, self._stops = array_of(starts, ITEM_INT64), array_of(stops, ITEM_INT64)
@@ -109,20 +125,20 @@ cdef class Rows:
         self.starts = <const int64_t *>self._starts.at
         self.stops = <const int64_t *>self._stops.at
         self.count = self._starts.count
-        room = self._bytes.count
+        capacity = self._bytes.count
         for i in range(self.count):
             begin, end = self.starts[i], self.stops[i]
-            if not 0 <= begin <= end <= room:
+            if not 0 <= begin <= end <= capacity:
                 raise ValueError(
-                    f"text {i} goes from {begin} to {end}, in a buffer of {room} bytes"
+                    f"text {i} goes from {begin} to {end}, in a buffer of {capacity} bytes"
                 )
             self.size += end - begin
 
     def __len__(self):
         return self.count
 
-    def reach(self, Py_ssize_t first, Py_ssize_t most) -> tuple:
-        """How far texts from `first` on go that have at most so many bytes together, but one at least.
+    def reach(self, Py_ssize_t first, Py_ssize_t limit) -> tuple:
+        """How far texts from `first` on go that have at limit so many bytes together, but one at least.
 
         Returns the index behind the last of them, and their bytes.
 
@@ -136,7 +152,7 @@ cdef class Rows:
             raise IndexError(f"text {first} of {self.count}")
         while last < self.count:
             one = self.stops[last] - self.starts[last]
-            if last > first and size + one > most:
+            if last > first and size + one > limit:
                 break
             size += one
             last += 1
@@ -217,17 +233,17 @@ cdef extern from *:
     """
     #ifdef __GLIBC__
     #include <malloc.h>
-    static int fastprep_keep_freed(int most) {
-        return mallopt(M_MMAP_THRESHOLD, most) && mallopt(M_TRIM_THRESHOLD, 2 * most);
+    static int fastprep_keep_freed(int limit) {
+        return mallopt(M_MMAP_THRESHOLD, limit) && mallopt(M_TRIM_THRESHOLD, 2 * limit);
     }
     #else
-    static int fastprep_keep_freed(int most) { return most < 0; }
+    static int fastprep_keep_freed(int limit) { return limit < 0; }
     #endif
     """
-    int fastprep_keep_freed(int most) nogil
+    int fastprep_keep_freed(int limit) nogil
 
 cdef enum:
-    MOST = 1 << 25             # the most that glibc takes, 32 MiB; twice as much is kept
+    MOST = 1 << 25             # the limit that glibc takes, 32 MiB; twice as much is kept
 
 
 def keep_freed() -> bool:

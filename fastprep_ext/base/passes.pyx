@@ -125,7 +125,7 @@ def count_newlines(text, Py_ssize_t start, Py_ssize_t stop) -> int:
     return count
 
 
-def is_increasing(ends, uint64_t before, bint strictly) -> bool:
+def is_increasing(ends, uint64_t lower, bint strict) -> bool:
     """Whether no end is below the one before it, and the first not below `before`; `strictly`: above.
 
     >>> from array import array
@@ -135,9 +135,9 @@ def is_increasing(ends, uint64_t before, bint strictly) -> bool:
     cdef Array held = array_of(ends, ITEM_UINT64)
     cdef const uint64_t *at = <const uint64_t *>held.at
     cdef Py_ssize_t i
-    cdef uint64_t step = strictly
+    cdef uint64_t step = strict
     cdef size_t wrong = 0
-    if held.count and (at[0] < before or at[0] - before < step):
+    if held.count and (at[0] < lower or at[0] - lower < step):
         return False
     with nogil:
         for i in range(1, held.count):

@@ -44,13 +44,13 @@ cdef struct Tokens:
     const uint32_t *ids
     const uint8_t *blob
 
-# How far the ids are spelled: those before `at`, in out[done], which has room for `room` bytes.
+# How far the ids are spelled: those before `at`, in out[done], which has capacity for `capacity` bytes.
 # `needed` is how many bytes the next block takes: it may be SIZE_UNKNOWN, or NOT_A_TOKEN where ids[at] is no token.
 cdef struct Spelling:
     size_t at
     uint8_t *out
     size_t done
-    size_t room
+    size_t capacity
     size_t needed
 
 cdef size_t SIZE_UNKNOWN = <size_t>-1
@@ -122,7 +122,7 @@ cdef inline void write_tokens(
 
 
 # Spells ids a block at a time: to look twice at few takes 0.4 to 1 of the time of all twice.
-# Stops at the end, before a block for which there is no room, or at an id that is no token.
+# Stops at the end, before a block for which there is no capacity, or at an id that is no token.
 cdef void spell_ids(
     const Tokens *tokens, const any_id_t *ids, size_t count, Spelling *to
 ) noexcept nogil:
@@ -142,9 +142,9 @@ cdef void spell_ids(
                 to.needed = NOT_A_TOKEN
                 return
             to.needed = <size_t>total
-        if to.needed > to.room - to.done:
+        if to.needed > to.capacity - to.done:
             return
-        write_tokens(tokens, ids + to.at, size, to.out + to.done, to.out + to.room)
+        write_tokens(tokens, ids + to.at, size, to.out + to.done, to.out + to.capacity)
         to.at += size
         to.done += to.needed
         to.needed = SIZE_UNKNOWN
@@ -179,19 +179,19 @@ cdef Py_ssize_t plain_ids(list items, Py_ssize_t count, uint32_t *values) noexce
     return limit
 
 
-# Makes room for the next block, and for what the rest may need if it is like what came before: what
+# Makes capacity for the next block, and for what the rest may need if it is like what came before: what
 # is too much is given back in the end.
 cdef int reserve_spelling(PyObject **spelled, Spelling *to, size_t count) except -1:
     cdef size_t seen = min(to.at + SPELL_BLOCK, count)
-    cdef size_t room = to.done + to.needed
+    cdef size_t capacity = to.done + to.needed
     if seen < count:
-        room += <size_t>(1.1 * room / seen * (count - seen)) + sizeof(Token)
+        capacity += <size_t>(1.1 * capacity / seen * (count - seen)) + sizeof(Token)
     if spelled[0] == NULL:
-        spelled[0] = new_bytes(NULL, room)
+        spelled[0] = new_bytes(NULL, capacity)
     else:
-        _PyBytes_Resize(spelled, room)
+        _PyBytes_Resize(spelled, capacity)
     to.out = <uint8_t *>bytes_address(spelled[0])
-    to.room = room
+    to.capacity = capacity
     return 0
 
 
@@ -287,11 +287,11 @@ cdef class Decoder:
         """
         cdef Array held
         if isinstance(ids, list):
-            return self._decode_list(ids)
+            return self._decode_items(ids)
         try:
             view = memoryview(ids)
         except TypeError:
-            return self._decode_tuple(tuple(ids))
+            return self._decode_items(tuple(ids))
         if view.ndim == 1 and view.c_contiguous and view.nbytes:
             if view.format == "H":
                 held = array_of(view, ITEM_UINT16)
@@ -305,7 +305,7 @@ cdef class Decoder:
             if view.format in ("l", "q") and view.itemsize == 8:
                 held = array_of(view, ITEM_INT64)
                 return self._decode(<const int64_t *>held.at, held.count)
-        return self._decode_tuple(tuple(ids))
+        return self._decode_items(tuple(ids))
 
     def decode_token(self, token_id) -> bytes:
         """The bytes of one token. Raises KeyError where there is none."""
@@ -338,7 +338,7 @@ cdef class Decoder:
 
     cdef bytes _decode(self, const any_id_t *ids, size_t count):
         cdef PyObject *spelled = NULL
-        cdef Spelling to = Spelling(at=0, out=NULL, done=0, room=0, needed=SIZE_UNKNOWN)
+        cdef Spelling to = Spelling(at=0, out=NULL, done=0, capacity=0, needed=SIZE_UNKNOWN)
         try:
             while True:
                 if count < KEEP_GIL_IDS:
@@ -354,43 +354,27 @@ cdef class Decoder:
                         raise OverflowError(f"{wrong} is no token id: ids are 0 to 4294967295")
                     raise KeyError(f"Invalid token for decoding: {wrong}")
                 reserve_spelling(&spelled, &to, count)
-            if to.room > to.done:
+            if to.capacity > to.done:
                 _PyBytes_Resize(&spelled, to.done)
             return b"" if spelled == NULL else <bytes>spelled
         finally:
             decrement(spelled)
 
-    cdef bytes _decode_list(self, list ids):
-        cdef Py_ssize_t count = len(ids), plain
-        cdef uint32_t few[DECODED_ON_STACK]
-        cdef uint32_t *values = few
+    cdef bytes _decode_items(self, items):
+        cdef Py_ssize_t count = len(items), i
+        cdef uint32_t on_stack[DECODED_ON_STACK]
+        cdef uint32_t *ids = on_stack
+        cdef Memory held
         if count > DECODED_ON_STACK:
-            values = <uint32_t *>malloc(count * sizeof(uint32_t))
-            if values == NULL:
-                raise MemoryError(f"no memory for {count} ids")
-        try:
-            with cython.critical_section(ids):
-                plain = plain_ids(ids, count, values)
-            if plain == count:
-                return self._decode(values, count)
-        finally:
-            if values != few:
-                free(values)
-        return self._decode_tuple(tuple(ids))
-
-    # A tuple: nobody can shorten it while its items are read.
-    cdef bytes _decode_tuple(self, tuple ids):
-        cdef Py_ssize_t count = len(ids), i
-        cdef uint32_t few[DECODED_ON_STACK]
-        cdef uint32_t *values = few
-        if count > DECODED_ON_STACK:
-            values = <uint32_t *>malloc(count * sizeof(uint32_t))
-            if values == NULL:
-                raise MemoryError(f"no memory for {count} ids")
-        try:
+            held = allocate(count * sizeof(uint32_t), f"{count} ids")
+            ids = <uint32_t *>held.at
+        if isinstance(items, list):
+            with cython.critical_section(items):
+                i = plain_ids(items, count, ids)
+            if i < count:
+                return self._decode_items(tuple(items))
+        else:
+            # A tuple, which nothing can shorten while its items are read.
             for i in range(count):
-                values[i] = id_of(ids[i])
-            return self._decode(values, count)
-        finally:
-            if values != few:
-                free(values)
+                ids[i] = id_of((<tuple>items)[i])
+        return self._decode(ids, count)

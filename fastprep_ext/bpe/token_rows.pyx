@@ -18,17 +18,17 @@ cdef enum:
     MERGE_NO_WHOLE = 4
 
 
-# The rows of merges: left, right, and the token that they make. `scratch` has room for n bytes. 0, or
+# The rows of merges: left, right, and the token that they make. `scratch` has capacity for n bytes. 0, or
 # what is wrong with merge number `count`.
 cdef int find_merge_rows(
     const Ranks *ranks, const uint16_t *codes, size_t n, uint8_t *scratch, uint32_t *rows,
-    size_t room, size_t *count
+    size_t capacity, size_t *count
 ) noexcept nogil:
     cdef size_t at = 0, length, left
     cdef uint32_t *row
     cdef int spaces, strange
     count[0] = 0
-    while at < n and count[0] < room:
+    while at < n and count[0] < capacity:
         length = left = 0
         spaces = strange = 0
         while at < n and codes[at] != BEHIND:
@@ -119,14 +119,11 @@ cdef class TokenRows:
         """
         cdef Array held = array_of(codes, ITEM_UINT16), out = array_of(rows, ITEM_UINT32, True)
         cdef size_t n = held.count, count = 0
-        cdef uint8_t *scratch = <uint8_t *>malloc(n + 1)
+        cdef Memory scratch = allocate(n, f"{n} bytes of merges")
         cdef int status
-        if scratch == NULL:
-            raise MemoryError(f"no memory for {n} bytes of merges")
         with nogil:
             status = find_merge_rows(
-                &self.ranks, <const uint16_t *>held.at, n, scratch, <uint32_t *>out.at, out.count // 3,
-                &count,
+                &self.ranks, <const uint16_t *>held.at, n, <uint8_t *>scratch.at,
+                <uint32_t *>out.at, out.count // 3, &count,
             )
-        free(scratch)
         return status, count

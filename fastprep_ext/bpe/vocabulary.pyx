@@ -8,12 +8,12 @@ cdef extern from "Python.h":
     void decrement "Py_XDECREF"(PyObject *item)
 
 cdef extern from "bpe/ints.h":
-    PyObject *int_there(PyObject **place)
-    void int_put(PyObject **place, PyObject *item)
+    PyObject *int_load(PyObject **place)
+    void int_store(PyObject **place, PyObject *item)
 
 
-#: The ways to merge a piece, and how many bytes each takes at most.
-WAYS = {
+#: The ways to merge a piece, and how many bytes each takes at limit.
+MERGE_METHODS = {
     "few": FEW_BYTES, "few, plain": FEW_BYTES, "search": MERGE_SHORT, "heap": 1 << 32,
     "windows": 1 << 32, "cuts": 1 << 32,
 }
@@ -84,7 +84,7 @@ cdef class Vocabulary:
         self._blob = blob
         self._ends = held_ends
         self._ids = held_ids
-        self._idle = []
+        self._idle_scratch = []
         self.pattern = pattern
         self.largest = id[n - 1]
         self.ranks.n = n
@@ -137,14 +137,14 @@ cdef class Vocabulary:
                 decrement(self._ints[id])
             free(self._ints)
 
-    cdef Scratch take(self):
+    cdef Scratch acquire(self):
         try:
-            return self._idle.pop()
+            return self._idle_scratch.pop()
         except IndexError:
             return Scratch(self.largest < 1 << 16)
 
-    cdef int give(self, Scratch scratch) except -1:
-        self._idle.append(scratch)
+    cdef int release(self, Scratch scratch) except -1:
+        self._idle_scratch.append(scratch)
         return 0
 
     def encode_piece(self, piece) -> list:
@@ -154,45 +154,44 @@ cdef class Vocabulary:
         cdef Scratch scratch
         if bytes.count == 0:
             return []
-        scratch = self.take()
+        scratch = self.acquire()
         with nogil:
             count = bpe_piece(
                 &self.ranks, &scratch.worker, <const uint8_t *>bytes.at, bytes.count
             )
         check_status(count, scratch)
-        ids = self.listed(scratch.worker.merged, count)
-        self.give(scratch)
+        ids = self.as_list(scratch.worker.merged, count)
+        self.release(scratch)
         return ids
 
-    def merge_piece(self, piece, str way not None) -> list:
-        """The ids of one piece by merging alone, in one of `WAYS`: for tests that they agree."""
+    def merge_piece(self, piece, str method not None) -> list:
+        """The ids of one piece by merging alone, in one of `MERGE_METHODS`: for tests that they agree."""
         cdef Array held = array_of(piece, ITEM_UINT8)
         cdef const uint8_t *bytes = <const uint8_t *>held.at
         cdef Py_ssize_t n = held.count, count = 0
-        cdef uint32_t *ranks
-        if way not in WAYS or not 1 <= n <= WAYS[way]:
-            raise ValueError(f"a piece of {n} bytes by {way!r}; the ways and their most bytes: {WAYS}")
-        ranks = <uint32_t *>malloc(n * sizeof(uint32_t))
-        if ranks == NULL:
-            raise MemoryError(f"no memory for a piece of {n} bytes")
-        try:
-            if way == "few":
-                count = merge_few(&self.ranks, bytes, n, ranks)
-            elif way == "few, plain":
-                count = merge_few(&self.ranks, bytes, n, ranks, True)
-            elif way == "search":
-                count = merge_short(&self.ranks, bytes, n, ranks)
-            elif way == "heap":
-                count = merge_heap(&self.ranks, bytes, n, ranks)
-            elif way == "windows":
-                count = merge_windows(&self.ranks, bytes, n, ranks)
-            elif way == "cuts":
-                count = merge_in_parts(&self.ranks, bytes, n, ranks)
-            if count < 0:
-                raise MemoryError(f"no memory to merge a piece of {n} bytes")
-            return [self.ranks.ids[ranks[i]] for i in range(count)]
-        finally:
-            free(ranks)
+        cdef Memory memory
+        cdef uint32_t *tokens
+        if method not in MERGE_METHODS or not 1 <= n <= MERGE_METHODS[method]:
+            raise ValueError(
+                f"a piece of {n} bytes by {method!r}; the methods and their longest pieces: {MERGE_METHODS}"
+            )
+        memory = allocate(n * sizeof(uint32_t), f"a piece of {n} bytes")
+        tokens = <uint32_t *>memory.at
+        if method == "few":
+            count = merge_few(&self.ranks, bytes, n, tokens)
+        elif method == "few, plain":
+            count = merge_few(&self.ranks, bytes, n, tokens, True)
+        elif method == "search":
+            count = merge_short(&self.ranks, bytes, n, tokens)
+        elif method == "heap":
+            count = merge_heap(&self.ranks, bytes, n, tokens)
+        elif method == "windows":
+            count = merge_windows(&self.ranks, bytes, n, tokens)
+        elif method == "cuts":
+            count = merge_in_parts(&self.ranks, bytes, n, tokens)
+        if count < 0:
+            raise MemoryError(f"no memory to merge a piece of {n} bytes")
+        return [self.ranks.ids[tokens[i]] for i in range(count)]
 
     def cuts(self, piece) -> list:
         """The places at which a piece may be cut before it is merged: for tests of that."""
@@ -207,20 +206,19 @@ cdef class Vocabulary:
         """For each token that merging makes, the last merge on the way to it.
 
         Fills `made`, [3 * n], with rows of the table as the constructor takes them, and returns how
-        many merges there are. They are listed by the row of the token they make, and merge all text
+        many merges there are. They are as_list by the row of the token they make, and merge all text
         as the whole table does: merge_list.pxd says why.
         """
         cdef Array out = array_of(made, ITEM_UINT32, True)
+        cdef Memory scratch
         cdef size_t count
-        cdef uint32_t *scratch
         if out.count < 3 * <Py_ssize_t>self.ranks.n:
             raise ValueError(f"{self.ranks.n} tokens need room for 3 numbers each")
-        scratch = <uint32_t *>malloc(2 * self.ranks.longest * sizeof(uint32_t))
-        if scratch == NULL:
-            raise MemoryError(f"no memory for a token of {self.ranks.longest} bytes")
+        scratch = allocate(
+            2 * self.ranks.longest * sizeof(uint32_t), f"a token of {self.ranks.longest} bytes"
+        )
         with nogil:
-            count = merge_list(&self.ranks, <uint32_t *>out.at, scratch)
-        free(scratch)
+            count = merge_list(&self.ranks, <uint32_t *>out.at, <uint32_t *>scratch.at)
         return count
 
     def find(self, token) -> int:
@@ -231,7 +229,7 @@ cdef class Vocabulary:
             row = ranks_find(&self.ranks, <const uint8_t *>bytes.at, bytes.count)
         return -1 if row == NO_RANK else self.ranks.ids[row]
 
-    cdef list listed(self, const uint32_t *ids, Py_ssize_t count):
+    cdef list as_list(self, const uint32_t *ids, Py_ssize_t count):
         cdef list result = PyList_New(count)
         cdef PyObject *item
         cdef Py_ssize_t i
@@ -239,7 +237,7 @@ cdef class Vocabulary:
         for i in range(count):
             # Bare pointers: a variable of Cython's counts each object up and down once more.
             # (Fetching the objects ahead of their use was tried: no effect.)
-            item = int_there(&self._ints[ids[i]]) if ids[i] < kept else NULL
+            item = int_load(&self._ints[ids[i]]) if ids[i] < kept else NULL
             if item == NULL:
                 item = self.new_int(ids[i])
             else:
@@ -247,8 +245,8 @@ cdef class Vocabulary:
             list_set_item(result, i, item)
         return result
 
-    # An int is made when its id is first listed, so that those in use lie side by side: made for all ids
-    # in their order, most of what came into the caches with one was never used (0.84 times the speed of
+    # An int is made when its id is first as_list, so that those in use lie side by side: made for all ids
+    # in their order, limit of what came into the caches with one was never used (0.84 times the speed of
     # lists of prose in o200k).
     cdef PyObject *new_int(self, uint32_t id) except NULL:
         cdef PyObject *item
@@ -258,10 +256,10 @@ cdef class Vocabulary:
                 self._ints = <PyObject **>calloc(self.largest + 1, sizeof(PyObject *))
             if self._ints == NULL or id > self.largest:
                 return new_int(id)
-            item = int_there(&self._ints[id])
+            item = int_load(&self._ints[id])
             if item == NULL:
                 item = new_int(id)
-                int_put(&self._ints[id], item)
+                int_store(&self._ints[id], item)
             increment(item)
             return item
 

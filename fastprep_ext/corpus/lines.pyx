@@ -14,7 +14,7 @@ cdef extern from "base/utf8_check.h" nogil:
     bint is_utf8(const uint8_t *text, size_t n)
 
 cdef enum:
-    MOST_LEVELS = 64           # each is a call inside a call
+    MAX_LEVELS = 64           # each is a call inside a call
 
 
 cdef inline bint is_white(uint8_t c) noexcept nogil:
@@ -224,7 +224,7 @@ cdef bint skip_value(Lines *lines, int level) noexcept nogil:
 
 
 cdef bint skip_array(Lines *lines, int level) noexcept nogil:
-    if level > MOST_LEVELS:
+    if level > MAX_LEVELS:
         return False
     lines.at += 1
     skip_white(lines)
@@ -246,7 +246,7 @@ cdef bint skip_array(Lines *lines, int level) noexcept nogil:
 cdef bint read_object(const Wanted *wanted, size_t depth, Lines *lines, int level) noexcept nogil:
     cdef bint found = False, escapes
     cdef size_t begin, size
-    if level > MOST_LEVELS:
+    if level > MAX_LEVELS:
         return False
     lines.at += 1
     skip_white(lines)
@@ -348,7 +348,7 @@ cdef class LineReader:
         `out` and how many rows hold something by then. A string's UTF-8 goes to `out`, where it
         begins and ends to `starts` and `stops`, and where its line begins to `places`.
 
-        Stops, too, when all rows are taken. Raises ValueError where `out` has less room than the
+        Stops, too, when all rows are taken. Raises ValueError where `out` has less capacity than the
         text has bytes to come.
         """
         cdef Array held = array_of(text, ITEM_UINT8), held_out = array_of(out, ITEM_UINT8, True)
@@ -357,10 +357,10 @@ cdef class LineReader:
         cdef Array held_places = array_of(places, ITEM_INT64, True)
         cdef Lines lines
         cdef Py_ssize_t n = held.count
-        cdef size_t room = held_out.count
-        if <size_t>n < at or room < written or room - written < n - at:
+        cdef size_t capacity = held_out.count
+        if <size_t>n < at or capacity < written or capacity - written < n - at:
             raise ValueError(
-                f"{written} bytes written and {at} of {n} read, in a buffer of {room}"
+                f"{written} bytes written and {at} of {n} read, in a buffer of {capacity}"
             )
         lines.rows = min(held_starts.count, held_stops.count, held_places.count)
         if at == <size_t>n or count >= lines.rows:

@@ -38,12 +38,12 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
         self.starts = starts_cl100k
 
 
-cdef size_t split_next(Split *self, size_t *ends, size_t room) noexcept nogil:
+cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogil:
     cdef size_t count = 0
     cdef uint64_t starts
     cdef Block block
     cdef size_t first
-    while self.at < self.n and room - count >= SPLIT_ROOM:
+    while self.at < self.n and capacity - count >= MIN_SPLIT_CAPACITY:
         read_block(self, &block)
         if self.invalid:
             return 0

@@ -93,7 +93,7 @@ cdef class WordEncoder:
 
 
 cdef Py_ssize_t encode_words(
-    WordEncoder self, texts, Id *out, int64_t room, uint64_t *ends, bint closes, int64_t last,
+    WordEncoder self, texts, Id *out, int64_t capacity, uint64_t *ends, bint has_end, int64_t last,
     bint close_last,
 ) except -1:
     cdef Text units
@@ -105,29 +105,29 @@ cdef Py_ssize_t encode_words(
         units = text_of(text)
         if units.length >= RELEASE_GIL:
             with nogil:
-                added = look_up_ids(self, &units, out + written, room - written)
+                added = look_up_ids(self, &units, out + written, capacity - written)
         else:
-            added = look_up_ids(self, &units, out + written, room - written)
+            added = look_up_ids(self, &units, out + written, capacity - written)
         written += added
-        if added < 0 or (closes and written >= room):
-            raise ValueError(f"there is room for {room} ids, which is less than texts may have")
-        if closes and (close_last or i + 1 < count):
+        if added < 0 or (has_end and written >= capacity):
+            raise ValueError(f"there is room for {capacity} ids, which is less than texts may have")
+        if has_end and (close_last or i + 1 < count):
             out[written] = <Id>last
             written += 1
         ends[i] = written
     return written
 
 
-# Writes the ids of a text; how many, or -1 where there may be no room.
+# Writes the ids of a text; how many, or -1 where there may be no capacity.
 cdef int64_t look_up_ids(
-    WordEncoder self, const Text *text, Id *out, int64_t room
+    WordEncoder self, const Text *text, Id *out, int64_t capacity
 ) noexcept nogil:
     cdef Window window
     cdef int64_t values[WINDOW + 1]
     cdef int64_t at = 0, written = 0, i
     while at < text.length:
         at = cut_window(text, at, &window)
-        if window.count > room - written:
+        if window.count > capacity - written:
             return -1
         look_up_window(&self.index, &self.long_words, text, &window, self.unknown, values)
         for i in range(window.count):
