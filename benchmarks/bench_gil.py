@@ -123,10 +123,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Measure each kind of input, and each option with two of them."""
-    parser = argument_parser(__doc__ or "", megabytes=40, repeats=1)
+    parser = argument_parser(__doc__ or "", megabytes=160, repeats=1)
     parser.add_argument("--encoding", default="r50k_base")
     arguments = parser.parse_args()
     documents = choose_documents(arguments.corpus, arguments.megabytes, arguments.seed)
+    documents *= max(1, round(arguments.megabytes * 1e6 / utf8_size(documents)))
     rows = []
     with tempfile.TemporaryDirectory() as name:
         inputs = write_inputs(Path(name), documents)
@@ -135,6 +136,7 @@ def main() -> None:
                 if option and kind not in (".jsonl", ".txt"):
                     continue
                 how = {"workers": 1, "progress": False, "encoding": arguments.encoding, **settings}
+                how["shard_bytes"] = 1 << 40  # one task
                 found = gil_share(files, Path(name) / "store", how)
                 speed = round(utf8_size(documents) / 1e6 / found["seconds"], 1)
                 row = {"input": kind, "option": option or None, **found, "mb_per_second": speed}

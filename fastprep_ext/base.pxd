@@ -6,5 +6,5 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 include "base/bits.pxd"
 include "base/threads.pxd"
 include "base/utf8.pxd"
-include "base/rows.pxd"
 include "base/buffers.pxd"
+include "base/rows.pxd"

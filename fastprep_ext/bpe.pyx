@@ -4,7 +4,7 @@ One unit, since the hot loop goes through all of it: within a unit the compiler 
 """
 
 cimport cython
-from cpython.bytearray cimport PyByteArray_FromStringAndSize
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.list cimport PyList_New
 from cpython.long cimport PyLong_Check
@@ -18,17 +18,17 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 from itertools import accumulate
 
 from fastprep_ext.base cimport (
-    NO_RANK, UC_LL, UC_LM, UC_LO, UC_LT, UC_LU, UC_M, UC_N, UC_SIGN, UC_SPACE, Documents, Ids, load32,
+    ITEM_INT32, ITEM_INT64, ITEM_UINT8, ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, NO_RANK, UC_LL, UC_LM, UC_LO, UC_LT, UC_LU, UC_M, UC_N, UC_SIGN, UC_SPACE, Array, Documents, Ids, Memory, allocate, array_of, load32,
     lowest_bit, prefetch, pthread_cond_destroy, pthread_cond_init, pthread_cond_signal,
     pthread_cond_wait, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock,
-    pthread_mutex_unlock, room_for, unicode_classes, unlikely, utf8_decode, utf8_of, view_of,
+    pthread_mutex_unlock, new_ids, unicode_classes, unlikely, utf8_decode, utf8_of, ids_view,
 )
 
 from fastprep.errors import BadVocabulary, InvalidUtf8
 from fastprep_ext.base import simd
 
 __all__ = [
-    "END_OF_MERGE", "NO_BYTE", "PATTERNS", "SPACE", "WAYS", "Decoder", "Encoder", "Specials",
+    "END_OF_MERGE", "NO_BYTE", "PATTERNS", "SPACE", "MERGE_METHODS", "Decoder", "Encoder", "Specials",
     "TextBatch", "TokenRows", "Vocabulary", "count_pieces", "missing_bytes", "parse_tiktoken",
     "split_pieces",
 ]

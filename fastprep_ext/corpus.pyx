@@ -4,9 +4,10 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp
 
-from fastprep_ext.base cimport Rows
+from fastprep_ext.base cimport ITEM_UINT8, Array, Rows, array_of
 
-__all__ = ["LineReader", "split_documents"]
+__all__ = ["LineReader", "load_files", "modified_times", "split_documents", "split_files"]
 
 include "corpus/lines.pyx"
 include "corpus/text.pyx"
+include "corpus/files.pyx"

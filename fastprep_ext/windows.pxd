@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastprep_ext.base cimport Array
+
 include "windows/windows.pxd"
 include "windows/documents.pxd"
 include "windows/order.pxd"

@@ -42,8 +42,8 @@ class Order:
     def take(self, positions: range) -> list[int]:
         """Give the windows at the positions of a range, as a list of ints."""
 
-def best_fit(sizes: NDArray[np.int32], room: int) -> tuple[NDArray[np.int64], int]:
-    """Give each item a row, so that the sizes in a row add up to at most `room`."""
+def best_fit(sizes: NDArray[np.int32], capacity: int) -> tuple[NDArray[np.int64], int]:
+    """Give each item a row, so that the sizes in a row add up to at most `capacity`."""
 
 class GatheredRows:
     """The windows of one sequence of tokens."""

@@ -1,11 +1,10 @@
 """Tokens of a store -> batches of windows."""
 
 cimport cython
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.math cimport sqrt
 from libc.signal cimport SIGBUS, SIGFPE, SIGILL, SIGSEGV
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from collections import deque
@@ -13,7 +12,8 @@ from collections import deque
 import numpy as np
 
 from fastprep_ext.base cimport (
-    load_now, lowest_bit, mul_div, mul_fold, pause_core, prefetch, pthread_cond_init,
+    ITEM_INT32, ITEM_INT64, ITEM_UINT8, ITEM_UINT64, Array, Memory, allocate, array_of,
+    load_acquire, lowest_bit, mul_div, mul_fold, pause_core, prefetch, pthread_cond_init,
     pthread_cond_signal, pthread_cond_t, pthread_cond_wait, pthread_create, pthread_join,
     pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock, pthread_t,
     scale_down,

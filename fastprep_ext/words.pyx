@@ -1,6 +1,5 @@
 """Text -> words -> ids, by the rule of the notebook's word tokenizers."""
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport PyObject
 from cpython.unicode cimport (
     PyUnicode_Check, PyUnicode_DATA, PyUnicode_FromKindAndData, PyUnicode_GET_LENGTH, PyUnicode_KIND,
@@ -10,7 +9,9 @@ from libc.stdint cimport int64_t, intptr_t, uint8_t, uint16_t, uint32_t, uint64_
 from libc.stdlib cimport calloc, free, malloc, qsort, realloc
 from libc.string cimport memchr, memcpy, memset
 
-from fastprep_ext.base cimport likely, lowest_bit, mul_fold, prefetch, unlikely
+from fastprep_ext.base cimport (
+    ITEM_UINT8, ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, Array, Memory, allocate, array_of, likely, lowest_bit, mul_fold, prefetch, unlikely,
+)
 
 from fastprep.errors import InvalidUtf8
 from fastprep_ext.base import simd

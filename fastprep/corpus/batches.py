@@ -11,7 +11,7 @@ from fastprep_ext.base import Rows
 # A batch smaller than this part of a block is joined with its neighbours.
 _SMALL = 8
 # The most documents, and the most batches, in a joined batch.
-_MAX_TEXTS = 10_000
+MAX_TEXTS = 10_000
 
 
 def as_batches(
@@ -58,8 +58,8 @@ def join_small(batches: Iterable[Batch], block_bytes: int) -> Generator[Batch]:
         # Parts of a long document pass through unjoined. Its last part arrives while nothing waits, so
         # it is the first of its group, as a batch that continues an open document must be.
         small = batch.closed and batch.size * _SMALL < block_bytes
-        fits = size + batch.size <= block_bytes and texts + len(batch.texts) <= _MAX_TEXTS
-        if waiting and not (small and fits and len(waiting) < _MAX_TEXTS):
+        fits = size + batch.size <= block_bytes and texts + len(batch.texts) <= MAX_TEXTS
+        if waiting and not (small and fits and len(waiting) < MAX_TEXTS):
             yield _joined(waiting)
             waiting, size, texts = [], 0, 0
         if small:

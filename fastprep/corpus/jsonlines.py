@@ -61,13 +61,15 @@ class LineDecoder:
         stop: int | None = None,
         line: int = 0,
         name: LineName = "line {}".format,
+        start: int = 0,
+        origin: int = 0,
     ) -> tuple[int, list[Bad]]:
-        """Append the texts of the whole lines before byte ``stop``; blank lines are passed over.
+        """Append the texts of the whole lines from ``start`` to ``stop``; blank lines are passed over.
 
-        The origin of each is the number of its line, of which ``line`` is the first. Returns the number
-        of the next line, and the lines that are not documents. Raises InvalidInput for a line that is
-        not one JSON object with a str in the field, unless the format says to continue; ``name`` is
-        what errors call a line.
+        The origin of each is ``origin`` and the number of its line, of which ``line`` is the first.
+        Returns the number of the next line, and the lines that are not documents. Raises
+        InvalidInput for a line that is not one JSON object with a str in the field, unless the
+        format says to continue; ``name`` is what errors call a line.
 
         >>> LineDecoder(Format()).decode(b'{"text": 5}', Rows())
         Traceback (most recent call last):
@@ -77,14 +79,14 @@ class LineDecoder:
         """
         size = len(lines) if stop is None else stop
         bad: list[Bad] = []
-        at = 0
+        at, line = start, line + origin
         while True:
             at, line = self._reader.read(lines, at, size, rows, line)
             if at == size:
-                return line, bad
+                return line - origin, bad
             end = lines.find(b"\n", at, size)
             end = size if end < 0 else end
-            text = self._decode_slowly(bytes(lines[at:end]), line, name, bad)
+            text = self._decode_slowly(bytes(lines[at:end]), line - origin, name, bad)
             if text is not None:
                 rows.append(text, line)
             at, line = min(end + 1, size), line + 1
@@ -171,7 +173,7 @@ def _first_invalid(line: bytes) -> int:
     return 0
 
 
-class _LineNames:
+class LineNames:
     """Names lines by their numbers, counted from the start of a span.
 
     Those before the span are counted when the first line is named.
@@ -183,6 +185,7 @@ class _LineNames:
         self._before: int | None = None
 
     def __call__(self, line: int) -> str:
+        """Name a line."""
         if self._before is None:
             self._before = newlines_before(self._path, self._base)
         return f"{self._path}, line {self._before + line + 1}"
@@ -200,7 +203,7 @@ def read_lines(
     if base is None or base >= span.end:
         return
     decoder = LineDecoder(form)
-    name = _LineNames(span.path, base)
+    name = LineNames(span.path, base)
     places = PlacesInRows(name)
     file.seek(base)
     # The block begins at byte `base` of the file with `filled` bytes of a line that has no end yet.

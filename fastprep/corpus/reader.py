@@ -39,6 +39,7 @@ from fastprep.corpus.formats import kind_of
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.jsonlines import read_lines
 from fastprep.corpus.remote import can_seek, is_url
+from fastprep.corpus.small_files import end_of_small, read_small
 from fastprep.corpus.sources import empty, open_bytes, opened, whole
 from fastprep.corpus.text import read_text
 from fastprep.errors import InvalidInput, MissingExtra
@@ -177,8 +178,19 @@ def import_readers(spans: Iterable[Span]) -> None:
 def _each(
     spans: Iterable[Span], form: Format, block_bytes: int, cut: bool, stop: StopFlag | None
 ) -> Iterator[Batch]:
-    """Yield the batches of each span; a thread unpacks what is compressed ahead of the consumer."""
-    for span in spans:
+    """Yield the batches of each span: of small files together, of a compressed one read ahead."""
+    remaining = list(spans)
+    at = 0
+    while at < len(remaining):
+        end = end_of_small(remaining, at, block_bytes)
+        if end > at + 1:
+            batch, read = read_small(remaining[at:end], form)
+            if read:
+                yield batch
+                at += read
+                continue
+        span = remaining[at]
+        at += 1
         found = batches(span, form, block_bytes=block_bytes, cut=cut, stop=stop)
         kind = kind_of(span.path)
         if kind is not None and kind.packing and span.size >= _WORTH_A_THREAD:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -16,7 +17,8 @@ from fastprep.corpus.formats import PACKINGS, SUPPORTED, Kind, kind_of
 from fastprep.corpus.remote import can_seek, is_url, open_url, size_of
 from fastprep.errors import DamagedInput, InvalidInput
 from fastprep.system.threads import StopFlag
-from fastprep_ext.base import Rows
+from fastprep_ext.base import Rows, count_newlines
+from fastprep_ext.corpus import modified_times
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # A longer document is taken for a file that unpacks without an end; where it is not compressed, longer
@@ -280,6 +282,15 @@ def newlines_before(path: str, position: int) -> int:
         return 0
     with contextlib.closing(open_bytes(path)) as file:
         while left > 0 and (chunk := file.read(min(left, BLOCK_BYTES))):
-            count += chunk.count(b"\n")
+            count += count_newlines(chunk, 0, len(chunk))
             left -= len(chunk)
     return count
+
+
+def modified(spans: Sequence[Span]) -> list[int | None]:
+    """Return when each span's file was last changed, in nanoseconds; None for what is no local file.
+
+    >>> modified([Span("missing.txt", 0, 1, 1)])
+    [None]
+    """
+    return modified_times([os.fsencode(span.path) for span in spans])

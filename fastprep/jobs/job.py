@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from fastprep.corpus.documents import Format, OnError, Span
+from fastprep.corpus.documents import Format, OnError
 from fastprep.errors import InvalidInput
 from fastprep.store.manifest import Count, EncodingRecord, TokenId, part_directories
 from fastprep.store.validation import Split
@@ -169,21 +168,3 @@ def _input_differences(then: list[Input], now: list[Input]) -> list[str]:
     found += [f"{path} is no longer an input" for path in before if path not in after]
     found += [f"{path} was no input" for path in after if path not in before]
     return found or ["the inputs stand in another order"]
-
-
-def modified(spans: tuple[Span, ...] | list[Span]) -> list[int | None]:
-    """When each span's file was last changed, in nanoseconds; None for what is no local file.
-
-    Examples
-    --------
-    >>> modified([Span("missing.txt", 0, 1, 1)])
-    [None]
-    """
-    times: list[int | None] = []
-    for span in spans:
-        try:
-            # Of thousands of small files pathlib would take the most time.
-            times.append(os.stat(span.path).st_mtime_ns)  # noqa: PTH116
-        except (OSError, ValueError):
-            times.append(None)
-    return times

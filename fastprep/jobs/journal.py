@@ -22,8 +22,9 @@ import msgspec
 
 from fastprep.corpus.documents import OnError
 from fastprep.corpus.plan import Task
+from fastprep.corpus.sources import modified
 from fastprep.errors import InvalidStore
-from fastprep.jobs.job import Job, modified
+from fastprep.jobs.job import Job
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import BlockChecksum, ShardRecord, block_ranges, shard_path
 from fastprep.system.atomic import remove, replacing, sync_directory

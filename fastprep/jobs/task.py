@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastprep.corpus import reader as corpus
 from fastprep.corpus.plan import Task
+from fastprep.corpus.sources import modified
 from fastprep.errors import InvalidInput
-from fastprep.jobs.job import Job, modified
+from fastprep.jobs.job import Job
 from fastprep.jobs.journal import Done, Journal
 from fastprep.store.writer import ShardWriter
 from fastprep.system.threads import StopFlag

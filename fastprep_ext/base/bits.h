@@ -52,7 +52,7 @@ static inline uint64_t mul_div(uint64_t a, uint64_t b, uint64_t add, uint64_t d)
 }
 
 /* What another thread has written there by now, and all it wrote before. */
-static inline int64_t load_now(const int64_t *place) {
+static inline int64_t load_acquire(const int64_t *place) {
     return __atomic_load_n(place, __ATOMIC_ACQUIRE);
 }
 

@@ -12,4 +12,4 @@ cdef extern from "base/bits.h" nogil:
     uint64_t scale_down(uint64_t a, uint64_t b)
     uint64_t mul_div(uint64_t a, uint64_t b, uint64_t add, uint64_t d)
     void pause_core()
-    int64_t load_now(const int64_t *place)
+    int64_t load_acquire(const int64_t *place)

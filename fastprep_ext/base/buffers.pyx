@@ -5,6 +5,59 @@ cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 
+@cython.final
+@cython.freelist(8)
+cdef class Array:
+    """One row of numbers of one type in a buffer, which it holds."""
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.view)
+
+
+cdef Array array_of(object source, int kind, bint writable=False):
+    cdef Array self = Array.__new__(Array)
+    cdef const char *form
+    cdef const char *letters = b"BHILQN"
+    if kind & ITEM_SIGNED:
+        letters = b"bhilqn"
+    PyObject_GetBuffer(
+        source, &self.view, PyBUF_FORMAT | PyBUF_ND | (PyBUF_WRITABLE if writable else 0)
+    )
+    form = self.view.format
+    if form[0] == c"<" or form[0] == c"=" or form[0] == c"@":
+        form += 1
+    if (
+        self.view.ndim != 1
+        or self.view.itemsize != kind & ~ITEM_SIGNED
+        or form[0] == 0
+        or strchr(letters, form[0]) == NULL
+        or form[1] != 0
+    ):
+        raise ValueError(
+            f"expected a row of {'int' if kind & ITEM_SIGNED else 'uint'}{8 * (kind & ~ITEM_SIGNED)}, got "
+            f"a buffer of {self.view.ndim} dimensions and format {self.view.format.decode()!r}"
+        )
+    self.at = self.view.buf
+    self.count = self.view.shape[0]
+    return self
+
+
+@cython.final
+cdef class Memory:
+    """Memory of one call, freed with the object."""
+
+    def __dealloc__(self):
+        free(self.at)
+
+
+cdef Memory allocate(size_t size, str purpose):
+    cdef Memory self = Memory.__new__(Memory)
+    self.at = malloc(size + (size == 0))
+    if self.at == NULL:
+        raise MemoryError(f"no memory for {purpose}")
+    return self
+
+
 cdef class Ids:
     """Ids in memory of their own, which goes when the last view of it does."""
 
@@ -30,7 +83,7 @@ cdef class Ids:
         view.internal = NULL
 
 
-cdef Ids room_for(size_t ids):
+cdef Ids new_ids(size_t ids):
     cdef Ids self = Ids()
     self.ids = <uint32_t *>malloc(ids * sizeof(uint32_t))
     if self.ids == NULL:
@@ -38,7 +91,7 @@ cdef Ids room_for(size_t ids):
     return self
 
 
-cdef object view_of(Ids self, Py_ssize_t count):
+cdef object ids_view(Ids self, Py_ssize_t count):
     cdef void *shrunk = realloc(self.ids, (count + 1) * sizeof(uint32_t))
     if shrunk != NULL:
         self.ids = <uint32_t *>shrunk

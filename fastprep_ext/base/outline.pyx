@@ -21,7 +21,7 @@ cdef inline size_t end_of_string(const uint8_t *text, size_t n, size_t i) noexce
         i += 2
 
 
-cdef void read_outline(const uint8_t *text, size_t n, size_t most, Outline *out) noexcept nogil:
+cdef void read_outline(const uint8_t *text, size_t n, size_t limit, Outline *out) noexcept nogil:
     cdef size_t i = 0, depth = 0, begin
     cdef uint8_t c
     out.keys = 0
@@ -38,40 +38,39 @@ cdef void read_outline(const uint8_t *text, size_t n, size_t most, Outline *out)
             depth += 1
         elif c == c'}' or c == c']':
             depth -= depth > 0
-        elif depth <= most:
+        elif depth <= limit:
             out.keys += c == c':'
             out.items += c == c','
         i += 1
 
 
-def json_outline(const uint8_t[::1] text not None, Py_ssize_t most=-1) -> tuple:
+def json_outline(text, Py_ssize_t limit=-1) -> tuple:
     """How many colons and commas stand outside the strings of a JSON text, and its longest string.
 
     Parameters
     ----------
     text : the JSON, in UTF-8
-    most : count those at this depth or above only; 1 is the outermost value. Negative: all.
+    limit : count those at this depth or above only; 1 is the outermost value. Negative: all.
 
     Returns
     -------
     (int, int, int) : colons, commas, bytes of the longest string as it is written. For a text that is
     no JSON, some numbers.
     """
+    cdef Array bytes = array_of(text, ITEM_UINT8)
     cdef Outline found
-    if text.shape[0] == 0:
-        return 0, 0, 0
     with nogil:
-        read_outline(&text[0], text.shape[0], <size_t>most, &found)
+        read_outline(<const uint8_t *>bytes.at, bytes.count, <size_t>limit, &found)
     return found.keys, found.items, found.longest
 
 
-# Where each `every`-th comma of the outermost value stands, at most `room` of them; how many.
+# Where each `every`-th comma of the outermost value stands, at limit `capacity` of them; how many.
 cdef size_t find_json_commas(
-    const uint8_t *text, size_t n, size_t every, uint64_t *places, size_t room
+    const uint8_t *text, size_t n, size_t every, uint64_t *places, size_t capacity
 ) noexcept nogil:
     cdef size_t i = 0, depth = 0, items = 0, count = 0
     cdef uint8_t c
-    while i < n and count < room:
+    while i < n and count < capacity:
         c = text[i]
         if c == c'"':
             i = end_of_string(text, n, i + 1)
@@ -88,15 +87,17 @@ cdef size_t find_json_commas(
     return count
 
 
-def json_commas(const uint8_t[::1] text not None, Py_ssize_t every, uint64_t[::1] places not None) -> int:
+def json_commas(text, Py_ssize_t every, places) -> int:
     """Where each `every`-th comma between the items of a JSON array or object stands.
 
-    Fills `places` and returns how many there are, at most as many as `places` has room for.
+    Fills `places` and returns how many there are, at limit as many as `places` has capacity for.
     """
-    cdef size_t count = 0
+    cdef Array bytes = array_of(text, ITEM_UINT8), out = array_of(places, ITEM_UINT64, True)
+    cdef size_t count
     if every < 1:
         raise ValueError(f"every is {every}; it must be at least 1")
-    if text.shape[0] and places.shape[0]:
-        with nogil:
-            count = find_json_commas(&text[0], text.shape[0], every, &places[0], places.shape[0])
+    with nogil:
+        count = find_json_commas(
+            <const uint8_t *>bytes.at, bytes.count, every, <uint64_t *>out.at, out.count
+        )
     return count

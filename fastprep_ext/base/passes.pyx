@@ -9,10 +9,10 @@ cdef enum:
     RUN = 255                  # so many ones fit into a byte, and bytes are added 16 or 32 at a time
 
 
-cdef int64_t largest_of(const Id[::1] ids) noexcept nogil:
+cdef int64_t largest_of(const Id *ids, Py_ssize_t n) noexcept nogil:
     cdef Id found = 0
     cdef Py_ssize_t i
-    for i in range(ids.shape[0]):
+    for i in range(n):
         found = ids[i] if ids[i] > found else found
     return found
 
@@ -38,13 +38,12 @@ cdef bint is_at_all(
 
 
 cdef bint occurs_at(
-    const Id[::1] ids, size_t wanted, const uint64_t[::1] places, uint64_t offset
+    const Id *ids, Py_ssize_t n, size_t wanted, const uint64_t *places, Py_ssize_t count, uint64_t offset
 ) noexcept nogil:
-    cdef Py_ssize_t n = ids.shape[0], count = places.shape[0]
     if n == 0 or wanted > <Id>-1:
         return count == 0
-    return count_of(&ids[0], n, <Id>wanted) == <size_t>count and (
-        count == 0 or is_at_all(&ids[0], n, <Id>wanted, &places[0], count, offset)
+    return count_of(ids, n, <Id>wanted) == <size_t>count and is_at_all(
+        ids, n, <Id>wanted, places, count, offset
     )
 
 
@@ -69,30 +68,32 @@ cdef size_t newlines_in(const uint8_t *text, size_t n) noexcept nogil:
     return count
 
 
-def largest(ids not None) -> int:
+# A buffer of uint16 or uint32.
+cdef Array ids_of(object ids):
+    return array_of(ids, ITEM_UINT16 if memoryview(ids).itemsize == 2 else ITEM_UINT32)
+
+
+def largest(ids) -> int:
     """The largest of some ids, in a buffer of uint16 or uint32; -1 where there are none.
 
     >>> from array import array
     >>> largest(array("H", [3, 50256, 7])), largest(array("I"))
     (50256, -1)
     """
-    cdef const uint16_t[::1] narrow
-    cdef const uint32_t[::1] wide
+    cdef Array held
     cdef int64_t found
     if len(ids) == 0:
         return -1
-    if memoryview(ids).itemsize == 2:
-        narrow = ids
-        with nogil:
-            found = largest_of(narrow)
-    else:
-        wide = ids
-        with nogil:
-            found = largest_of(wide)
+    held = ids_of(ids)
+    with nogil:
+        if held.view.itemsize == 2:
+            found = largest_of(<const uint16_t *>held.at, held.count)
+        else:
+            found = largest_of(<const uint32_t *>held.at, held.count)
     return found
 
 
-def shift_ends(uint64_t[::1] ends not None, int64_t by) -> None:
+def shift_ends(ends, int64_t by) -> None:
     """Adds a number, which may be negative, to each end in a buffer of uint64.
 
     >>> from array import array
@@ -101,47 +102,50 @@ def shift_ends(uint64_t[::1] ends not None, int64_t by) -> None:
     >>> ends.tolist()
     [4294967299, 4294967302]
     """
+    cdef Array held = array_of(ends, ITEM_UINT64, True)
+    cdef uint64_t *at = <uint64_t *>held.at
     cdef Py_ssize_t i
-    for i in range(ends.shape[0]):
-        ends[i] += <uint64_t>by
+    for i in range(held.count):
+        at[i] += <uint64_t>by
 
 
-def count_newlines(const uint8_t[::1] text not None, Py_ssize_t start, Py_ssize_t stop) -> int:
+def count_newlines(text, Py_ssize_t start, Py_ssize_t stop) -> int:
     r"""How many newlines stand in ``text[start:stop]``; as bytes.count, at four times the speed.
 
     >>> count_newlines(b"one\ntwo\n", 0, 4)
     1
     """
+    cdef Array bytes = array_of(text, ITEM_UINT8)
     cdef size_t count
-    stop = min(stop, text.shape[0])
+    stop = min(stop, bytes.count)
     if not 0 <= start < stop:
         return 0
     with nogil:
-        count = newlines_in(&text[start], stop - start)
+        count = newlines_in(<const uint8_t *>bytes.at + start, stop - start)
     return count
 
 
-def is_increasing(const uint64_t[::1] ends not None, uint64_t before, bint strictly) -> bool:
+def is_increasing(ends, uint64_t lower, bint strict) -> bool:
     """Whether no end is below the one before it, and the first not below `before`; `strictly`: above.
 
     >>> from array import array
     >>> is_increasing(array("Q", [3, 3]), 0, False), is_increasing(array("Q", [3, 3]), 0, True)
     (True, False)
     """
-    cdef Py_ssize_t i, n = ends.shape[0]
-    cdef uint64_t step = strictly
+    cdef Array held = array_of(ends, ITEM_UINT64)
+    cdef const uint64_t *at = <const uint64_t *>held.at
+    cdef Py_ssize_t i
+    cdef uint64_t step = strict
     cdef size_t wrong = 0
-    if n and (ends[0] < before or ends[0] - before < step):
+    if held.count and (at[0] < lower or at[0] - lower < step):
         return False
     with nogil:
-        for i in range(1, n):
-            wrong += ends[i] < ends[i - 1] or ends[i] - ends[i - 1] < step
+        for i in range(1, held.count):
+            wrong += at[i] < at[i - 1] or at[i] - at[i - 1] < step
     return wrong == 0
 
 
-def occurs_exactly_at(
-    ids not None, size_t wanted, const uint64_t[::1] places not None, uint64_t offset
-) -> bool:
+def occurs_exactly_at(ids, size_t wanted, places, uint64_t offset) -> bool:
     """Whether an id stands at each of some places, which are all different, and nowhere else.
 
     The places are counted from `offset` before the first id; `ids` is a buffer of uint16 or uint32.
@@ -151,15 +155,30 @@ def occurs_exactly_at(
     >>> occurs_exactly_at(ids, 9, array("Q", [101, 103]), 100), occurs_exactly_at(ids, 9, array("Q", [1]), 0)
     (True, False)
     """
-    cdef const uint16_t[::1] narrow
-    cdef const uint32_t[::1] wide
+    cdef Array held = ids_of(ids), at = array_of(places, ITEM_UINT64)
     cdef bint found
-    if memoryview(ids).itemsize == 2:
-        narrow = ids
-        with nogil:
-            found = occurs_at(narrow, wanted, places, offset)
-    else:
-        wide = ids
-        with nogil:
-            found = occurs_at(wide, wanted, places, offset)
+    with nogil:
+        if held.view.itemsize == 2:
+            found = occurs_at(
+                <const uint16_t *>held.at, held.count, wanted, <const uint64_t *>at.at, at.count, offset
+            )
+        else:
+            found = occurs_at(
+                <const uint32_t *>held.at, held.count, wanted, <const uint64_t *>at.at, at.count, offset
+            )
     return found
+
+
+def copy_bytes(source not None, target not None, Py_ssize_t at) -> int:
+    """Copy bytes into a writable buffer at an offset, without the GIL; returns how many.
+
+    >>> target = bytearray(5)
+    >>> copy_bytes(b"one", target, 1), target
+    (3, bytearray(b'\\x00one\\x00'))
+    """
+    cdef Array held = array_of(source, ITEM_UINT8), out = array_of(target, ITEM_UINT8, True)
+    if not 0 <= at <= out.count - held.count:
+        raise ValueError(f"{held.count} bytes do not fit at byte {at} of {out.count}")
+    with nogil:
+        memcpy(<uint8_t *>out.at + at, held.at, held.count)
+    return held.count

@@ -6,8 +6,6 @@
 # from `owner`, and then nothing is appended to them. Bounds are checked when a document is added.
 cdef class Rows:
     cdef object owner          # of borrowed bytes; None
-    cdef Py_buffer view        # held while the bytes are borrowed from a buffer
-    cdef bint has_view
     cdef uint8_t *bytes
     cdef readonly size_t filled  # bytes that hold something
     cdef size_t room           # bytes allocated, 0 where they are borrowed

@@ -54,26 +54,28 @@ cdef class Rows:
     Raises ValueError for a document outside of the buffer.
     """
 
-    def __cinit__(
-        self, buffer=None, const int64_t[::1] starts=None, const int64_t[::1] stops=None,
-        const int64_t[::1] origins=None,
-    ):
+    def __cinit__(self, buffer=None, starts=None, stops=None, origins=None):
         cdef Py_ssize_t i, n
+        cdef Array held, first, last, origin
         if buffer is None:
             return
-        n = starts.shape[0]
-        if stops.shape[0] != n or (origins is not None and origins.shape[0] != n):
-            raise ValueError(f"{n} texts begin, {stops.shape[0]} end; each needs one origin")
-        PyObject_GetBuffer(buffer, &self.view, PyBUF_SIMPLE)
-        self.has_view = True
-        self.bytes, self.filled = <uint8_t *>self.view.buf, self.view.len
+        held, first, last = array_of(buffer, ITEM_UINT8), array_of(starts, ITEM_INT64), array_of(
+            stops, ITEM_INT64
+        )
+        origin = None if origins is None else array_of(origins, ITEM_INT64)
+        n = first.count
+        if last.count != n or (origin is not None and origin.count != n):
+            raise ValueError(f"{n} texts begin, {last.count} end; each needs one origin")
+        self.owner = held
+        self.bytes, self.filled = <uint8_t *>held.at, held.count
         self.reserve_rows(n)
         for i in range(n):
-            self.add(starts[i], stops[i], i if origins is None else origins[i])
+            self.add(
+                (<int64_t *>first.at)[i], (<int64_t *>last.at)[i],
+                i if origin is None else (<int64_t *>origin.at)[i],
+            )
 
     def __dealloc__(self):
-        if self.has_view:
-            PyBuffer_Release(&self.view)
         if self.room:
             free(self.bytes)
         free(self.starts)
@@ -83,7 +85,7 @@ cdef class Rows:
     cdef int reserve_bytes(self, size_t more) except -1:
         cdef size_t wanted = self.filled + more
         cdef void *moved
-        if self.has_view or self.owner is not None:
+        if self.owner is not None:
             raise ValueError("the bytes are borrowed; nothing can be appended to them")
         if wanted <= self.room:
             return 0

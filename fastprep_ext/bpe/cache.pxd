@@ -24,7 +24,7 @@ cdef extern from "bpe/keys.h" nogil:
     ctypedef struct Line:
         Entry older
         Entry newer
-    ctypedef struct KeyWay:
+    ctypedef struct KeyPath:
         uint32_t (*slot)(const Key *key, uint64_t mask) noexcept nogil
         void (*make_keys)(
             const Line *lines, uint64_t mask, const uint8_t *text, size_t n, size_t begin,
@@ -46,13 +46,13 @@ cdef enum:
     ARENA_WORDS = 1 << 22          # 16 MiB
 
 cdef struct Cache:
-    const KeyWay *way
+    const KeyPath *path
     Line *lines
     uint64_t mask
-    size_t room                # lines that there is memory for
+    size_t capacity                # lines that there is memory for
     size_t entered             # entries written since the table had its size
     bint narrow                # whether every id is below 65,536
-    uint16_t most_inline       # NARROW_IDS or WIDE_IDS
+    uint16_t max_inline       # NARROW_IDS or WIDE_IDS
     uint32_t *arena            # a ring: what is written last overwrites what is oldest
     uint64_t used              # words ever written to it
 

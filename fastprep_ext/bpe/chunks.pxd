@@ -19,22 +19,22 @@ cdef struct Chunks:
     uint64_t *ends             # of each text among its chunk's ids
     Chunk *at
     Py_ssize_t n
-    Py_ssize_t begun           # chunks that somebody has begun
-    bint awaited               # somebody sleeps until a chunk is done
+    Py_ssize_t started           # chunks that somebody has started
+    bint has_waiter               # somebody sleeps until a chunk is done
     pthread_mutex_t lock
-    pthread_cond_t one_is_done
+    pthread_cond_t chunk_done
 
 # Divides texts, of which `texts`, `sizes` and the rest above `at` tell. Non-zero: no memory.
-cdef int chunks_begin(Chunks *self, Py_ssize_t texts) noexcept nogil
+cdef int chunks_init(Chunks *self, Py_ssize_t texts) noexcept nogil
 # No thread may be at work any more.
-cdef void chunks_end(Chunks *self) noexcept nogil
+cdef void chunks_free(Chunks *self) noexcept nogil
 
-# Encodes the next chunk that nobody has begun. False: there is none.
+# Encodes the next chunk that nobody has started. False: there is none.
 cdef bint chunks_work(Chunks *self, Worker *worker) noexcept nogil
 # Nobody begins another one.
 cdef void chunks_stop(Chunks *self) noexcept nogil
 
 # Whether a chunk is done.
-cdef bint chunks_have(Chunks *self, Py_ssize_t chunk) noexcept nogil
+cdef bint chunk_is_done(Chunks *self, Py_ssize_t chunk) noexcept nogil
 # Returns when it is: encodes others meanwhile, and sleeps when none are left.
 cdef void chunks_wait(Chunks *self, Py_ssize_t chunk, Worker *worker) noexcept nogil

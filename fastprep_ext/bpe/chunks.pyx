@@ -7,13 +7,13 @@ cdef enum:
     TEXT_COST = 64             # a text without characters is work, too
 
 
-cdef int chunks_begin(Chunks *self, Py_ssize_t texts) noexcept nogil:
+cdef int chunks_init(Chunks *self, Py_ssize_t texts) noexcept nogil:
     cdef Py_ssize_t i
-    cdef size_t cost, all = 0, room = 0
-    self.n = self.begun = 0
-    self.awaited = False
+    cdef size_t cost, all = 0, capacity = 0
+    self.n = self.started = 0
+    self.has_waiter = False
     pthread_mutex_init(&self.lock, NULL)
-    pthread_cond_init(&self.one_is_done, NULL)
+    pthread_cond_init(&self.chunk_done, NULL)
     for i in range(texts):
         all += self.sizes[i] + TEXT_COST
     # All but the last are full.
@@ -21,23 +21,23 @@ cdef int chunks_begin(Chunks *self, Py_ssize_t texts) noexcept nogil:
     if self.at == NULL:
         return -1
     for i in range(texts):
-        if room == 0:
+        if capacity == 0:
             self.at[self.n].first = i
             self.n += 1
-            room = CHUNK_BYTES
+            capacity = CHUNK_BYTES
         cost = self.sizes[i] + TEXT_COST
-        room -= min(room, cost)
+        capacity -= min(capacity, cost)
         self.at[self.n - 1].last = i + 1
         self.at[self.n - 1].size += self.sizes[i]
     return 0
 
 
-cdef void chunks_end(Chunks *self) noexcept nogil:
+cdef void chunks_free(Chunks *self) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(self.n):
         free(self.at[i].ids)
     free(self.at)
-    pthread_cond_destroy(&self.one_is_done)
+    pthread_cond_destroy(&self.chunk_done)
     pthread_mutex_destroy(&self.lock)
 
 
@@ -56,28 +56,28 @@ cdef void encode_chunk(const Chunks *self, Chunk *chunk, Worker *worker) noexcep
 cdef bint chunks_work(Chunks *self, Worker *worker) noexcept nogil:
     cdef Chunk *chunk = NULL
     pthread_mutex_lock(&self.lock)
-    if self.begun < self.n:
-        chunk = &self.at[self.begun]
-        self.begun += 1
+    if self.started < self.n:
+        chunk = &self.at[self.started]
+        self.started += 1
     pthread_mutex_unlock(&self.lock)
     if chunk == NULL:
         return False
     encode_chunk(self, chunk, worker)
     pthread_mutex_lock(&self.lock)
     chunk.done = True
-    if self.awaited:
-        pthread_cond_signal(&self.one_is_done)
+    if self.has_waiter:
+        pthread_cond_signal(&self.chunk_done)
     pthread_mutex_unlock(&self.lock)
     return True
 
 
 cdef void chunks_stop(Chunks *self) noexcept nogil:
     pthread_mutex_lock(&self.lock)
-    self.begun = self.n
+    self.started = self.n
     pthread_mutex_unlock(&self.lock)
 
 
-cdef bint chunks_have(Chunks *self, Py_ssize_t chunk) noexcept nogil:
+cdef bint chunk_is_done(Chunks *self, Py_ssize_t chunk) noexcept nogil:
     cdef bint done
     pthread_mutex_lock(&self.lock)
     done = self.at[chunk].done
@@ -86,14 +86,14 @@ cdef bint chunks_have(Chunks *self, Py_ssize_t chunk) noexcept nogil:
 
 
 cdef void chunks_wait(Chunks *self, Py_ssize_t chunk, Worker *worker) noexcept nogil:
-    while not chunks_have(self, chunk):
+    while not chunk_is_done(self, chunk):
         if not chunks_work(self, worker):
             break
     pthread_mutex_lock(&self.lock)
-    self.awaited = True
+    self.has_waiter = True
     while not self.at[chunk].done:
-        pthread_cond_wait(&self.one_is_done, &self.lock)
-    self.awaited = False
+        pthread_cond_wait(&self.chunk_done, &self.lock)
+    self.has_waiter = False
     pthread_mutex_unlock(&self.lock)
 
 
@@ -118,7 +118,7 @@ cdef class TextBatch:
         the texts.
     specials
         the special tokens that cut them, or None.
-    left_out
+    excluded
         one byte a text: those with a 1 are not encoded but given to `one` by :meth:`lists`. Texts that
         have no UTF-8 are added to them.
     """
@@ -126,51 +126,51 @@ cdef class TextBatch:
     cdef Vocabulary vocabulary
     cdef Specials specials
     cdef tuple kept
-    cdef bytearray left_out
+    cdef bytearray excluded
     cdef Chunks chunks
     cdef const uint8_t **texts
     cdef size_t *sizes
     cdef uint64_t *ends
-    cdef bint begun
+    cdef bint started
 
     def __cinit__(
         self, Vocabulary vocabulary not None, texts not None, Specials specials,
-        bytearray left_out not None,
+        bytearray excluded not None,
     ):
         cdef Py_ssize_t i, n, count
         self.kept = tuple(texts)
         count = len(self.kept)
-        if len(left_out) != count:
-            raise ValueError(f"{count} texts need as many marks, not {len(left_out)}")
+        if len(excluded) != count:
+            raise ValueError(f"{count} texts need as many marks, not {len(excluded)}")
         self.vocabulary = vocabulary
         self.specials = specials
-        self.left_out = left_out
+        self.excluded = excluded
         self.texts = <const uint8_t **>calloc(count + 1, sizeof(void *))
         self.sizes = <size_t *>calloc(count + 1, sizeof(size_t))
         self.ends = <uint64_t *>calloc(count + 1, sizeof(uint64_t))
         if self.texts == NULL or self.sizes == NULL or self.ends == NULL:
             raise MemoryError(f"no memory for a list of {count} texts")
         for i in range(count):
-            if self.left_out[i]:
+            if self.excluded[i]:
                 continue
             try:
                 self.texts[i] = utf8_of(self.kept[i], &n)
                 self.sizes[i] = n
             except Exception:
-                self.left_out[i] = 1
+                self.excluded[i] = 1
         self.chunks.ranks = &vocabulary.ranks
         self.chunks.pattern = vocabulary.pattern
         self.chunks.specials = &specials.table if specials is not None else NULL
         self.chunks.texts = self.texts
         self.chunks.sizes = self.sizes
         self.chunks.ends = self.ends
-        self.begun = True
-        if chunks_begin(&self.chunks, count) != 0:
+        self.started = True
+        if chunks_init(&self.chunks, count) != 0:
             raise MemoryError(f"no memory for chunks of {count} texts")
 
     def __dealloc__(self):
-        if self.begun:
-            chunks_end(&self.chunks)
+        if self.started:
+            chunks_free(&self.chunks)
         free(self.texts)
         free(self.sizes)
         free(self.ends)
@@ -181,11 +181,11 @@ cdef class TextBatch:
 
     def work(self):
         """Encode chunks until nobody has to begin one."""
-        cdef Scratch scratch = self.vocabulary.take()
+        cdef Scratch scratch = self.vocabulary.acquire()
         with nogil:
             while chunks_work(&self.chunks, &scratch.worker):
                 pass
-        self.vocabulary.give(scratch)
+        self.vocabulary.release(scratch)
 
     def stop(self):
         """Let threads end after the chunk that they are at."""
@@ -197,22 +197,22 @@ cdef class TextBatch:
         `one(text)` is called for each text that was left out, or could not be encoded; what it raises
         is raised.
         """
-        cdef Scratch scratch = self.vocabulary.take()
+        cdef Scratch scratch = self.vocabulary.acquire()
         cdef list result = [], ids
         cdef Py_ssize_t k, i
         cdef uint64_t begin
         cdef Chunk *chunk
         for k in range(self.chunks.n):
-            if not chunks_have(&self.chunks, k):
+            if not chunk_is_done(&self.chunks, k):
                 with nogil:
                     chunks_wait(&self.chunks, k, &scratch.worker)
             chunk = &self.chunks.at[k]
             begin = 0
             for i in range(chunk.first, chunk.last):
-                if chunk.count < 0 or self.left_out[i]:
+                if chunk.count < 0 or self.excluded[i]:
                     result.append(one(self.kept[i]))
                     continue
-                ids = self.vocabulary.listed(chunk.ids + begin, self.ends[i] - begin)
+                ids = self.vocabulary.as_list(chunk.ids + begin, self.ends[i] - begin)
                 # Every seven hundredth list makes the garbage collector look at each int of all of them
                 # (1.3 times the time), and there are no cycles among ints.
                 PyObject_GC_UnTrack(<void *>ids)
@@ -220,7 +220,7 @@ cdef class TextBatch:
                 begin = self.ends[i]
             free(chunk.ids)
             chunk.ids = NULL
-        self.vocabulary.give(scratch)
+        self.vocabulary.release(scratch)
         for ids in result:
             if not PyObject_GC_IsTracked(ids):
                 PyObject_GC_Track(<void *>ids)

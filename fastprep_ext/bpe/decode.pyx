@@ -44,13 +44,13 @@ cdef struct Tokens:
     const uint32_t *ids
     const uint8_t *blob
 
-# How far the ids are spelled: those before `at`, in out[done], which has room for `room` bytes.
+# How far the ids are spelled: those before `at`, in out[done], which has capacity for `capacity` bytes.
 # `needed` is how many bytes the next block takes: it may be SIZE_UNKNOWN, or NOT_A_TOKEN where ids[at] is no token.
 cdef struct Spelling:
     size_t at
     uint8_t *out
     size_t done
-    size_t room
+    size_t capacity
     size_t needed
 
 cdef size_t SIZE_UNKNOWN = <size_t>-1
@@ -122,7 +122,7 @@ cdef inline void write_tokens(
 
 
 # Spells ids a block at a time: to look twice at few takes 0.4 to 1 of the time of all twice.
-# Stops at the end, before a block for which there is no room, or at an id that is no token.
+# Stops at the end, before a block for which there is no capacity, or at an id that is no token.
 cdef void spell_ids(
     const Tokens *tokens, const any_id_t *ids, size_t count, Spelling *to
 ) noexcept nogil:
@@ -142,9 +142,9 @@ cdef void spell_ids(
                 to.needed = NOT_A_TOKEN
                 return
             to.needed = <size_t>total
-        if to.needed > to.room - to.done:
+        if to.needed > to.capacity - to.done:
             return
-        write_tokens(tokens, ids + to.at, size, to.out + to.done, to.out + to.room)
+        write_tokens(tokens, ids + to.at, size, to.out + to.done, to.out + to.capacity)
         to.at += size
         to.done += to.needed
         to.needed = SIZE_UNKNOWN
@@ -179,19 +179,19 @@ cdef Py_ssize_t plain_ids(list items, Py_ssize_t count, uint32_t *values) noexce
     return limit
 
 
-# Makes room for the next block, and for what the rest may need if it is like what came before: what
+# Makes capacity for the next block, and for what the rest may need if it is like what came before: what
 # is too much is given back in the end.
 cdef int reserve_spelling(PyObject **spelled, Spelling *to, size_t count) except -1:
     cdef size_t seen = min(to.at + SPELL_BLOCK, count)
-    cdef size_t room = to.done + to.needed
+    cdef size_t capacity = to.done + to.needed
     if seen < count:
-        room += <size_t>(1.1 * room / seen * (count - seen)) + sizeof(Token)
+        capacity += <size_t>(1.1 * capacity / seen * (count - seen)) + sizeof(Token)
     if spelled[0] == NULL:
-        spelled[0] = new_bytes(NULL, room)
+        spelled[0] = new_bytes(NULL, capacity)
     else:
-        _PyBytes_Resize(spelled, room)
+        _PyBytes_Resize(spelled, capacity)
     to.out = <uint8_t *>bytes_address(spelled[0])
-    to.room = room
+    to.capacity = capacity
     return 0
 
 
@@ -216,19 +216,22 @@ cdef class Decoder:
     cdef bytes blob
 
     def __cinit__(
-        self, bytes blob not None, const uint64_t[::1] ends not None,
-        const uint32_t[::1] ids not None, list extra not None=[],
+        self, bytes blob not None, ends, ids, list extra not None=[]
     ):
-        cdef Py_ssize_t rows = ids.shape[0], n = rows + len(extra), i, k
+        cdef Array held_ends = array_of(ends, ITEM_UINT64)
+        cdef Array held_ids = array_of(ids, ITEM_UINT32)
+        cdef const uint64_t *token_ends = <const uint64_t *>held_ends.at
+        cdef const uint32_t *token_ids = <const uint32_t *>held_ids.at
+        cdef Py_ssize_t rows = held_ids.count, n = rows + len(extra), i, k
         cdef uint64_t start = 0, end = 0, id, largest = 0
         cdef list extra_ids = [id_of(number) for _, number in extra]
-        if ends.shape[0] != rows or (rows and ends[rows - 1] > <uint64_t>len(blob)):
+        if held_ends.count != rows or (rows and token_ends[rows - 1] > <uint64_t>len(blob)):
             raise ValueError("ends, ids and blob do not belong together")
         for i in range(rows):
-            if ends[i] < start:
+            if token_ends[i] < start:
                 raise ValueError("ends do not increase")
-            start = ends[i]
-            largest = max(largest, ids[i])
+            start = token_ends[i]
+            largest = max(largest, token_ids[i])
         self.blob = b"".join([blob, *[token for token, _ in extra]])
         for id in extra_ids:
             largest = max(largest, id)
@@ -236,7 +239,8 @@ cdef class Decoder:
             self.tokens.n = largest + 1
         else:
             # Stable, so that of equal ids the first token's comes first.
-            order = sorted(range(n), key=lambda row: ids[row] if row < rows else extra_ids[row - rows])
+            all_ids = [token_ids[i] for i in range(rows)] + extra_ids
+            order = sorted(range(n), key=all_ids.__getitem__)
             self.tokens.n = n
             self.sorted_ids = <uint32_t *>malloc(n * sizeof(uint32_t))
         self.rows = <Token *>malloc((self.tokens.n + 1) * sizeof(Token))
@@ -251,7 +255,7 @@ cdef class Decoder:
         for k in range(n):
             i = k if self.sorted_ids == NULL else order[k]
             if i < rows:
-                id, start, end = ids[i], ends[i - 1] if i else 0, ends[i]
+                id, start, end = token_ids[i], token_ends[i - 1] if i else 0, token_ends[i]
             else:
                 id, start, end = extra_ids[i - rows], starts[i - rows], starts[i - rows + 1]
             if end - start > 0xFFFFFFFF:
@@ -281,30 +285,27 @@ cdef class Decoder:
 
         Raises KeyError for an id that is no token, OverflowError for one that cannot be an id.
         """
-        cdef const uint16_t[::1] uint16s
-        cdef const uint32_t[::1] uint32s
-        cdef const int32_t[::1] int32s
-        cdef const int64_t[::1] int64s
+        cdef Array held
         if isinstance(ids, list):
-            return self._decode_list(ids)
+            return self._decode_items(ids)
         try:
             view = memoryview(ids)
         except TypeError:
-            return self._decode_tuple(tuple(ids))
+            return self._decode_items(tuple(ids))
         if view.ndim == 1 and view.c_contiguous and view.nbytes:
             if view.format == "H":
-                uint16s = view
-                return self._decode(&uint16s[0], uint16s.shape[0])
+                held = array_of(view, ITEM_UINT16)
+                return self._decode(<const uint16_t *>held.at, held.count)
             if view.format == "I":
-                uint32s = view
-                return self._decode(&uint32s[0], uint32s.shape[0])
+                held = array_of(view, ITEM_UINT32)
+                return self._decode(<const uint32_t *>held.at, held.count)
             if view.format == "i":
-                int32s = view
-                return self._decode(&int32s[0], int32s.shape[0])
+                held = array_of(view, ITEM_INT32)
+                return self._decode(<const int32_t *>held.at, held.count)
             if view.format in ("l", "q") and view.itemsize == 8:
-                int64s = view
-                return self._decode(&int64s[0], int64s.shape[0])
-        return self._decode_tuple(tuple(ids))
+                held = array_of(view, ITEM_INT64)
+                return self._decode(<const int64_t *>held.at, held.count)
+        return self._decode_items(tuple(ids))
 
     def decode_token(self, token_id) -> bytes:
         """The bytes of one token. Raises KeyError where there is none."""
@@ -337,7 +338,7 @@ cdef class Decoder:
 
     cdef bytes _decode(self, const any_id_t *ids, size_t count):
         cdef PyObject *spelled = NULL
-        cdef Spelling to = Spelling(at=0, out=NULL, done=0, room=0, needed=SIZE_UNKNOWN)
+        cdef Spelling to = Spelling(at=0, out=NULL, done=0, capacity=0, needed=SIZE_UNKNOWN)
         try:
             while True:
                 if count < KEEP_GIL_IDS:
@@ -353,43 +354,27 @@ cdef class Decoder:
                         raise OverflowError(f"{wrong} is no token id: ids are 0 to 4294967295")
                     raise KeyError(f"Invalid token for decoding: {wrong}")
                 reserve_spelling(&spelled, &to, count)
-            if to.room > to.done:
+            if to.capacity > to.done:
                 _PyBytes_Resize(&spelled, to.done)
             return b"" if spelled == NULL else <bytes>spelled
         finally:
             decrement(spelled)
 
-    cdef bytes _decode_list(self, list ids):
-        cdef Py_ssize_t count = len(ids), plain
-        cdef uint32_t few[DECODED_ON_STACK]
-        cdef uint32_t *values = few
+    cdef bytes _decode_items(self, items):
+        cdef Py_ssize_t count = len(items), i
+        cdef uint32_t on_stack[DECODED_ON_STACK]
+        cdef uint32_t *ids = on_stack
+        cdef Memory held
         if count > DECODED_ON_STACK:
-            values = <uint32_t *>malloc(count * sizeof(uint32_t))
-            if values == NULL:
-                raise MemoryError(f"no memory for {count} ids")
-        try:
-            with cython.critical_section(ids):
-                plain = plain_ids(ids, count, values)
-            if plain == count:
-                return self._decode(values, count)
-        finally:
-            if values != few:
-                free(values)
-        return self._decode_tuple(tuple(ids))
-
-    # A tuple: nobody can shorten it while its items are read.
-    cdef bytes _decode_tuple(self, tuple ids):
-        cdef Py_ssize_t count = len(ids), i
-        cdef uint32_t few[DECODED_ON_STACK]
-        cdef uint32_t *values = few
-        if count > DECODED_ON_STACK:
-            values = <uint32_t *>malloc(count * sizeof(uint32_t))
-            if values == NULL:
-                raise MemoryError(f"no memory for {count} ids")
-        try:
+            held = allocate(count * sizeof(uint32_t), f"{count} ids")
+            ids = <uint32_t *>held.at
+        if isinstance(items, list):
+            with cython.critical_section(items):
+                i = plain_ids(items, count, ids)
+            if i < count:
+                return self._decode_items(tuple(items))
+        else:
+            # A tuple, which nothing can shorten while its items are read.
             for i in range(count):
-                values[i] = id_of(ids[i])
-            return self._decode(values, count)
-        finally:
-            if values != few:
-                free(values)
+                ids[i] = id_of((<tuple>items)[i])
+        return self._decode(ids, count)

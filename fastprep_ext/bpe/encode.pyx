@@ -6,13 +6,18 @@ cdef enum:
     KEEP_GIL_BYTES = 256             # and below this, giving the GIL away costs more than the work
 
 
+# The caller's capacity for ids, of uint16 or uint32.
+cdef Array writable_ids(object out):
+    return array_of(out, ITEM_UINT16 if memoryview(out).itemsize == 2 else ITEM_UINT32, True)
+
+
 cdef class Encoder(Vocabulary):
     """A vocabulary that encodes texts; it is made as a `fastprep_ext.vocabulary.Vocabulary`."""
 
     def encode(
-        self, text not None, Specials specials=None, size_t most=SIZE_MAX >> 1
+        self, text not None, Specials specials=None, size_t limit=SIZE_MAX >> 1
     ) -> list:
-        """The ids of a str as a list: those of `specials` cut it, and no more than `most` of them.
+        """The ids of a str as a list: those of `specials` cut it, and no more than `limit` of them.
 
         Raises UnicodeEncodeError on a lone surrogate.
         """
@@ -20,19 +25,17 @@ cdef class Encoder(Vocabulary):
         cdef const uint8_t *utf8 = utf8_of(text, &n)
         cdef uint32_t small[ENCODED_ON_STACK + BPE_SLACK]
         cdef uint32_t *ids = small
+        cdef Memory held
         if n > ENCODED_ON_STACK:
-            ids = <uint32_t *>malloc((n + BPE_SLACK) * sizeof(uint32_t))
-            if ids == NULL:
-                raise MemoryError(f"no memory for the ids of a text of {n} bytes")
-        try:
-            count = self._run(utf8, n, specials, most, ids)
-            return self.listed(ids, count)
-        finally:
-            if ids != small:
-                free(ids)
+            held = allocate(
+                (n + BPE_SLACK) * sizeof(uint32_t), f"the ids of a text of {n} bytes"
+            )
+            ids = <uint32_t *>held.at
+        count = self._run(utf8, n, specials, limit, ids)
+        return self.as_list(ids, count)
 
     def encode_to_buffer(
-        self, text not None, Specials specials=None, size_t most=SIZE_MAX >> 1
+        self, text not None, Specials specials=None, size_t limit=SIZE_MAX >> 1
     ) -> memoryview | bytearray:
         """The ids of a str, or of a buffer of UTF-8: a writable buffer of uint32, back to back."""
         cdef Documents source
@@ -47,43 +50,38 @@ cdef class Encoder(Vocabulary):
             utf8, n = source.texts[0], source.sizes[0]
         if n <= ENCODED_ON_STACK:
             # To make anything larger than a bytearray takes as long as to encode a prompt.
-            n = self._run(utf8, n, specials, most, small)
+            n = self._run(utf8, n, specials, limit, small)
             return PyByteArray_FromStringAndSize(<char *>small, n * sizeof(uint32_t))
-        out = room_for(n + BPE_SLACK)
-        return view_of(out, self._run(utf8, n, specials, most, out.ids))
+        out = new_ids(n + BPE_SLACK)
+        return ids_view(out, self._run(utf8, n, specials, limit, out.ids))
 
     def encode_into(
-        self, text not None, out not None, Specials specials=None, size_t most=SIZE_MAX >> 1
+        self, text not None, out not None, Specials specials=None, size_t limit=SIZE_MAX >> 1
     ) -> int:
         """Writes the ids of a str, or of a buffer of UTF-8, to a uint16 or uint32 buffer; how many."""
         cdef Documents source = Documents((text,))
-        cdef size_t n = source.sizes[0], room
-        cdef uint32_t[::1] wide = None
-        cdef uint16_t[::1] narrow
+        cdef size_t n = source.sizes[0], capacity
+        cdef Array held = writable_ids(out)
+        cdef bint is_wide = held.view.itemsize == 4
         cdef Ids detour
         cdef Py_ssize_t i, count
-        if memoryview(out).itemsize == 4:
-            wide = out
-            room = wide.shape[0]
-            if room >= n + BPE_SLACK:
-                return self._run(source.texts[0], n, specials, most, &wide[0])
-        else:
-            narrow = out
-            room = narrow.shape[0]
-        detour = room_for(n + BPE_SLACK)
-        count = self._run(source.texts[0], n, specials, most, detour.ids)
-        if <size_t>count > room:
-            raise ValueError(f"the text has {count} ids; there is room for {room}")
+        capacity = held.count
+        if is_wide and capacity >= n + BPE_SLACK:
+            return self._run(source.texts[0], n, specials, limit, <uint32_t *>held.at)
+        detour = new_ids(n + BPE_SLACK)
+        count = self._run(source.texts[0], n, specials, limit, detour.ids)
+        if <size_t>count > capacity:
+            raise ValueError(f"the text has {count} ids; there is room for {capacity}")
         for i in range(count):
-            if wide is not None:
-                wide[i] = detour.ids[i]
+            if is_wide:
+                (<uint32_t *>held.at)[i] = detour.ids[i]
             elif detour.ids[i] >> 16:
-                raise OverflowError(f"id {detour.ids[i]} does not fit uint16; give a uint32 buffer")
+                raise OverflowError(f"id {detour.ids[i]} does not fit uint16; release a uint32 buffer")
             else:
-                narrow[i] = <uint16_t>detour.ids[i]
+                (<uint16_t *>held.at)[i] = <uint16_t>detour.ids[i]
         return count
 
-    def last_piece(self, const uint8_t[::1] text not None) -> int:
+    def last_piece(self, text) -> int:
         """The byte at which the last piece of a UTF-8 text begins."""
         ends = split_pieces(text, self.pattern)
         return ends[len(ends) - 2] if len(ends) > 1 else 0
@@ -100,108 +98,103 @@ cdef class Encoder(Vocabulary):
         return self._run(source.texts[0], source.sizes[0], specials, SIZE_MAX >> 1, NULL)
 
     def encode_documents(
-        self, texts not None, out not None, uint64_t[::1] ends not None, *, end_token=None,
-        bint close_last=True,
+        self, texts not None, out not None, ends not None, *, end_token=None, bint close_last=True
     ) -> int:
         """Encodes documents back to back into the caller's buffers; see `Encoding`."""
         cdef Documents sources = Documents(texts)
         cdef Py_ssize_t documents = sources.count, written, failed = 0
         cdef uint64_t last = 0 if end_token is None else end_token
-        cdef bint closes = end_token is not None
-        cdef Py_ssize_t room = len(out)
-        cdef uint32_t[::1] wide
-        cdef uint16_t[::1] narrow
-        cdef bint is_wide = memoryview(out).itemsize != 2
+        cdef bint has_end = end_token is not None
+        cdef Array held = writable_ids(out), held_ends = array_of(ends, ITEM_UINT64, True)
+        cdef uint64_t *end = <uint64_t *>held_ends.at
+        cdef Py_ssize_t capacity = held.count
+        cdef bint is_wide = held.view.itemsize != 2
         cdef Scratch scratch
-        if ends.shape[0] < documents:
-            raise ValueError(f"{documents} texts need as many ends; there is room for {len(ends)}")
-        if room < sources.total + documents:
+        if held_ends.count < documents:
+            raise ValueError(
+                f"{documents} texts need as many ends; there is room for {held_ends.count}"
+            )
+        if capacity < sources.total + documents:
             raise ValueError(
                 f"texts of {sources.total} bytes need room for {sources.total + documents} ids "
-                f"(bytes + texts); there is room for {room}"
+                f"(bytes + texts); there is room for {capacity}"
             )
         if not is_wide and max(self.largest, last) > 0xFFFF:
             raise OverflowError(
-                f"ids up to {max(self.largest, last)} do not fit uint16; give a uint32 buffer"
+                f"ids up to {max(self.largest, last)} do not fit uint16; release a uint32 buffer"
             )
-        scratch = self.take()
+        scratch = self.acquire()
         if is_wide:
-            wide = out
             with nogil:
                 written = encode_documents[uint32_t](
                     &self.ranks, &scratch.worker, self.pattern, sources.texts, sources.sizes, documents,
-                    &wide[0] if room else NULL, room, &ends[0] if documents else NULL,
-                    closes, last, close_last, &failed,
+                    <uint32_t *>held.at, capacity, end, has_end, last, close_last, &failed,
                 )
         else:
-            narrow = out
             with nogil:
                 written = encode_documents[uint16_t](
                     &self.ranks, &scratch.worker, self.pattern, sources.texts, sources.sizes, documents,
-                    &narrow[0] if room else NULL, room, &ends[0] if documents else NULL,
-                    closes, last, close_last, &failed,
+                    <uint16_t *>held.at, capacity, end, has_end, last, close_last, &failed,
                 )
         check_status(written, scratch, failed)
-        self.give(scratch)
+        self.release(scratch)
         return written
 
-    def encode_rows(
-        self, const uint8_t[::1] text not None, const int64_t[::1] starts not None,
-        const int64_t[::1] stops not None, uint64_t[::1] ends not None,
-    ) -> memoryview:
+    def encode_rows(self, text, starts, stops, ends) -> memoryview:
         """The ids of rows that lie in one buffer of UTF-8, back to back, as a memoryview of uint32.
 
         Row i is text[starts[i]:stops[i]]; `ends`, as long, receives the index behind its last id.
         """
-        cdef Py_ssize_t rows = starts.shape[0], size = text.shape[0], i, count = 0, failed = 0
+        cdef Array held = array_of(text, ITEM_UINT8), held_ends = array_of(ends, ITEM_UINT64, True)
+        cdef Array held_starts = array_of(starts, ITEM_INT64), held_stops = array_of(stops, ITEM_INT64)
+        cdef const int64_t *start = <const int64_t *>held_starts.at
+        cdef const int64_t *stop = <const int64_t *>held_stops.at
+        cdef Py_ssize_t rows = held_starts.count, size = held.count, i, count = 0, failed = 0
         cdef size_t total = 0
-        cdef const uint8_t *first = &text[0] if size else NULL
-        cdef const uint8_t **texts = <const uint8_t **>malloc((rows + 1) * sizeof(void *))
-        cdef size_t *sizes = <size_t *>malloc((rows + 1) * sizeof(size_t))
+        cdef Memory held_texts = allocate(rows * sizeof(void *), f"{rows} rows")
+        cdef Memory held_sizes = allocate(rows * sizeof(size_t), f"{rows} rows")
+        cdef const uint8_t **texts = <const uint8_t **>held_texts.at
+        cdef size_t *sizes = <size_t *>held_sizes.at
         cdef Ids out
         cdef Scratch scratch
-        try:
-            if texts == NULL or sizes == NULL:
-                raise MemoryError(f"no memory for {rows} rows")
-            if stops.shape[0] != rows or ends.shape[0] != rows:
-                raise ValueError(f"{rows} rows begin, {len(stops)} end, {len(ends)} ends have room")
-            for i in range(rows):
-                if not 0 <= starts[i] <= stops[i] <= size:
-                    raise ValueError(
-                        f"row {i} goes from {starts[i]} to {stops[i]}, in a buffer of {size} bytes"
-                    )
-                texts[i] = first + starts[i]
-                sizes[i] = stops[i] - starts[i]
-                total += sizes[i]
-            out = room_for(total + BPE_SLACK)
-            scratch = self.take()
-            with nogil:
-                count = encode_each(
-                    &self.ranks, &scratch.worker, self.pattern, texts, sizes, rows, NULL, out.ids,
-                    &ends[0] if rows else NULL, &failed,
+        if held_stops.count != rows or held_ends.count != rows:
+            raise ValueError(
+                f"{rows} rows begin, {held_stops.count} end, {held_ends.count} ends have room"
+            )
+        for i in range(rows):
+            if not 0 <= start[i] <= stop[i] <= size:
+                raise ValueError(
+                    f"row {i} goes from {start[i]} to {stop[i]}, in a buffer of {size} bytes"
                 )
-            check_status(count, scratch, failed)
-            self.give(scratch)
-        finally:
-            free(texts)
-            free(sizes)
-        return view_of(out, count)
+            texts[i] = <const uint8_t *>held.at + start[i]
+            sizes[i] = stop[i] - start[i]
+            total += sizes[i]
+        out = new_ids(total + BPE_SLACK)
+        scratch = self.acquire()
+        with nogil:
+            count = encode_each(
+                &self.ranks, &scratch.worker, self.pattern, texts, sizes, rows, NULL, out.ids,
+                <uint64_t *>held_ends.at, &failed,
+            )
+        check_status(count, scratch, failed)
+        self.release(scratch)
+        return ids_view(out, count)
 
     cdef Py_ssize_t _run(
-        self, const uint8_t *utf8, size_t n, Specials specials, size_t most, uint32_t *ids
+        self, const uint8_t *utf8, size_t n, Specials specials, size_t limit, uint32_t *ids
     ) except -1:
-        cdef Scratch scratch = self.take()
+        cdef Scratch scratch = self.acquire()
         cdef const SpecialTable *table = &specials.table if specials is not None else NULL
         cdef Py_ssize_t count
         if n < KEEP_GIL_BYTES:
             count = encode_parts(
-                &self.ranks, &scratch.worker, self.pattern, utf8, n, table, most, ids
+                &self.ranks, &scratch.worker, self.pattern, utf8, n, table, limit, ids
             )
         else:
             with nogil:
                 count = encode_parts(
-                    &self.ranks, &scratch.worker, self.pattern, utf8, n, table, most, ids
+                    &self.ranks, &scratch.worker, self.pattern, utf8, n, table, limit, ids
                 )
         check_status(count, scratch)
-        self.give(scratch)
+        self.release(scratch)
         return count

@@ -9,7 +9,7 @@ cdef enum:
     BATCH = 512                # pieces whose lines of the cache are asked for before one is looked at
     ROUND = 2048               # pieces of which what is new is merged together
     SEEN = 1024
-    ELSEWHERE = 0xFFFF
+    SPILLED = 0xFFFF
     BPE_SLACK = 8              # ids of room behind the last one that bpe_encode may scribble on
     BPE_NO_MEMORY = -1
     BPE_TOO_LONG = -2
@@ -32,7 +32,7 @@ cdef struct Round:
     uint32_t slots[BATCH]
     uint32_t missed[BATCH]
     uint16_t seen[SEEN]        # by the end of a slot: the last miss of such a piece
-    Value found[ROUND]         # the ids of each piece; ELSEWHERE and a miss's number if they are too many
+    Value found[ROUND]         # the ids of each piece; SPILLED and a miss's number if they are too many
     Miss misses[ROUND]
     Parts parts
 
@@ -42,7 +42,7 @@ cdef struct Worker:
     Cache cache
     Round *round
     uint32_t *merged           # ids that are being made
-    size_t merged_room
+    size_t merged_capacity
 
 # `narrow`: whether every id of the vocabulary is below 65,536.
 cdef int worker_begin(Worker *self, bint narrow) noexcept nogil
@@ -50,9 +50,9 @@ cdef void worker_free(Worker *self) noexcept nogil
 
 # Writes the ids of a text of n bytes to out[n + BPE_SLACK] and returns how many there are, or a
 # negative status. An id takes at least one byte, so n is room enough. What comes after the first
-# `most` ids is not looked at, but for the rest of their round. With `out` NULL it only counts.
+# `limit` ids is not looked at, but for the rest of their round. With `out` NULL it only counts.
 cdef Py_ssize_t bpe_encode(
-    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n, size_t most,
+    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n, size_t limit,
     id_t *out
 ) noexcept nogil
 

@@ -12,7 +12,7 @@ a round of batches, since those that are new can only wait for memory together i
 
 cdef enum:
     NO_MISS = 0xFFFFFFFF
-    MERGED_KEPT = 1 << 16      # ids of room that a worker keeps; one giant piece must not pin its memory
+    MAX_KEPT_MERGED = 1 << 16      # ids of room that a worker keeps; one giant piece must not pin its memory
 
 
 cdef int worker_begin(Worker *self, bint narrow) noexcept nogil:
@@ -34,16 +34,16 @@ cdef void worker_free(Worker *self) noexcept nogil:
 
 
 cdef Py_ssize_t bpe_encode(
-    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n, size_t most,
+    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n, size_t limit,
     id_t *out
 ) noexcept nogil:
     cdef size_t begin = 0, pieces, batch, missed
     cdef Py_ssize_t count = 0
     cdef int status = 0
     split_begin(&worker.split, pattern, text, n)
-    while <size_t>count < most:
+    while <size_t>count < limit:
         pieces = missed = 0
-        while pieces < min(most, <size_t>(ROUND - BATCH + 1)):
+        while pieces < min(limit, <size_t>(ROUND - BATCH + 1)):
             batch = split_next(&worker.split, worker.round.ends, BATCH)
             if batch == 0:
                 break
@@ -58,15 +58,15 @@ cdef Py_ssize_t bpe_encode(
                 break
         count += emit_ids(worker, pieces, out + count if out != NULL else NULL)
         cache_grow(&worker.cache)
-    if worker.merged_room > MERGED_KEPT:
+    if worker.merged_capacity > MAX_KEPT_MERGED:
         free(worker.merged)
         worker.merged = NULL
-        worker.merged_room = 0
+        worker.merged_capacity = 0
     if status != 0:
         return status
     if worker.split.invalid:
         return BPE_INVALID_UTF8
-    return <Py_ssize_t>min(<size_t>count, most)
+    return <Py_ssize_t>min(<size_t>count, limit)
 
 
 # Copies the ids of a batch's pieces that are in the cache, behind those of `before` pieces, and notes
@@ -79,10 +79,10 @@ cdef size_t look_up_batch(
     cdef Cache *cache = &worker.cache
     cdef size_t i, j, missed
     cdef Miss *miss
-    cache.way.make_keys(
+    cache.path.make_keys(
         cache.lines, cache.mask, text, n, begin, round.ends, pieces, round.keys, round.slots
     )
-    missed = cache.way.look(
+    missed = cache.path.look(
         cache.lines, round.keys, round.slots, pieces, round.found + before, round.missed
     )
     for j in range(missed):
@@ -188,35 +188,35 @@ cdef inline void name_ids(const Ranks *ranks, uint32_t *tokens, size_t count) no
 # The ids that were made for a miss as those of a piece.
 cdef inline void put_ids(const Worker *worker, size_t number, Value *value) noexcept nogil:
     cdef const Piece *made = &worker.round.misses[number].made
-    if made.count <= worker.cache.most_inline:
+    if made.count <= worker.cache.max_inline:
         put_inline(value, worker.cache.narrow, made.out, made.count)
     else:
-        value.count = ELSEWHERE
+        value.count = SPILLED
         (<uint32_t *>value)[0] = <uint32_t>number
 
 
-cdef inline const Piece *made_for(const Worker *worker, const Value *value) noexcept nogil:
+cdef inline const Piece *spilled_ids(const Worker *worker, const Value *value) noexcept nogil:
     return &worker.round.misses[wide_ids(value)[0]].made
 
 
 cdef bint reserve_merged(Worker *self, size_t ids) noexcept nogil:
-    if ids > self.merged_room:
+    if ids > self.merged_capacity:
         free(self.merged)
-        self.merged_room = 0
+        self.merged_capacity = 0
         self.merged = <uint32_t *>malloc((ids + 64) * sizeof(uint32_t))
         if self.merged == NULL:
             return False
-        self.merged_room = ids + 64
+        self.merged_capacity = ids + 64
     return True
 
 
-# Writes the ids of a round, and up to BPE_SLACK of room behind them; returns how many there are.
+# Writes the ids of a round, and up to BPE_SLACK more; returns how many ids there are.
 cdef inline size_t emit_ids(const Worker *worker, size_t pieces, id_t *out) noexcept nogil:
     if out == NULL:
         return count_ids(worker, pieces)
     if worker.cache.narrow:
-        return emit_narrow(worker, pieces, out)
-    return emit_wide(worker, pieces, out)
+        return emit_values(worker, pieces, True, out)
+    return emit_values(worker, pieces, False, out)
 
 
 cdef size_t count_ids(const Worker *worker, size_t pieces) noexcept nogil:
@@ -224,48 +224,36 @@ cdef size_t count_ids(const Worker *worker, size_t pieces) noexcept nogil:
     cdef const Value *value
     for i in range(pieces):
         value = &worker.round.found[i]
-        count += value.count if value.count != ELSEWHERE else made_for(worker, value).count
+        count += value.count if value.count != SPILLED else spilled_ids(worker, value).count
     return count
 
 
-# All that may be there at once, and the count behind them.
-cdef size_t emit_narrow(const Worker *worker, size_t pieces, id_t *out) noexcept nogil:
+# Copies all ids that a value may hold; the count then says how many of them count. Inlined, so that
+# `narrow` is a constant.
+cdef inline size_t emit_values(
+    const Worker *worker, size_t pieces, bint narrow, id_t *out
+) noexcept nogil:
     cdef size_t i, k, count = 0
     cdef const Value *found = worker.round.found
     cdef const Value *value
     for i in range(pieces):
         value = &found[i]
-        if id_t is uint16_t:
+        if narrow == (sizeof(id_t) == sizeof(uint16_t)):
             memcpy(out + count, value, sizeof(Value))
-        else:
+        elif narrow:
             for k in range(NARROW_IDS):
                 out[count + k] = value.narrow[k]
-        if unlikely(value.count > NARROW_IDS):
-            count += emit_made(made_for(worker, value), out + count)
-        else:
-            count += value.count
-    return count
-
-
-cdef size_t emit_wide(const Worker *worker, size_t pieces, id_t *out) noexcept nogil:
-    cdef size_t i, k, count = 0
-    cdef const Value *found = worker.round.found
-    cdef const Value *value
-    for i in range(pieces):
-        value = &found[i]
-        if id_t is uint32_t:
-            memcpy(out + count, value, sizeof(Value))
         else:
             for k in range(WIDE_IDS):
                 out[count + k] = <id_t>wide_ids(value)[k]
-        if unlikely(value.count > WIDE_IDS):
-            count += emit_made(made_for(worker, value), out + count)
+        if unlikely(value.count > (NARROW_IDS if narrow else WIDE_IDS)):
+            count += emit_spilled(spilled_ids(worker, value), out + count)
         else:
             count += value.count
     return count
 
 
-cdef inline size_t emit_made(const Piece *made, id_t *out) noexcept nogil:
+cdef inline size_t emit_spilled(const Piece *made, id_t *out) noexcept nogil:
     cdef size_t k
     for k in range(made.count):
         out[k] = <id_t>made.out[k]

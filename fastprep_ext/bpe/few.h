@@ -14,7 +14,7 @@
 #include "pairs.h"
 
 #define FEW_BYTES 64
-#define FEW_AT_ONCE 16
+#define FEW_RUNNING 16
 #define FEW_PLACE_BITS 6
 #define FEW_PLACES ((1u << FEW_PLACE_BITS) - 1)
 #define NO_TOKEN ((UINT32_C(1) << PAIR_TOKEN_BITS) - 1) /* the neighbour of the first part and of the last */
@@ -39,7 +39,7 @@ typedef struct {
 typedef struct {
     const PairBucket *bucket; /* where it would be */
     uint32_t tag;
-} Asked;
+} PairRequest;
 
 /* A piece on its way. Its parts count from 1. */
 typedef struct {
@@ -48,8 +48,8 @@ typedef struct {
     uint32_t tokens[2 * FEW_BYTES + 16];
     uint32_t parts;
     uint32_t at; /* the part made last */
-    Asked right; /* its pair with the next part */
-    Asked left;  /* and with the one before */
+    PairRequest right; /* its pair with the next part */
+    PairRequest left;  /* and with the one before */
     FewTask *task;
 } __attribute__((aligned(32))) Few;
 

@@ -7,19 +7,19 @@
  * FEW(matches)  (bucket, tag): which of a bucket's places have this tag, one bit each
  */
 
-FEW_TARGET static inline uint32_t FEW(rank_of)(const Pairs *pairs, const Asked *asked) {
+FEW_TARGET static inline uint32_t FEW(rank_of)(const Pairs *pairs, const PairRequest *asked) {
     return pairs_rank_of(pairs, asked->bucket, asked->tag, FEW(matches)(asked->bucket, asked->tag));
 }
 
 /* The ranks that the last step asked for. */
-FEW_TARGET static inline void FEW(arrive)(const Pairs *pairs, Few *few) {
+FEW_TARGET static inline void FEW(receive_ranks)(const Pairs *pairs, Few *few) {
     uint32_t at = few->at;
     few->keys[at] = FEW(rank_of)(pairs, &few->right) << FEW_PLACE_BITS | at;
     few->keys[at - 1] = FEW(rank_of)(pairs, &few->left) << FEW_PLACE_BITS | (at - 1);
 }
 
-FEW_TARGET static inline void FEW(ask)(
-    const Pairs *pairs, Asked *asked, uint32_t left, uint32_t right, uint32_t neighbour) {
+FEW_TARGET static inline void FEW(request_rank)(
+    const Pairs *pairs, PairRequest *asked, uint32_t left, uint32_t right, uint32_t neighbour) {
     uint64_t hash = pair_hash(left, right);
     const PairBucket *none = pairs->buckets + pairs->count;
     asked->tag = (uint32_t)hash;
@@ -28,7 +28,7 @@ FEW_TARGET static inline void FEW(ask)(
 }
 
 /* Merges at the lowest rank and asks for the new ones. False if nothing merges. */
-FEW_TARGET static inline int FEW(advance)(
+FEW_TARGET static inline int FEW(step)(
     const Pairs *pairs, const uint32_t *merges, Few *few, uint32_t lanes) {
     uint32_t lowest = FEW(lowest)(few->keys + 1, lanes);
     uint32_t at, made, left, right;
@@ -43,8 +43,8 @@ FEW_TARGET static inline int FEW(advance)(
     FEW(close_up)(few->keys + at + 1, lanes, 1); /* each key's place is one less */
     few->parts--;
     few->at = at;
-    FEW(ask)(pairs, &few->right, made, right, right);
-    FEW(ask)(pairs, &few->left, left, made, left);
+    FEW(request_rank)(pairs, &few->right, made, right, right);
+    FEW(request_rank)(pairs, &few->left, left, made, left);
     return 1;
 }
 
@@ -79,17 +79,17 @@ FEW_TARGET static inline __attribute__((always_inline)) void FEW(merge_those)(
     const MergeTables *tables, FewTask *tasks, size_t count, uint32_t lanes) {
     const Pairs pairs = *tables->pairs;
     const uint32_t *merges = tables->merges;
-    Few few[FEW_AT_ONCE];
-    Few *running[FEW_AT_ONCE];
+    Few few[FEW_RUNNING];
+    Few *running[FEW_RUNNING];
     size_t next = 0, n = 0, i;
     FewTask *task;
-    while (n < FEW_AT_ONCE && (task = next_task(tasks, &next, count, lanes))) {
+    while (n < FEW_RUNNING && (task = next_task(tasks, &next, count, lanes))) {
         running[n] = &few[n];
         FEW(begin)(tables, &few[n++], task, lanes);
     }
     while (n) {
         for (i = 0; i < n;) {
-            if (likely(FEW(advance)(&pairs, merges, running[i], lanes))) {
+            if (likely(FEW(step)(&pairs, merges, running[i], lanes))) {
                 i++;
                 continue;
             }
@@ -100,7 +100,7 @@ FEW_TARGET static inline __attribute__((always_inline)) void FEW(merge_those)(
             else
                 running[i] = running[--n];
         }
-        for (i = 0; i < n; i++) FEW(arrive)(&pairs, running[i]);
+        for (i = 0; i < n; i++) FEW(receive_ranks)(&pairs, running[i]);
     }
 }
 

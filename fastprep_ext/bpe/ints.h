@@ -17,11 +17,11 @@ static inline long long int_value(PyObject *item) {
 }
 
 /* The int that stands there, whole, or NULL; and to put one there that others may see at once. */
-static inline PyObject *int_there(PyObject **place) {
+static inline PyObject *int_load(PyObject **place) {
     return __atomic_load_n(place, __ATOMIC_ACQUIRE);
 }
 
-static inline void int_put(PyObject **place, PyObject *item) {
+static inline void int_store(PyObject **place, PyObject *item) {
     __atomic_store_n(place, item, __ATOMIC_RELEASE);
 }
 

@@ -45,7 +45,7 @@ typedef struct {
     /* The values of those keys that are there, and which are missing; returns how many those are. */
     size_t (*look)(const Line *lines, const Key *keys, const uint32_t *slots, size_t pieces,
                    Value *found, uint32_t *missing);
-} KeyWay;
+} KeyPath;
 
 /* For each length of a piece: all bits of so many bytes, and the length where it stands in a key. */
 #define LOW_BYTES(n) ((n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << (8 * ((n) & 7))) - 1)
@@ -129,14 +129,14 @@ static size_t look_plain(const Line *lines, const Key *keys, const uint32_t *slo
     return count;
 }
 
-static const KeyWay KEYS_PLAIN = {slot_plain, make_keys_plain, look_plain};
+static const KeyPath KEYS_PLAIN = {slot_plain, make_keys_plain, look_plain};
 
 #if defined(__x86_64__)
 #include "keys_avx2.h"
 #endif
 
 /* The way of the SIMD path of this name (simd.h), which this machine has. */
-static const KeyWay *key_way(const char *path) {
+static const KeyPath *key_path(const char *path) {
 #if defined(__x86_64__)
     if (!strcmp(path, "avx2") && __builtin_cpu_supports("aes")) return &KEYS_AVX2;
 #endif

@@ -1,6 +1,6 @@
 """Which two tokens each token is made of.
 
-Any two tokens that together spell a token T may merge, but at most one such pair ever does. For
+Any two tokens that together spell a token T may merge, but at limit one such pair ever does. For
 suppose that merging some text makes T of two neighbours. Until then no merge crossed T's edges, so
 inside them there happened what happens when the bytes of T are merged alone, in the same order. So
 the two are what is left last when those bytes are merged: T's *last merge*. A table of the last merges

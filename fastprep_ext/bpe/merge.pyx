@@ -59,7 +59,7 @@ cdef enum:
     MERGED_ON_STACK = 512             # bytes that the heap merges without asking for memory
     WINDOW_STEP = 64                  # bytes that a window adds (24, for few.pyx: spaces, of which tokens are
                                # longer, fell to an eighth of their speed in cl100k)
-    TAKEN_BACK = 8             # bytes that it at least takes back, in whole tokens
+    MIN_TAKEN_BACK = 8             # bytes that it at least takes back, in whole tokens
     MAX_REWORK = 8                 # times the piece may be merged over before the heap takes all of it
 
 
@@ -149,7 +149,7 @@ cdef Py_ssize_t merge_heap(
 
 
 # The heap's items are rank << 32 | position; those that no longer hold are passed over. n - 1 pairs
-# at first, and a merge takes one item off and adds at most two: 2 n items are room enough.
+# at first, and a merge takes one item off and adds at limit two: 2 n items are room enough.
 cdef Py_ssize_t merge_by_heap(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out, HeapPart *parts, uint64_t *heap
 ) noexcept nogil:
@@ -247,7 +247,7 @@ cdef Py_ssize_t merge_windows(
         step = min(<size_t>WINDOW_STEP, n - at)
         back = 0
         tail = 0
-        while back < count and tail < TAKEN_BACK:
+        while back < count and tail < MIN_TAKEN_BACK:
             back += 1
             tail += token_bytes(ranks, out[count - back])
         while True:

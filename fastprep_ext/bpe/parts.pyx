@@ -1,4 +1,4 @@
-"""Parts recur where long pieces do not: most are found in the cache of pieces.
+"""Parts recur where long pieces do not: limit are found in the cache of pieces.
 
 All pieces that are new in a round of text are taken in before anything is looked up or merged, since only
 many parts hide each other's waiting for memory. (With rounds and vectors, new prose 1.05 and multilingual
@@ -67,7 +67,7 @@ cdef inline int add_part(
     elif self.cache != NULL and size > 2 and size <= KEY_BYTES and size < n:
         part.looked_up = True
         key_short(&part.key, bytes + begin, size, n - begin)
-        part.slot = self.cache.way.slot(&part.key, self.cache.mask)
+        part.slot = self.cache.path.slot(&part.key, self.cache.mask)
         prefetch(&self.cache.lines[part.slot])
     return 0
 
@@ -108,7 +108,7 @@ cdef void parts_finish(Parts *self) noexcept nogil:
     for k in range(tasks):
         task = &self.tasks[k]
         part = &self.parts[self.task_part[k]]
-        if part.looked_up and task.count <= self.cache.most_inline:
+        if part.looked_up and task.count <= self.cache.max_inline:
             cache_add(self.cache, &part.key, task.piece, task.n, task.out, task.count)
     for i in range(self.n):
         part = &self.parts[i]

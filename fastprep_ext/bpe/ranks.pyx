@@ -126,7 +126,7 @@ cdef int build_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
     if self.merges != NULL:
         self.merge_only = not self.whole_pieces
         return list_pairs(self)
-    status = pairs_make_room(&self.pairs, self.n)
+    status = pairs_allocate(&self.pairs, self.n)
     if status == 0 and self.lefts != NULL:
         self.merge_only = True
         return known_merges(self)
@@ -143,8 +143,8 @@ cdef void pairs_free(Pairs *self) noexcept nogil:
     memset(self, 0, sizeof(Pairs))
 
 
-# An empty table for so many pairs: at most half full.
-cdef int pairs_make_room(Pairs *self, size_t count) noexcept nogil:
+# An empty table for so many pairs: at limit half full.
+cdef int pairs_allocate(Pairs *self, size_t count) noexcept nogil:
     cdef size_t buckets = PAIR_BUCKETS
     cdef PairBucket *memory
     while PAIR_WAYS * buckets < 2 * count:
@@ -163,7 +163,7 @@ cdef int list_pairs(Ranks *self) noexcept nogil:
     cdef const uint8_t *token
     if self.n_merges > MAX_PAIRS:
         return RANKS_TOO_MANY_PAIRS
-    if pairs_make_room(&self.pairs, self.n_merges) != 0:
+    if pairs_allocate(&self.pairs, self.n_merges) != 0:
         return RANKS_NO_MEMORY
     for rank in range(self.n_merges):
         left = self.merges[3 * rank]
@@ -188,9 +188,9 @@ cdef int list_pairs(Ranks *self) noexcept nogil:
 
 # All pairs of tokens that spell a token. Collected first, so that the table is made to measure.
 cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
-    cdef size_t room = 4 * self.n + 64, count = 0, made, length, k, i, tried
+    cdef size_t capacity = 4 * self.n + 64, count = 0, made, length, k, i, tried
     cdef uint64_t start = 0, after
-    cdef uint64_t *found = <uint64_t *>malloc(room * sizeof(uint64_t))
+    cdef uint64_t *found = <uint64_t *>malloc(capacity * sizeof(uint64_t))
     cdef uint64_t *prefix = <uint64_t *>malloc((self.longest + 1) * 3 * sizeof(uint64_t))
     cdef uint64_t *power = prefix + self.longest + 1
     cdef uint64_t *cuts = power + self.longest + 1
@@ -214,14 +214,14 @@ cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
         prefix[0] = 0
         for k in range(length):
             prefix[k + 1] = prefix[k] * HASH_BASE + token[k] + 1
-        if count + length > room:
-            room = 2 * (count + length)
-            grown = <uint64_t *>realloc(found, room * sizeof(uint64_t))
+        if count + length > capacity:
+            capacity = 2 * (count + length)
+            grown = <uint64_t *>realloc(found, capacity * sizeof(uint64_t))
             if grown == NULL:
                 status = RANKS_NO_MEMORY
                 break
             found = grown
-        # Two bits of the filter, which is in a near cache, spare most look-ups in the table; those
+        # Two bits of the filter, which is in a near cache, spare limit look-ups in the table; those
         # that are left wait for memory together.
         tried = 0
         for k in range(1, length):
@@ -248,7 +248,7 @@ cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
             break
     free(prefix)
     if status == 0:
-        status = pairs_make_room(&self.pairs, count)
+        status = pairs_allocate(&self.pairs, count)
     if status == 0:
         for k in range(count):
             if not pairs_add(

@@ -131,12 +131,15 @@ cdef class Specials:
             return self.tokens[found.token]
         return None
 
-    def cut(self, const uint8_t[::1] text not None) -> list:
+    def cut(self, text) -> list:
         """Where the tokens are in a UTF-8 text: (first byte, byte behind the last, id) of each."""
+        cdef Array bytes = array_of(text, ITEM_UINT8)
         cdef list cuts = []
         cdef Special found
-        cdef size_t at = 0, n = text.shape[0]
-        while n and self.table.n and special_next(&self.table, &text[0], n, at, &found):
+        cdef size_t at = 0
+        while self.table.n and special_next(
+            &self.table, <const uint8_t *>bytes.at, bytes.count, at, &found
+        ):
             cuts.append((found.begin, found.end, self.table.values[found.token]))
             at = found.end
         return cuts

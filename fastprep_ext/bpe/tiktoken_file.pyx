@@ -66,7 +66,7 @@ cdef Py_ssize_t decode_base64(
 
 
 cdef int parse_lines(
-    const uint8_t *text, size_t n, uint8_t *blob, uint64_t *ends, uint32_t *ranks, size_t room,
+    const uint8_t *text, size_t n, uint8_t *blob, uint64_t *ends, uint32_t *ranks, size_t capacity,
     size_t *count, size_t *line, size_t *blob_size
 ) noexcept nogil:
     cdef size_t at = 0, written, digits
@@ -80,7 +80,7 @@ cdef int parse_lines(
         if text[at] == c'\n':
             at += 1
             continue
-        if count[0] == room:
+        if count[0] == capacity:
             return PARSE_TOO_MANY
         taken = decode_base64(text + at, n - at, blob + blob_size[0], &written)
         if taken < 0:
@@ -107,8 +107,7 @@ cdef int parse_lines(
     return PARSE_OK
 
 
-def parse_tiktoken(const uint8_t[::1] text not None, uint64_t[::1] ends not None,
-                   uint32_t[::1] ranks not None) -> tuple:
+def parse_tiktoken(text, ends, ranks) -> tuple:
     """The tokens of a ``.tiktoken`` file in file order.
 
     Parameters
@@ -126,19 +125,22 @@ def parse_tiktoken(const uint8_t[::1] text not None, uint64_t[::1] ends not None
     ValueError
         naming the line that is not ``base64 rank``.
     """
-    cdef size_t n = text.shape[0], count = 0, line = 0, size = 0
-    cdef size_t room = min(ends.shape[0], ranks.shape[0])
+    cdef Array held = array_of(text, ITEM_UINT8), held_ends = array_of(ends, ITEM_UINT64, True)
+    cdef Array held_ranks = array_of(ranks, ITEM_UINT32, True)
+    cdef uint32_t *rank = <uint32_t *>held_ranks.at
+    cdef size_t n = held.count, count = 0, line = 0, size = 0
+    cdef size_t capacity = min(held_ends.count, held_ranks.count)
     cdef int status
     cdef bint increasing = True
     cdef PyObject *blob
     cdef uint8_t *out
-    if n == 0 or room == 0:
+    if n == 0 or capacity == 0:
         return 0, b"", True
     blob = new_bytes(NULL, n)
     out = <uint8_t *>bytes_address(blob)
     with nogil:
         status = parse_lines(
-            &text[0], n, out, &ends[0], &ranks[0], room, &count, &line, &size
+            <const uint8_t *>held.at, n, out, <uint64_t *>held_ends.at, rank, capacity, &count, &line, &size
         )
     # Cut off, not copied: a new page of memory takes longer than the reading of it.
     _PyBytes_Resize(&blob, size)
@@ -149,7 +151,7 @@ def parse_tiktoken(const uint8_t[::1] text not None, uint64_t[::1] ends not None
     if status == PARSE_RANK:
         raise ValueError(f"line {line}: there must be one space and a rank after the token")
     if status == PARSE_TOO_MANY:
-        raise ValueError(f"line {line}: more than {room} tokens")
+        raise ValueError(f"line {line}: more than {capacity} tokens")
     for n in range(1, count):
-        increasing &= ranks[n] > ranks[n - 1]
+        increasing &= rank[n] > rank[n - 1]
     return count, tokens, increasing

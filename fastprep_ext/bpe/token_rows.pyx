@@ -18,17 +18,17 @@ cdef enum:
     MERGE_NO_WHOLE = 4
 
 
-# The rows of merges: left, right, and the token that they make. `scratch` has room for n bytes. 0, or
+# The rows of merges: left, right, and the token that they make. `scratch` has capacity for n bytes. 0, or
 # what is wrong with merge number `count`.
 cdef int find_merge_rows(
     const Ranks *ranks, const uint16_t *codes, size_t n, uint8_t *scratch, uint32_t *rows,
-    size_t room, size_t *count
+    size_t capacity, size_t *count
 ) noexcept nogil:
     cdef size_t at = 0, length, left
     cdef uint32_t *row
     cdef int spaces, strange
     count[0] = 0
-    while at < n and count[0] < room:
+    while at < n and count[0] < capacity:
         length = left = 0
         spaces = strange = 0
         while at < n and codes[at] != BEHIND:
@@ -76,18 +76,20 @@ cdef class TokenRows:
 
     cdef Ranks ranks
     cdef bytes _blob
-    cdef const uint64_t[::1] _ends
+    cdef Array _ends
 
-    def __cinit__(self, bytes blob not None, const uint64_t[::1] ends not None):
-        cdef size_t n = ends.shape[0]
+    def __cinit__(self, bytes blob not None, ends):
+        cdef Array held = array_of(ends, ITEM_UINT64)
+        cdef const uint64_t *end = <const uint64_t *>held.at
+        cdef size_t n = held.count
         cdef int status
-        if n == 0 or n > MAX_TOKENS or ends[n - 1] != <size_t>len(blob):
+        if n == 0 or n > MAX_TOKENS or end[n - 1] != <size_t>len(blob):
             raise BadVocabulary(f"{n} tokens, where 1 to {MAX_TOKENS} should stand")
         self._blob = blob
-        self._ends = ends
+        self._ends = held
         self.ranks.n = n
         self.ranks.blob = <const uint8_t *><char *>blob
-        self.ranks.ends = &ends[0]
+        self.ranks.ends = end
         with nogil:
             status = ranks_build_pieces(&self.ranks)
         if status == RANKS_DUPLICATE:
@@ -100,32 +102,28 @@ cdef class TokenRows:
     def __dealloc__(self):
         ranks_free(&self.ranks)
 
-    def find(self, const uint8_t[::1] token not None) -> int:
+    def find(self, token) -> int:
         """The row of a token, or -1."""
+        cdef Array bytes = array_of(token, ITEM_UINT8)
         cdef uint32_t row = NO_RANK
-        if token.shape[0]:
-            row = ranks_find(&self.ranks, &token[0], token.shape[0])
+        if bytes.count:
+            row = ranks_find(&self.ranks, <const uint8_t *>bytes.at, bytes.count)
         return -1 if row == NO_RANK else row
 
-    def of_merges(self, const uint16_t[::1] codes not None, uint32_t[::1] rows not None) -> tuple:
+    def of_merges(self, codes, rows) -> tuple:
         """The rows of merges, each two tokens with SPACE between them, and END_OF_MERGE between merges.
 
         Fills `rows`, [3 * m], with the rows of the two and of the token they make. Returns 0 and how
         many merges there were, or what is wrong and with which: 1, that there are not two tokens; 2 to
         4, that the left one, the right one or the one they make is not in the vocabulary.
         """
-        cdef size_t n = codes.shape[0], count = 0
-        cdef uint8_t *scratch = <uint8_t *>malloc(n + 1)
+        cdef Array held = array_of(codes, ITEM_UINT16), out = array_of(rows, ITEM_UINT32, True)
+        cdef size_t n = held.count, count = 0
+        cdef Memory scratch = allocate(n, f"{n} bytes of merges")
         cdef int status
-        if scratch == NULL:
-            raise MemoryError(f"no memory for {n} bytes of merges")
-        if n:
-            with nogil:
-                status = find_merge_rows(
-                    &self.ranks, &codes[0], n, scratch, &rows[0] if rows.shape[0] else NULL,
-                    rows.shape[0] // 3, &count,
-                )
-        else:
-            status = 0
-        free(scratch)
+        with nogil:
+            status = find_merge_rows(
+                &self.ranks, <const uint16_t *>held.at, n, <uint8_t *>scratch.at,
+                <uint32_t *>out.at, out.count // 3, &count,
+            )
         return status, count

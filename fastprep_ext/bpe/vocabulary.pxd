@@ -12,17 +12,17 @@ cdef class Vocabulary:
     cdef readonly uint32_t largest
     cdef bytes _blob           # what `ranks` points into
     cdef bytes _lefts
-    cdef const uint64_t[::1] _ends
-    cdef const uint32_t[::1] _ids
-    cdef const uint32_t[::1] _merges
-    cdef list _idle            # what no call is using
-    cdef PyObject **_ints      # [largest + 1] the int objects of ids that were listed; or NULL
+    cdef Array _ends
+    cdef Array _ids
+    cdef Array _merges
+    cdef list _idle_scratch            # what no call is using
+    cdef PyObject **_ints      # [largest + 1] the int objects of ids that were as_list; or NULL
 
     # For a call's length; what a failed call had is not given back.
-    cdef Scratch take(self)
-    cdef int give(self, Scratch scratch) except -1
+    cdef Scratch acquire(self)
+    cdef int release(self, Scratch scratch) except -1
     # Ids as a list of int.
-    cdef list listed(self, const uint32_t *ids, Py_ssize_t count)
+    cdef list as_list(self, const uint32_t *ids, Py_ssize_t count)
     cdef PyObject *new_int(self, uint32_t id) except NULL
 
 

@@ -8,12 +8,12 @@ cdef extern from "Python.h":
     void decrement "Py_XDECREF"(PyObject *item)
 
 cdef extern from "bpe/ints.h":
-    PyObject *int_there(PyObject **place)
-    void int_put(PyObject **place, PyObject *item)
+    PyObject *int_load(PyObject **place)
+    void int_store(PyObject **place, PyObject *item)
 
 
-#: The ways to merge a piece, and how many bytes each takes at most.
-WAYS = {
+#: The ways to merge a piece, and how many bytes each takes at limit.
+MERGE_METHODS = {
     "few": FEW_BYTES, "few, plain": FEW_BYTES, "search": MERGE_SHORT, "heap": 1 << 32,
     "windows": 1 << 32, "cuts": 1 << 32,
 }
@@ -60,42 +60,43 @@ cdef class Vocabulary:
     """
 
     def __cinit__(
-        self, bytes blob not None, const uint64_t[::1] ends not None,
-        const uint32_t[::1] ids not None, int pattern, const uint32_t[::1] merges=None,
-        bint whole_pieces=True, bytes lefts=None,
+        self, bytes blob not None, ends, ids, int pattern, merges=None, bint whole_pieces=True,
+        bytes lefts=None,
     ):
-        cdef size_t n = ids.shape[0], i
+        cdef Array held_ends = array_of(ends, ITEM_UINT64), held_ids = array_of(ids, ITEM_UINT32)
+        cdef const uint64_t *end = <const uint64_t *>held_ends.at
+        cdef const uint32_t *id = <const uint32_t *>held_ids.at
+        cdef size_t n = held_ids.count, i
         cdef int status
-        cdef const uint8_t *bytes = <const uint8_t *><char *>blob
-        if n == 0 or n > MAX_TOKENS or <size_t>ends.shape[0] != n or ends[n - 1] != <size_t>len(blob):
+        if n == 0 or n > MAX_TOKENS or <size_t>held_ends.count != n or end[n - 1] != <size_t>len(blob):
             raise BadVocabulary(
                 f"a rank table has 1 to {MAX_TOKENS} tokens whose ends match their bytes; "
-                f"this one has {n} ids, {ends.shape[0]} ends and {len(blob)} bytes"
+                f"this one has {n} ids, {held_ends.count} ends and {len(blob)} bytes"
             )
         if pattern not in PATTERNS.values():
             raise ValueError(f"pattern {pattern} is none of {PATTERNS}")
         for i in range(n):
-            if ends[i] <= (ends[i - 1] if i else 0) or (i and ids[i] <= ids[i - 1]):
+            if end[i] <= (end[i - 1] if i else 0) or (i and id[i] <= id[i - 1]):
                 raise BadVocabulary(
                     f"token {i} of the rank table is empty or out of order: "
                     "sort the tokens by id and leave out empty ones"
                 )
         self._blob = blob
-        self._ends = ends
-        self._ids = ids
-        self._idle = []
+        self._ends = held_ends
+        self._ids = held_ids
+        self._idle_scratch = []
         self.pattern = pattern
-        self.largest = ids[n - 1]
+        self.largest = id[n - 1]
         self.ranks.n = n
-        self.ranks.blob = bytes
-        self.ranks.ends = &ends[0]
-        self.ranks.ids = &ids[0]
+        self.ranks.blob = <const uint8_t *><char *>blob
+        self.ranks.ends = end
+        self.ranks.ids = id
         self.ranks.whole_pieces = whole_pieces
         if merges is not None:
-            self._merges = merges
-            self.ranks.n_merges = merges.shape[0] // 3
+            self._merges = array_of(merges, ITEM_UINT32)
+            self.ranks.n_merges = self._merges.count // 3
             # A list of no merges is a list, too: its place must not be NULL.
-            self.ranks.merges = &merges[0] if self.ranks.n_merges else &ids[0]
+            self.ranks.merges = <const uint32_t *>self._merges.at if self.ranks.n_merges else id
         if lefts is not None:
             if <size_t>len(lefts) != n or merges is not None:
                 raise ValueError(f"{n} tokens have so many left parts, not {len(lefts)}, and no merges")
@@ -136,96 +137,99 @@ cdef class Vocabulary:
                 decrement(self._ints[id])
             free(self._ints)
 
-    cdef Scratch take(self):
+    cdef Scratch acquire(self):
         try:
-            return self._idle.pop()
+            return self._idle_scratch.pop()
         except IndexError:
             return Scratch(self.largest < 1 << 16)
 
-    cdef int give(self, Scratch scratch) except -1:
-        self._idle.append(scratch)
+    cdef int release(self, Scratch scratch) except -1:
+        self._idle_scratch.append(scratch)
         return 0
 
-    def encode_piece(self, const uint8_t[::1] piece not None) -> list:
+    def encode_piece(self, piece) -> list:
         """The ids of one piece: looked up and merged as it is, not split. Any bytes."""
+        cdef Array bytes = array_of(piece, ITEM_UINT8)
         cdef Py_ssize_t count
-        cdef Py_ssize_t n = piece.shape[0]
         cdef Scratch scratch
-        if n == 0:
+        if bytes.count == 0:
             return []
-        scratch = self.take()
+        scratch = self.acquire()
         with nogil:
-            count = bpe_piece(&self.ranks, &scratch.worker, &piece[0], n)
+            count = bpe_piece(
+                &self.ranks, &scratch.worker, <const uint8_t *>bytes.at, bytes.count
+            )
         check_status(count, scratch)
-        ids = self.listed(scratch.worker.merged, count)
-        self.give(scratch)
+        ids = self.as_list(scratch.worker.merged, count)
+        self.release(scratch)
         return ids
 
-    def merge_piece(self, const uint8_t[::1] piece not None, str way not None) -> list:
-        """The ids of one piece by merging alone, in one of `WAYS`: for tests that they agree."""
-        cdef Py_ssize_t n = piece.shape[0], count = 0
-        cdef uint32_t *ranks
-        if way not in WAYS or not 1 <= n <= WAYS[way]:
-            raise ValueError(f"a piece of {n} bytes by {way!r}; the ways and their most bytes: {WAYS}")
-        ranks = <uint32_t *>malloc(n * sizeof(uint32_t))
-        if ranks == NULL:
-            raise MemoryError(f"no memory for a piece of {n} bytes")
-        try:
-            if way == "few":
-                count = merge_few(&self.ranks, &piece[0], n, ranks)
-            elif way == "few, plain":
-                count = merge_few(&self.ranks, &piece[0], n, ranks, True)
-            elif way == "search":
-                count = merge_short(&self.ranks, &piece[0], n, ranks)
-            elif way == "heap":
-                count = merge_heap(&self.ranks, &piece[0], n, ranks)
-            elif way == "windows":
-                count = merge_windows(&self.ranks, &piece[0], n, ranks)
-            elif way == "cuts":
-                count = merge_in_parts(&self.ranks, &piece[0], n, ranks)
-            if count < 0:
-                raise MemoryError(f"no memory to merge a piece of {n} bytes")
-            return [self.ranks.ids[ranks[i]] for i in range(count)]
-        finally:
-            free(ranks)
+    def merge_piece(self, piece, str method not None) -> list:
+        """The ids of one piece by merging alone, in one of `MERGE_METHODS`: for tests that they agree."""
+        cdef Array held = array_of(piece, ITEM_UINT8)
+        cdef const uint8_t *bytes = <const uint8_t *>held.at
+        cdef Py_ssize_t n = held.count, count = 0
+        cdef Memory memory
+        cdef uint32_t *tokens
+        if method not in MERGE_METHODS or not 1 <= n <= MERGE_METHODS[method]:
+            raise ValueError(
+                f"a piece of {n} bytes by {method!r}; the methods and their longest pieces: {MERGE_METHODS}"
+            )
+        memory = allocate(n * sizeof(uint32_t), f"a piece of {n} bytes")
+        tokens = <uint32_t *>memory.at
+        if method == "few":
+            count = merge_few(&self.ranks, bytes, n, tokens)
+        elif method == "few, plain":
+            count = merge_few(&self.ranks, bytes, n, tokens, True)
+        elif method == "search":
+            count = merge_short(&self.ranks, bytes, n, tokens)
+        elif method == "heap":
+            count = merge_heap(&self.ranks, bytes, n, tokens)
+        elif method == "windows":
+            count = merge_windows(&self.ranks, bytes, n, tokens)
+        elif method == "cuts":
+            count = merge_in_parts(&self.ranks, bytes, n, tokens)
+        if count < 0:
+            raise MemoryError(f"no memory to merge a piece of {n} bytes")
+        return [self.ranks.ids[tokens[i]] for i in range(count)]
 
-    def cuts(self, const uint8_t[::1] piece not None) -> list:
+    def cuts(self, piece) -> list:
         """The places at which a piece may be cut before it is merged: for tests of that."""
-        cdef Py_ssize_t n = piece.shape[0], i
-        cdef bytearray flags = bytearray(n)
-        cdef uint8_t[::1] cut = flags
-        if n == 0:
-            return []
-        find_cuts(&self.ranks, &piece[0], n, &cut[0])
-        return [i for i in range(n) if cut[i]]
+        cdef Array bytes = array_of(piece, ITEM_UINT8)
+        cdef bytearray cut = bytearray(bytes.count)
+        find_cuts(
+            &self.ranks, <const uint8_t *>bytes.at, bytes.count, <uint8_t *>PyByteArray_AS_STRING(cut)
+        )
+        return [i for i, is_cut in enumerate(cut) if is_cut]
 
-    def last_merges(self, uint32_t[::1] made not None) -> int:
+    def last_merges(self, made) -> int:
         """For each token that merging makes, the last merge on the way to it.
 
         Fills `made`, [3 * n], with rows of the table as the constructor takes them, and returns how
-        many merges there are. They are listed by the row of the token they make, and merge all text
+        many merges there are. They are as_list by the row of the token they make, and merge all text
         as the whole table does: merge_list.pxd says why.
         """
+        cdef Array out = array_of(made, ITEM_UINT32, True)
+        cdef Memory scratch
         cdef size_t count
-        cdef uint32_t *scratch
-        if made.shape[0] < 3 * <Py_ssize_t>self.ranks.n:
+        if out.count < 3 * <Py_ssize_t>self.ranks.n:
             raise ValueError(f"{self.ranks.n} tokens need room for 3 numbers each")
-        scratch = <uint32_t *>malloc(2 * self.ranks.longest * sizeof(uint32_t))
-        if scratch == NULL:
-            raise MemoryError(f"no memory for a token of {self.ranks.longest} bytes")
+        scratch = allocate(
+            2 * self.ranks.longest * sizeof(uint32_t), f"a token of {self.ranks.longest} bytes"
+        )
         with nogil:
-            count = merge_list(&self.ranks, &made[0], scratch)
-        free(scratch)
+            count = merge_list(&self.ranks, <uint32_t *>out.at, <uint32_t *>scratch.at)
         return count
 
-    def find(self, const uint8_t[::1] token not None) -> int:
+    def find(self, token) -> int:
         """The id of the token with these bytes, or -1."""
+        cdef Array bytes = array_of(token, ITEM_UINT8)
         cdef uint32_t row = NO_RANK
-        if token.shape[0]:
-            row = ranks_find(&self.ranks, &token[0], token.shape[0])
+        if bytes.count:
+            row = ranks_find(&self.ranks, <const uint8_t *>bytes.at, bytes.count)
         return -1 if row == NO_RANK else self.ranks.ids[row]
 
-    cdef list listed(self, const uint32_t *ids, Py_ssize_t count):
+    cdef list as_list(self, const uint32_t *ids, Py_ssize_t count):
         cdef list result = PyList_New(count)
         cdef PyObject *item
         cdef Py_ssize_t i
@@ -233,7 +237,7 @@ cdef class Vocabulary:
         for i in range(count):
             # Bare pointers: a variable of Cython's counts each object up and down once more.
             # (Fetching the objects ahead of their use was tried: no effect.)
-            item = int_there(&self._ints[ids[i]]) if ids[i] < kept else NULL
+            item = int_load(&self._ints[ids[i]]) if ids[i] < kept else NULL
             if item == NULL:
                 item = self.new_int(ids[i])
             else:
@@ -241,8 +245,8 @@ cdef class Vocabulary:
             list_set_item(result, i, item)
         return result
 
-    # An int is made when its id is first listed, so that those in use lie side by side: made for all ids
-    # in their order, most of what came into the caches with one was never used (0.84 times the speed of
+    # An int is made when its id is first as_list, so that those in use lie side by side: made for all ids
+    # in their order, limit of what came into the caches with one was never used (0.84 times the speed of
     # lists of prose in o200k).
     cdef PyObject *new_int(self, uint32_t id) except NULL:
         cdef PyObject *item
@@ -252,10 +256,10 @@ cdef class Vocabulary:
                 self._ints = <PyObject **>calloc(self.largest + 1, sizeof(PyObject *))
             if self._ints == NULL or id > self.largest:
                 return new_int(id)
-            item = int_there(&self._ints[id])
+            item = int_load(&self._ints[id])
             if item == NULL:
                 item = new_int(id)
-                int_put(&self._ints[id], item)
+                int_store(&self._ints[id], item)
             increment(item)
             return item
 
@@ -274,7 +278,7 @@ cdef int check_status(Py_ssize_t status, Scratch scratch, Py_ssize_t index=0) ex
     raise MemoryError("no memory to merge a long piece")
 
 
-def missing_bytes(bytes blob not None, const uint64_t[::1] ends not None) -> bytes:
+def missing_bytes(bytes blob not None, ends) -> bytes:
     """The single bytes that are no tokens, in their order.
 
     Parameters
@@ -284,16 +288,18 @@ def missing_bytes(bytes blob not None, const uint64_t[::1] ends not None) -> byt
     ends : buffer of uint64, [n]
         Where each token ends in `blob`.
     """
-    cdef bint there[256]
+    cdef Array held = array_of(ends, ITEM_UINT64)
+    cdef const uint64_t *end = <const uint64_t *>held.at
     cdef const uint8_t *bytes_ = <const uint8_t *><char *>blob
+    cdef bint there[256]
     cdef Py_ssize_t i
     cdef uint64_t start = 0
-    if ends.shape[0] and ends[ends.shape[0] - 1] > <uint64_t>len(blob):
+    if held.count and end[held.count - 1] > <uint64_t>len(blob):
         raise ValueError("ends and blob do not belong together")
     for i in range(256):
         there[i] = False
-    for i in range(ends.shape[0]):
-        if ends[i] == start + 1:
+    for i in range(held.count):
+        if end[i] == start + 1:
             there[bytes_[start]] = True
-        start = ends[i]
+        start = end[i]
     return bytes([i for i in range(256) if not there[i]])

@@ -13,7 +13,7 @@ cdef extern from "base/utf8_check.h" nogil:
     bint is_utf8(const uint8_t *text, size_t n)
 
 cdef enum:
-    MOST_LEVELS = 64           # each is a call inside a call
+    MAX_LEVELS = 64           # each is a call inside a call
 
 
 cdef inline bint is_white(uint8_t c) noexcept nogil:
@@ -223,7 +223,7 @@ cdef bint skip_value(Lines *lines, int level) noexcept nogil:
 
 
 cdef bint skip_array(Lines *lines, int level) noexcept nogil:
-    if level > MOST_LEVELS:
+    if level > MAX_LEVELS:
         return False
     lines.at += 1
     skip_white(lines)
@@ -245,7 +245,7 @@ cdef bint skip_array(Lines *lines, int level) noexcept nogil:
 cdef bint read_object(const Wanted *wanted, size_t depth, Lines *lines, int level) noexcept nogil:
     cdef bint found = False, escapes
     cdef size_t begin, size
-    if level > MOST_LEVELS:
+    if level > MAX_LEVELS:
         return False
     lines.at += 1
     skip_white(lines)
@@ -340,8 +340,7 @@ cdef class LineReader:
         free(self.wanted.sizes)
 
     def read(
-        self, const uint8_t[::1] text not None, size_t at, size_t stop, Rows rows not None,
-        size_t line,
+        self, text, size_t at, size_t stop, Rows rows not None, size_t line,
     ) -> tuple:
         """Append the strings of the lines from byte `at` to `stop` to rows, while lines are plainly good.
 
@@ -350,14 +349,15 @@ cdef class LineReader:
 
         Raises ValueError for bytes outside of the text.
         """
+        cdef Array held = array_of(text, ITEM_UINT8)
         cdef Lines lines
         cdef size_t before
-        if not at <= stop <= <size_t>text.shape[0]:
-            raise ValueError(f"bytes {at} to {stop} of {text.shape[0]}")
+        if not at <= stop <= <size_t>held.count:
+            raise ValueError(f"bytes {at} to {stop} of {held.count}")
         if at == stop:
             return at, line
         rows.reserve_bytes(stop - at)
-        lines.text, lines.n, lines.at, lines.line = &text[0], stop, at, line
+        lines.text, lines.n, lines.at, lines.line = <const uint8_t *>held.at, stop, at, line
         lines.out, lines.written = rows.bytes, rows.filled
         while True:
             rows.reserve_rows(1)

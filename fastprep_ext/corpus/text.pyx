@@ -45,8 +45,39 @@ cdef Py_ssize_t split_texts(
     return count
 
 
+# Appends the documents of the bytes from `start` to `stop` that rows hold; see split_documents. Sets how
+# many bytes were taken, whether a document is begun, and whether no further one is wanted.
+cdef tuple split_range(
+    Rows rows, size_t start, size_t stop, object separator, int64_t limit, bint begun, bint final,
+    int64_t base,
+):
+    cdef Splitting s
+    cdef Array held
+    cdef Py_ssize_t i, first = rows.count
+    s.text, s.n, s.at = rows.bytes + start, stop - start, 0
+    s.separator, s.gap = NULL, 0
+    if separator is not None:
+        held = array_of(separator, ITEM_UINT8)
+        if held.count == 0:
+            raise ValueError("an empty separator")
+        s.separator, s.gap = <const uint8_t *>held.at, held.count
+    s.limit, s.begun, s.final, s.ended = limit, begun, final, False
+    while True:
+        rows.reserve_rows(1)
+        with nogil:
+            rows.count = split_texts(&s, rows.starts, rows.stops, rows.count, rows.capacity)
+        if rows.count < rows.capacity or s.ended:
+            break
+    for i in range(first, rows.count):
+        rows.starts[i] += start
+        rows.stops[i] += start
+        rows.origins[i] = base + rows.starts[i]
+        rows.size += rows.stops[i] - rows.starts[i]
+    return s.at, s.begun, s.ended
+
+
 def split_documents(
-    Rows rows not None, const uint8_t[::1] separator, int64_t limit, bint begun, bint final,
+    Rows rows not None, separator, int64_t limit, bint begun, bint final,
     int64_t base,
 ) -> tuple:
     """Append the documents between separators in the bytes that rows hold, as documents of the rows.
@@ -80,22 +111,4 @@ def split_documents(
     >>> split_documents(rows, b"--", 100, False, False, 7), [*rows], rows.origin(1)
     ((13, False, False), [b'one', b'two'], 12)
     """
-    cdef Splitting s
-    cdef Py_ssize_t i, first = rows.count
-    s.text, s.n, s.at = rows.bytes, rows.filled, 0
-    s.separator, s.gap = NULL, 0
-    if separator is not None:
-        if separator.shape[0] == 0:
-            raise ValueError("an empty separator")
-        s.separator, s.gap = &separator[0], separator.shape[0]
-    s.limit, s.begun, s.final, s.ended = limit, begun, final, False
-    while True:
-        rows.reserve_rows(1)
-        with nogil:
-            rows.count = split_texts(&s, rows.starts, rows.stops, rows.count, rows.capacity)
-        if rows.count < rows.capacity or s.ended:
-            break
-    for i in range(first, rows.count):
-        rows.origins[i] = base + rows.starts[i]
-        rows.size += rows.stops[i] - rows.starts[i]
-    return s.at, s.begun, s.ended
+    return split_range(rows, 0, rows.filled, separator, limit, begun, final, base)

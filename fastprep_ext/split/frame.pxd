@@ -90,7 +90,7 @@ cdef enum:
     PATTERN_TEKKEN = 6     # as o200k, but each digit is a piece, and contractions are nothing special
     PATTERN_STARCODER = 7  # each digit is a piece; what is between them goes by r50k
     PATTERN_DEEPSEEK3 = 8
-    SPLIT_ROOM = 72        # the least room that split_next can work with
+    MIN_SPLIT_CAPACITY = 72        # the least capacity that split_next can work with
 
 # Each pattern's algebra: the bytes of the block at which a piece starts.
 cdef uint64_t starts_r50k(Split *self, const Block *block) noexcept nogil
@@ -102,5 +102,5 @@ cdef uint64_t starts_deepseek3(Split *self, const Block *block) noexcept nogil
 cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) noexcept nogil
 
 # Writes the ends of the next pieces, in bytes from the text's start, and returns how many there
-# are, at most `room`. 0: the text is done, or `self.invalid`. Ends are increasing; the last is n.
-cdef size_t split_next(Split *self, size_t *ends, size_t room) noexcept nogil
+# are, at limit `capacity`. 0: the text is done, or `self.invalid`. Ends are increasing; the last is n.
+cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogil

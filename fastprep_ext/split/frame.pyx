@@ -38,12 +38,12 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
         self.starts = starts_cl100k
 
 
-cdef size_t split_next(Split *self, size_t *ends, size_t room) noexcept nogil:
+cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogil:
     cdef size_t count = 0
     cdef uint64_t starts
     cdef Block block
     cdef size_t first
-    while self.at < self.n and room - count >= SPLIT_ROOM:
+    while self.at < self.n and capacity - count >= MIN_SPLIT_CAPACITY:
         read_block(self, &block)
         if self.invalid:
             return 0
@@ -187,19 +187,19 @@ cdef inline bint white_at(const Split *self, size_t at) noexcept nogil:
     return kind == UC_SPACE or (self.chain != 0 and (kind == UC_N or kind & KIND_CJK))
 
 
-def lanes_of(const uint8_t[::1] block not None, str path):
+def lanes_of(block, str path):
     """The ASCII class masks of 64 bytes, as one SIMD path makes them: for tests of the paths.
 
     None where `path` ("portable", "sse2", "avx2") does not run on this machine.
     """
-    cdef bytes name = path.encode()
-    cdef const SimdPath *chosen = simd_path(name)
+    cdef Array bytes = array_of(block, ITEM_UINT8)
+    cdef const SimdPath *chosen = simd_path(path.encode())
     cdef Lanes lanes
-    if block.shape[0] != 64:
-        raise ValueError(f"a block has 64 bytes, this one {block.shape[0]}")
+    if bytes.count != 64:
+        raise ValueError(f"a block has 64 bytes, this one {bytes.count}")
     if chosen == NULL:
         return None
-    chosen.lanes(&block[0], &lanes)
+    chosen.lanes(<const uint8_t *>bytes.at, &lanes)
     return lanes
 
 
@@ -208,8 +208,7 @@ def places_of(uint64_t bits, str path):
 
     None where `path` does not run on this machine.
     """
-    cdef bytes name = path.encode()
-    cdef const SimdPath *chosen = simd_path(name)
+    cdef const SimdPath *chosen = simd_path(path.encode())
     cdef size_t places[64]
     if chosen == NULL:
         return None

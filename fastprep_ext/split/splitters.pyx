@@ -15,7 +15,7 @@ PATTERNS = {
 }
 
 
-def split_pieces(const uint8_t[::1] text not None, int pattern=PATTERN_R50K) -> list:
+def split_pieces(text, int pattern=PATTERN_R50K) -> list:
     """The ends of the pieces of a UTF-8 text, in bytes: what the encoder looks up one by one.
 
     >>> split_pieces(b"two words", PATTERNS["o200k"])
@@ -23,11 +23,12 @@ def split_pieces(const uint8_t[::1] text not None, int pattern=PATTERN_R50K) -> 
 
     Raises InvalidUtf8.
     """
+    cdef Array bytes = array_of(text, ITEM_UINT8)
     cdef Split split
     cdef size_t ends[512]
     cdef size_t count, i
     cdef list result = []
-    begin_split(&split, text, pattern)
+    begin_split(&split, bytes, pattern)
     while True:
         count = split_next(&split, ends, 512)
         if count == 0:
@@ -38,7 +39,7 @@ def split_pieces(const uint8_t[::1] text not None, int pattern=PATTERN_R50K) -> 
     return result
 
 
-def count_pieces(const uint8_t[::1] text not None, int pattern=PATTERN_R50K) -> int:
+def count_pieces(text, int pattern=PATTERN_R50K) -> int:
     """How many pieces a UTF-8 text has: all that splitting costs, without a list of them.
 
     >>> count_pieces(b"two words", PATTERNS["o200k"])
@@ -46,10 +47,11 @@ def count_pieces(const uint8_t[::1] text not None, int pattern=PATTERN_R50K) -> 
 
     Holds no GIL while it counts. Raises InvalidUtf8.
     """
+    cdef Array bytes = array_of(text, ITEM_UINT8)
     cdef Split split
     cdef size_t ends[512]
     cdef size_t count, total = 0
-    begin_split(&split, text, pattern)
+    begin_split(&split, bytes, pattern)
     with nogil:
         while True:
             count = split_next(&split, ends, 512)
@@ -60,11 +62,10 @@ def count_pieces(const uint8_t[::1] text not None, int pattern=PATTERN_R50K) -> 
     return total
 
 
-cdef int begin_split(Split *split, const uint8_t[::1] text, int pattern) except -1:
+cdef int begin_split(Split *split, Array text, int pattern) except -1:
     if pattern not in PATTERNS.values():
         raise ValueError(f"pattern {pattern} is none of {PATTERNS}")
-    # Of an empty text the address means nothing, and none is read.
-    split_begin(split, pattern, &text[0] if text.shape[0] else NULL, text.shape[0])
+    split_begin(split, pattern, <const uint8_t *>text.at, text.count)
     return 0
 
 

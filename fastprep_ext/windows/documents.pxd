@@ -3,17 +3,17 @@
 
 # Part k covers the tokens from token_base[k] on; its documents, numbered from document_base[k]
 # on, end at token_base[k] + ends[k][i]. token_base[num_parts] is the number of all tokens.
-cdef struct ends_t:
-    const uint64_t** ends
-    int64_t* token_base
-    int64_t* document_base
+cdef struct Ends:
+    const uint64_t **ends
+    int64_t *token_base
+    int64_t *document_base
     int64_t num_parts
 
 # Where the marks of a batch go; NULL is not wanted.
-cdef struct marks_t:
-    int64_t* positions
-    int64_t* documents
-    int32_t* seqlens  # 0, then where each piece ends in the flattened batch
+cdef struct Marks:
+    int64_t *positions
+    int64_t *documents
+    int32_t *seqlens  # 0, then where each piece ends in the flattened batch
     int64_t num_seqlens
     int64_t longest
 
@@ -21,19 +21,19 @@ cdef struct marks_t:
 # from `start` on; `targets`, where not NULL, are those of these places: the ones that lie in
 # another document than their input become `target_fill`.
 cdef void mark_tokens(
-    const ends_t* ends,
-    marks_t* marks,
+    const Ends *ends,
+    Marks *marks,
     int64_t at,
     int64_t start,
     int64_t count,
-    void* targets,
+    void *targets,
     int64_t target_fill,
     int64_t itemsize,
 ) noexcept nogil
 
 # Marks `count` places that hold nothing.
-cdef void mark_padding(marks_t* marks, int64_t at, int64_t count) noexcept nogil
+cdef void mark_padding(Marks *marks, int64_t at, int64_t count) noexcept nogil
 
 cdef class DocumentEnds:
-    cdef ends_t ends
+    cdef Ends ends
     cdef tuple views

@@ -1,11 +1,8 @@
 """Where documents end -> position ids, document ids, masked targets and sequence lengths."""
 
 
-# ---- kernels ---------------------------------------------------------------------------------
-
-
-cdef inline int64_t first_above(const uint64_t* ends, int64_t count, uint64_t place) noexcept nogil:
-    """How many of the ascending `ends` are at most `place`."""
+cdef inline int64_t first_above(const uint64_t *ends, int64_t count, uint64_t place) noexcept nogil:
+    """How many of the ascending `ends` are at limit `place`."""
     cdef int64_t low = 0
     cdef int64_t high = count
     cdef int64_t middle
@@ -19,7 +16,7 @@ cdef inline int64_t first_above(const uint64_t* ends, int64_t count, uint64_t pl
 
 
 cdef inline void mark_piece(
-    marks_t* marks, int64_t at, int64_t count, int64_t document
+    Marks *marks, int64_t at, int64_t count, int64_t document
 ) noexcept nogil:
     """Marks of `count` places in a row that belong to one document."""
     cdef int64_t i
@@ -35,18 +32,18 @@ cdef inline void mark_piece(
         marks.longest = max(marks.longest, count)
 
 
-cdef void mark_padding(marks_t* marks, int64_t at, int64_t count) noexcept nogil:
+cdef void mark_padding(Marks *marks, int64_t at, int64_t count) noexcept nogil:
     if count > 0:
         mark_piece(marks, at, count, -1)
 
 
 cdef void mark_tokens(
-    const ends_t* ends,
-    marks_t* marks,
+    const Ends *ends,
+    Marks *marks,
     int64_t at,
     int64_t start,
     int64_t count,
-    void* targets,
+    void *targets,
     int64_t target_fill,
     int64_t itemsize,
 ) noexcept nogil:
@@ -79,11 +76,8 @@ cdef void mark_tokens(
             done += take
             start += take
             if start == end and targets != NULL:
-                fill(<char*>targets + (done - 1) * itemsize, 1, target_fill, itemsize)
+                fill(<char *>targets + (done - 1) * itemsize, 1, target_fill, itemsize)
         document += 1
-
-
-# ---- binding ---------------------------------------------------------------------------------
 
 
 cdef class DocumentEnds:
@@ -109,13 +103,14 @@ cdef class DocumentEnds:
 
     def __cinit__(self, parts):
         cdef Py_ssize_t k, n
-        cdef const uint64_t[::1] view
+        cdef Array held
+        cdef uint64_t last
         parts = [(int(tokens), ends) for tokens, ends in parts] or [(0, b"")]
         n = len(parts)
         self.ends.num_parts = n
-        self.ends.ends = <const uint64_t**>PyMem_Calloc(n + 1, sizeof(uint64_t*))
-        self.ends.token_base = <int64_t*>PyMem_Calloc(n + 1, sizeof(int64_t))
-        self.ends.document_base = <int64_t*>PyMem_Calloc(n + 1, sizeof(int64_t))
+        self.ends.ends = <const uint64_t **>calloc(n + 1, sizeof(uint64_t *))
+        self.ends.token_base = <int64_t *>calloc(n + 1, sizeof(int64_t))
+        self.ends.document_base = <int64_t *>calloc(n + 1, sizeof(int64_t))
         if (
             self.ends.ends == NULL
             or self.ends.token_base == NULL
@@ -129,21 +124,22 @@ cdef class DocumentEnds:
             if not len(ends):
                 continue
             try:
-                view = ends
+                held = array_of(ends, ITEM_UINT64)
             except ValueError as error:
                 raise InvalidWindow(f"document ends must be a row of uint64: {error}") from None
-            if view[len(ends) - 1] > <uint64_t>tokens:
+            self.ends.ends[k] = <const uint64_t *>held.at
+            last = self.ends.ends[k][held.count - 1]
+            if last > <uint64_t>tokens:
                 raise InvalidWindow(
-                    f"the last document ends at token {view[len(ends) - 1]}, but there are {tokens}"
+                    f"the last document ends at token {last}, but there are {tokens}"
                 )
-            views.append(memoryview(ends))
-            self.ends.ends[k] = &view[0]
+            views.append(held)
         self.views = tuple(views)
 
     def __dealloc__(self):
-        PyMem_Free(self.ends.ends)
-        PyMem_Free(self.ends.token_base)
-        PyMem_Free(self.ends.document_base)
+        free(self.ends.ends)
+        free(self.ends.token_base)
+        free(self.ends.document_base)
 
     @property
     def num_documents(self):

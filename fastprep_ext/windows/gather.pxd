@@ -11,47 +11,48 @@ cdef enum:
 # The windows of one sequence of tokens. Row i begins at token i * stride; or, where row_first is
 # not NULL, it is the stretches row_first[i] .. row_first[i + 1] - 1: sizes[k] pairs of neighbours
 # from token starts[k] on.
-cdef struct source_t:
-    const tokens_t* tokens
-    const ends_t* ends  # NULL: documents do not matter
+cdef struct Source:
+    const Tokens *tokens
+    const Ends *ends  # NULL: documents do not matter
     int64_t num_tokens
     int64_t num_rows
     int64_t stride
-    const int64_t* row_first
-    const int64_t* starts
-    const int32_t* sizes
+    const int64_t *row_first
+    const int64_t *starts
+    const int32_t *sizes
 
-cdef struct maker_t:
-    source_t* sources
-    int64_t* first_index  # of each source; one more at the end
+cdef struct Maker:
+    Source *sources
+    int64_t *first_index  # of each source; one more at the end
     int64_t num_sources
-    row_t row
+    RowForm row
     bint mask  # targets in another document than their input
 
 # One batch to make: its windows are those at `rows` positions of an order, from `first` on in
 # steps of `step`, or, where order is NULL, `indices`.
-cdef struct batch_t:
-    const order_t* order
+cdef struct Batch:
+    const OrderState *order
     int64_t first
     int64_t step
     int64_t rows
-    int64_t* indices
-    char* inputs
-    char* targets
-    marks_t marks
+    int64_t *indices
+    char *inputs
+    char *targets
+    Marks marks
     int64_t row  # how far it got
     int64_t status  # 0, or what went wrong in `row`
 
 # Fills a batch and sets its status.
-cdef void make_batch(const maker_t* maker, batch_t* batch) noexcept nogil
+cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil
 
 cdef class GatheredRows:
-    cdef source_t source
-    cdef object tokens, ends, segments, describe
+    cdef Source source
+    cdef object tokens, ends, describe
+    cdef Array row_first, starts, sizes
 
 cdef class BatchMaker:
-    cdef maker_t maker
+    cdef Maker maker
     cdef readonly tuple sources
     cdef int64_t vocab_size
-    cdef set_places(self, batch_t* batch, int64_t rows, places)
-    cdef raise_error(self, batch_t* batch)
+    cdef set_places(self, Batch *batch, int64_t rows, places)
+    cdef raise_error(self, Batch *batch)

@@ -7,47 +7,44 @@ that its caller owns, without the GIL.
 
 cdef extern from "windows/fault_guard.h" nogil:
     void guard_install()
-    int64_t guarded(int64_t (*body)(void*, void*) noexcept nogil, void* context, void* job)
+    int64_t guarded(int64_t (*body)(void *, void *) noexcept nogil, void *context, void *job)
 
 
 cdef enum:
-    AHEAD = 4  # windows asked for beforehand; 1, 2 and 8 differ by less than the noise
+    PREFETCHED_WINDOWS = 4  # windows asked for beforehand; 1, 2 and 8 differ by less than the noise
 
 
-# ---- kernels ---------------------------------------------------------------------------------
-
-
-cdef inline int64_t source_of(const maker_t* maker, int64_t index) noexcept nogil:
+cdef inline int64_t source_of(const Maker *maker, int64_t index) noexcept nogil:
     cdef int64_t source = 0
     while maker.first_index[source + 1] <= index:
         source += 1
     return source
 
 
-cdef inline int64_t first_token(const source_t* source, int64_t row) noexcept nogil:
+cdef inline int64_t first_token(const Source *source, int64_t row) noexcept nogil:
     if source.row_first == NULL:
         return row * source.stride
     return source.starts[source.row_first[row]]
 
 
-cdef inline void ask_for(const maker_t* maker, int64_t index) noexcept nogil:
+cdef inline void prefetch_window(const Maker *maker, int64_t index) noexcept nogil:
     """Have the memory of a window on its way before its turn comes."""
     cdef int64_t number = source_of(maker, index)
-    cdef const source_t* source = &maker.sources[number]
+    cdef const Source *source = &maker.sources[number]
     index -= maker.first_index[number]
     prefetch_tokens(source.tokens, first_token(source, index), maker.row.length)
 
 
 cdef int64_t write_row(
-    const maker_t* maker, const source_t* source, int64_t row, batch_t* batch, int64_t at
+    const Maker *maker, const Source *source, int64_t row, Batch *batch, int64_t at
 ) noexcept nogil:
     """Write one row to the places from `at` on of the flattened batch."""
-    cdef const row_t* form = &maker.row
+    cdef const RowForm *form = &maker.row
     cdef int64_t end = at + form.length
     cdef int64_t stretch, last, start, count, status, alone
     cdef bint marked = source.ends != NULL
-    cdef char* inputs
-    cdef char* targets
+    cdef char *inputs
+    cdef char *targets
     if source.row_first == NULL:
         stretch = last = 0
     else:
@@ -89,9 +86,9 @@ cdef int64_t write_row(
     return 0
 
 
-cdef int64_t write_rows(void* context, void* job) noexcept nogil:
-    cdef maker_t* maker = <maker_t*>context
-    cdef batch_t* batch = <batch_t*>job
+cdef int64_t write_rows(void *context, void *job) noexcept nogil:
+    cdef Maker *maker = <Maker *>context
+    cdef Batch *batch = <Batch *>job
     cdef int64_t source, index, status, r
     cdef int64_t limit = maker.first_index[maker.num_sources]
     batch.marks.num_seqlens = 0
@@ -102,12 +99,12 @@ cdef int64_t write_rows(void* context, void* job) noexcept nogil:
         batch.row = r
         if not 0 <= batch.indices[r] < limit:
             return BAD_INDEX
-    for r in range(min(batch.rows, <int64_t>AHEAD)):
-        ask_for(maker, batch.indices[r])
+    for r in range(min(batch.rows, <int64_t>PREFETCHED_WINDOWS)):
+        prefetch_window(maker, batch.indices[r])
     for r in range(batch.rows):
         batch.row = r
-        if r + AHEAD < batch.rows:
-            ask_for(maker, batch.indices[r + AHEAD])
+        if r + PREFETCHED_WINDOWS < batch.rows:
+            prefetch_window(maker, batch.indices[r + PREFETCHED_WINDOWS])
         index = batch.indices[r]
         source = source_of(maker, index)
         status = write_row(
@@ -122,13 +119,13 @@ cdef int64_t write_rows(void* context, void* job) noexcept nogil:
     return 0
 
 
-cdef void make_batch(const maker_t* maker, batch_t* batch) noexcept nogil:
-    cdef maker_t own = maker[0]  # its scratch is this call's
-    cdef int64_t* given = batch.indices
+cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
+    cdef Maker own = maker[0]  # its scratch is this call's
+    cdef int64_t *given = batch.indices
     batch.row = 0
-    own.row.scratch = <char*>malloc((own.row.length + 1) * 8)
+    own.row.scratch = <char *>malloc((own.row.length + 1) * 8)
     if batch.order != NULL:
-        batch.indices = <int64_t*>malloc((batch.rows + 1) * sizeof(int64_t))
+        batch.indices = <int64_t *>malloc((batch.rows + 1) * sizeof(int64_t))
     if own.row.scratch == NULL or batch.indices == NULL:
         batch.status = NO_MEMORY
     else:
@@ -141,9 +138,6 @@ cdef void make_batch(const maker_t* maker, batch_t* batch) noexcept nogil:
     if batch.order != NULL:
         free(batch.indices)
         batch.indices = given
-
-
-# ---- binding ---------------------------------------------------------------------------------
 
 
 cdef class GatheredRows:
@@ -167,9 +161,7 @@ cdef class GatheredRows:
 
     def __cinit__(self, TokenShards tokens not None, int64_t num_rows, int64_t stride, *,
                   segments=None, DocumentEnds ends=None, describe=None):
-        cdef const int64_t[::1] row_first, starts
-        cdef const int32_t[::1] sizes
-        self.tokens, self.ends, self.segments = tokens, ends, segments
+        self.tokens, self.ends = tokens, ends
         self.describe = describe
         self.source.tokens = &tokens.tokens
         self.source.num_tokens = tokens.num_tokens
@@ -186,9 +178,11 @@ cdef class GatheredRows:
         self.source.row_first = NULL
         if segments is not None:
             row_first, starts, sizes = segments
-            self.source.row_first = &row_first[0]
-            self.source.starts = &starts[0]
-            self.source.sizes = &sizes[0]
+            self.row_first = array_of(row_first, ITEM_INT64)
+            self.starts, self.sizes = array_of(starts, ITEM_INT64), array_of(sizes, ITEM_INT32)
+            self.source.row_first = <const int64_t *>self.row_first.at
+            self.source.starts = <const int64_t *>self.starts.at
+            self.source.sizes = <const int32_t *>self.sizes.at
 
 
 cdef class BatchMaker:
@@ -224,8 +218,8 @@ cdef class BatchMaker:
         cdef int kind = INT64
         self.sources = tuple(sources)
         self.maker.num_sources = len(self.sources)
-        self.maker.sources = <source_t*>PyMem_Calloc(len(self.sources) + 1, sizeof(source_t))
-        self.maker.first_index = <int64_t*>PyMem_Calloc(len(self.sources) + 1, sizeof(int64_t))
+        self.maker.sources = <Source *>calloc(len(self.sources) + 1, sizeof(Source))
+        self.maker.first_index = <int64_t *>calloc(len(self.sources) + 1, sizeof(int64_t))
         if self.maker.sources == NULL or self.maker.first_index == NULL:
             raise MemoryError
         for k in range(self.maker.num_sources):
@@ -252,8 +246,8 @@ cdef class BatchMaker:
         guard_install()
 
     def __dealloc__(self):
-        PyMem_Free(self.maker.sources)
-        PyMem_Free(self.maker.first_index)
+        free(self.maker.sources)
+        free(self.maker.first_index)
 
     def __len__(self):
         return self.maker.first_index[self.maker.num_sources]
@@ -277,37 +271,33 @@ cdef class BatchMaker:
         InvalidStore
             for a file that cannot be read any more.
         """
-        cdef batch_t batch
+        cdef Batch batch
         cdef int64_t rows = len(indices)
         cdef int64_t r
-        cdef int64_t* numbers = <int64_t*>PyMem_Malloc((rows + 1) * sizeof(int64_t))
-        if numbers == NULL:
-            raise MemoryError
-        try:
-            for r in range(rows):
-                numbers[r] = indices[r]
-            batch.order = NULL
-            batch.indices = numbers
-            self.set_places(&batch, rows, places)
-            with nogil:
-                make_batch(&self.maker, &batch)
-            if batch.status != 0:
-                batch.first = numbers[batch.row]
-                self.raise_error(&batch)
-        finally:
-            PyMem_Free(numbers)
+        cdef Memory memory = allocate(rows * sizeof(int64_t), f"{rows} windows")
+        cdef int64_t *numbers = <int64_t *>memory.at
+        for r in range(rows):
+            numbers[r] = indices[r]
+        batch.order = NULL
+        batch.indices = numbers
+        self.set_places(&batch, rows, places)
+        with nogil:
+            make_batch(&self.maker, &batch)
+        if batch.status != 0:
+            batch.first = numbers[batch.row]
+            self.raise_error(&batch)
         return batch.marks.num_seqlens, batch.marks.longest
 
-    cdef set_places(self, batch_t* batch, int64_t rows, places):
+    cdef set_places(self, Batch *batch, int64_t rows, places):
         inputs, targets, positions, documents, seqlens = places
         batch.rows = rows
-        batch.inputs = <char*><uintptr_t>inputs
-        batch.targets = <char*><uintptr_t>targets
-        batch.marks.positions = <int64_t*><uintptr_t>positions
-        batch.marks.documents = <int64_t*><uintptr_t>documents
-        batch.marks.seqlens = <int32_t*><uintptr_t>seqlens
+        batch.inputs = <char *><uintptr_t>inputs
+        batch.targets = <char *><uintptr_t>targets
+        batch.marks.positions = <int64_t *><uintptr_t>positions
+        batch.marks.documents = <int64_t *><uintptr_t>documents
+        batch.marks.seqlens = <int32_t *><uintptr_t>seqlens
 
-    cdef raise_error(self, batch_t* batch):
+    cdef raise_error(self, Batch *batch):
         """Raise what the status of a batch says; `batch.first` is the window it is about."""
         cdef int64_t index = batch.first
         cdef int64_t source, row, start, stretch
@@ -358,17 +348,12 @@ def read_tokens(TokenShards tokens not None, int64_t start, int64_t count):
     >>> read_tokens(TokenShards([array("H", [10, 11]), array("H", [12])]), 1, 2)
     [11, 12]
     """
-    cdef const char* place
+    cdef const char *place
     if not (0 <= start and 0 < count <= tokens.num_tokens - start):
         raise InvalidWindow(f"{count} ids from {start} on, but there are {tokens.num_tokens}")
-    cdef char* scratch = <char*>PyMem_Malloc(count * tokens.tokens.itemsize)
-    if scratch == NULL:
-        raise MemoryError
-    try:
-        place = fetch(&tokens.tokens, start, count, scratch)
-        if place == NULL:
-            raise InvalidStore(f"{count} ids from {start} on cannot be read")
-        raw = place[:count * tokens.tokens.itemsize]
-    finally:
-        PyMem_Free(scratch)
+    cdef Memory scratch = allocate(count * tokens.tokens.itemsize, f"{count} ids")
+    place = fetch(&tokens.tokens, start, count, <char *>scratch.at)
+    if place == NULL:
+        raise InvalidStore(f"{count} ids from {start} on cannot be read")
+    raw = place[:count * tokens.tokens.itemsize]
     return memoryview(raw).cast(("B", "H", "I", "i", "q")[<int>tokens.kind]).tolist()

@@ -2,35 +2,35 @@
 
 
 cdef enum:
-    FEW = 1024  # windows; up to here rounds cost less than a bad shuffle does
-    ROUNDS_OF_FEW = 32
+    SMALL = 1024  # windows; up to here rounds cost less than a bad shuffle does
+    SMALL_ROUNDS = 32
     ROUNDS = 8
 
 # A bijection of [0, size), another one for every key; `left` * `right` >= size is its grid.
-cdef struct permutation_t:
+cdef struct Permutation:
     uint64_t size
     uint64_t left
     uint64_t right
-    uint64_t keys[ROUNDS_OF_FEW]
+    uint64_t keys[SMALL_ROUNDS]
     int rounds
 
-cdef void make_permutation(permutation_t* p, uint64_t size, uint64_t key) noexcept nogil
-cdef uint64_t permute(const permutation_t* p, uint64_t position) noexcept nogil
+cdef void make_permutation(Permutation *p, uint64_t size, uint64_t key) noexcept nogil
+cdef uint64_t permute(const Permutation *p, uint64_t position) noexcept nogil
 
 # A node of the tree that shares positions among sources: of any `total` positions in a row that
 # reach it, `share` go to `left`, the others to `right`; a child below 0 is source -1 - child.
-cdef struct split_t:
+cdef struct ShareNode:
     uint64_t share
     uint64_t total
     int64_t left
     int64_t right
 
 # What an order is made of; see the class.
-cdef struct order_t:
+cdef struct OrderState:
     int64_t num_sources
-    int64_t* sizes
-    int64_t* offsets
-    split_t* splits
+    int64_t *sizes
+    int64_t *offsets
+    ShareNode *splits
     int64_t length
     int64_t epoch
     uint64_t seed
@@ -38,8 +38,8 @@ cdef struct order_t:
 
 # The windows at `count` positions: first, first + step, first + 2 * step, ...
 cdef void fill_order(
-    const order_t* order, int64_t first, int64_t step, int64_t count, int64_t* indices
+    const OrderState *order, int64_t first, int64_t step, int64_t count, int64_t *indices
 ) noexcept nogil
 
 cdef class Order:
-    cdef order_t order
+    cdef OrderState order

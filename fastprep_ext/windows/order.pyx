@@ -2,21 +2,18 @@
 
 The permutation is a Feistel network over a grid of about sqrt(n) by sqrt(n) cells, with additions
 modulo the sides in place of exclusive or (Black and Rogaway, "Ciphers with Arbitrary Finite
-Domains", 2002). The grid has at most 2 * sqrt(n) cells more than there are windows; a position
+Domains", 2002). The grid has at limit 2 * sqrt(n) cells more than there are windows; a position
 that lands on one of those goes round again (cycle-walking), which is rare. So any window of any
 epoch is found in some 50 nanoseconds, from nothing but the key.
 """
 
 
 cdef enum:
-    NOT_KNOWN = -1
+    NO_SOURCE = -1
 
 # Odd constants without structure: the fractions of the golden ratio and of pi.
 cdef uint64_t GOLDEN = 0x9E3779B97F4A7C15
 cdef uint64_t PI = 0x243F6A8885A308D3
-
-
-# ---- kernels ---------------------------------------------------------------------------------
 
 
 cdef inline uint64_t mix(uint64_t x) noexcept nogil:
@@ -27,7 +24,7 @@ cdef inline uint64_t mix(uint64_t x) noexcept nogil:
     return x ^ (x >> 31)
 
 
-cdef void make_permutation(permutation_t* p, uint64_t size, uint64_t key) noexcept nogil:
+cdef void make_permutation(Permutation *p, uint64_t size, uint64_t key) noexcept nogil:
     cdef uint64_t side = <uint64_t>sqrt(<double>size)
     cdef int r
     while side * side < size:
@@ -37,13 +34,13 @@ cdef void make_permutation(permutation_t* p, uint64_t size, uint64_t key) noexce
     p.size = size
     p.left = side
     p.right = (size + side - 1) // side
-    p.rounds = ROUNDS_OF_FEW if size <= FEW else ROUNDS
+    p.rounds = SMALL_ROUNDS if size <= SMALL else ROUNDS
     for r in range(p.rounds):
         key = mix(key)
         p.keys[r] = key
 
 
-cdef inline uint64_t permute(const permutation_t* p, uint64_t position) noexcept nogil:
+cdef inline uint64_t permute(const Permutation *p, uint64_t position) noexcept nogil:
     """Eight rounds are plenty on a large grid. On a grid of 2 by 3 they are not: all 720 orders
     of six windows are equally likely (chi-square over 43,200 keys) from 24 rounds on.
     """
@@ -63,17 +60,17 @@ cdef inline uint64_t permute(const permutation_t* p, uint64_t position) noexcept
             return at
 
 
-cdef inline uint64_t share_of(const split_t* split, uint64_t position) noexcept nogil:
+cdef inline uint64_t share_of(const ShareNode *split, uint64_t position) noexcept nogil:
     """How many of the positions below `position` go left: the share, rounded to the nearest."""
     return mul_div(position, split.share, split.total // 2, split.total)
 
 
 cdef void fill_order(
-    const order_t* order, int64_t first, int64_t step, int64_t count, int64_t* indices
+    const OrderState *order, int64_t first, int64_t step, int64_t count, int64_t *indices
 ) noexcept nogil:
-    cdef permutation_t permutation
-    cdef int64_t known_source = NOT_KNOWN
-    cdef int64_t known_epoch = NOT_KNOWN
+    cdef Permutation permutation
+    cdef int64_t known_source = NO_SOURCE
+    cdef int64_t known_epoch = NO_SOURCE
     cdef int64_t r, node, source, epoch, place
     cdef uint64_t before
     for r in range(count):
@@ -105,9 +102,6 @@ cdef void fill_order(
                 known_epoch = epoch
             place = permute(&permutation, place)
         indices[r] = order.offsets[source] + place
-
-
-# ---- binding ---------------------------------------------------------------------------------
 
 
 cdef class Order:
@@ -161,21 +155,21 @@ cdef class Order:
         self.order.epoch = epoch
         self.order.shuffle = shuffle
         self.order.num_sources = len(sizes)
-        self.order.sizes = <int64_t*>PyMem_Malloc(len(sizes) * sizeof(int64_t))
-        self.order.offsets = <int64_t*>PyMem_Malloc(len(sizes) * sizeof(int64_t))
-        self.order.splits = <split_t*>PyMem_Malloc((len(splits) + 1) * sizeof(split_t))
+        self.order.sizes = <int64_t *>malloc(len(sizes) * sizeof(int64_t))
+        self.order.offsets = <int64_t *>malloc(len(sizes) * sizeof(int64_t))
+        self.order.splits = <ShareNode *>malloc((len(splits) + 1) * sizeof(ShareNode))
         if self.order.sizes == NULL or self.order.offsets == NULL or self.order.splits == NULL:
             raise MemoryError
         for k in range(self.order.num_sources):
             self.order.sizes[k] = sizes[k]
             self.order.offsets[k] = sum(sizes[:k])
         for k, (share, total, left, right) in enumerate(splits):
-            self.order.splits[k] = split_t(share, total, left, right)
+            self.order.splits[k] = ShareNode(share, total, left, right)
 
     def __dealloc__(self):
-        PyMem_Free(self.order.sizes)
-        PyMem_Free(self.order.offsets)
-        PyMem_Free(self.order.splits)
+        free(self.order.sizes)
+        free(self.order.offsets)
+        free(self.order.splits)
 
     @property
     def length(self):
@@ -199,11 +193,7 @@ cdef class Order:
         cdef int64_t last = positions.start + (count - 1) * positions.step
         if count and not (0 <= positions.start < self.order.length and 0 <= last < self.order.length):
             raise InvalidWindow(f"{positions} is not within an epoch of {self.order.length} windows")
-        cdef int64_t* indices = <int64_t*>PyMem_Malloc((count + 1) * sizeof(int64_t))
-        if indices == NULL:
-            raise MemoryError
-        try:
-            fill_order(&self.order, positions.start, positions.step, count, indices)
-            return [indices[r] for r in range(count)]
-        finally:
-            PyMem_Free(indices)
+        cdef Memory memory = allocate(count * sizeof(int64_t), f"{count} windows")
+        cdef int64_t *indices = <int64_t *>memory.at
+        fill_order(&self.order, positions.start, positions.step, count, indices)
+        return [indices[r] for r in range(count)]

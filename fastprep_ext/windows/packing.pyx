@@ -1,24 +1,21 @@
 """Sizes -> rows of bounded size, by best fit decreasing.
 
-The largest item first, each into the fullest row that still has room for it. Used for documents
+The largest item first, each into the fullest row that still has capacity for it. Used for documents
 as in "Fewer Truncations Improve Language Modeling" (Ding and others, 2024). Sizes and rooms are
-small integers, so a stack of rows for each room and a bitmap of the stacks that hold any take the
+small integers, so a stack of rows for each capacity and a bitmap of the stacks that hold any take the
 place of a search tree: 100 nanoseconds an item, sorting included.
 """
 
 
-# ---- kernel ----------------------------------------------------------------------------------
-
-
 cdef int64_t pack(
-    const int32_t* sizes,
-    const int64_t* items,
+    const int32_t *sizes,
+    const int64_t *items,
     int64_t count,
-    int64_t room,
-    int64_t* tops,
-    uint64_t* filled,
-    int64_t* below,
-    int64_t* rows,
+    int64_t capacity,
+    int64_t *tops,
+    uint64_t *filled,
+    int64_t *below,
+    int64_t *rows,
 ) noexcept nogil:
     """Give each of the `items` its row and return how many rows there are.
 
@@ -33,7 +30,7 @@ cdef int64_t pack(
         space = sizes[item]
         word = space >> 6
         bits = filled[word] & (~<uint64_t>0 << (space & 63))
-        while bits == 0 and word < room >> 6:
+        while bits == 0 and word < capacity >> 6:
             word += 1
             bits = filled[word]
         if bits != 0:
@@ -43,7 +40,7 @@ cdef int64_t pack(
             if tops[space] == 0:
                 filled[space >> 6] &= ~(<uint64_t>1 << (space & 63))
         else:
-            space = room
+            space = capacity
             row = num_rows
             num_rows += 1
         rows[item] = row
@@ -55,17 +52,14 @@ cdef int64_t pack(
     return num_rows
 
 
-# ---- binding ---------------------------------------------------------------------------------
-
-
-def best_fit(const int32_t[::1] sizes, int64_t room):
-    """Give each item a row, so that the sizes in a row add up to at most `room`.
+def best_fit(sizes, int64_t capacity):
+    """Give each item a row, so that the sizes in a row add up to at most `capacity`.
 
     Parameters
     ----------
     sizes
-        int32, each from 1 to `room`.
-    room
+        int32, each from 1 to `capacity`.
+    capacity
         the size of a row.
 
     Returns
@@ -82,24 +76,27 @@ def best_fit(const int32_t[::1] sizes, int64_t room):
     Examples
     --------
     >>> import numpy as np
-    >>> best_fit(np.array([3, 2, 2, 1], np.int32), room=4)
+    >>> best_fit(np.array([3, 2, 2, 1], np.int32), capacity=4)
     (array([0, 1, 1, 0]), 2)
     """
-    cdef int64_t count = sizes.shape[0]
+    cdef Array held = array_of(sizes, ITEM_INT32)
+    cdef const int32_t *size = <const int32_t *>held.at
+    cdef int64_t count = held.count
     cdef int64_t i, num_rows
     rows = np.empty(count, np.int64)
     if count == 0:
         return rows, 0
     for i in range(count):
-        if not 1 <= sizes[i] <= room:
-            raise InvalidWindow(f"item {i} has the size {sizes[i]}; a row has room for {room}")
-    cdef int64_t[::1] out = rows
-    cdef int64_t[::1] items = np.argsort(-np.asarray(sizes), kind="stable")
-    cdef int64_t[::1] below = np.empty(count, np.int64)
-    cdef int64_t[::1] tops = np.zeros(room + 1, np.int64)
-    cdef uint64_t[::1] filled = np.zeros((room >> 6) + 1, np.uint64)
+        if not 1 <= size[i] <= capacity:
+            raise InvalidWindow(f"item {i} has the size {size[i]}; a row has room for {capacity}")
+    cdef Array out = array_of(rows, ITEM_INT64, True)
+    cdef Array items = array_of(np.argsort(-np.asarray(sizes), kind="stable"), ITEM_INT64)
+    cdef Array below = array_of(np.empty(count, np.int64), ITEM_INT64, True)
+    cdef Array tops = array_of(np.zeros(capacity + 1, np.int64), ITEM_INT64, True)
+    cdef Array filled = array_of(np.zeros((capacity >> 6) + 1, np.uint64), ITEM_UINT64, True)
     with nogil:
         num_rows = pack(
-            &sizes[0], &items[0], count, room, &tops[0], &filled[0], &below[0], &out[0]
+            size, <const int64_t *>items.at, count, capacity, <int64_t *>tops.at, <uint64_t *>filled.at,
+            <int64_t *>below.at, <int64_t *>out.at,
         )
     return rows, num_rows

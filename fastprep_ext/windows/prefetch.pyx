@@ -2,17 +2,17 @@
 
 A native thread, not one of Python's: it takes no GIL, so a training loop that holds it cannot
 hold up the next batch. It sleeps when there is nothing to make. The reader never waits for a
-batch that nobody has begun: it makes that one itself.
+batch that nobody has started: it makes that one itself.
 """
 
 
 cdef extern from "<signal.h>" nogil:
     ctypedef struct sigset_t:
         pass
-    int sigfillset(sigset_t*)
-    int sigdelset(sigset_t*, int)
+    int sigfillset(sigset_t *)
+    int sigdelset(sigset_t *, int)
     int SIG_SETMASK
-    int pthread_sigmask(int, const sigset_t*, sigset_t*)
+    int pthread_sigmask(int, const sigset_t *, sigset_t *)
 
 cdef extern from "<unistd.h>" nogil:
     int getpid()
@@ -22,43 +22,40 @@ cdef enum:
     # Looks at what another thread does before a sleep, some 20 microseconds. Waking a sleeper
     # takes 5 to 10, more than a small batch does: without this, 0.3 times the speed of batches
     # of 8192 tokens that nothing is done with.
-    LOOKS = 400
+    MAX_SPINS = 400
 
 cdef enum:
     WAITING
-    BEGUN
+    STARTED
     DONE
 
-cdef struct slot_t:
-    batch_t batch
+cdef struct Slot:
+    Batch batch
     int64_t state
 
-# A queue: jobs number..., of which `begun` are taken by someone and `taken` handed out.
-cdef struct queue_t:
-    const maker_t* maker
-    slot_t* slots
-    int64_t room
+# A queue: jobs number..., of which `started` are taken by someone and `taken` handed out.
+cdef struct Queue:
+    const Maker *maker
+    Slot *slots
+    int64_t capacity
     int64_t submitted
-    int64_t begun
+    int64_t started
     int64_t taken
     bint stop
-    bint idle  # the thread sleeps
-    bint awaited  # the reader does
+    bint thread_sleeps  # the thread sleeps
+    bint reader_waits  # the reader does
     pthread_t thread
     pthread_mutex_t lock
     pthread_cond_t work
     pthread_cond_t ready
 
 
-# ---- kernels ---------------------------------------------------------------------------------
-
-
-cdef void* work(void* context) noexcept nogil:
+cdef void *run_queue(void *context) noexcept nogil:
     """What the thread does until it is stopped."""
-    cdef queue_t* queue = <queue_t*>context
-    cdef slot_t* slot
+    cdef Queue *queue = <Queue *>context
+    cdef Slot *slot
     cdef sigset_t signals
-    cdef int64_t known, looks
+    cdef int64_t known, spins
     # Signals are the other threads' business, but for those that this one raises itself.
     sigfillset(&signals)
     sigdelset(&signals, SIGBUS)
@@ -68,58 +65,55 @@ cdef void* work(void* context) noexcept nogil:
     pthread_sigmask(SIG_SETMASK, &signals, NULL)
     pthread_mutex_lock(&queue.lock)
     while not queue.stop:
-        if queue.begun == queue.submitted:
+        if queue.started == queue.submitted:
             known = queue.submitted
             pthread_mutex_unlock(&queue.lock)
-            looks = 0
-            while looks < LOOKS and load_now(&queue.submitted) == known:
+            spins = 0
+            while spins < MAX_SPINS and load_acquire(&queue.submitted) == known:
                 pause_core()
-                looks += 1
+                spins += 1
             pthread_mutex_lock(&queue.lock)
-            if queue.begun != queue.submitted or queue.stop:
+            if queue.started != queue.submitted or queue.stop:
                 continue
-            queue.idle = True
+            queue.thread_sleeps = True
             pthread_cond_wait(&queue.work, &queue.lock)
-            queue.idle = False
+            queue.thread_sleeps = False
             continue
-        slot = &queue.slots[queue.begun % queue.room]
-        queue.begun += 1
-        slot.state = BEGUN
+        slot = &queue.slots[queue.started % queue.capacity]
+        queue.started += 1
+        slot.state = STARTED
         pthread_mutex_unlock(&queue.lock)
         make_batch(queue.maker, &slot.batch)
         pthread_mutex_lock(&queue.lock)
         slot.state = DONE
-        if queue.awaited:
+        if queue.reader_waits:
             pthread_cond_signal(&queue.ready)
     pthread_mutex_unlock(&queue.lock)
     return NULL
 
 
-cdef void finish(queue_t* queue, slot_t* slot) noexcept nogil:
-    """Have the oldest batch made: wait for it, or make it here if nobody has begun it."""
-    cdef int64_t looks = 0
+cdef void await_batch(Queue *queue, Slot *slot) noexcept nogil:
+    """Have the oldest batch made: wait for it, or make it here if nobody has started it."""
+    cdef int64_t spins = 0
     pthread_mutex_lock(&queue.lock)
     if slot.state == WAITING:
-        queue.begun += 1
-        slot.state = BEGUN
+        queue.started += 1
+        slot.state = STARTED
         pthread_mutex_unlock(&queue.lock)
         make_batch(queue.maker, &slot.batch)
         slot.state = DONE
         return
     if slot.state != DONE:
         pthread_mutex_unlock(&queue.lock)
-        while looks < LOOKS and load_now(&slot.state) != DONE:
+        while spins < MAX_SPINS and load_acquire(&slot.state) != DONE:
             pause_core()
-            looks += 1
+            spins += 1
         pthread_mutex_lock(&queue.lock)
-    queue.awaited = True
+    queue.reader_waits = True
     while slot.state != DONE:
         pthread_cond_wait(&queue.ready, &queue.lock)
-    queue.awaited = False
+    queue.reader_waits = False
     pthread_mutex_unlock(&queue.lock)
-
-
-# ---- binding ---------------------------------------------------------------------------------
 
 
 # Not cleared by the garbage collector: what the thread writes to must outlive it.
@@ -142,7 +136,7 @@ cdef class Prefetcher:
     asked for.
     """
 
-    cdef queue_t queue
+    cdef Queue queue
     cdef BatchMaker maker
     cdef Order order
     cdef object owners
@@ -154,20 +148,20 @@ cdef class Prefetcher:
         self.owners = deque()
         self.process = 0
         self.queue.maker = &maker.maker
-        self.queue.room = max(ahead, 1)
-        self.queue.slots = <slot_t*>PyMem_Calloc(self.queue.room, sizeof(slot_t))
+        self.queue.capacity = max(ahead, 1)
+        self.queue.slots = <Slot *>calloc(self.queue.capacity, sizeof(Slot))
         if self.queue.slots == NULL:
             raise MemoryError
         pthread_mutex_init(&self.queue.lock, NULL)
         pthread_cond_init(&self.queue.work, NULL)
         pthread_cond_init(&self.queue.ready, NULL)
         # Where no thread can be had, batches are made when they are asked for.
-        if ahead > 0 and pthread_create(&self.queue.thread, NULL, work, &self.queue) == 0:
+        if ahead > 0 and pthread_create(&self.queue.thread, NULL, run_queue, &self.queue) == 0:
             self.process = getpid()
 
     def __dealloc__(self):
         self.stop()
-        PyMem_Free(self.queue.slots)
+        free(self.queue.slots)
 
     def __len__(self):
         """How many batches were submitted and not taken."""
@@ -176,10 +170,10 @@ cdef class Prefetcher:
     def submit(self, positions, places, owner):
         """Ask for the batch of a range of positions, to be written to `places`.
 
-        `owner` keeps that memory; it is given back by :meth:`take`. At most `ahead` batches, or
+        `owner` keeps that memory; it is given back by :meth:`take`. At limit `ahead` batches, or
         one, may be under way.
         """
-        cdef slot_t* slot = &self.queue.slots[self.queue.submitted % self.queue.room]
+        cdef Slot *slot = &self.queue.slots[self.queue.submitted % self.queue.capacity]
         slot.batch.order = &self.order.order
         slot.batch.indices = NULL
         slot.batch.first = positions.start
@@ -189,7 +183,7 @@ cdef class Prefetcher:
         pthread_mutex_lock(&self.queue.lock)
         slot.state = WAITING
         self.queue.submitted += 1
-        if self.queue.idle:
+        if self.queue.thread_sleeps:
             pthread_cond_signal(&self.queue.work)
         pthread_mutex_unlock(&self.queue.lock)
 
@@ -201,18 +195,18 @@ cdef class Prefetcher:
         FastprepError
             what :meth:`BatchMaker.make` raises.
         """
-        cdef slot_t* slot = &self.queue.slots[self.queue.taken % self.queue.room]
-        cdef slot_t* begun
+        cdef Slot *slot = &self.queue.slots[self.queue.taken % self.queue.capacity]
+        cdef Slot *started
         if self.process and self.process != getpid():
             # The lock may be held by a thread that was not forked: everything is this thread's.
             pthread_mutex_init(&self.queue.lock, NULL)
             self.process = 0
-            begun = &self.queue.slots[(self.queue.begun - 1) % self.queue.room]
-            if self.queue.begun > self.queue.taken and begun.state == BEGUN:
-                begun.state = WAITING
-                self.queue.begun -= 1
+            started = &self.queue.slots[(self.queue.started - 1) % self.queue.capacity]
+            if self.queue.started > self.queue.taken and started.state == STARTED:
+                started.state = WAITING
+                self.queue.started -= 1
         with nogil:
-            finish(&self.queue, slot)
+            await_batch(&self.queue, slot)
         self.queue.taken += 1
         owner = self.owners.popleft()
         if slot.batch.status != 0:

@@ -3,7 +3,7 @@
 
 cdef extern from "windows/widen.h" nogil:
     ctypedef int64_t (*PairsFunction)(
-        const void* tokens, int64_t count, void* inputs, void* targets, int64_t last
+        const void *tokens, int64_t count, void *inputs, void *targets, int64_t last
     )
     PairsFunction pairs_function(int kind, int out)
 
@@ -26,48 +26,48 @@ cdef enum:
 
 # Shard k holds the tokens bounds[k] .. bounds[k + 1] - 1 of one long sequence; bounds[0] is 0.
 # They lie at places[k], or, where that is NULL, in the file files[k] from byte offsets[k] on.
-cdef struct tokens_t:
-    const char** places
-    int* files
-    int64_t* offsets
-    int64_t* bounds
+cdef struct Tokens:
+    const char **places
+    int *files
+    int64_t *offsets
+    int64_t *bounds
     int64_t num_shards
     int64_t itemsize
 
 # How a row is written. `last` is the largest id allowed.
-cdef struct row_t:
+cdef struct RowForm:
     PairsFunction pairs
     int64_t itemsize
     int64_t length
     int64_t input_fill
     int64_t target_fill
     int64_t last
-    char* scratch  # length + 1 tokens, 2 at least, for what lies in no single place in memory
+    char *scratch  # length + 1 tokens, 2 at least, for what lies in no single place in memory
 
-cdef void prefetch_tokens(const tokens_t* tokens, int64_t start, int64_t count) noexcept nogil
+cdef void prefetch_tokens(const Tokens *tokens, int64_t start, int64_t count) noexcept nogil
 
 # Writes `count` pairs of neighbours, the tokens from `start` on and those one place further on.
 # 0, BAD_ID or READ_FAILED.
 cdef int64_t write_pairs(
-    const tokens_t* tokens,
-    const row_t* row,
+    const Tokens *tokens,
+    const RowForm *row,
     int64_t start,
     int64_t count,
-    void* inputs,
-    void* targets,
+    void *inputs,
+    void *targets,
 ) noexcept nogil
 
 # Writes one token as an input, and the fill as its target.
 cdef int64_t write_last(
-    const tokens_t* tokens, const row_t* row, int64_t start, void* inputs, void* targets
+    const Tokens *tokens, const RowForm *row, int64_t start, void *inputs, void *targets
 ) noexcept nogil
-cdef void fill(void* out, int64_t count, int64_t value, int64_t itemsize) noexcept nogil
-cdef const char* fetch(
-    const tokens_t* tokens, int64_t start, int64_t count, char* scratch
+cdef void fill(void *out, int64_t count, int64_t value, int64_t itemsize) noexcept nogil
+cdef const char *fetch(
+    const Tokens *tokens, int64_t start, int64_t count, char *scratch
 ) noexcept nogil
 
 cdef class TokenShards:
-    cdef tokens_t tokens
+    cdef Tokens tokens
     cdef readonly int64_t num_tokens
     cdef Kind kind
     cdef tuple views  # keeps the buffers exported, so that nobody moves what `places` point at

@@ -68,29 +68,36 @@ cdef class WordEncoder:
             table_free(&short_words)
 
     def encode_documents(
-        self, texts not None, out not None, uint64_t[::1] ends not None, *, end_token=None,
-        bint close_last=True,
+        self, texts not None, out not None, ends not None, *, end_token=None, bint close_last=True
     ) -> int:
         """Encodes documents back to back into the caller's arrays; see `WordEncoding`."""
+        cdef Array ids, held_ends = array_of(ends, ITEM_UINT64, True)
+        cdef uint64_t *end = <uint64_t *>held_ends.at
         cdef Py_ssize_t count = len(texts)
         cdef int64_t last = 0 if end_token is None else end_token
-        if ends.shape[0] < count:
-            raise ValueError(f"{count} texts need as many ends; there is room for {len(ends)}")
+        if held_ends.count < count:
+            raise ValueError(f"{count} texts need as many ends; there is room for {held_ends.count}")
         if memoryview(out).itemsize != 2:
-            return encode_words[uint32_t](self, texts, out, ends, end_token is not None, last, close_last)
+            ids = array_of(out, ITEM_UINT32, True)
+            return encode_words(
+                self, texts, <uint32_t *>ids.at, ids.count, end, end_token is not None, last, close_last
+            )
         if max(self.largest, last) > 0xFFFF:
             raise OverflowError(
                 f"ids up to {max(self.largest, last)} do not fit uint16; give a uint32 buffer"
             )
-        return encode_words[uint16_t](self, texts, out, ends, end_token is not None, last, close_last)
+        ids = array_of(out, ITEM_UINT16, True)
+        return encode_words(
+            self, texts, <uint16_t *>ids.at, ids.count, end, end_token is not None, last, close_last
+        )
 
 
 cdef Py_ssize_t encode_words(
-    WordEncoder self, texts, Id[::1] out, uint64_t[::1] ends, bint closes, int64_t last,
+    WordEncoder self, texts, Id *out, int64_t capacity, uint64_t *ends, bint has_end, int64_t last,
     bint close_last,
 ) except -1:
     cdef Text units
-    cdef int64_t written = 0, added, room = out.shape[0]
+    cdef int64_t written = 0, added
     cdef Py_ssize_t i, count = len(texts)
     cdef str text
     for i in range(count):
@@ -98,29 +105,29 @@ cdef Py_ssize_t encode_words(
         units = text_of(text)
         if units.length >= RELEASE_GIL:
             with nogil:
-                added = look_up_ids(self, &units, &out[0] + written, room - written)
+                added = look_up_ids(self, &units, out + written, capacity - written)
         else:
-            added = look_up_ids(self, &units, &out[0] + written, room - written) if room else 0
+            added = look_up_ids(self, &units, out + written, capacity - written)
         written += added
-        if added < 0 or (closes and written >= room):
-            raise ValueError(f"there is room for {room} ids, which is less than texts may have")
-        if closes and (close_last or i + 1 < count):
+        if added < 0 or (has_end and written >= capacity):
+            raise ValueError(f"there is room for {capacity} ids, which is less than texts may have")
+        if has_end and (close_last or i + 1 < count):
             out[written] = <Id>last
             written += 1
         ends[i] = written
     return written
 
 
-# Writes the ids of a text; how many, or -1 where there may be no room.
+# Writes the ids of a text; how many, or -1 where there may be no capacity.
 cdef int64_t look_up_ids(
-    WordEncoder self, const Text *text, Id *out, int64_t room
+    WordEncoder self, const Text *text, Id *out, int64_t capacity
 ) noexcept nogil:
     cdef Window window
     cdef int64_t values[WINDOW + 1]
     cdef int64_t at = 0, written = 0, i
     while at < text.length:
         at = cut_window(text, at, &window)
-        if window.count > room - written:
+        if window.count > capacity - written:
             return -1
         look_up_window(&self.index, &self.long_words, text, &window, self.unknown, values)
         for i in range(window.count):

@@ -11,7 +11,7 @@ cdef extern from * nogil:
 
 
 cdef enum:
-    WORDS_PER_BUCKET = 4      # at most, on average
+    WORDS_PER_BUCKET = 4      # at limit, on average
     MAX_PILOT = 65535
 
 
@@ -24,8 +24,6 @@ cdef inline uint64_t bucket_of(const Index *index, uint64_t h) noexcept nogil:
 cdef inline uint64_t entry_place(const Index *index, uint64_t h, uint64_t pilot) noexcept nogil:
     return mul_high(h * pilot, index.size)
 
-
-# -- looking up ------------------------------------------------------------------------------------
 
 cdef inline int64_t value_at(const Entry *entry, const Key *key, int64_t unknown) noexcept nogil:
     cdef uint64_t differ = (entry.low ^ key.low) | (entry.high ^ key.high)
@@ -74,8 +72,6 @@ cdef int64_t index_find(
     key.hash = entry_place(index, key.hash, index.pilots[bucket_of(index, key.hash)])
     return value_at(index.entries + key.hash, &key, -1)
 
-
-# -- building --------------------------------------------------------------------------------------
 
 # Puts a bucket's words into the first places that are free for all of them, and returns the pilot;
 # -1 if there is none.

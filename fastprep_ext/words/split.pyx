@@ -23,8 +23,6 @@ ctypedef fused Unit:
     uint32_t
 
 
-# -- classes ---------------------------------------------------------------------------------------
-
 cdef inline bint is_wide_white(uint32_t c) noexcept nogil:
     return (
         (c - 0x2000 < 11) | (c == 0x3000)
@@ -40,8 +38,6 @@ cdef inline bint is_white(uint32_t c) noexcept nogil:
 cdef inline uint64_t bit(int64_t i) noexcept nogil:
     return <uint64_t>1 << (i & 63)
 
-
-# -- one window ------------------------------------------------------------------------------------
 
 # Fills copy and wide from n units. The classes of all that follows depend on Latin-1 alone.
 cdef void narrow(const Unit *units, int64_t n, Window *window) noexcept nogil:
@@ -198,8 +194,6 @@ cdef int64_t cut_window(const Text *text, int64_t origin, Window *window) noexce
     return window.giant
 
 
-# -- words -> text ---------------------------------------------------------------------------------
-
 # Every unit is copied, and a closer takes back the whitespace that was copied just before it.
 cdef int64_t close_up_units(
     const Unit *units, int64_t length, uint64_t closers, Unit *out
@@ -222,19 +216,17 @@ cdef int64_t close_up(const Text *text, uint64_t closers, void *out) noexcept no
     return close_up_units(<const uint32_t *>text.units, text.length, closers, <uint32_t *>out)
 
 
-# -- for tests -------------------------------------------------------------------------------------
-
-def masks_of(const uint8_t[::1] block not None, str path):
+def masks_of(block, str path):
     """The class masks of 64 Latin-1 characters, as one SIMD path makes them: for tests.
 
     None where `path` ("portable", "sse2", "avx2") does not run on this machine.
     """
-    cdef bytes name = path.encode()
-    cdef WordMasksFunction function = word_masks_function(name)
+    cdef Array bytes = array_of(block, ITEM_UINT8)
+    cdef WordMasksFunction function = word_masks_function(path.encode())
     cdef WordMasks masks
-    if block.shape[0] != 64:
-        raise ValueError(f"a block has 64 bytes, this one {block.shape[0]}")
+    if bytes.count != 64:
+        raise ValueError(f"a block has 64 bytes, this one {bytes.count}")
     if function == NULL:
         return None
-    function(&block[0], 1, &masks)
+    function(<const uint8_t *>bytes.at, 1, &masks)
     return masks

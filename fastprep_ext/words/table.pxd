@@ -15,7 +15,7 @@ cdef struct Table:
     int64_t short_count
     uint32_t *arena           # code points of the long words
     int64_t arena_used
-    int64_t arena_room
+    int64_t arena_capacity
 
 # A short word as it is compared: code points 0-7 and 8-14, the first one highest. The lowest byte
 # is the length, so that of two words that begin alike the shorter one comes first.
@@ -23,11 +23,11 @@ cdef struct ShortWord:
     uint64_t first
     uint64_t second
 
-# An empty table without room, which need not be freed; `table_reserve` comes before all but these.
+# An empty table without capacity, which need not be freed; `table_reserve` comes before all but these.
 cdef void table_init(Table *table, uint64_t seed0, uint64_t seed1) noexcept nogil
 cdef void table_free(Table *table) noexcept nogil
 
-# Makes room for so many more words and arena code points. 0, or -1: no memory, table unchanged.
+# Makes capacity for so many more words and arena code points. 0, or -1: no memory, table unchanged.
 cdef int table_reserve(Table *table, int64_t words, int64_t units) noexcept nogil
 
 # Puts the whole text in as one word, with that value (0 or more), unless it is there.
@@ -38,7 +38,7 @@ cdef int64_t table_find_long(
     const Table *table, const Text *text, int64_t start, int64_t end
 ) noexcept nogil
 
-# Puts the window's pieces in, numbered as they come. Needs room for window.count words, and in the
+# Puts the window's pieces in, numbered as they come. Needs capacity for window.count words, and in the
 # arena for all their code points.
 cdef void collect_window(Table *table, const Text *text, const Window *window) noexcept nogil
 

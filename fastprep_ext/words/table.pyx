@@ -4,7 +4,6 @@
 cdef extern from * nogil:
     uint64_t reversed_bytes "__builtin_bswap64"(uint64_t x)
 
-# -- long words ------------------------------------------------------------------------------------
 
 cdef uint64_t long_hash(const Table *table, const Unit *units, int64_t length) noexcept nogil:
     cdef uint64_t h = table.seeds[1] ^ <uint64_t>length
@@ -75,8 +74,6 @@ cdef void put_long(
     table.count += 1
 
 
-# -- all words -------------------------------------------------------------------------------------
-
 cdef inline void put_short(Table *table, const Key *key, int64_t value) noexcept nogil:
     cdef uint64_t at = key.hash & table.mask
     cdef Slot *slot = table.slots + at
@@ -136,8 +133,6 @@ cdef void list_short(const Table *table, ShortWord *words) noexcept nogil:
     qsort(words, n, sizeof(ShortWord), compare_short)
 
 
-# -- memory ----------------------------------------------------------------------------------------
-
 cdef void table_init(Table *table, uint64_t seed0, uint64_t seed1) noexcept nogil:
     memset(table, 0, sizeof(Table))
     table.seeds[0] = seed0
@@ -150,7 +145,7 @@ cdef void table_free(Table *table) noexcept nogil:
     table_init(table, table.seeds[0], table.seeds[1])
 
 
-# At most half of the slots are taken, so that most probes end where they begin.
+# At limit half of the slots are taken, so that limit probes end where they begin.
 cdef int reserve_slots(Table *table, int64_t words) noexcept nogil:
     cdef uint64_t old_size = table.mask + 1 if table.slots != NULL else 0
     cdef uint64_t size = max(<uint64_t>64, old_size)
@@ -184,14 +179,14 @@ cdef int reserve_slots(Table *table, int64_t words) noexcept nogil:
 cdef int reserve_arena(Table *table, int64_t units) noexcept nogil:
     cdef int64_t needed = table.arena_used + units
     cdef uint32_t *arena
-    if needed <= table.arena_room:
+    if needed <= table.arena_capacity:
         return 0
     needed += needed // 2
     arena = <uint32_t *>realloc(table.arena, needed * sizeof(uint32_t))
     if arena == NULL:
         return -1
     table.arena = arena
-    table.arena_room = needed
+    table.arena_capacity = needed
     return 0
 
 

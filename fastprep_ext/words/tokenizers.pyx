@@ -10,7 +10,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     RELEASE_GIL = 1 << 14     # code points from which on other threads may run meanwhile
-    AHEAD = 32                # ids
+    PREFETCHED_IDS = 32                # ids
     DONE = 0                  # what look_up returns
     FULL = 1
     UNKNOWN = 2
@@ -19,7 +19,7 @@ cdef enum:
 cdef struct FoundIds:
     int64_t at                # the next window's origin
     int64_t count
-    int64_t room
+    int64_t capacity
     int64_t *items
 
 
@@ -131,9 +131,9 @@ cdef class WordTable:
                 if status == DONE:
                     return list_of(&ids)
                 if status == FULL:
-                    more_room(&ids, &units)
+                    grow_ids(&ids, &units)
                 else:
-                    self.ask_vocab(text, &window, &ids, others)
+                    self.look_up_in_vocab(text, &window, &ids, others)
         finally:
             free(ids.items)
 
@@ -141,7 +141,7 @@ cdef class WordTable:
     cdef int look_up(self, const Text *text, Window *window, FoundIds *ids) noexcept nogil:
         cdef bint any_unknown
         while ids.at < text.length:
-            if ids.room - ids.count < WINDOW:
+            if ids.capacity - ids.count < WINDOW:
                 return FULL
             ids.at = cut_window(text, ids.at, window)
             any_unknown = look_up_window(
@@ -155,7 +155,7 @@ cdef class WordTable:
 
     # Gives the window's unknown words the ids that the vocabulary has for them, and keeps these in
     # `others`. A plain dict raises KeyError; one with __missing__ has an answer.
-    cdef int ask_vocab(self, object text, const Window *window, FoundIds *ids, list others) except -1:
+    cdef int look_up_in_vocab(self, object text, const Window *window, FoundIds *ids, list others) except -1:
         cdef int64_t *items = ids.items + (ids.count - window.count)
         cdef int64_t i
         for i in range(window.count):
@@ -175,34 +175,34 @@ cdef inline int64_t address(object value) noexcept:
     return <int64_t><intptr_t><PyObject *>value
 
 
-# The objects lie scattered in memory: each is sent for AHEAD of its turn,
+# The objects lie scattered in memory: each is sent for PREFETCHED_IDS of its turn,
 # which saves a fifth of the whole time where there are 130,000.
 cdef list list_of(const FoundIds *ids):
     cdef list found = PyList_New(ids.count)
-    cdef int64_t i, soon = max(<int64_t>0, ids.count - AHEAD)
-    for i in range(soon):
-        prefetch(<const void *><intptr_t>ids.items[i + AHEAD])
-        give(found, i, <PyObject *><intptr_t>ids.items[i])
-    for i in range(soon, ids.count):
-        give(found, i, <PyObject *><intptr_t>ids.items[i])
+    cdef int64_t i, prefetched = max(<int64_t>0, ids.count - PREFETCHED_IDS)
+    for i in range(prefetched):
+        prefetch(<const void *><intptr_t>ids.items[i + PREFETCHED_IDS])
+        put_in_list(found, i, <PyObject *><intptr_t>ids.items[i])
+    for i in range(prefetched, ids.count):
+        put_in_list(found, i, <PyObject *><intptr_t>ids.items[i])
     return found
 
 
-cdef inline void give(list found, int64_t i, PyObject *item) noexcept:
+cdef inline void put_in_list(list found, int64_t i, PyObject *item) noexcept:
     Py_INCREF(item)
     PyList_SET_ITEM(found, i, item)
 
 
-# A text has at most as many pieces as code points; prose has one for five.
-cdef int more_room(FoundIds *ids, const Text *text) except -1:
-    cdef int64_t room = max(2 * ids.room, text.length // 4)
+# A text has at limit as many pieces as code points; prose has one for five.
+cdef int grow_ids(FoundIds *ids, const Text *text) except -1:
+    cdef int64_t capacity = max(2 * ids.capacity, text.length // 4)
     cdef int64_t *items
-    room = min(room, text.length) + WINDOW
-    items = <int64_t *>realloc(ids.items, room * sizeof(int64_t))
+    capacity = min(capacity, text.length) + WINDOW
+    items = <int64_t *>realloc(ids.items, capacity * sizeof(int64_t))
     if items == NULL:
         raise MemoryError(f"no memory for the ids of {text.length} characters")
     ids.items = items
-    ids.room = room
+    ids.capacity = capacity
     return 0
 
 
@@ -242,19 +242,17 @@ cdef list words_of(const Table *table):
     cdef int64_t i
     cdef int k
     cdef const Slot *slot
-    sorted_words = <ShortWord *>PyMem_Malloc(max(1, table.short_count) * sizeof(ShortWord))
-    if sorted_words == NULL:
-        raise MemoryError(f"no memory to sort {table.count} words")
-    try:
-        with nogil:
-            list_short(table, sorted_words)
-        for i in range(table.short_count):
-            for k in range(8):
-                characters[k] = <uint8_t>(sorted_words[i].first >> (56 - 8 * k))
-                characters[8 + k] = <uint8_t>(sorted_words[i].second >> (56 - 8 * k))
-            words.append(PyUnicode_FromKindAndData(1, characters, characters[15]))
-    finally:
-        PyMem_Free(sorted_words)
+    cdef Memory memory = allocate(
+        table.short_count * sizeof(ShortWord), f"{table.short_count} words to sort"
+    )
+    sorted_words = <ShortWord *>memory.at
+    with nogil:
+        list_short(table, sorted_words)
+    for i in range(table.short_count):
+        for k in range(8):
+            characters[k] = <uint8_t>(sorted_words[i].first >> (56 - 8 * k))
+            characters[8 + k] = <uint8_t>(sorted_words[i].second >> (56 - 8 * k))
+        words.append(PyUnicode_FromKindAndData(1, characters, characters[15]))
     if table.count > table.short_count:
         for i in range(<int64_t>table.mask + 1):
             slot = table.slots + i
@@ -297,17 +295,12 @@ def join_words(words, ids, str closers):
     cdef Text units = text_of(joined)
     cdef uint64_t mask = 0
     cdef int64_t left
-    cdef void *out
+    cdef Memory out
     for closer in closers:
         if ord(closer) >= 64:
             raise ValueError(f"{closer!r} is no closer: its code point is 64 or more")
         mask |= <uint64_t>1 << <int>ord(closer)
-    out = PyMem_Malloc(max(1, units.length * units.kind))
-    if out == NULL:
-        raise MemoryError(f"no memory for a text of {units.length} characters")
-    try:
-        with nogil:
-            left = close_up(&units, mask, out)
-        return PyUnicode_FromKindAndData(units.kind, out, left)
-    finally:
-        PyMem_Free(out)
+    out = allocate(units.length * units.kind, f"a text of {units.length} characters")
+    with nogil:
+        left = close_up(&units, mask, out.at)
+    return PyUnicode_FromKindAndData(units.kind, out.at, left)

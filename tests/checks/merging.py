@@ -9,11 +9,11 @@ import numpy as np
 from reference.steps import encode_piece, merge
 
 from checks import Found
-from fastprep_ext.bpe import PATTERNS, WAYS, Encoder
+from fastprep_ext.bpe import MERGE_METHODS, PATTERNS, Encoder
 
 PIECES_EACH = 500  # of a random vocabulary
 # 16 and 32: lanes of few.h; above 32 a piece is cut.
-THRESHOLDS = (16, 32, WAYS["few"], WAYS["search"])
+THRESHOLDS = (16, 32, MERGE_METHODS["few"], MERGE_METHODS["search"])
 
 
 def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
@@ -53,7 +53,7 @@ def encoder(ranks: dict[bytes, int]) -> Encoder:
 
 def ways_for(size: int) -> list[str]:
     """The ways that take a piece of so many bytes."""
-    return [way for way, most in WAYS.items() if size <= most]
+    return [way for way, most in MERGE_METHODS.items() if size <= most]
 
 
 def random_size(rnd: random.Random) -> int:
