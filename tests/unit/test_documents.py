@@ -189,7 +189,7 @@ def test_damaged_ends_of_a_store_lead_to_no_window_outside_it(tmp_path: Path) ->
         ends.tofile(path)
         for layout in ("documents", "packed"):
             with pytest.raises(
-                InvalidWindow, match="number 4, counted from 0, is 20 and stands behind"
+                InvalidWindow, match="number 4, counted from 0, is 20, after"
             ):
                 WindowDataset(tmp_path / "store", 4, layout=layout)  # type: ignore[arg-type]
 
@@ -209,7 +209,7 @@ def test_options_that_do_not_go_together_are_refused() -> None:
     for wrong in ([5, 3], [-1, 4], [10**6, 40], [2**62, 40], [2.5], [[3]], ["a"]):
         for layout in ("sliding", "documents", "packed"):
             with pytest.raises(
-                InvalidWindow, match=r"document_ends must (ascend|be a row of integers)"
+                InvalidWindow, match=r"document_ends must (ascend|be a one-dimensional array of integers)"
             ):
                 WindowDataset(ids, 4, layout=layout, document_ends=wrong)  # type: ignore[arg-type]
     with pytest.raises(TextTooShort, match="no document has two tokens"):
