@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Subset, default_collate  # noqa: E402
 from fastprep.errors import InvalidInput, InvalidStore, InvalidWindow, TextTooShort  # noqa: E402
 from fastprep.jobs.prepare import prepare  # noqa: E402
 from fastprep.store.reader import TokenStore  # noqa: E402
-from fastprep.training.batch import Windows  # noqa: E402
+from fastprep.training.batch import WindowBatch  # noqa: E402
 from fastprep.training.dataset import WindowDataset  # noqa: E402
 from fastprep.training.notebook import GPTDatasetV1  # noqa: E402
 
@@ -172,9 +172,9 @@ def test_windows_are_a_sequence_of_samples() -> None:
     assert len(batch) == 3
     assert batch[-1][0].tolist() == [4, 5]
     assert [y.tolist() for _, y in batch] == [[1, 2], [3, 4], [5, 6]]
-    assert isinstance(batch[1:], Windows)
+    assert isinstance(batch[1:], WindowBatch)
     assert batch[1:].targets.tolist() == [[3, 4], [5, 6]]
-    assert repr(batch).startswith("Windows(inputs=tensor([[0, 1]")
+    assert repr(batch).startswith("WindowBatch(inputs=tensor([[0, 1]")
     with pytest.raises(IndexError):
         batch[3]
 
@@ -193,7 +193,7 @@ def test_default_collate_finds_the_samples_it_knows() -> None:
 
 def test_a_subset_makes_batches_too() -> None:
     subset = Subset(WindowDataset(range(20), 3, 2), [5, 1])
-    assert isinstance(subset.__getitems__([0, 1]), Windows)
+    assert isinstance(subset.__getitems__([0, 1]), WindowBatch)
     assert subset.__getitems__([0, 1]).inputs.tolist() == [[10, 11, 12], [2, 3, 4]]
 
 
