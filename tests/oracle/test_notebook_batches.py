@@ -25,7 +25,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
 ]
 
-RANKS = Path(__file__).parents[2] / "fastprep" / "vocabulary" / "vocabularies" / "r50k_base.tiktoken"
+RANKS = (
+    Path(__file__).parents[2] / "fastprep" / "vocabulary" / "vocabularies" / "r50k_base.tiktoken"
+)
 
 
 @pytest.fixture(scope="module")
