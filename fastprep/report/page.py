@@ -137,9 +137,7 @@ def _page(
         f"<title>{title or 'token store'} · fastprep</title>\n"
         f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
     )
-    yield (
-        f"<h1>{name}</h1>\n<p>A fastprep token store; every block was read and matches its checksum.</p>\n"
-    )
+    yield f"<h1>{name}</h1>\n<p>A fastprep token store; all blocks match their checksums.</p>\n"
     yield _cards(store, vocabulary, counted)
     yield _plots(counted)
     yield _samples(store, vocabulary, samples)
