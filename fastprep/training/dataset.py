@@ -144,7 +144,7 @@ class WindowDataset(Dataset[Sample]):
         document_ids: bool = False,
         cu_seqlens: bool = False,
         mask_targets: bool | None = None,
-        document_ends: NDArray[Any] | Sequence[int] | None = None,
+        document_ends: NDArray[np.integer[Any]] | Sequence[int] | None = None,
         dtype: torch.dtype | Literal["store"] = torch.int64,
         vocab_size: int | None = None,
         mmap: bool = True,

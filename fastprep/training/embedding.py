@@ -50,6 +50,8 @@ class TokenEmbedding(nn.Embedding):
     torch.Size([4, 128])
     """
 
+    __call__: Callable[..., Tensor]
+
     def __init__(
         self,
         vocab_size: int,
@@ -109,6 +111,8 @@ class PositionalEmbedding(nn.Embedding):
     True
     """
 
+    __call__: Callable[..., Tensor]
+
     def __init__(
         self,
         max_length: int,
@@ -161,6 +165,7 @@ class SinusoidalEmbedding(nn.Module):
             [0.8415, 0.5403, 0.0100, 0.9999]])
     """
 
+    __call__: Callable[..., Tensor]
     table: Tensor
 
     def __init__(
@@ -249,6 +254,8 @@ class InputEmbedding(nn.Module):
     torch.Size([2, 4, 128])
     """
 
+    __call__: Callable[..., Tensor]
+
     def __init__(
         self,
         vocab_size: int,
@@ -280,8 +287,7 @@ class InputEmbedding(nn.Module):
         # Not wpe(L), which would take the length for a tensor of positions in torch.jit.trace.
         alone = position_ids is None
         positions = self.wpe.first(ids.shape[-1]) if alone else self.wpe(position_ids)
-        embedded: Tensor = self.wte(ids) + positions
-        return embedded
+        return self.wte(ids) + positions
 
 
 def _checked_shape(name: str, rows: int, embedding_dim: int) -> tuple[int, int]:

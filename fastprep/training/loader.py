@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import torch
 from torch.utils.data import DataLoader
@@ -18,6 +18,28 @@ from fastprep.windows.mixture import Mixture
 from fastprep.windows.sliding import checked_size
 from fastprep.windows.tokens import Tokens
 from fastprep_ext.prefetch import Prefetcher
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Unpack
+
+
+class WindowOptions(TypedDict, total=False):
+    """More options of :class:`~fastprep.training.dataset.WindowDataset`, for type checkers."""
+
+    pad_last: bool
+    pad_token: int
+    crop: bool
+    position_ids: bool
+    document_ids: bool
+    cu_seqlens: bool
+    mask_targets: bool | None
+    document_ends: NDArray[np.integer[Any]] | Sequence[int] | None
+    vocab_size: int | None
+    mmap: bool
 
 
 def create_dataloader(
@@ -36,10 +58,10 @@ def create_dataloader(
     prefetch: int = 2,
     pin_memory: bool | None = None,
     dtype: torch.dtype | Literal["store"] = torch.int64,
-    multiprocessing_context: Any = None,
+    multiprocessing_context: str | BaseContext | None = None,
     persistent_workers: bool = False,
     layout: Layout = "sliding",
-    **options: Any,
+    **options: Unpack[WindowOptions],
 ) -> WindowLoader:
     """Create the data loader of a training loop.
 
@@ -199,7 +221,7 @@ class WindowLoader(DataLoader[Sample]):
         num_workers: int = 0,
         prefetch: int = 2,
         pin_memory: bool | None = None,
-        multiprocessing_context: Any = None,
+        multiprocessing_context: str | BaseContext | None = None,
         persistent_workers: bool = False,
     ) -> None:
         if prefetch != 0:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastprep.training.batch import Addresses, BatchBuffers, BatchFormat, BatchTensors
 
-# Inputs, targets, their addresses. Whoever fills the memory holds a reference to the tuple.
+# Inputs, targets, their addresses. The prefetcher holds a reference to the tuple while it fills them.
 _PooledBuffers: TypeAlias = "tuple[NDArray[Any], NDArray[Any], Addresses]"
 MAX_POOLED = 8
 

@@ -118,7 +118,7 @@ def _integer(name: str, value: int) -> int:
         raise InvalidWindow(f"{name} must be an integer; found {value!r}") from None
 
 
-class WindowSampler(DistributedSampler[Any]):
+class WindowSampler(DistributedSampler[int]):
     """A sampler with the order of :func:`fastprep.create_dataloader`, for your own DataLoader.
 
     It is a :class:`torch.utils.data.DistributedSampler`, so code that tests for one, to call its
