@@ -154,7 +154,7 @@ class BatchFormat(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether a batch has inputs and targets only."""
+        """True if a batch has inputs and targets only."""
         return not (self.position_ids or self.document_ids or self.cu_seqlens)
 
     def allocate(self, rows: int, *, pinned: bool = False) -> BatchBuffers:

@@ -77,7 +77,7 @@ def test_samples_are_those_of_the_notebook(ids: list[int], max_length: int, stri
 
 
 def plain_chunks(ids: list[int], max_length: int, stride: int, pad: int) -> Any:
-    """The chunks of the notebook's prose: go on until every id but the first is a target once."""
+    """The chunks of the notebook's prose, until every id except the first is a target once."""
     chunks, start, predicted = [], 0, 0
     while predicted < len(ids) - 1 and start < len(ids) - 1:
         inputs, targets = ids[start : start + max_length], ids[start + 1 : start + max_length + 1]

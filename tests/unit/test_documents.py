@@ -91,7 +91,7 @@ def test_every_pair_of_every_document_is_in_one_row(
     (packing,) = dataset.packing
     assert packing.cropped == 0
     assert packing.utilisation == pytest.approx(len(found) / batch["targets"].numel())
-    # Padding and nothing else is without a document, and positions count from each piece's begin.
+    # Only padding has no document, and positions count from the start of each piece.
     assert torch.equal(batch["document_ids"] == -1, batch["targets"] == -100)
     starts = batch["cu_seqlens"][:-1].tolist()
     assert [k for k, p in enumerate(batch["position_ids"].flatten().tolist()) if p == 0] == starts

@@ -265,7 +265,7 @@ def test_llmc_gives_back_what_it_got(
         assert len(ids) == header[2] <= shard_tokens
         stream += ids.tolist()
     ids = made[:].tolist()
-    assert stream == [ids[-1], *ids[:-1]]  # the end tokens stand before the documents
+    assert stream == [ids[-1], *ids[:-1]]  # each end token precedes its document
     back = import_tokens(paths, tmp_path / "back", format="llmc", encoding=made.encoding_name)
     same(made, back)
 
@@ -544,7 +544,7 @@ def test_memory_is_a_few_blocks_whatever_is_copied(
 ) -> None:
     import tracemalloc
 
-    # Room for the largest manifest is asked for, and given back untouched: not what is measured here.
+    # Memory for the largest manifest is reserved and released untouched: not measured here.
     monkeypatch.setattr("fastprep.store.manifest._MANIFEST_LIMIT", 1 << 20)
     ids = np.full(1 << 24, 7, np.uint16)
     ids[999::1000] = EOT
