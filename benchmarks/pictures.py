@@ -12,6 +12,8 @@ from typing import Any
 from results_of import Results, rows_side_by_side
 from tables import rate
 
+from fastprep.report.plots import save_svg, svg_style
+
 INK, FAINT = "#7d8590", "#7d859055"  # mid-grey: contrast enough on white and on black
 #: The same hue for a library in every picture.
 COLOURS = {
@@ -23,23 +25,12 @@ COLOURS = {
     "tokenizers": "#d2547f",
 }
 STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "fastprep",
-    "font.family": "sans-serif",
+    **svg_style(INK, FAINT),
     "font.size": 10,
-    "text.color": INK,
     "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
     "axes.titlesize": 10,
-    "axes.grid": True,
     "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": FAINT,
     "grid.linewidth": 0.6,
-    "xtick.color": INK,
-    "ytick.color": INK,
     "legend.frameon": False,
 }
 MARKERS = {"r50k_base": "o", "cl100k_base": "s", "o200k_base": "^"}
@@ -52,12 +43,6 @@ def colour(side: str) -> str:
     """A library's colour; paler for its second side."""
     package, _, way = side.partition(",")
     return COLOURS[package] + ("99" if way.strip() in ("lists", "1 thread") else "")
-
-
-def save(figure: Any, path: Path) -> None:
-    """The same figures, the same bytes."""
-    facts = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(path, format="svg", metadata=facts, transparent=True)
 
 
 def draw_bars(axes: Any, groups: list[str], bars: Bars) -> None:
@@ -105,7 +90,7 @@ def draw_panels(panels: list[tuple[str, list[str], Bars]], path: Path) -> None:
             handles.setdefault(label, handle)
     place: dict[str, Any] = {"loc": "outside upper center", "ncols": 4, "fontsize": 8.5}
     figure.legend(handles.values(), handles.keys(), **place)
-    save(figure, path)
+    save_svg(figure, path)
 
 
 def draw_files(results: Results, path: Path) -> bool:
@@ -177,7 +162,7 @@ def draw_growth(results: Results, path: Path) -> bool:
     handles, labels = panels[0].get_legend_handles_labels()
     columns = max(len(result["rows"]) for result in found.values())
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, fontsize=8.5)
-    save(figure, path)
+    save_svg(figure, path)
     return True
 
 

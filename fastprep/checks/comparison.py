@@ -1,4 +1,4 @@
-"""A store's ids against those that another library gives for the same documents."""
+"""Comparison of a store's ids with those of another library for the same documents."""
 
 from __future__ import annotations
 
@@ -18,34 +18,14 @@ from fastprep.store.validation import Split
 
 
 def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None) -> int:
-    """Encode the recorded documents again with the oracle.
+    """Encode the recorded documents again with an oracle, and count the documents compared.
 
-    Parameters
-    ----------
-    store
-        a store whose inputs are still there.
-    against
-        what errors call the oracle.
-    oracle
-        text to ids.
-    sample
-        how many documents to compare, drawn with a fixed seed; None: all.
+    The inputs of the store must still exist. `against` is the name of the oracle in errors; `sample`
+    is the number of documents to compare, drawn with a fixed seed, or None for all.
 
-    Returns
-    -------
-    int
-        how many documents were compared.
-
-    Raises
-    ------
-    InvalidStore
-        for the first document that differs, and where there are more or fewer of them.
-    InvalidInput
-        when an input is missing, has changed its size, or is no text.
-
-    Examples
-    --------
-    See :func:`fastprep.verify`.
+    Raises InvalidStore for the first document that differs, and if there are more or fewer of them;
+    InvalidInput if an input is missing, has changed its size, or does not contain text. For an example
+    see :func:`fastprep.verify`.
     """
     chosen: set[int] | None = None
     if sample is not None and sample < store.num_documents:
@@ -54,7 +34,7 @@ def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None)
     number = compared = 0
     for index, record in enumerate(store.manifest.shards):
         for span in record.inputs:
-            _check_there(span)
+            _check_input(span)
         stop = number + record.documents
         for document in _documents(store, record):
             if number == stop:
@@ -76,8 +56,8 @@ def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None)
     return compared
 
 
-def _check_there(span: Span) -> None:
-    """Refuse a recorded input that cannot be read again."""
+def _check_input(span: Span) -> None:
+    """Raise InvalidInput for a recorded input that cannot be read again."""
     if span.path.startswith("<"):
         raise InvalidInput(
             f"{span.path}: it was in the memory of the process that made the store, so there is "
@@ -85,23 +65,26 @@ def _check_there(span: Span) -> None:
         )
     if kind_of(span.path) is None:
         raise InvalidInput(
-            f"{span.path}: the store was imported from these ids, and holds no word of the text that "
-            "they were made of, so there is nothing to compare with; verify without against (--against)"
+            f"{span.path}: the store was imported from these ids and does not record the text that "
+            "they were made from, so there is nothing to compare with; verify without against "
+            "(--against)"
         )
     if not (is_url(span.path) or Path(span.path).exists()):
+        hint = (
+            "" if Path(span.path).is_absolute() else ", or run in the directory it was named from"
+        )
         raise InvalidInput(
-            f"{span.path}: no such file, though the store was made of it; bring it back"
-            f"{'' if Path(span.path).is_absolute() else ', or go to the directory it was named from'}"
+            f"{span.path}: no such file, although the store was made from it; restore it{hint}"
         )
     if corpus.whole(span.path).size != span.size:
         raise InvalidInput(
             f"{span.path}: its size is no longer {span.size}, as it was when the store was "
-            "made; bring back that file to compare with it"
+            "made; restore that file to compare with it"
         )
 
 
 def _documents(store: TokenStore, record: ShardRecord) -> Iterator[str]:
-    """The documents that a shard was made of, with those left out that it left out."""
+    """Yield the documents that a shard was made from, without those that it left out."""
     manifest = store.manifest
     form = Format(manifest.separator, manifest.field, manifest.on_error)
     split = None if manifest.part is None else Split(manifest.part.validation)
@@ -123,9 +106,8 @@ def _check_document(store: TokenStore, number: int, expected: list[int], against
     found = store.document(number).tolist()
     if found == expected:
         return
-    place = 0
-    while place < min(len(found), len(expected)) and found[place] == expected[place]:
-        place += 1
+    pairs = enumerate(zip(found, expected, strict=False))
+    place = next((place for place, (a, b) in pairs if a != b), min(len(found), len(expected)))
     raise InvalidStore(
         f"{store.path}: document {number} differs from {against}'s at its token {place}: "
         f"{found[place : place + 5]} in the store, {expected[place : place + 5]} from {against}"

@@ -1,4 +1,4 @@
-"""verify: read a whole store again and hold it against its manifest, or against another library."""
+"""verify: check every byte of a store against its manifest, or its ids against another library."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from fastprep_ext.base import is_increasing, largest, occurs_exactly_at
 if TYPE_CHECKING:
     from fastprep.system.byte_order import Letter
 
-# More than this many threads would wait for memory, or for the disk.
-_THREADS = 4
-# So little that what was read is still in a core's cache when it is looked at.
+# More threads would wait for memory, or for the disk.
+_MAX_THREADS = 4
+# Small enough that a chunk is still in the core's cache when it is checked.
 _CHUNK_BYTES = 256 << 10
 
 
 class Verified(NamedTuple):
-    """What was looked at and found right: ``compared`` documents were encoded again."""
+    """The tokens and documents that :func:`verify` checked, and the documents it encoded again."""
 
     tokens: int
     documents: int
@@ -46,12 +46,12 @@ def verify(
     encoding: StoreEncoding | None = None,
     report: Callable[[int], object] = lambda _: None,
 ) -> Verified:
-    """Read every byte of a store and check it.
+    """Check every byte of a store.
 
-    Checked are the sizes and checksums of all files; that every id is inside the vocabulary and
-    none above the largest one recorded; that document ends do not fall and the last one is the
-    number of tokens; and that the end token, where there is one, stands at its end of each
-    document and nowhere else. Blocks of 16 MiB are looked at on several threads.
+    Checked are the sizes and checksums of all files; that every id is in the vocabulary and the
+    largest one is the recorded one; that document ends ascend and the last one is the number of
+    tokens; and that the end token, if there is one, is at its end of each document and nowhere
+    else. Blocks of 16 MiB are checked on several threads.
 
     Parameters
     ----------
@@ -62,22 +62,27 @@ def verify(
         again, encodes their documents with that library, from the encoding's own tables, and compares
         id by id.
     sample
-        how many documents to compare, drawn with a fixed seed; by default all.
+        number of documents to compare, drawn with a fixed seed; by default all.
     encoding
-        what the store was made with. Needed to compare where that is none of the published ones;
-        wherever it is given it must have the tables, pattern and special tokens of the manifest.
+        the encoding that the store was made with. Needed for a comparison if it is not a published
+        one; if given, its tables, pattern and special tokens must be those of the manifest.
     report
-        is called with each number of bytes that was read.
+        is called with each number of bytes read.
+
+    Returns
+    -------
+    Verified
+        a tuple of the numbers of tokens and documents checked, and of documents compared.
 
     Raises
     ------
     InvalidStore
-        for the first fault, naming file and place.
+        for the first fault, with its file and position.
     InvalidInput
-        when an input to compare with is missing or has changed its size, the encoding is not the one
-        that the store was made with, or there is a sample but nothing to compare it with.
+        if an input to compare with is missing or has changed its size, if the encoding is not the one
+        that the store was made with, or if there is a sample but nothing to compare it with.
     FastprepError
-        when the library to compare with is not installed.
+        if the library to compare with is not installed.
 
     Examples
     --------
@@ -98,7 +103,7 @@ def verify(
     if sample is not None and sample < 0:
         raise InvalidInput(f"sample is {sample}; it must be at least 0")
     if sample is not None and against is None:
-        raise InvalidInput("sample goes with against: all else is looked at whole")
+        raise InvalidInput("sample goes with against: everything else is checked in full")
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
     if against is not None and encoding is None:
         encoding = encoding_of_store(opened)
@@ -106,15 +111,15 @@ def verify(
         from fastprep.checks.oracles import check_made_with
 
         check_made_with(opened, encoding)
-    threads = min(_THREADS, os.cpu_count() or 1)
-    found = -1
-    # In order, so that the first fault is the one that is told.
-    for step, largest_id in map_in_order(_Step.take, _steps(opened), threads):
+    threads = min(_MAX_THREADS, os.cpu_count() or 1)
+    max_id = -1
+    # In order, so that the first fault is the one that is reported.
+    for step, largest_id in map_in_order(_Step.run, _steps(opened), threads):
         report(step.size)
-        found = max(found, largest_id)
+        max_id = max(max_id, largest_id)
         if step.is_last:
-            step.shard.check_largest(found)
-            found = -1
+            step.shard.check_max_id(max_id)
+            max_id = -1
     compared = 0
     if against is not None and encoding is not None:
         from fastprep.checks.comparison import compare
@@ -125,20 +130,20 @@ def verify(
 
 
 class _Step(NamedTuple):
-    """A part of a store that is looked at on its own: the ends of a shard, or a block of its ids."""
+    """A part of a store that is checked independently: the ends of a shard, or a block of its ids."""
 
-    check: Callable[[], int]  # the largest id of the block, -1 for ends
+    check: Callable[[], int]  # returns the largest id of the block, -1 for ends
     shard: _Shard
-    size: int
-    is_last: bool
+    size: int  # bytes
+    is_last: bool  # of its shard
 
-    def take(self) -> tuple[_Step, int]:
-        """The step, and what it found."""
+    def run(self) -> tuple[_Step, int]:
+        """Return the step and the result of its check."""
         return self, self.check()
 
 
 def _steps(store: TokenStore) -> Iterator[_Step]:
-    """The parts of a whole store, in the order in which their faults are told."""
+    """Yield the parts of a store, in the order in which their faults are reported."""
     for index, record in enumerate(store.manifest.shards):
         shard = _Shard(store, index, record)
         blocks = shard.ranges
@@ -150,7 +155,7 @@ def _steps(store: TokenStore) -> Iterator[_Step]:
 
 
 class _Shard:
-    """The files of one shard, in steps that any thread may take."""
+    """The checks of the files of one shard, in parts that any thread may run."""
 
     def __init__(self, store: TokenStore, index: int, record: ShardRecord) -> None:
         self.itemsize = itemsize_of(store.manifest.dtype)
@@ -163,9 +168,9 @@ class _Shard:
         self._letter: Letter = "H" if self.itemsize == 2 else "I"
 
     def check_ends(self) -> int:
-        """Raise InvalidStore unless documents end one after another, the last with the shard."""
+        """Raise InvalidStore unless document ends ascend, the last one to the end of the shard."""
         path, record = self._ends_path, self._record
-        # With an end token no document is without tokens, so each end is above the one before it.
+        # With an end token no document is empty, so each end exceeds the one before it.
         strictly = self._store.eot_token is not None
         before = 0
         for number, (start, stop) in enumerate(block_ranges(record.documents, 8)):
@@ -189,38 +194,38 @@ class _Shard:
         return -1
 
     def check_ids(self, number: int) -> int:
-        """The largest id of a block in which all is right."""
+        """Return the largest id of a block; raise InvalidStore if the block has any fault."""
         store, (start, stop) = self._store, self.ranges[number]
-        checksum, found, is_right = 0, -1, True
-        at = start
+        checksum, max_id, in_place = 0, -1, True
+        position = start
         for content in _read_chunks(self._path, self.itemsize, start, stop):
             checksum = crc32(content, checksum)
             ids = from_file(content, self._letter)
-            found = max(found, largest(ids))
+            max_id = max(max_id, largest(ids))
             if store.eot_token is not None:
-                places, offset, _ = self._end_token_places(at, at + len(ids))
-                is_right &= occurs_exactly_at(ids, store.eot_token, places, offset)
-            at += len(ids)
+                places, offset, _ = self._end_token_places(position, position + len(ids))
+                in_place &= occurs_exactly_at(ids, store.eot_token, places, offset)
+            position += len(ids)
         expected = self._record.bin_crc32[number]
-        if at == stop and checksum == expected and found < store.n_vocab and is_right:
-            return found
+        if position == stop and checksum == expected and max_id < store.n_vocab and in_place:
+            return max_id
         raise self._fault(number)
 
-    def check_largest(self, found: int) -> None:
-        """Raise InvalidStore unless the manifest says so, too."""
+    def check_max_id(self, max_id: int) -> None:
+        """Raise InvalidStore unless the manifest records this largest id."""
         recorded = -1 if self._record.max_id is None else self._record.max_id
-        if found != recorded:
+        if max_id != recorded:
             raise InvalidStore(
-                f"{self._path}: its largest id is {found}, but the manifest says {recorded}; {MEND}"
+                f"{self._path}: its largest id is {max_id}, but the manifest says {recorded}; {MEND}"
             )
 
     def _fault(self, number: int) -> InvalidStore:
-        """What is wrong with a block, which is read once more to find the place."""
+        """Return the error for a block, which is read again to find the position of the fault."""
         store, (start, stop) = self._store, self.ranges[number]
         try:
             ids = _read_block(self._path, self._letter, start, stop, self._record.bin_crc32[number])
             if largest(ids) >= store.n_vocab:
-                place = next(place for place, one in enumerate(ids) if one >= store.n_vocab)
+                place = next(place for place, value in enumerate(ids) if value >= store.n_vocab)
                 raise InvalidStore(
                     f"{self._path}: token {start + place} is {ids[place]}, outside the vocabulary of "
                     f"{store.n_vocab} ids; {MEND}"
@@ -230,40 +235,41 @@ class _Shard:
         except InvalidStore as fault:
             return fault
         return InvalidStore(
-            f"{self._path}: the same bytes were not read twice from {start * self.itemsize} to "
-            f"{stop * self.itemsize}: something writes to the file, or the disk fails; {MEND}"
+            f"{self._path}: two reads of bytes {start * self.itemsize} to {stop * self.itemsize} "
+            f"differ: something writes to the file, or the disk fails; {MEND}"
         )
 
     def _check_end_tokens(self, ids: memoryview[int], token: int, start: int, stop: int) -> None:
         expected, offset, first = self._end_token_places(start, stop)
         if occurs_exactly_at(ids, token, expected, offset):
             return
-        found = {place for place, one in enumerate(ids, offset) if one == token}
+        found = {place for place, value in enumerate(ids, offset) if value == token}
         for document, place in enumerate(expected, first):
             if place not in found:
-                side = "opened" if self._store.eot == "prepend" else "closed"
+                verb = "start" if self._store.eot == "prepend" else "end"
                 raise InvalidStore(
-                    f"{self._path}: document {document} of the shard is not {side} by the end token "
-                    f"{token}; {MEND}"
+                    f"{self._path}: document {document} of the shard does not {verb} with the end "
+                    f"token {token}; {MEND}"
                 )
         inside = min(found - {*expected}) - offset + start
         raise InvalidStore(
-            f"{self._path}: the end token {token} stands inside a document, at token {inside}; {MEND}"
+            f"{self._path}: the end token {token} is inside a document, at token {inside}; {MEND}"
         )
 
     def _end_token_places(
         self, start: int, stop: int
     ) -> tuple[memoryview[int] | array[int], int, int]:
-        """Where end tokens must stand from ``start`` to ``stop``.
+        """Return where end tokens must be in ids ``start`` to ``stop``.
 
-        The places as numbers, which number ``start`` has among them, and whose the first one is.
+        The result is their places, the number that the id ``start`` has in the count of places,
+        and the index of the first one's document.
         """
         ends = self._ends
         if self._store.eot == "append":
-            # The ends after `start` and not after `stop` close a document here.
+            # Documents that end in (start, stop] have their last token here.
             first, last = bisect_right(ends, start), bisect_right(ends, stop)
             return ends[first:last], start + 1, first
-        # A document begins where the one before it ends; the first one at 0.
+        # A document starts where the one before it ends; the first one at 0.
         first, last = bisect_left(ends, start), bisect_left(ends, stop)
         if start:
             return ends[first:last], start, first + 1
@@ -273,9 +279,10 @@ class _Shard:
 
 
 def _read_chunks(path: Path, itemsize: int, start: int, stop: int) -> Iterator[memoryview[int]]:
-    """The bytes of items ``[start, stop)``, or of what there is of them, in memory used again."""
-    # Read, not mapped: a failing disk is then an OSError and not the end of the process.
-    # Into pages of its own: to a place that is no multiple of 64 systems copy at a quarter of the speed.
+    """Yield the bytes of items ``[start, stop)``, as far as they exist, in a buffer that is reused."""
+    # Read, not mapped: a failing disk is then an OSError, not a signal that ends the process.
+    # Into whole pages: to an address that is not a multiple of 64 the kernel copies at a quarter of
+    # the speed.
     content = memoryview(mmap.mmap(-1, _CHUNK_BYTES))
     left = (stop - start) * itemsize
     with path.open("rb", buffering=0) as file:
@@ -294,7 +301,7 @@ def _read_chunks(path: Path, itemsize: int, start: int, stop: int) -> Iterator[m
 def _read_block(
     path: Path, letter: Letter, start: int, stop: int, expected: int
 ) -> memoryview[int]:
-    """Items ``[start, stop)`` of a file, a block, after its checksum is found right."""
+    """Return items ``[start, stop)`` of a file, one block, after a check of its checksum."""
     itemsize = BYTES_OF[letter]
     size = (stop - start) * itemsize
     with path.open("rb") as file:

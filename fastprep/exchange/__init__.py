@@ -1,1 +1,1 @@
-"""Exchange: stores to and from the files of other programs."""
+"""Import and export: token stores from and to the files of other programs."""

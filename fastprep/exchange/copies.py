@@ -1,7 +1,7 @@
-"""Ids that another program made, to one shard: copied, checked and checksummed on the way.
+"""Copy of the ids of another program into one shard: checked and checksummed on the way.
 
-The ids are copied as they are, in order; each is held against the vocabulary, each document end
-against the ids. Memory is a few MiB, whatever the files hold.
+Ids are copied unchanged and in order; each is checked against the vocabulary, and each document end
+against the ids. Memory is a few MiB, whatever the size of the files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from fastprep.corpus.documents import Span
 from fastprep.errors import IdOutOfRange, InvalidInput
-from fastprep.exchange.layouts import Ends, Part, Source, read_ids
+from fastprep.exchange.layouts import Ends, IdRange, ShardSource, map_array, read_ids
 from fastprep.jobs.job import encoding_record
 from fastprep.store import manifest as manifests
 from fastprep.store.encodings import StoreEncoding
@@ -24,95 +24,106 @@ from fastprep.store.manifest import BlockChecksum, Manifest, ShardRecord, shard_
 from fastprep.system.atomic import link as link_file
 from fastprep.system.atomic import replacing
 
-_NO_EOT = "pass eot='none' (--eot none) to import the ids without that promise"
+_NO_EOT = "pass eot='none' (--eot none) to import the ids without end tokens"
 
 
-class Copy(NamedTuple):
-    """What the shards of one import have in common."""
+class ShardCopier(NamedTuple):
+    """The settings of an import, and the copy of one shard under them.
+
+    `prepend` says that the end token precedes each document instead of following it; with `link`
+    files whose bytes are a shard's are linked, not copied.
+    """
 
     output: Path
     encoding: StoreEncoding
     end_token: int | None
-    first: bool
+    prepend: bool
     link: bool
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of the store's ids."""
+        """The dtype of the store's ids: little-endian uint16 or uint32."""
         return np.dtype(manifests.dtype_for(self.encoding.n_vocab)).newbyteorder("<")
 
-    def check(self, source: Source) -> None:
-        """Refuse what can be seen to be wrong before any id is read."""
-        for part in source.parts:
+    def check(self, source: ShardSource) -> None:
+        """Raise InvalidInput for any fault that shows before an id is read."""
+        for part in source.ranges:
             if part.path.resolve().parent == self.output.resolve():
                 raise InvalidInput(
                     f"{part.path}: an input inside the output would be replaced; choose another output"
                 )
-            if part.size and part.dtype.itemsize < 4 and self.encoding.n_vocab > 1 << 16:
+            if part.num_ids and part.dtype.itemsize < 4 and self.encoding.n_vocab > 1 << 16:
                 raise InvalidInput(
                     f"{part.path}: ids of {8 * part.dtype.itemsize} bits cannot be those of "
                     f"{self.encoding.name!r}, which has {self.encoding.n_vocab}: another encoding made "
                     "them, or they overflowed; name the right encoding, or make them again"
                 )
         if self.link:
-            for part in source.parts:
-                if part.offset or len(source.parts) > 1 or source.opens:
+            for part in source.ranges:
+                if part.offset or len(source.ranges) > 1 or source.lacks_last_end:
                     raise InvalidInput(
-                        f"{part.path}: a header or an end token would have to be taken off, so its "
-                        "bytes are no shard's; import without link (--link)"
+                        f"{part.path}: a header or an end token would have to be removed, so its "
+                        "bytes are not a shard's; import without link (--link)"
                     )
                 if part.dtype.itemsize != self.dtype.itemsize:
                     raise InvalidInput(
-                        f"{part.path}: ids of {part.dtype.itemsize} bytes, and a store of "
+                        f"{part.path}: ids of {part.dtype.itemsize} bytes, but a store of "
                         f"{self.encoding.name!r} has {self.dtype.itemsize}; import without link (--link)"
                     )
 
-    def run(self, index: int, source: Source, report: Callable[[int], object]) -> ShardRecord:
-        """Copy and check what becomes one shard."""
+    def copy(self, index: int, source: ShardSource, report: Callable[[int], object]) -> ShardRecord:
+        """Copy and check the ids of one shard; `report` is called with numbers of bytes."""
         ids_path, ends_path = (shard_path(self.output, index, kind) for kind in ("bin", "ends"))
         if source.ends is not None:
             with replacing(ends_path) as file:
-                ends = _write_told_ends(source, _Checked(file), strict=self.end_token is not None)
+                ends_out = _write_ends(
+                    source, _ChecksumWriter(file), strict=self.end_token is not None
+                )
         with contextlib.ExitStack() as stack:
             target = None if self.link else stack.enter_context(replacing(ids_path))
-            ids_out = _Checked(target)
+            ids_out = _ChecksumWriter(target)
             if source.ends is not None:
-                told = _mapped_ends(ends_path, ends.items)
-                max_id = self._copy_told(source, told, ids_out, report)
+                ends = map_array(ends_path, "<u8", 0, ends_out.items)
+                max_id = self._copy_with_ends(source, ends, ids_out, report)
             else:
-                ends = _Checked(stack.enter_context(replacing(ends_path)))
-                max_id = self._copy_found(source, ids_out, ends, report)
+                ends_out = _ChecksumWriter(stack.enter_context(replacing(ends_path)))
+                max_id = self._copy_and_find_ends(source, ids_out, ends_out, report)
         if self.link:
-            link_file(source.parts[0].path, ids_path)
+            link_file(source.ranges[0].path, ids_path)
         return ShardRecord(
             tokens=ids_out.items,
-            documents=ends.items,
+            documents=ends_out.items,
             max_id=max_id if ids_out.items else None,
             bin_crc32=ids_out.checksum.values(),
-            ends_crc32=ends.checksum.values(),
+            ends_crc32=ends_out.checksum.values(),
             inputs=_spans(source),
         )
 
-    def _copy_told(
-        self, source: Source, ends: Ends, out: _Checked, report: Callable[[int], object]
+    def _copy_with_ends(
+        self,
+        source: ShardSource,
+        ends: Ends,
+        out: _ChecksumWriter,
+        report: Callable[[int], object],
     ) -> int:
-        """Copy ids whose documents end where `ends` says; the largest of them."""
+        """Copy ids whose document ends are known; return the largest id."""
         largest = -1
         for part, ids in self._checked_ids(source):
             if self.end_token is not None:
-                places, first = self._places(ends, out.items, out.items + len(ids))
+                places, first = self._end_token_places(ends, out.items, out.items + len(ids))
                 found = ids[places]
                 wrong = found != self.end_token
                 if wrong.any():
                     at = int(wrong.argmax())
                     raise InvalidInput(
-                        f"{part.path}: document {first + at} {'begins' if self.first else 'ends'} with "
-                        f"{found[at]}, not with the end token {self.end_token}; {_NO_EOT}"
+                        f"{part.path}: document {first + at} "
+                        f"{'starts' if self.prepend else 'ends'} with {found[at]}, not with the end "
+                        f"token {self.end_token}; {_NO_EOT}"
                     )
                 if np.count_nonzero(ids == self.end_token) != len(places):
                     inside = np.setdiff1d(np.flatnonzero(ids == self.end_token), places)
                     raise InvalidInput(
-                        f"{part.path}: the end token {self.end_token} stands inside a document, at id "
+                        f"{part.path}: the end token {self.end_token} is inside a document, at id "
                         f"{out.items + int(inside[0])}; {_NO_EOT}"
                     )
             largest = max(largest, int(ids.max()))
@@ -120,56 +131,62 @@ class Copy(NamedTuple):
             report(ids.nbytes)
         return largest
 
-    def _places(self, ends: Ends, start: int, stop: int) -> tuple[npt.NDArray[np.int64], int]:
-        """Where end tokens must stand in ids `start` to `stop`; and the first one's document."""
+    def _end_token_places(
+        self, ends: Ends, start: int, stop: int
+    ) -> tuple[npt.NDArray[np.int64], int]:
+        """Return where end tokens must be in ids `start` to `stop`, and the first one's document."""
         bounds = np.array([start, stop], np.uint64)
-        if not self.first:
+        if not self.prepend:
             low, high = np.searchsorted(ends, bounds, "right")
             return ends[low:high].astype(np.int64) - (start + 1), int(low)
-        # Document n + 1 begins where document n ends; the first begins at 0.
+        # Document n + 1 starts where document n ends; the first starts at 0.
         low, high = np.searchsorted(ends, bounds, "left")
         places = ends[low:high].astype(np.int64) - start
         if start == 0 and len(ends):
             return np.concatenate([np.zeros(1, np.int64), places]), 0
         return places, int(low) + 1
 
-    def _copy_found(
-        self, source: Source, out: _Checked, ends: _Checked, report: Callable[[int], object]
+    def _copy_and_find_ends(
+        self,
+        source: ShardSource,
+        out: _ChecksumWriter,
+        ends: _ChecksumWriter,
+        report: Callable[[int], object],
     ) -> int:
-        """Copy ids whose documents the end tokens tell apart; the largest of them."""
+        """Copy ids whose end tokens separate the documents; return the largest id."""
         largest, last = -1, None
         for _, ids in self._checked_ids(source):
-            if self.first and last is None and ids[0] != self.end_token:
+            if self.prepend and last is None and ids[0] != self.end_token:
                 self._add_end_token(source, out)
                 largest = self.end_token or 0
             if self.end_token is not None:
                 found = np.flatnonzero(ids == self.end_token).astype("<u8") + np.uint64(out.items)
-                # A token before a document ends the one before it; before the first there is none.
-                ends.write(found[found > 0] if self.first else found + np.uint64(1))
+                # A token before a document ends the previous one; before the first there is none.
+                ends.write(found[found > 0] if self.prepend else found + np.uint64(1))
             largest = max(largest, int(ids.max()))
             last = int(ids[-1])
             out.write(ids)
             report(ids.nbytes)
-        closed = self.end_token is not None and not self.first
-        if closed and (source.opens or last not in (None, self.end_token)):
+        appends = self.end_token is not None and not self.prepend
+        if appends and (source.lacks_last_end or last not in (None, self.end_token)):
             self._add_end_token(source, out)
             largest = max(largest, self.end_token or 0)
             ends.write(np.array([out.items], "<u8"))
-        elif not closed and out.items:
+        elif not appends and out.items:
             ends.write(np.array([out.items], "<u8"))
         return largest
 
-    def _add_end_token(self, source: Source, out: _Checked) -> None:
+    def _add_end_token(self, source: ShardSource, out: _ChecksumWriter) -> None:
         if self.link:
             raise InvalidInput(
-                f"{source.parts[0].path}: a document at its {'beginning' if self.first else 'end'} has "
+                f"{source.ranges[0].path}: a document at its {'start' if self.prepend else 'end'} has "
                 f"no end token {self.end_token}, so one would have to be added; import without link "
                 "(--link)"
             )
         out.write(np.array([self.end_token], self.dtype))
 
     def manifest(self, records: list[ShardRecord]) -> Manifest:
-        """What makes the shards a store."""
+        """Return the manifest of a store with these shards."""
         return Manifest(
             format="fastprep token store",
             version=1,
@@ -177,7 +194,7 @@ class Copy(NamedTuple):
             n_vocab=self.encoding.n_vocab,
             encoding=encoding_record(self.encoding),
             end_token=self.end_token,
-            end_token_first=self.first,
+            end_token_first=self.prepend,
             separator=None,
             field="text",
             unicode_version=manifests.UNICODE_VERSION,
@@ -186,9 +203,9 @@ class Copy(NamedTuple):
             shards=records,
         )
 
-    def _checked_ids(self, source: Source) -> Iterator[tuple[Part, npt.NDArray[Any]]]:
-        """The ids of all parts in the store's dtype, each inside the vocabulary."""
-        for part in source.parts:
+    def _checked_ids(self, source: ShardSource) -> Iterator[tuple[IdRange, npt.NDArray[Any]]]:
+        """Yield the ids of all ranges in the store's dtype, after a check against the vocabulary."""
+        for part in source.ranges:
             start = 0
             for ids in read_ids(part):
                 wrong = ids >= self.encoding.n_vocab
@@ -199,14 +216,14 @@ class Copy(NamedTuple):
                     raise IdOutOfRange(
                         f"{part.path}: id {start + at} from its start is {ids[at]}, outside the "
                         f"vocabulary of {self.encoding.name!r}, which has {self.encoding.n_vocab}; "
-                        "name the encoding that made it, or check what the file is"
+                        "name the encoding that made it, or check the format of the file"
                     )
                 yield part, ids.astype(self.dtype, copy=False)
                 start += len(ids)
 
 
-class _Checked:
-    """Arrays to a file, or nowhere, with their checksums and how many items there were."""
+class _ChecksumWriter:
+    """Writer of arrays to a file, or to none, that counts and checksums the items."""
 
     def __init__(self, file: BinaryIO | None) -> None:
         self._file = file
@@ -222,9 +239,9 @@ class _Checked:
             self.items += len(array)
 
 
-def _write_told_ends(source: Source, out: _Checked, *, strict: bool) -> _Checked:
-    """Write the document ends that a format tells; with `strict` no document may be empty."""
-    path, before = source.parts[0].path, 0
+def _write_ends(source: ShardSource, out: _ChecksumWriter, *, strict: bool) -> _ChecksumWriter:
+    """Check and write the document ends of a source; with `strict` no document may be empty."""
+    path, before = source.ranges[0].path, 0
     for ends in source.ends() if source.ends else ():
         if not len(ends):
             continue
@@ -243,23 +260,17 @@ def _write_told_ends(source: Source, out: _Checked, *, strict: bool) -> _Checked
             )
         before = int(ends[-1])
         out.write(ends.astype("<u8", copy=False))
-    if before != source.size:
+    if before != source.num_ids:
         raise InvalidInput(
-            f"{path}: {source.size} ids, but the last document ends at {before}; the index belongs to "
-            "another file, or one of them is cut"
+            f"{path}: {source.num_ids} ids, but the last document ends at {before}; the index belongs "
+            "to another file, or one of them is truncated"
         )
     return out
 
 
-def _mapped_ends(path: Path, count: int) -> Ends:
-    if not count:  # the system maps no empty file
-        return np.empty(0, "<u8")
-    return np.memmap(path, "<u8", "r", 0, (count,)).view(np.ndarray)
-
-
-def _spans(source: Source) -> list[Span]:
+def _spans(source: ShardSource) -> list[Span]:
     spans = []
-    for part in source.parts:
-        stop = part.offset + part.size * part.dtype.itemsize
+    for part in source.ranges:
+        stop = part.offset + part.num_ids * part.dtype.itemsize
         spans.append(Span(part.path.as_posix(), part.offset, stop, part.path.stat().st_size))
     return spans

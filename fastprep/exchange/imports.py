@@ -1,6 +1,6 @@
-"""import_tokens: ids that another program made, to a token store, a shard a source.
+"""import_tokens: a token store from the ids of another program, one shard per source.
 
-How a source becomes a shard is in :mod:`fastprep.exchange.copies`.
+:mod:`fastprep.exchange.copies` copies the shards.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal, get_args
 
 from tqdm import tqdm
 
 from fastprep.errors import InvalidInput, StoreExists
-from fastprep.exchange import datatrove, llmc, megatron, nanogpt
-from fastprep.exchange.copies import Copy
-from fastprep.exchange.layouts import Source
+from fastprep.exchange import datatrove, llmc, megatron
+from fastprep.exchange.copies import ShardCopier
+from fastprep.exchange.layouts import FORMATS, FormatName, ShardSource, read_nanogpt
 from fastprep.jobs.job import Eot
 from fastprep.jobs.job import end_token as end_token_of
 from fastprep.jobs.journal import JOB, Journal
@@ -27,9 +26,6 @@ from fastprep.store.encodings import StoreEncoding, as_encoding, keep_vocabulary
 from fastprep.store.reader import TokenStore
 from fastprep.system.atomic import replacing
 from fastprep.words.tokenizers import SimpleTokenizerV2
-
-FormatName = Literal["megatron", "datatrove", "nanogpt", "llmc"]
-FORMATS: tuple[str, ...] = get_args(FormatName)
 
 
 def import_tokens(
@@ -44,51 +40,52 @@ def import_tokens(
     overwrite: bool = False,
     progress: bool | None = None,
 ) -> TokenStore:
-    """Make a token store of the files of another program.
+    """Create a token store from the files of another program.
 
     Parameters
     ----------
     inputs
-        a path or some: of Megatron-LM the ``.idx`` or ``.bin`` of each pair, of datatrove each
-        ``.ds``, of nanoGPT and llm.c each ``.bin``. The ids come in that order, a shard a file.
+        one path or several: for Megatron-LM the ``.idx`` or ``.bin`` of each pair, for datatrove
+        each ``.ds``, for nanoGPT and llm.c each ``.bin``. The ids come in that order, one shard
+        per file.
     output
-        the directory to make, as of :func:`fastprep.prepare`.
+        the directory to create, as for :func:`fastprep.prepare`.
     format
         ``"megatron"``, ``"datatrove"``, ``"nanogpt"`` or ``"llmc"``.
     encoding
-        what the ids were made with: no file says. Every id must be in its vocabulary.
+        the encoding that made the ids, which no file records. Every id must be in its vocabulary.
     eot
-        where the end token of each document stands: ``"append"``, ``"prepend"``, or ``"none"`` does.
-        Megatron's and datatrove's files say where documents end, and are refused if it is not there
-        or stands elsewhere, too. In nanoGPT's and llm.c's it is all there is to tell documents apart:
-        with ``"none"`` each of their files is one document. A document at the end, or at the
-        beginning, whose end token is missing gets it; llm.c's, which stand before documents, become
-        end tokens behind them unless this is ``"prepend"``.
+        where each document has its end token: ``"append"``, ``"prepend"``, or ``"none"`` for none.
+        Megatron's and datatrove's files record document ends, and are refused if an end token is
+        missing or is anywhere else. In nanoGPT's and llm.c's only end tokens separate documents:
+        with ``"none"`` each of their files is one document. If the end token of a document at the
+        end, or at the start, of a file is missing, it is added; those of llm.c, which precede
+        documents, are moved to their ends unless this is ``"prepend"``.
     eot_token
-        which of the encoding's special tokens that is; by default its ``<|endoftext|>``.
+        the special token of the encoding to use as the end token; by default ``<|endoftext|>``.
     link
-        do not copy ids whose bytes are a shard's already: make a hard link, or on another file
-        system a symbolic one. They are read and checked all the same. What is later written into the
-        file is then in the store, too, and :func:`fastprep.verify` will find it.
+        if the bytes of the ids are those of a shard, create a hard link, or across file systems a
+        symbolic one, instead of a copy. The ids are read and checked all the same. A later write
+        to the file then changes the store, and :func:`fastprep.verify` will find it.
     overwrite
         whether to replace a store.
     progress
-        whether to show a progress bar on stderr; by default when it is a terminal.
+        whether to show a progress bar on stderr; by default if that is a terminal.
 
     Returns
     -------
     TokenStore
-        the new store, open.
+        the new store: ids uint16 or uint32, by the size of the vocabulary.
 
     Raises
     ------
     InvalidInput
-        for a file that is missing, cut or of another format, for document ends that contradict the
-        ids, and where a link was asked for and the bytes differ.
+        for a file that is missing, truncated or of another format, for document ends that
+        contradict the ids, and if a link is requested and the bytes differ.
     IdOutOfRange
-        for an id that the encoding does not have, naming file and place.
+        for an id that the encoding does not have, with its file and index.
     StoreExists
-        as :func:`fastprep.prepare`.
+        as for :func:`fastprep.prepare`.
 
     Examples
     --------
@@ -103,38 +100,40 @@ def import_tokens(
     [7571, 13, 50256]
     """
     if format not in FORMATS:
-        raise InvalidInput(f"format is {format!r}; the known ones are {', '.join(FORMATS)}")
+        raise InvalidInput(f"format is {format!r}; the known formats are {', '.join(FORMATS)}")
     chosen = as_encoding(encoding)
     end_token = end_token_of(chosen, eot, eot_token)
     paths = [Path(inputs)] if isinstance(inputs, (str, PathLike)) else list(map(Path, inputs))
     if not paths:
         raise InvalidInput("no inputs; pass at least one file")
-    copy = Copy(Path(output), chosen, end_token, eot == "prepend", link)
-    sources = _sources(paths, format, copy)
+    copier = ShardCopier(Path(output), chosen, end_token, eot == "prepend", link)
+    sources = _sources(paths, format, copier)
     for source in sources:
-        copy.check(source)
-    with _alone_in(copy.output, overwrite):
+        copier.check(source)
+    with _exclusive(copier.output, overwrite):
         with tqdm(
             total=sum(
-                part.size * part.dtype.itemsize for source in sources for part in source.parts
+                part.num_ids * part.dtype.itemsize for source in sources for part in source.ranges
             ),
             desc="import",
             unit="B",
             unit_scale=True,
             disable=not (sys.stderr.isatty() if progress is None else progress),
         ) as bar:
-            records = [copy.run(index, source, bar.update) for index, source in enumerate(sources)]
+            records = [
+                copier.copy(index, source, bar.update) for index, source in enumerate(sources)
+            ]
         if not any(record.documents for record in records):
             raise InvalidInput(f"no documents found in {paths[0]}; every input is empty")
-        keep_vocabulary(chosen, [copy.output])
-        with replacing(copy.output / manifests.MANIFEST) as file:
-            file.write(manifests.encode(copy.manifest(records)))
-    return TokenStore(copy.output)
+        keep_vocabulary(chosen, [copier.output])
+        with replacing(copier.output / manifests.MANIFEST) as file:
+            file.write(manifests.encode(copier.manifest(records)))
+    return TokenStore(copier.output)
 
 
 @contextlib.contextmanager
-def _alone_in(output: Path, overwrite: bool) -> Iterator[None]:
-    """Have an empty directory to oneself; if the block raises it is empty again."""
+def _exclusive(output: Path, overwrite: bool) -> Iterator[None]:
+    """Lock an empty output directory during the block, and clear it again if the block raises."""
     check_ours(output)
     if not overwrite and (stores_in(output) or (output / JOB).exists()):
         what = "unfinished work" if (output / JOB).exists() else "a token store already"
@@ -154,8 +153,8 @@ def _alone_in(output: Path, overwrite: bool) -> Iterator[None]:
             unlock(output)
 
 
-def _sources(paths: list[Path], form: str, copy: Copy) -> list[Source]:
-    if form == "llmc":
-        return llmc.read(paths, copy.end_token, to_front=copy.first)
-    read = {"megatron": megatron.read, "datatrove": datatrove.read, "nanogpt": nanogpt.read}[form]
+def _sources(paths: list[Path], format: str, copier: ShardCopier) -> list[ShardSource]:
+    if format == "llmc":
+        return llmc.read(paths, copier.end_token, prepend=copier.prepend)
+    read = {"megatron": megatron.read, "datatrove": datatrove.read, "nanogpt": read_nanogpt}[format]
     return [read(path) for path in paths]

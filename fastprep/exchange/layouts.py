@@ -1,8 +1,9 @@
-"""Where ids lie in the files of others, and what an importer of such files is told.
+"""Layout of token ids in the files of other programs, in terms that every importer shares.
 
-Every format that fastprep knows holds plain arrays of ids; they differ in what stands around them.
-A reader of a format (``megatron``, ``datatrove``, ``nanogpt`` and ``llmc`` beside this file) looks at
-the files and says so in these words; :mod:`fastprep.exchange.imports` copies.
+Each known format stores plain arrays of ids; the formats differ in the headers and indices around
+them. A format's reader (:mod:`~fastprep.exchange.megatron`, :mod:`~fastprep.exchange.datatrove`,
+:mod:`~fastprep.exchange.llmc`, and :func:`read_nanogpt` below) checks the files and returns a
+:class:`ShardSource`; :mod:`fastprep.exchange.copies` copies the ids.
 """
 
 from __future__ import annotations
@@ -10,59 +11,67 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import InvalidInput
 
+FormatName: TypeAlias = Literal["megatron", "datatrove", "nanogpt", "llmc"]
+FORMATS: tuple[str, ...] = get_args(FormatName)
+
 Ends: TypeAlias = npt.NDArray[np.uint64]
 
-#: Items of an array that are read, checked and written at a time.
+#: Array items that are read, checked and written at a time.
 CHUNK = 1 << 20
 
 
-class Part(NamedTuple):
-    """``size`` ids of a file, from byte ``offset`` on."""
+class IdRange(NamedTuple):
+    """A range of a file: `num_ids` ids from byte `offset` on."""
 
     path: Path
     dtype: np.dtype[Any]
     offset: int
-    size: int
+    num_ids: int
 
 
-class Source(NamedTuple):
-    """What becomes one shard: ids, back to back, and where documents end in them.
+class ShardSource(NamedTuple):
+    """The ids of one shard to import, in ranges that are read in order, and its document ends.
 
-    ``ends()`` gives the ends of the documents in chunks, in ids from the first part's start. It is
-    None where the format does not tell: then a document ends behind each end token. ``opens`` says
-    that an end token opens the last document, so that one is still to come behind it.
+    `ends()` yields the document ends in chunks, in ids from the start of the first range. It is
+    None if the format does not record them: then a document ends after each end token.
+    `lacks_last_end` says that the end token of the last document is not in the ranges and must be
+    appended.
     """
 
-    parts: tuple[Part, ...]
+    ranges: tuple[IdRange, ...]
     ends: Callable[[], Iterator[Ends]] | None = None
-    opens: bool = False
+    lacks_last_end: bool = False
 
     @property
-    def size(self) -> int:
-        """How many ids there are in all parts."""
-        return sum(part.size for part in self.parts)
+    def num_ids(self) -> int:
+        """The number of ids in all ranges."""
+        return sum(part.num_ids for part in self.ranges)
+
+
+def read_nanogpt(path: Path) -> ShardSource:
+    """Read the layout of nanoGPT's ``train.bin`` or ``val.bin``: uint16 ids and nothing else.
+
+    If the file was made from documents, an end token follows each of them; there is no other mark.
+    Raises InvalidInput if the file is missing or has an odd number of bytes.
+    """
+    return ShardSource((whole_file(path, np.dtype("<u2"), "nanoGPT's files hold uint16 ids"),))
 
 
 def file_size(path: Path, hint: str) -> int:
-    """The size of a regular file.
+    """Return the size of a regular file in bytes.
 
-    Raises
-    ------
-    InvalidInput
-        when there is none of that name, or it is no regular file; the message ends in ``hint``.
+    Raises InvalidInput, with a message that ends in `hint`, if there is no such regular file.
 
-    Examples
-    --------
-    >>> file_size(Path("missing.idx"), "Megatron's index lies beside its .bin")
+    >>> file_size(Path("missing.idx"), "Megatron's index is beside its .bin")
     Traceback (most recent call last):
-    fastprep.errors.InvalidInput: missing.idx: no such file; Megatron's index lies beside its .bin
+    fastprep.errors.InvalidInput: missing.idx: no such file; Megatron's index is beside its .bin
     """
     try:
         status = path.stat()
@@ -73,52 +82,52 @@ def file_size(path: Path, hint: str) -> int:
     return status.st_size
 
 
-def whole_ids(path: Path, dtype: np.dtype[Any], hint: str) -> Part:
-    """All of a file without a header, as ids of a dtype.
+def whole_file(path: Path, dtype: np.dtype[Any], hint: str) -> IdRange:
+    """Return the range of all ids of a file without a header.
 
-    Raises
-    ------
-    InvalidInput
-        when its size is no multiple of an id's; the message ends in ``hint``.
+    Raises InvalidInput, with a message that ends in `hint`, if its size is not a multiple of an id's.
     """
     size = file_size(path, hint)
     if size % dtype.itemsize:
         raise InvalidInput(
-            f"{path}: {size} bytes are no whole number of ids of {dtype.itemsize} bytes each; {hint}"
+            f"{path}: {size} bytes are not a whole number of ids of {dtype.itemsize} bytes each; "
+            f"{hint}"
         )
-    return Part(path, dtype, 0, size // dtype.itemsize)
+    return IdRange(path, dtype, 0, size // dtype.itemsize)
 
 
-def read_ids(part: Part, chunk: int = CHUNK) -> Iterator[npt.NDArray[Any]]:
-    """The ids of a part, some at a time; the array is used again for the next ones.
+def map_array(path: Path, dtype: str, offset: int, count: int) -> npt.NDArray[Any]:
+    """Map `count` items of a file from byte `offset` on, read-only."""
+    if not count:  # the kernel refuses to map an empty range
+        return np.empty(0, dtype)
+    return np.memmap(path, dtype, "r", offset, (count,)).view(np.ndarray)
 
-    Raises
-    ------
-    InvalidInput
-        when the file ends before its last id.
 
-    Examples
-    --------
+def read_ids(part: IdRange, chunk: int = CHUNK) -> Iterator[npt.NDArray[Any]]:
+    """Yield the ids of a range, up to `chunk` at a time, in an array that is reused.
+
+    Raises InvalidInput if the file ends before the last id.
+
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "ids.bin")
     >>> np.array([9, 1, 2, 3], np.uint16).tofile(path)
-    >>> [ids.tolist() for ids in read_ids(Part(path, np.dtype("<u2"), 2, 3), chunk=2)]
+    >>> [ids.tolist() for ids in read_ids(IdRange(path, np.dtype("<u2"), 2, 3), chunk=2)]
     [[1, 2], [3]]
     """
-    buffer = np.empty(min(chunk, part.size), part.dtype)
+    buffer = np.empty(min(chunk, part.num_ids), part.dtype)
     with part.path.open("rb", buffering=0) as file:
         file.seek(part.offset)
         done = 0
-        while done < part.size:
-            ids = buffer[: part.size - done]
+        while done < part.num_ids:
+            ids = buffer[: part.num_ids - done]
             view, filled = memoryview(ids).cast("B"), 0
             while filled < len(view):
                 got = file.readinto(view[filled:])
                 if not got:
                     raise InvalidInput(
                         f"{part.path}: it ends after {done + filled // part.dtype.itemsize} ids, "
-                        f"though it had {part.size} when it was first looked at; do not change the "
-                        "inputs while they are in use"
+                        f"although it had {part.num_ids} when it was first checked; do not change "
+                        "the inputs while they are in use"
                     )
                 filled += got
             yield ids

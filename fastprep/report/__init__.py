@@ -1,1 +1,1 @@
-"""Reports: one HTML page about a store."""
+"""Reports: one HTML page that shows what a token store holds."""

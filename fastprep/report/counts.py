@@ -1,4 +1,4 @@
-"""What is in a store, counted in one pass: how often each id occurs, how long documents are."""
+"""Statistics of a store, in one pass: occurrences of each id, and lengths of documents."""
 
 from __future__ import annotations
 
@@ -12,48 +12,41 @@ from fastprep.store.reader import TokenStore
 
 Counts = npt.NDArray[np.int64]
 
-#: Lengths from here on are counted together.
+#: Documents of at least this many ids are counted together.
 LONG = 1 << 20
-# np.bincount widens what it counts to 8 bytes an item: no more than 8 MiB at a time.
+# np.bincount widens its input to 8 bytes per item: at most 8 MiB at a time.
 _CHUNK = 1 << 20
 
 
-class Counted(NamedTuple):
-    """``ids[i]`` is how often id ``i`` occurs, ``lengths[n]`` how many documents have ``n`` ids.
+class StoreCounts(NamedTuple):
+    """Counts of ids and document lengths.
 
-    A document's end token counts. Documents of ``LONG`` ids or more are all in ``lengths[LONG]``;
-    ``longest`` is the longest one's length.
+    ``ids[i]``, int64 ``[n_vocab]``, is the number of occurrences of id ``i``; ``lengths[n]``, int64
+    ``[LONG + 1]``, the number of documents of ``n`` ids, the end token included. Documents of at
+    least ``LONG`` ids are all in ``lengths[LONG]``; ``longest`` is the length of the longest one.
     """
 
     ids: Counts
     lengths: Counts
     longest: int
 
-    def quantile(self, part: float) -> int:
-        """The length that ``part`` of all documents do not exceed (at most ``LONG``).
+    def quantile(self, fraction: float) -> int:
+        """Return the length that `fraction` of all documents do not exceed, at most ``LONG``.
 
-        Examples
-        --------
-        >>> Counted(np.zeros(1, int), np.array([0, 3, 0, 1]), 3).quantile(0.5)
+        >>> StoreCounts(np.zeros(1, int), np.array([0, 3, 0, 1]), 3).quantile(0.5)
         1
         """
-        reached = np.cumsum(self.lengths)
-        return int(np.searchsorted(reached, part * int(reached[-1]), "left"))
+        cumulative = np.cumsum(self.lengths)
+        return int(np.searchsorted(cumulative, fraction * int(cumulative[-1]), "left"))
 
 
-def count(store: TokenStore) -> Counted:
+def count(store: TokenStore) -> StoreCounts:
     """Count the ids and the documents of a store.
 
-    Every byte is held against its checksum on the way. Memory is 8 bytes for each id of the
-    vocabulary and some tens of MiB, whatever the store holds.
+    Every block is checked against its checksum on the way. Memory is 8 bytes per id of the
+    vocabulary and some tens of MiB, whatever the size of the store. Raises InvalidStore for a
+    damaged block.
 
-    Raises
-    ------
-    InvalidStore
-        for a damaged block, or an id that the vocabulary does not have.
-
-    Examples
-    --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> from fastprep import prepare
@@ -80,4 +73,4 @@ def count(store: TokenStore) -> Counted:
             for first in range(0, len(sizes), _CHUNK):
                 found = np.bincount(np.minimum(sizes[first : first + _CHUNK], LONG))
                 lengths[: len(found)] += found
-    return Counted(ids, lengths, longest)
+    return StoreCounts(ids, lengths, longest)

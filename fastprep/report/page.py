@@ -1,7 +1,7 @@
-"""write_report: a store on one page, for people to look at before they train on it.
+"""write_report: one HTML page about a store, to inspect it before training on it.
 
-The page stands alone: no script, no font, no file beside it, nothing from the network, and a policy
-in its head that forbids all of these, since the documents that it shows were written by others.
+The page is self-contained: no script, no font, no other file, nothing from the network, and a content
+security policy that forbids all of these, since the documents that it shows are untrusted.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import numpy as np
 from fastprep.checks.oracles import check_made_with
 from fastprep.errors import InvalidInput
 from fastprep.report import plots
-from fastprep.report.counts import LONG, Counted, count
+from fastprep.report.counts import LONG, StoreCounts, count
 from fastprep.report.token_html import spans, visible
 from fastprep.store.encodings import StoreEncoding, encoding_of_store
 from fastprep.store.manifest import ShardRecord
 from fastprep.store.reader import TokenStore
 from fastprep.system.atomic import replacing
 
-# How many of each the page shows; of all it gives the number.
-_FREQUENT = 60
-_NEVER = 400
-_SHARDS = 2000
-_SAMPLE_TOKENS = 400
-_INPUTS = 2
+# Limits of what the page lists; it states the full number of each.
+_MAX_FREQUENT = 60
+_MAX_UNUSED = 400
+_MAX_SHARDS = 2000
+_MAX_SAMPLE_TOKENS = 400
+_MAX_INPUTS = 2
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = Path(__file__).with_name("report.css")
 
@@ -42,22 +42,22 @@ def write_report(
     encoding: StoreEncoding | None = None,
     samples: int = 6,
 ) -> Path:
-    """Write a page of HTML that shows what a store holds.
+    """Write an HTML page that shows what a store holds.
 
-    Totals, encoding and policy, the lengths of documents, how often tokens occur, which never do,
-    documents with their tokens coloured, and the shards. Every block of the store is read and held
-    against its checksum; memory does not grow with the store.
+    The page has totals, encoding and settings, the lengths of documents, the frequency of tokens,
+    the tokens that never occur, documents with their tokens coloured, and the shards. Every block
+    of the store is read and checked against its checksum; memory does not grow with the store.
 
     Parameters
     ----------
     store
         a store or its path.
     output
-        the file to write; one that is there is replaced.
+        the HTML file to write; an existing file is replaced.
     encoding
-        what the store was made with, where it is none of the published ones.
+        the encoding that the store was made with, if it is not a published one.
     samples
-        how many documents to show, drawn with a fixed seed.
+        number of documents to show, drawn with a fixed seed.
 
     Returns
     -------
@@ -67,12 +67,12 @@ def write_report(
     Raises
     ------
     InvalidInput
-        when the encoding is needed and not given, or another one is given, and for a store without
+        if the encoding is needed and not given, if another one is given, or if the store has no
         tokens.
     InvalidStore
         for a damaged block.
     FastprepError
-        where matplotlib is not installed.
+        if matplotlib is not installed.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def write_report(
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
     path = Path(output)
     if not path.parent.is_dir():
-        raise InvalidInput(f"{path}: there is no directory {path.parent}; make it first")
+        raise InvalidInput(f"{path}: there is no directory {path.parent}; create it first")
     if samples < 0:
         raise InvalidInput(f"samples is {samples}; it must be at least 0")
     if encoding is None:
@@ -96,37 +96,37 @@ def write_report(
     check_made_with(opened, encoding)
     if not opened.num_tokens:
         raise InvalidInput(f"{opened.path}: the store holds no tokens, so there is nothing to show")
-    page = "".join(_page(opened, _Vocabulary.of(encoding), count(opened), samples))
+    page = "".join(_page(opened, _Vocabulary.of(opened, encoding), count(opened), samples))
     with replacing(path) as file:
-        # What HTML cannot hold never gets here, lone surrogates in paths apart.
+        # The only text that UTF-8 cannot encode is a lone surrogate in a path.
         file.write(page.encode("utf-8", "replace"))
     return path
 
 
 class _Vocabulary(NamedTuple):
-    """The bytes of each id, None for one that means nothing; and which ids are special tokens."""
+    """The bytes of each id, None for an unassigned one; and the ids of special tokens."""
 
     tokens: list[bytes | None]
     special: frozenset[int]
 
     @classmethod
-    def of(cls, encoding: StoreEncoding) -> _Vocabulary:
+    def of(cls, store: TokenStore, encoding: StoreEncoding) -> _Vocabulary:
         tokens: list[bytes | None] = []
         for number in range(encoding.n_vocab):
             try:
                 tokens.append(encoding.decode_single_token_bytes(number))
             except KeyError:
                 tokens.append(None)
-        return cls(tokens, frozenset(encoding._special_tokens.values()))
+        return cls(tokens, frozenset(store.manifest.encoding.special_tokens.values()))
 
     def bytes_of(self, number: int) -> bytes:
-        """The bytes of an id, or its number in brackets if it has none."""
+        """Return the bytes of an id, or the id in brackets if it is unassigned."""
         found = self.tokens[number]
         return f"[{number}]".encode() if found is None else found
 
 
 def _page(
-    store: TokenStore, vocabulary: _Vocabulary, counted: Counted, samples: int
+    store: TokenStore, vocabulary: _Vocabulary, counted: StoreCounts, samples: int
 ) -> Iterable[str]:
     name = visible(store.path.name or str(store.path))
     title = escape("".join(c if c.isprintable() else "?" for c in store.path.name))
@@ -137,12 +137,12 @@ def _page(
         f"<title>{title or 'token store'} · fastprep</title>\n"
         f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
     )
-    yield f"<h1>{name}</h1>\n<p>A token store of fastprep, every block read and found whole.</p>\n"
+    yield f"<h1>{name}</h1>\n<p>A fastprep token store; all blocks match their checksums.</p>\n"
     yield _cards(store, vocabulary, counted)
     yield _plots(counted)
     yield _samples(store, vocabulary, samples)
     yield _frequent(store, vocabulary, counted)
-    yield _never(vocabulary, counted)
+    yield _unused(vocabulary, counted)
     yield _settings(store)
     yield _shards(store)
     yield "</body>\n</html>\n"
@@ -151,7 +151,7 @@ def _page(
 # -- parts of the page -----------------------------------------------------------------------------
 
 
-def _cards(store: TokenStore, vocabulary: _Vocabulary, counted: Counted) -> str:
+def _cards(store: TokenStore, vocabulary: _Vocabulary, counted: StoreCounts) -> str:
     known = [number for number, token in enumerate(vocabulary.tokens) if token is not None]
     sizes = np.array([len(vocabulary.tokens[number] or b"") for number in known], np.int64)
     ordinary = np.array([number not in vocabulary.special for number in known])
@@ -164,25 +164,25 @@ def _cards(store: TokenStore, vocabulary: _Vocabulary, counted: Counted) -> str:
     facts = [
         ("tokens", _number(store.num_tokens)),
         ("documents", _number(store.num_documents)),
-        ("tokens a document", f"{store.num_tokens / max(store.num_documents, 1):,.1f}"),
-        ("bytes a token", f"{text_bytes / text_tokens:.3f}" if text_tokens else "none"),
+        ("tokens per document", f"{store.num_tokens / max(store.num_documents, 1):,.1f}"),
+        ("bytes per token", f"{text_bytes / text_tokens:.3f}" if text_tokens else "none"),
         ("vocabulary used", f"{100 * used / len(known):.1f}%"),
         ("on disk", _bytes(on_disk)),
-        ("of inputs", _bytes(sum(inputs.values()))),
+        ("inputs", _bytes(sum(inputs.values()))),
         ("shards", _number(len(store.manifest.shards))),
     ]
     cards = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>\n" for label, value in facts)
     return f'<dl class="cards">\n{cards}</dl>\n'
 
 
-def _plots(counted: Counted) -> str:
-    median, most = counted.quantile(0.5), counted.quantile(0.99)
-    shown = f"over {LONG:,}" if most >= LONG else f"{most:,}"
+def _plots(counted: StoreCounts) -> str:
+    median, high = counted.quantile(0.5), counted.quantile(0.99)
+    shown = f"over {LONG:,}" if high >= LONG else f"{high:,}"
     return (
         '<h2>Shape</h2>\n<div class="two">\n'
         "<figure><figcaption>Document lengths</figcaption>\n"
         f"{plots.document_lengths(counted.lengths, median)}\n"
-        f"<p>Half of all documents have up to {median:,} tokens, 99 of 100 up to {shown}; the "
+        f"<p>Half of all documents have at most {median:,} tokens, 99 of 100 at most {shown}; the "
         f"longest has {counted.longest:,}.</p></figure>\n"
         "<figure><figcaption>Token frequencies</figcaption>\n"
         f"{plots.token_frequencies(counted.ids)}\n"
@@ -196,16 +196,16 @@ def _samples(store: TokenStore, vocabulary: _Vocabulary, samples: int) -> str:
     if not number:
         return ""
     parts = [
-        "<h2>Documents</h2>\n<p>Drawn at random, always the same ones; each colour is a token, point at "
-        "one to see its id. Characters that several tokens share are shown as one.</p>\n"
+        "<h2>Documents</h2>\n<p>A random sample with a fixed seed; each colour is a token, hover over "
+        "one to see its id. Tokens that share a character are shown as one.</p>\n"
     ]
-    between = " " if store.manifest.encoding.kind == "words" else ""
+    separator = " " if store.manifest.encoding.kind == "words" else ""
     for document in sorted(random.Random(0).sample(range(store.num_documents), number)):
         ids = store.document(document)
         shown = spans(
-            ids[:_SAMPLE_TOKENS].tolist(), vocabulary.bytes_of, vocabulary.special, between
+            ids[:_MAX_SAMPLE_TOKENS].tolist(), vocabulary.bytes_of, vocabulary.special, separator
         )
-        rest = len(ids) - _SAMPLE_TOKENS
+        rest = len(ids) - _MAX_SAMPLE_TOKENS
         more = f" <i>and {rest:,} more</i>" if rest > 0 else ""
         parts.append(
             f'<article class="tokens"><header>document {document:,} · {len(ids):,} tokens</header>'
@@ -214,47 +214,47 @@ def _samples(store: TokenStore, vocabulary: _Vocabulary, samples: int) -> str:
     return "".join(parts)
 
 
-def _frequent(store: TokenStore, vocabulary: _Vocabulary, counted: Counted) -> str:
-    order = np.argsort(-counted.ids, kind="stable")[:_FREQUENT]
+def _frequent(store: TokenStore, vocabulary: _Vocabulary, counted: StoreCounts) -> str:
+    order = np.argsort(-counted.ids, kind="stable")[:_MAX_FREQUENT]
     order = order[counted.ids[order] > 0]
-    rows, reached = [], 0
-    most = int(counted.ids[order[0]])
+    rows, cumulative = [], 0
+    largest = int(counted.ids[order[0]])
     for rank, number in enumerate(order.tolist(), 1):
         times = int(counted.ids[number])
-        reached += times
+        cumulative += times
         rows.append(
             f'<tr><td class="n">{rank}</td><td class="n">{number}</td>'
             f"<td><b>{visible(vocabulary.bytes_of(number))}</b></td>"
             f'<td class="n">{times:,}</td><td class="n">{100 * times / store.num_tokens:.2f}%</td>'
-            f'<td class="n">{100 * reached / store.num_tokens:.1f}%</td>'
+            f'<td class="n">{100 * cumulative / store.num_tokens:.1f}%</td>'
             f'<td class="bar"><svg viewBox="0 0 100 1" preserveAspectRatio="none">'
-            f'<rect width="{100 * times / most:.2f}" height="1"/></svg></td></tr>\n'
+            f'<rect width="{100 * times / largest:.2f}" height="1"/></svg></td></tr>\n'
         )
-    head = ("rank", "id", "token", "occurrences", "share", "together", "")
+    head = ("rank", "id", "token", "occurrences", "share", "cumulative", "")
     return (
         f"<h2>Most frequent tokens</h2>\n{_table(head, rows, numbers={0, 1, 3, 4, 5}, tall=True)}"
     )
 
 
-def _never(vocabulary: _Vocabulary, counted: Counted) -> str:
-    never = [
+def _unused(vocabulary: _Vocabulary, counted: StoreCounts) -> str:
+    unused = [
         number
         for number in np.flatnonzero(counted.ids == 0).tolist()
         if vocabulary.tokens[number] is not None
     ]
-    head = "<h2>Never used</h2>\n"
-    if not never:
+    head = "<h2>Unused tokens</h2>\n"
+    if not unused:
         return f"{head}<p>Every token of the vocabulary occurs.</p>\n"
     gaps = sum(token is None for token in vocabulary.tokens)
     chips = "".join(
         f'<li><b data-t="{number}">{visible(vocabulary.bytes_of(number)) or "<i>empty</i>"}</b></li>\n'
-        for number in never[:_NEVER]
+        for number in unused[:_MAX_UNUSED]
     )
-    which = f", of which the first {_NEVER} by id are here" if len(never) > _NEVER else ""
-    unassigned = f" {gaps:,} ids more stand for nothing." if gaps else ""
+    which = f"; the first {_MAX_UNUSED} by id are listed" if len(unused) > _MAX_UNUSED else ""
+    unassigned = f" {gaps:,} more ids are unassigned." if gaps else ""
     return (
-        f"{head}<p>{len(never):,} of {len(vocabulary.tokens) - gaps:,} tokens do not occur{which}: "
-        f"weights that such a model would never train.{unassigned}</p>\n"
+        f"{head}<p>{len(unused):,} of {len(vocabulary.tokens) - gaps:,} tokens do not occur{which}. A "
+        f"model would never train their weights.{unassigned}</p>\n"
         f'<div class="tokens tall"><ul class="chips">\n{chips}</ul></div>\n'
     )
 
@@ -267,7 +267,7 @@ def _settings(store: TokenStore) -> str:
     )
     if len(record.special_tokens) > 20:
         special += f" and {len(record.special_tokens) - 20:,} more"
-    closing = (
+    end_token = (
         "none" if store.eot_token is None else f"{store.eot_token}, at the end of each document"
     )
     facts = [
@@ -279,7 +279,7 @@ def _settings(store: TokenStore) -> str:
         ),
         ("pattern", f"<code>{visible(record.pattern)}</code>"),
         ("special tokens", special or "none"),
-        ("end token", closing),
+        ("end token", end_token),
         ("separator of .txt", "none" if manifest.separator is None else _code(manifest.separator)),
         ("field", _code(manifest.field)),
         ("ids on disk", f"{manifest.dtype}, little-endian"),
@@ -287,12 +287,12 @@ def _settings(store: TokenStore) -> str:
         ("format", f"{escape(manifest.format)}, version {manifest.version}"),
     ]
     rows = [f"<tr><th>{label}</th><td>{value}</td></tr>\n" for label, value in facts]
-    return f"<h2>Encoding and policy</h2>\n{_table((), rows)}"
+    return f"<h2>Encoding and settings</h2>\n{_table((), rows)}"
 
 
 def _shards(store: TokenStore) -> str:
     rows = []
-    for index, shard in enumerate(store.manifest.shards[:_SHARDS]):
+    for index, shard in enumerate(store.manifest.shards[:_MAX_SHARDS]):
         size = shard.tokens * store.dtype.itemsize + shard.documents * 8
         largest = "none" if shard.max_id is None else str(shard.max_id)
         rows.append(
@@ -300,25 +300,25 @@ def _shards(store: TokenStore) -> str:
             f'<td class="n">{shard.documents:,}</td><td class="n">{largest}</td>'
             f'<td class="n">{_bytes(size)}</td><td>{_inputs(shard)}</td></tr>\n'
         )
-    head = ("shard", "tokens", "documents", "largest id", "on disk", "from")
+    head = ("shard", "tokens", "documents", "largest id", "on disk", "inputs")
     rest = len(store.manifest.shards) - len(rows)
-    more = f"<p>And {rest:,} shards more.</p>\n" if rest else ""
+    more = f"<p>And {rest:,} more shards.</p>\n" if rest else ""
     return f"<h2>Shards</h2>\n{_table(head, rows, numbers={0, 1, 2, 3, 4}, tall=True)}{more}"
 
 
 def _inputs(shard: ShardRecord) -> str:
     parts = []
-    for span in shard.inputs[:_INPUTS]:
+    for span in shard.inputs[:_MAX_INPUTS]:
         part = (
             "" if span.end - span.start == span.size else f" <i>{span.start:,} to {span.end:,}</i>"
         )
         parts.append(_code(span.path) + part)
-    if len(shard.inputs) > _INPUTS:
-        parts.append(f"<i>and {len(shard.inputs) - _INPUTS:,} more</i>")
+    if len(shard.inputs) > _MAX_INPUTS:
+        parts.append(f"<i>and {len(shard.inputs) - _MAX_INPUTS:,} more</i>")
     return "<br>".join(parts) or "none"
 
 
-# -- small things ----------------------------------------------------------------------------------
+# -- formatting ------------------------------------------------------------------------------------
 
 
 def _table(
@@ -346,7 +346,7 @@ def _number(value: int) -> str:
 
 
 def _bytes(size: int) -> str:
-    """A size for people.
+    """Format a number of bytes with a binary unit.
 
     >>> _bytes(700), _bytes(1536), _bytes(3 << 30)
     ('700 B', '1.5 KiB', '3.0 GiB')

@@ -1,6 +1,6 @@
-"""Plots as SVG that stands inside a page: its colours are the page's, its text is text.
+"""Plots as inline SVG in the colours of the page, with text as text.
 
-They are drawn by matplotlib, an extra: ``pip install 'fastprep[report]'``.
+matplotlib draws them, an extra: ``pip install 'fastprep[report]'``.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,40 +16,48 @@ import numpy.typing as npt
 
 from fastprep.errors import FastprepError
 
-# Colours to draw with, each replaced by one of the page's: so a plot is legible in dark and light.
+# Placeholder colours, replaced by those of the page, so that a plot is legible in dark and light mode.
 _COLOURS = {"#010203": "var(--ink)", "#040506": "var(--faint)", "#070809": "var(--accent)"}
 _INK, _FAINT, _ACCENT = _COLOURS
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "fastprep",
-    "font.family": "sans-serif",
-    "font.size": 10.5,
-    "text.color": _INK,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": _FAINT,
-    "grid.linewidth": 0.5,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
+
+
+def svg_style(ink: str, faint: str) -> Any:
+    """Return matplotlib settings for SVG whose text stays text, in the colours of ink and grid."""
+    return {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "fastprep",
+        "font.family": "sans-serif",
+        "font.size": 10.5,
+        "text.color": ink,
+        "axes.edgecolor": faint,
+        "axes.labelcolor": ink,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": faint,
+        "grid.linewidth": 0.5,
+        "xtick.color": ink,
+        "ytick.color": ink,
+    }
+
+
+def save_svg(figure: Any, target: Path | io.StringIO) -> None:
+    """Write a figure as SVG without a background or metadata: equal figures give equal bytes."""
+    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(target, format="svg", metadata=metadata, transparent=True)
 
 
 def document_lengths(lengths: npt.NDArray[np.int64], median: int) -> str:
-    """A histogram of document lengths, four bars for each doubling; ``lengths[n]`` have n ids.
+    """Plot a histogram of document lengths, four bars per doubling, as an SVG element.
 
-    Raises
-    ------
-    FastprepError
-        where matplotlib is not installed.
+    ``lengths[n]`` is the number of documents of n ids. Raises FastprepError if matplotlib is not
+    installed.
     """
     sizes = np.flatnonzero(lengths)
     documents = lengths[sizes]
     top = int(sizes[-1]) + 1
-    # Below 8 ids a bar is one length; then they are even on the logarithmic axis.
+    # Below 8 ids a bar is one length; from there on bars are equally wide on the logarithmic axis.
     edges = np.unique(np.round(2 ** np.arange(0, np.log2(top) + 0.25, 0.25)).astype(np.int64))
     edges = np.unique(np.concatenate([edges, [top + 1]]))
     bars, _ = np.histogram(sizes, edges, weights=documents)
@@ -77,17 +86,13 @@ def document_lengths(lengths: npt.NDArray[np.int64], median: int) -> str:
 
 
 def token_frequencies(counts: npt.NDArray[np.int64]) -> str:
-    """Occurrences against rank, both logarithmic, beside a line as steep as Zipf's law.
+    """Plot occurrences against rank, both logarithmic, with the slope of Zipf's law, as an SVG element.
 
-    ``counts[i]`` says how often id i occurs.
-
-    Raises
-    ------
-    FastprepError
-        where matplotlib is not installed.
+    ``counts[i]`` is the number of occurrences of id i. Raises FastprepError if matplotlib is not
+    installed.
     """
     ranked = np.sort(counts[counts > 0])[::-1]
-    # Some hundred ranks are all that the eye can tell apart.
+    # The eye cannot distinguish more than some hundred ranks.
     ranks = np.unique(np.round(np.geomspace(1, len(ranked), 400)).astype(np.int64))
 
     def draw(axes: Any) -> None:
@@ -122,10 +127,10 @@ def _svg(name: str, title: str, draw: Callable[[Any], None]) -> str:
         from matplotlib.ticker import FuncFormatter
     except ImportError:
         raise FastprepError(
-            "matplotlib is not installed, and it draws the report's plots; run "
+            "the report's plots need matplotlib, which is not installed; run "
             "pip install 'fastprep[report]'"
         ) from None
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(svg_style(_INK, _FAINT)):
         figure = Figure(figsize=(6.4, 3.5), layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.add_subplot()
@@ -136,13 +141,12 @@ def _svg(name: str, title: str, draw: Callable[[Any], None]) -> str:
             axis.set_tick_params(which="both", color=_FAINT, labelcolor=_INK)
         axes.minorticks_off()
         content = io.StringIO()
-        facts = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(content, format="svg", metadata=facts, transparent=True)
-    return _for_a_page(content.getvalue(), name, title)
+        save_svg(figure, content)
+    return _inline(content.getvalue(), name, title)
 
 
 def _short(value: float, _: object = None) -> str:
-    """A tick: 12k, 3M.
+    """Format an axis value with a suffix: 12k, 3M.
 
     >>> [_short(value) for value in (1, 1500, 2e6, 0)]
     ['1', '1.5k', '2M', '0']
@@ -153,18 +157,18 @@ def _short(value: float, _: object = None) -> str:
     return f"{value:g}"
 
 
-def _for_a_page(svg: str, name: str, title: str) -> str:
-    """The element alone, its ids unlike those of other plots, its colours the page's."""
+def _inline(svg: str, name: str, title: str) -> str:
+    """Return the SVG element alone, with ids unique to the plot, in the colours of the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'href="#', f'href="#{name}-', svg).replace("url(#", f"url(#{name}-")
-    # width and height are the page's business; so are the families of fonts.
+    # The page sets width, height and font families.
     svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', _opening(title), svg, count=1)
     svg = re.sub(r"font-family: [^;]*; ", "", svg)
-    for drawn, wanted in _COLOURS.items():
-        svg = svg.replace(drawn, wanted)
+    for placeholder, colour in _COLOURS.items():
+        svg = svg.replace(placeholder, colour)
     return svg.strip()
 
 

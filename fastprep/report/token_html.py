@@ -1,7 +1,7 @@
-"""Tokens as HTML: whatever bytes they are, what a reader sees is what there is.
+"""Tokens as HTML in which every byte is visible, whatever the document contains.
 
-Documents hold hostile text: tags, control characters, marks that turn the direction of writing. All
-is escaped, and what has no shape of its own is shown by its code.
+Documents contain hostile text: tags, control characters, marks that change the writing direction. All
+of it is escaped, and characters without a visible glyph are shown by their code point.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
-#: What is shown for these; other characters without a shape are shown by their code point.
+#: Signs for two characters without a glyph; the others are shown by their code point.
 _SIGNS = {"\n": "↵", "\t": "⇥"}
 
 
-class Shown(NamedTuple):
-    """Some tokens in a row that are shown as one: one, or several that share a character."""
+class TokenGroup(NamedTuple):
+    """Adjacent tokens that are shown as one: a single token, or several that share a character."""
 
     ids: tuple[int, ...]
     pieces: tuple[bytes, ...]
@@ -31,10 +31,8 @@ class Shown(NamedTuple):
 
 
 def visible(content: bytes | str) -> str:
-    r"""Escaped HTML that shows bytes or text, bytes that are not UTF-8 in hexadecimal.
+    r"""Return escaped HTML for text or bytes; bytes that are not UTF-8 in hexadecimal.
 
-    Examples
-    --------
     >>> visible(b"<b>\n"), visible(b"\xff"), visible("a\u202eb")
     ('&lt;b&gt;<i>↵</i>', '<i>ff</i>', 'a<i>U+202E</i>b')
     """
@@ -48,57 +46,53 @@ def visible(content: bytes | str) -> str:
 def _character(character: str) -> str:
     if character in _SIGNS:
         return f"<i>{_SIGNS[character]}</i>"
-    # Controls, marks of direction and the like, what no font has, and spaces that are not " ".
+    # Controls, direction marks and other format characters, unassigned ones, spaces except " ".
     kind = unicodedata.category(character)
     if kind[0] == "C" or (kind[0] == "Z" and character != " "):
         return f"<i>U+{ord(character):04X}</i>"
     return escape(character)
 
 
-def grouped(ids: Sequence[int], bytes_of: Callable[[int], bytes]) -> Iterator[Shown]:
-    r"""The tokens one by one, but together where only together they are characters.
+def grouped(ids: Sequence[int], bytes_of: Callable[[int], bytes]) -> Iterator[TokenGroup]:
+    r"""Yield tokens one by one, except that tokens which share characters come as one group.
 
-    Examples
-    --------
     >>> table = {0: b"a", 1: b"\xe6\x9d", 2: b"\xb1", 3: b"\xff"}
-    >>> [shown.ids for shown in grouped([0, 1, 2, 3, 0], table.__getitem__)]
+    >>> [group.ids for group in grouped([0, 1, 2, 3, 0], table.__getitem__)]
     [(0,), (1, 2), (3,), (0,)]
     """
     start = 0
     while start < len(ids):
         stop = start + 1
-        # No character is longer than 4 bytes, so no more than 4 tokens share one; but the last of
-        # them may begin another, and so on.
-        shown = Shown((ids[start],), (bytes_of(ids[start]),))
-        longer = shown
-        while longer.text is None and stop < len(ids) and stop - start < 16:
+        # A character has at most 4 bytes, so at most 4 tokens share one; but the last of them may
+        # start another one, and so on.
+        single = TokenGroup((ids[start],), (bytes_of(ids[start]),))
+        group = single
+        while group.text is None and stop < len(ids) and stop - start < 16:
             token = ids[stop]
-            longer = Shown((*longer.ids, token), (*longer.pieces, bytes_of(token)))
+            group = TokenGroup((*group.ids, token), (*group.pieces, bytes_of(token)))
             stop += 1
-        if longer.text is not None:
-            shown = longer
-        yield shown
-        start += len(shown.ids)
+        if group.text is None:
+            group = single
+        yield group
+        start += len(group.ids)
 
 
 def spans(
     ids: Sequence[int], bytes_of: Callable[[int], bytes], special: frozenset[int], between: str = ""
 ) -> str:
-    """Tokens as a row of ``<b>`` elements, each with its id for the style sheet to show on hover.
+    """Return ``<b>`` elements, one per token group, with its ids for the style sheet to show on hover.
 
-    Examples
-    --------
     >>> spans([7, 9], {7: b"tea", 9: b"<|end|>"}.__getitem__, frozenset([9]))
     '<b data-t="7">tea</b><b class="s" data-t="9">&lt;|end|&gt;</b>'
     """
     parts = []
-    for shown in grouped(ids, bytes_of):
-        text = b"".join(shown.pieces)
-        label = " + ".join(map(str, shown.ids))
-        if len(shown.ids) > 1 or shown.text is None:
-            label += ": " + " + ".join(piece.hex(" ") for piece in shown.pieces)
-        kind = ' class="s"' if special.intersection(shown.ids) else ""
-        # A line of the document is a line of the page.
+    for group in grouped(ids, bytes_of):
+        text = b"".join(group.pieces)
+        label = " + ".join(map(str, group.ids))
+        if len(group.ids) > 1 or group.text is None:
+            label += ": " + " + ".join(piece.hex(" ") for piece in group.pieces)
+        kind = ' class="s"' if special.intersection(group.ids) else ""
+        # Each line of the document starts a line of the page.
         after = "\n" if text.endswith(b"\n") else ""
         parts.append(f'<b{kind} data-t="{label}">{visible(text)}</b>{after}')
     return between.join(parts)

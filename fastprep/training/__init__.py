@@ -1,1 +1,1 @@
-"""Training: datasets, samplers, loaders and embeddings; torch is needed from here on."""
+"""Training batches of token windows for torch, and the embeddings that take them."""

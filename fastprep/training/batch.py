@@ -1,4 +1,4 @@
-"""What a batch is: its tensors, the memory they lie in, and the sequence of its samples."""
+"""A batch of windows: its tensors, its memory, and the sequence of its samples."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import default_collate
 
-# What cross_entropy ignores unless told otherwise: a place where there is nothing to predict.
+# The default ignore_index of cross_entropy: marks a place that has nothing to predict.
 IGNORED_TARGET = -100
 
 Sample: TypeAlias = "tuple[torch.Tensor, torch.Tensor] | dict[str, torch.Tensor]"
-Batch: TypeAlias = "list[torch.Tensor] | dict[str, Any]"
-# Addresses of inputs, targets, position ids, document ids, sequence lengths; 0 where not wanted.
-Places: TypeAlias = "tuple[int, int, int, int, int]"
+BatchTensors: TypeAlias = "list[torch.Tensor] | dict[str, Any]"
+# Of inputs, targets, position ids, document ids, sequence lengths; 0 for a tensor not requested.
+Addresses: TypeAlias = "tuple[int, int, int, int, int]"
 
 
-class Windows(Sequence[Sample]):
-    """A batch that is also the sequence of its samples.
+class WindowBatch(Sequence[Sample]):
+    """A batch of B windows that is also the sequence of its samples.
 
-    A collate function that knows it takes the whole batch, with nothing left to stack; any other,
-    such as torch's ``default_collate``, finds a sequence of ``(input, target)``, or of dicts where
-    there are marks of documents.
+    A collate function that knows the class takes the whole batch, with nothing left to stack; any
+    other, such as torch's ``default_collate``, finds a sequence of ``(input, target)``, or of
+    dicts if there are document marks.
 
     Attributes
     ----------
     inputs, targets
-        ``[B, L]``, contiguous, int64 unless another type was asked for; both lie in one block of
-        memory.
+        ``[B, L]``, contiguous, int64 unless another dtype was requested; both are in one block
+        of memory.
     marks
-        a dict of what else was asked for: ``position_ids`` and ``document_ids``, int64
-        ``[B, L]``; ``cu_seqlens``, int32, where each piece of a document ends in the flattened
-        batch, with a 0 before them, and ``max_seqlen``, the size of the longest as an int.
+        the document marks that were requested, by name, or None: ``position_ids`` and
+        ``document_ids``, int64 ``[B, L]``; ``cu_seqlens``, int32 ``[pieces + 1]``, the cumulative
+        lengths of the pieces of documents in the flattened batch, starting with 0; and
+        ``max_seqlen``, the length of the longest piece as an int.
 
     Examples
     --------
@@ -59,8 +60,8 @@ class Windows(Sequence[Sample]):
         self.targets = targets
         self.marks = marks
 
-    def batch(self) -> Batch:
-        """Give ``[inputs, targets]``, or a dict of all tensors where there are marks."""
+    def tensors(self) -> BatchTensors:
+        """Return ``[inputs, targets]``, or a dict of all tensors if there are marks."""
         if self.marks is None:
             return [self.inputs, self.targets]
         return {"inputs": self.inputs, "targets": self.targets, **self.marks}
@@ -71,13 +72,14 @@ class Windows(Sequence[Sample]):
     @overload
     def __getitem__(self, index: int) -> Sample: ...
     @overload
-    def __getitem__(self, index: slice) -> Windows: ...
-    def __getitem__(self, index: int | slice) -> Sample | Windows:
+    def __getitem__(self, index: slice) -> WindowBatch: ...
+    def __getitem__(self, index: int | slice) -> Sample | WindowBatch:
         if isinstance(index, slice):
-            return Windows(self.inputs[index], self.targets[index], self._rows(index))
+            return WindowBatch(self.inputs[index], self.targets[index], self._row_marks(index))
         if self.marks is None:
             return self.inputs[index], self.targets[index]
-        return {"inputs": self.inputs[index], "targets": self.targets[index], **self._rows(index)}
+        marks = self._row_marks(index)
+        return {"inputs": self.inputs[index], "targets": self.targets[index], **marks}
 
     def __iter__(self) -> Iterator[Sample]:
         if self.marks is None:
@@ -85,10 +87,10 @@ class Windows(Sequence[Sample]):
         return map(self.__getitem__, range(len(self)))
 
     def __repr__(self) -> str:
-        return f"Windows(inputs={self.inputs!r}, targets={self.targets!r})"
+        return f"WindowBatch(inputs={self.inputs!r}, targets={self.targets!r})"
 
-    def _rows(self, index: int | slice) -> Any:
-        """The marks of some rows: those that have rows."""
+    def _row_marks(self, index: int | slice) -> Any:
+        """Return the marks of some rows, without those of the whole batch."""
         if self.marks is None:
             return None
         return {name: self.marks[name][index] for name in _ROW_MARKS if name in self.marks}
@@ -97,11 +99,22 @@ class Windows(Sequence[Sample]):
 _ROW_MARKS = ("position_ids", "document_ids")
 
 
-def collate_windows(samples: Any) -> Batch:
-    """Make a batch of samples: ``[inputs, targets]``, ``[B, L]`` each, contiguous.
+def collate_windows(samples: WindowBatch | list[Any]) -> BatchTensors:
+    """Collate samples into a batch: ``[inputs, targets]``, each ``[B, L]`` and contiguous.
 
-    A :class:`Windows` is a batch already and handed on; for anything else this is torch's
-    ``default_collate``. Use it as the `collate_fn` of a DataLoader of your own.
+    Use it as the `collate_fn` of a DataLoader of your own.
+
+    Parameters
+    ----------
+    samples
+        a :class:`WindowBatch`, whose tensors are returned as they are; for anything else this is
+        torch's ``default_collate``.
+
+    Returns
+    -------
+    list of torch.Tensor, or dict
+        ``[inputs, targets]``, int64 ``[B, L]`` unless the dataset has another dtype; a dict of all
+        tensors if the dataset has document marks.
 
     Examples
     --------
@@ -114,14 +127,14 @@ def collate_windows(samples: Any) -> Batch:
             [6, 7]]), tensor([[6, 7],
             [7, 8]])]
     """
-    if isinstance(samples, Windows):
-        return samples.batch()
-    batch: Batch = default_collate(samples)
+    if isinstance(samples, WindowBatch):
+        return samples.tensors()
+    batch: BatchTensors = default_collate(samples)
     return batch
 
 
-class BatchForm(NamedTuple):
-    """Which tensors a batch has.
+class BatchFormat(NamedTuple):
+    """The tensors of a batch.
 
     Attributes
     ----------
@@ -130,7 +143,7 @@ class BatchForm(NamedTuple):
     dtype
         of inputs and targets.
     position_ids, document_ids, cu_seqlens
-        whether they are wanted.
+        whether they are requested.
     """
 
     length: int
@@ -141,58 +154,58 @@ class BatchForm(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether a batch is inputs and targets alone."""
+        """True if a batch has inputs and targets only."""
         return not (self.position_ids or self.document_ids or self.cu_seqlens)
 
-    def blank(self, rows: int, *, pinned: bool = False) -> Blank:
-        """Make the memory of a batch of `rows` rows, pinned for the copy to a GPU or not."""
-        # One block, as a worker process then sends one piece of shared memory, not two: half the
-        # time a batch.
-        ids = _memory((2, rows, self.length), self.dtype, pinned)
+    def allocate(self, rows: int, *, pinned: bool = False) -> BatchBuffers:
+        """Allocate the memory of a batch of `rows` rows, page-locked if `pinned`."""
+        # One block for both, so that a worker process sends one piece of shared memory instead of
+        # two: half the time per batch.
+        ids = _empty((2, rows, self.length), self.dtype, pinned)
         size = rows * self.length * self.dtype.itemsize
-        place = _address(ids)
+        address = _address(ids)
         marks: dict[str, Any] = {}
-        places = [0, 0, 0]
+        addresses = [0, 0, 0]
         for k, name in enumerate((*_ROW_MARKS, "cu_seqlens")):
             if getattr(self, name):
-                rowwise = name != "cu_seqlens"
-                shape = (rows, self.length) if rowwise else (rows * self.length + 1,)
-                marks[name] = _memory(shape, np.dtype(np.int64 if rowwise else np.int32), pinned)
-                places[k] = _address(marks[name])
-        return Blank(ids, marks, (place, place + size, *places))  # type: ignore[arg-type]
+                per_row = name != "cu_seqlens"
+                shape = (rows, self.length) if per_row else (rows * self.length + 1,)
+                marks[name] = _empty(shape, np.dtype(np.int64 if per_row else np.int32), pinned)
+                addresses[k] = _address(marks[name])
+        return BatchBuffers(ids, marks, (address, address + size, *addresses))  # type: ignore[arg-type]
 
 
-class Blank(NamedTuple):
-    """The memory of a batch, to be filled.
+class BatchBuffers(NamedTuple):
+    """The uninitialized memory of a batch.
 
     Attributes
     ----------
     ids
         ``[2, B, L]``: inputs, then targets.
     marks
-        the memory of each mark that is wanted.
-    places
-        the addresses that the compiled core writes to.
+        the memory of each requested mark, by name.
+    addresses
+        where the compiled core writes.
     """
 
     ids: NDArray[Any] | torch.Tensor
     marks: dict[str, Any]
-    places: Places
+    addresses: Addresses
 
-    def windows(self, num_seqlens: int, longest: int) -> Windows:
-        """Give the batch, once its memory is filled."""
+    def to_batch(self, num_seqlens: int, longest: int) -> WindowBatch:
+        """Return the batch, after the compiled core has filled the memory."""
         inputs, targets = _tensor(self.ids).unbind()
         if not self.marks:
-            return Windows(inputs, targets)
+            return WindowBatch(inputs, targets)
         marks: dict[str, Any] = {name: _tensor(memory) for name, memory in self.marks.items()}
         if "cu_seqlens" in marks:
             marks["cu_seqlens"] = marks["cu_seqlens"][: num_seqlens + 1]
             marks["max_seqlen"] = longest
-        return Windows(inputs, targets, marks)
+        return WindowBatch(inputs, targets, marks)
 
 
-def _memory(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> Any:
-    # By numpy where that will do: torch.empty takes 2 microseconds more.
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> Any:
+    # By numpy where possible: torch.empty takes 2 microseconds more.
     if pinned:
         return torch.empty(shape, dtype=getattr(torch, dtype.name), pin_memory=True)
     return np.empty(shape, dtype)

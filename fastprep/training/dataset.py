@@ -1,6 +1,6 @@
-"""Windows of a token sequence as a dataset for torch.
+"""A torch dataset of windows over a token sequence.
 
-Nothing is cut beforehand: a window is found by arithmetic, and a batch is one copy out of the
+Nothing is cut beforehand: the position of a window is computed, and a batch is one copy out of the
 tokens, widened on the way.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from fastprep.errors import IdOutOfRange, InvalidWindow, TextTooShort
-from fastprep.training.batch import IGNORED_TARGET, BatchForm, Sample, Windows
+from fastprep.training.batch import IGNORED_TARGET, BatchFormat, Sample, WindowBatch
 from fastprep.windows.mixture import Mixture
 from fastprep.windows.packing import (
     DocumentParts,
@@ -32,89 +32,89 @@ Layout: TypeAlias = Literal["sliding", "documents", "packed"]
 
 
 class WindowDataset(Dataset[Sample]):
-    """Sliding windows over token ids, without a copy of them.
+    """A dataset of windows over token ids, without a copy of the ids.
 
-    Sample i is ``(input, target)``: the `max_length` ids from ``i * stride`` on, and those one
-    place further on. Both are fresh tensors.
+    Sample i is ``(input, target)``, each ``[L]``: the L = `max_length` ids from position
+    ``i * stride``, and those one position later. Both are fresh tensors.
 
     Parameters
     ----------
     tokens
-        a :class:`~fastprep.TokenStore` or the path of one, a memory map, an array, a CPU
-        tensor (uint8, uint16, uint32, int32, int64), or a sequence of ints; or a
+        a :class:`~fastprep.TokenStore` or its path, a memory map, an array, a CPU tensor
+        (``[num_tokens]``; uint8, uint16, uint32, int32, int64), or a sequence of ints; or a
         :class:`~fastprep.Mixture` of such. Only a sequence of ints is copied. Windows run
         across the shards of a store.
     max_length
-        ids in an input, L: the model's context.
+        ids per input, L: the model's context length.
     stride
-        ids from the begin of a window to the begin of the next; `max_length` if not given, so
-        that windows do not overlap.
+        ids from the start of a window to the start of the next; `max_length` by default, so that
+        windows do not overlap.
     pad_last
-        whether the ids that the full windows leave unpredicted make one window more, at the next
-        multiple of the stride; it exists if there is at least one of them to predict. Its input
-        is filled up with `pad_token`, and where there is nothing to predict its target is -100,
-        which ``cross_entropy`` ignores. 25 ids in windows of 10 are then three windows, the last
-        of 5 ids and 4 targets.
+        whether the ids that no full window predicts make one more window, at the next multiple of
+        the stride; it exists if there is at least one id to predict. Its input is filled up with
+        `pad_token`, and where there is nothing to predict its target is -100, which
+        ``cross_entropy`` ignores. 25 ids in windows of 10 are then three windows, the last of
+        5 ids and 4 targets.
     pad_token
-        the id that fills up inputs; 0, as every vocabulary has it. A causal model cannot see it
-        from the places that have targets.
+        the id that fills up inputs; by default 0, which every vocabulary has. A causal model
+        cannot attend to it from the positions that have targets.
     layout
         "sliding" for windows over all documents; "documents" for windows that start where a
         document starts, the last one of each document padded; "packed" for whole documents packed
-        into rows by best fit, as :mod:`fastprep.windows.packing` has it. The latter two read where all
-        documents end when the dataset is made, and have no window across two documents.
+        into rows by best fit, as in :mod:`fastprep.windows.packing`. The latter two read all
+        document ends when the dataset is made, and have no window across two documents.
     crop
-        with "packed": drop what a document has beyond `max_length` + 1 tokens.
+        with "packed": drop everything of a document beyond its first `max_length` + 1 tokens.
     position_ids, document_ids, cu_seqlens
-        whether samples have them: places counted from the begin of the document in the window;
-        the number of the document in its source, -1 for padding; and, of a whole batch only, the
-        ends of pieces that attention kernels for variable length want. Samples are then dicts.
+        document marks to add to samples, which are then dicts: the position counted from the
+        start of the document in the window, int64 ``[L]``; the index of the document in its
+        source, -1 for padding, int64 ``[L]``; and, of a whole batch only, the cumulative lengths
+        that attention kernels for variable length take, int32 ``[pieces + 1]``.
     mask_targets
-        whether a target that is in another document than its input is -100; if not given, so
-        where one of the three before is asked for.
+        whether a target in another document than its input is -100; by default only if one of
+        the three document marks is requested.
     document_ends
-        for tokens that are not in a store: where documents end, in tokens, ascending. For the ids
-        in an array ``numpy.flatnonzero(ids == end_token) + 1``.
+        for tokens that are not in a store: the end of each document, in tokens, ascending. For ids
+        in an array: ``numpy.flatnonzero(ids == end_token) + 1``.
     dtype
-        of inputs and targets: ``torch.int64``, ``torch.int32``, or "store" for that of the ids,
-        which has no -100.
+        of inputs and targets: ``torch.int64``, ``torch.int32``, or "store" for the dtype of the
+        ids, which has no -100 if it is unsigned.
     vocab_size
-        the model's vocabulary: an id that is not below it is an error, in the store's manifest
-        at once, in the files when it is read.
+        the model's vocabulary size: an id not below it is an error, raised at once if the store's
+        manifest records it, otherwise when it is read.
     mmap
-        False: read files with ``pread`` instead of mapping them.
+        if False, read files with ``pread`` instead of mapping them.
 
     Attributes
     ----------
     num_tokens
-        how many ids there are.
+        number of ids.
     starts
-        the token at which each window begins: a range, or, where they are not regular, an array.
+        the token at which each window starts: a range, or an array where they are not regular.
     packing
         for "documents" and "packed" the :class:`~fastprep.windows.packing.PackedRows` of each source,
-        with their `utilisation` and `cropped` share; else empty.
+        with the fractions `utilisation` and `cropped`; otherwise empty.
     max_length, stride, pad_last, pad_token, layout, document_ends
         as given.
 
     Raises
     ------
     InvalidWindow
-        for a wrong size, tokens of a wrong kind, a negative id, or options that do not go
-        together. Ids in a file are looked at when they are read.
+        for a wrong size, tokens of a wrong kind, a negative id, or options that exclude each
+        other. Ids in a file are checked when they are read.
     TextTooShort
         if there is not one window: that takes ``max_length + 1`` ids, with `pad_last` 2.
     InvalidStore
-        for a path that is no token store, and in use for a file that was cut meanwhile.
+        for a path that is not a token store, and during use for a file that was truncated.
     IdOutOfRange
         for an id that is not below `vocab_size`.
 
     Notes
     -----
     A dataset of a store or of a memory map is pickled as a path, a few hundred bytes, and maps
-    the file again in the process that unpickles it; so worker processes of any start method
-    share one copy of the ids. ``__getitems__`` makes a whole batch in one call, which is how
-    torch's DataLoader asks for it; ``len()`` and ``[i]`` are what Grain asks of a random-access
-    source.
+    the file again in the process that unpickles it, so worker processes of any start method
+    share one copy of the ids. ``__getitems__`` makes a whole batch in one call, as torch's
+    DataLoader requests it; ``len()`` and ``[i]`` are what Grain needs of a random-access source.
 
     Examples
     --------
@@ -142,7 +142,7 @@ class WindowDataset(Dataset[Sample]):
         document_ids: bool = False,
         cu_seqlens: bool = False,
         mask_targets: bool | None = None,
-        document_ends: NDArray[Any] | Sequence[int] | None = None,
+        document_ends: NDArray[np.integer[Any]] | Sequence[int] | None = None,
         dtype: torch.dtype | Literal["store"] = torch.int64,
         vocab_size: int | None = None,
         mmap: bool = True,
@@ -172,9 +172,11 @@ class WindowDataset(Dataset[Sample]):
         self.document_ends = None
         if document_ends is not None:
             if len(self._sources) > 1:
-                raise InvalidWindow("document_ends are of one source; a mixture needs stores")
+                raise InvalidWindow(
+                    "document_ends belong to one source; make each source of the mixture a store"
+                )
             self.document_ends = checked_ends(document_ends, self.num_tokens)
-        self.form = BatchForm(
+        self.format = BatchFormat(
             self.max_length,
             self._checked_dtype(dtype),
             bool(position_ids),
@@ -196,22 +198,21 @@ class WindowDataset(Dataset[Sample]):
         found: set[Any] = {source.dtype.newbyteorder("=") for source in self._sources}
         if len(found) > 1:
             raise InvalidWindow(
-                f"the sources hold {', '.join(sorted(map(str, found)))}, so no one dtype is that "
-                f"of the store; ask for torch.int64"
+                f"the sources hold {', '.join(sorted(map(str, found)))}, so dtype='store' has no one "
+                f"meaning; pass torch.int64"
             )
         own: np.dtype[Any] = found.pop()
-        fills = self.layout != "sliding" or self.mask_targets or self.pad_last
-        if own.kind == "u" and fills:
+        has_ignored_targets = self.layout != "sliding" or self.mask_targets or self.pad_last
+        if own.kind == "u" and has_ignored_targets:
             raise InvalidWindow(
-                f"{own} has no place for the target -100; ask for torch.int32, or leave out "
-                f"pad_last, marks of documents and mask_targets"
+                f"{own} cannot hold the target -100; pass torch.int32, or leave out pad_last, "
+                f"document marks and mask_targets"
             )
         return own
 
     def _check_vocabulary(self) -> None:
         for source in self._sources if self.vocab_size else ():
-            manifest = getattr(source.store, "manifest", None)
-            for shard, record in enumerate(manifest.shards if manifest is not None else ()):
+            for shard, record in enumerate(source.manifest.shards if source.manifest else ()):
                 if (record.max_id or 0) >= self.vocab_size:
                     raise IdOutOfRange(
                         f"{source.store}: shard {shard} has the id {record.max_id}, but "
@@ -219,15 +220,15 @@ class WindowDataset(Dataset[Sample]):
                     )
 
     def _build(self) -> None:
-        """What follows from the sources: windows, rows, and who makes batches of them."""
+        """Compute the windows of the sources, and make the compiled object that reads them."""
         rows, starts = [], []
         self.packing: tuple[PackedRows, ...] = ()
         for source in self._sources:
-            needs_ends = self.layout != "sliding" or self.mask_targets or not self.form.is_plain
+            needs_ends = self.layout != "sliding" or self.mask_targets or not self.format.is_plain
             parts = self._document_parts(source) if needs_ends else None
             packed = None
             if self.layout == "sliding":
-                begins: Any = window_starts(
+                first_tokens: Any = window_starts(
                     source.num_tokens, self.max_length, self.stride, pad_last=self.pad_last
                 )
             else:
@@ -237,24 +238,24 @@ class WindowDataset(Dataset[Sample]):
                     else cut_documents(parts or (), self.max_length, self.stride)
                 )
                 self.packing += (packed,)
-                begins = packed.starts[packed.first[:-1]]
-            if not len(begins):
+                first_tokens = packed.starts[packed.first[:-1]]
+            if not len(first_tokens):
                 raise self._too_short(source)
-            starts.append(begins)
+            starts.append(first_tokens)
             rows.append(
                 GatheredRows(
                     source.core,
-                    len(begins),
+                    len(first_tokens),
                     self.stride,
                     segments=None if packed is None else packed.segments,
                     ends=None if parts is None else DocumentEnds(parts),
                     describe=source.describe,
                 )
             )
-        self.sizes = [len(begins) for begins in starts]
+        self.sizes = [len(first_tokens) for first_tokens in starts]
         self.starts = starts[0] if len(starts) == 1 else np.concatenate(starts)
         self._indices = range(sum(self.sizes))
-        out: Any = self.form.dtype.name
+        out: Any = self.format.dtype.name
         self.maker = BatchMaker(
             rows,
             self.max_length,
@@ -268,13 +269,12 @@ class WindowDataset(Dataset[Sample]):
     def _document_parts(self, source: TokenSource) -> DocumentParts:
         if self.document_ends is not None:
             return [(source.num_tokens, self.document_ends)]
-        store: Any = source.store
-        if not hasattr(store, "shard_ends"):
+        parts = source.document_parts()
+        if parts is None:
             raise InvalidWindow(
-                "nothing says where documents end in these tokens; pass document_ends, "
-                "or a token store"
+                "these tokens do not record where documents end; pass document_ends, or a token store"
             )
-        return list(zip(store.shard_sizes, store.shard_ends, strict=True))
+        return parts
 
     def _too_short(self, source: TokenSource) -> TextTooShort:
         if self.layout != "sliding":
@@ -282,7 +282,7 @@ class WindowDataset(Dataset[Sample]):
         needed = 2 if self.pad_last else self.max_length + 1
         return TextTooShort(
             f"{source.num_tokens} tokens make no window of max_length {self.max_length}: that "
-            f"takes {needed}, as the target is the input one place on; use more text"
+            f"takes {needed}, since the target is the input shifted by one; use more text"
             + ("" if self.pad_last else ", a smaller max_length, or pad_last=True")
         )
 
@@ -292,23 +292,25 @@ class WindowDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         return self.__getitems__((index,))[0]
 
-    def __getitems__(self, indices: Sequence[int]) -> Windows:
-        """Make the samples of `indices` in one pass; a negative index counts from the end.
+    def __getitems__(self, indices: Sequence[int]) -> WindowBatch:
+        """Return the samples of `indices` in one pass; a negative index counts from the end.
 
         Returns
         -------
-        Windows
+        WindowBatch
             the batch, in the order of `indices`.
 
         Raises
         ------
         IndexError
-            for an index that is no window.
+            for an index that is out of range.
         FastprepError
-            as the class says.
+            see the class.
         """
         if hasattr(indices, "tolist"):
-            indices = indices.tolist()  # a range finds ten ints in the time of one numpy integer
+            indices = (
+                indices.tolist()
+            )  # indexing a range is 10 times as fast with an int as with a numpy integer
         try:
             chosen = [self._indices[index] for index in indices]
         except IndexError:
@@ -317,11 +319,11 @@ class WindowDataset(Dataset[Sample]):
             raise IndexError(
                 f"window {wrong} of a dataset that has {size}, from 0 to {size - 1}"
             ) from None
-        blank = self.form.blank(len(chosen))
-        return blank.windows(*self.maker.make(chosen, blank.places))
+        buffers = self.format.allocate(len(chosen))
+        return buffers.to_batch(*self.maker.make(chosen, buffers.addresses))
 
     def order(self, *, shuffle: bool = True, seed: int = 0, epoch: int = 0) -> Order:
-        """Give the order of an epoch: which window stands at which position.
+        """Return the order of an epoch: the index of the window at each position.
 
         Examples
         --------
@@ -340,7 +342,7 @@ class WindowDataset(Dataset[Sample]):
         )
 
     def source_epochs(self, positions: int) -> list[float]:
-        """How many times each source has been gone through after so many positions, in all epochs.
+        """Return how many epochs of each source the first `positions` windows of all epochs are.
 
         Examples
         --------
@@ -352,13 +354,13 @@ class WindowDataset(Dataset[Sample]):
 
     @property
     def sources(self) -> tuple[TokenSource, ...]:
-        """The tokens, one for each source of a mixture."""
+        """The token sources: one, or those of the mixture."""
         return tuple(self._sources)
 
     def __getstate__(self) -> dict[str, Any]:
-        # What _build makes is made again: it holds addresses, or arrays as long as the corpus.
-        made = ("maker", "starts", "packing", "sizes", "_indices")
-        return {name: value for name, value in self.__dict__.items() if name not in made}
+        # _build computes these again: they hold addresses, or arrays as long as the corpus.
+        derived = ("maker", "starts", "packing", "sizes", "_indices")
+        return {name: value for name, value in self.__dict__.items() if name not in derived}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

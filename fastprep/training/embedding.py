@@ -1,13 +1,14 @@
-"""Token ids -> the vectors that enter a model: token embedding plus position embedding.
+"""Embeddings: token ids to the vectors that enter a model, token plus position embedding.
 
-The weights are torch.nn.Embedding's, so initialisation, state dicts, weight tying and optimisers
-find what they know; added are the errors that say which id or length is out of range.
+The weights are those of torch.nn.Embedding, so initialization, state dicts, weight tying and
+optimizers work as usual; added are errors that name the id or the length that is out of range.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,24 +16,24 @@ from torch import Tensor, nn
 from fastprep.errors import IdOutOfRange, InvalidWindow
 from fastprep.windows.sliding import checked_size
 
-# The integers that torch looks up as they are; the other ones are widened to int64.
+# The integer dtypes that torch looks up as they are; others are widened to int64.
 _INDEX_DTYPES = (torch.int64, torch.int32)
 
 
 class TokenEmbedding(nn.Embedding):
-    """A vector for each id of a vocabulary.
+    """An embedding with one vector per id of a vocabulary.
 
-    ``torch.nn.Embedding`` with the same random weights under the same seed, that takes any
+    ``torch.nn.Embedding`` with the same random weights under the same seed, which takes any
     integer dtype and names the id that is out of range.
 
     Parameters
     ----------
     vocab_size
-        how many ids there are; 50257 for gpt2.
+        number of ids, V; 50257 for gpt2.
     embedding_dim
         length of a vector, D.
     device, dtype
-        of the weight; torch's defaults if not given.
+        of the weight ``[V, D]``; torch's defaults if not given.
 
     Raises
     ------
@@ -40,7 +41,7 @@ class TokenEmbedding(nn.Embedding):
         for a size below 1, and in a call for ids that are not integers.
     IdOutOfRange
         in a call on the CPU, for an id that is negative or at least `vocab_size`. On another
-        device a look would cost a synchronisation, so the error is that device's own.
+        device the check would cost a synchronization, so the error is that device's own.
 
     Examples
     --------
@@ -48,6 +49,8 @@ class TokenEmbedding(nn.Embedding):
     >>> embedding(torch.tensor([15496, 11, 703, 389])).shape
     torch.Size([4, 128])
     """
+
+    __call__: Callable[..., Tensor]
 
     def __init__(
         self,
@@ -57,26 +60,15 @@ class TokenEmbedding(nn.Embedding):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(
-            checked_size("vocab_size", vocab_size),
-            checked_size("embedding_dim", embedding_dim),
-            device=device,
-            dtype=dtype,
-        )
+        rows, columns = _checked_shape("vocab_size", vocab_size, embedding_dim)
+        super().__init__(rows, columns, device=device, dtype=dtype)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Look up `ids`, integers of any shape [...]; the result is [..., D]."""
-        if ids.dtype not in _INDEX_DTYPES:
-            ids = _widened(ids)
-        # torch checks every id on the CPU while it looks it up; asking it costs nothing, a look
-        # at the ids beforehand would read them twice.
-        try:
-            return super().forward(ids)
-        except IndexError:
-            raise _out_of_range(ids, self.num_embeddings) from None
+        return _look_up(super().forward, ids, self.num_embeddings, "id")
 
     def logits(self, vectors: Tensor) -> Tensor:
-        """Score every id for vectors [..., D] by this very weight: [..., vocab_size].
+        """Score every id for `vectors` [..., D] by the same weight; the result is [..., V].
 
         The tied output layer of GPT-2 (Press and Wolf, "Using the Output Embedding to Improve
         Language Models", 2017): one weight, one gradient.
@@ -91,16 +83,16 @@ class TokenEmbedding(nn.Embedding):
 
 
 class PositionalEmbedding(nn.Embedding):
-    """A learned vector for each position in a context.
+    """An embedding with one learned vector per position of a context.
 
     Parameters
     ----------
     max_length
-        how many positions there are: the model's context.
+        number of positions: the model's context length, M.
     embedding_dim
         length of a vector, D.
     device, dtype
-        of the weight; torch's defaults if not given.
+        of the weight ``[M, D]``; torch's defaults if not given.
 
     Raises
     ------
@@ -108,7 +100,7 @@ class PositionalEmbedding(nn.Embedding):
         for a size below 1.
     IdOutOfRange
         in a call, for more positions than `max_length`; for positions in a tensor as
-        :class:`TokenEmbedding` does.
+        :class:`TokenEmbedding`.
 
     Examples
     --------
@@ -119,6 +111,8 @@ class PositionalEmbedding(nn.Embedding):
     True
     """
 
+    __call__: Callable[..., Tensor]
+
     def __init__(
         self,
         max_length: int,
@@ -127,44 +121,35 @@ class PositionalEmbedding(nn.Embedding):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(
-            checked_size("max_length", max_length),
-            checked_size("embedding_dim", embedding_dim),
-            device=device,
-            dtype=dtype,
-        )
+        rows, columns = _checked_shape("max_length", max_length, embedding_dim)
+        super().__init__(rows, columns, device=device, dtype=dtype)
 
     def forward(self, positions: int | Tensor) -> Tensor:
         """Look up the first `positions` positions, [positions, D], or those in a tensor."""
         if isinstance(positions, Tensor):
-            if positions.dtype not in _INDEX_DTYPES:
-                positions = _widened(positions)
-            try:
-                return super().forward(positions)
-            except IndexError:
-                raise _out_of_range(positions, self.num_embeddings, "position") from None
+            return _look_up(super().forward, positions, self.num_embeddings, "position")
         return self.first(positions)
 
     def first(self, length: int) -> Tensor:
-        """Give the vectors of positions 0 to ``length - 1``, [length, D]: a view of the weight."""
-        return _first(self.weight, length)
+        """Return the vectors of positions 0 to ``length - 1``, [length, D]: a view of the weight."""
+        return _first_rows(self.weight, length)
 
 
 class SinusoidalEmbedding(nn.Module):
-    """A fixed vector for each position: sines at even places, cosines at odd ones.
+    """An embedding with one fixed vector per position: sines at even indices, cosines at odd ones.
 
-    Place 2i of position p is ``sin(p / 10000 ** (2i / D))``, place 2i + 1 the cosine of the same
-    (Vaswani and others, "Attention Is All You Need", 2017). Nothing is learned and nothing saved:
-    the state dict has no entry of it.
+    Element 2i of position p is ``sin(p / 10000 ** (2i / D))``, element 2i + 1 the cosine of the
+    same (Vaswani and others, "Attention Is All You Need", 2017). Nothing is learned and nothing
+    is saved: the state dict has no entry for it.
 
     Parameters
     ----------
     max_length
-        how many positions there are.
+        number of positions, M.
     embedding_dim
         length of a vector, D; even.
     device, dtype
-        of the vectors; torch's defaults if not given. They are computed in float64.
+        of the vectors ``[M, D]``; torch's defaults if not given. They are computed in float64.
 
     Raises
     ------
@@ -180,6 +165,7 @@ class SinusoidalEmbedding(nn.Module):
             [0.8415, 0.5403, 0.0100, 0.9999]])
     """
 
+    __call__: Callable[..., Tensor]
     table: Tensor
 
     def __init__(
@@ -191,22 +177,24 @@ class SinusoidalEmbedding(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.num_embeddings = checked_size("max_length", max_length)
-        self.embedding_dim = checked_size("embedding_dim", embedding_dim)
+        shape = _checked_shape("max_length", max_length, embedding_dim)
+        self.num_embeddings, self.embedding_dim = shape
         if embedding_dim % 2:
-            raise InvalidWindow(f"embedding_dim must be even for pairs; found {embedding_dim}")
-        table = torch.empty(max_length, embedding_dim, device=device, dtype=dtype)
+            raise InvalidWindow(
+                f"embedding_dim must be even for pairs of sine and cosine; found {embedding_dim}"
+            )
+        table = torch.empty(shape, device=device, dtype=dtype)
         self.register_buffer("table", table, persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Compute the vectors, as is needed after ``to_empty`` of a module on the meta device."""
+        """Compute the vectors, as needed after ``to_empty`` of a module on the meta device."""
         if self.table.is_meta:
             return
         device = self.table.device
-        # Not every device has float64; this is small, and done once.
-        places = torch.arange(0, self.embedding_dim, 2, dtype=torch.float64)
-        rates = torch.exp(places * (-math.log(10000) / self.embedding_dim))
+        # On the CPU, as not every device has float64; the table is small and computed once.
+        indices = torch.arange(0, self.embedding_dim, 2, dtype=torch.float64)
+        rates = torch.exp(indices * (-math.log(10000) / self.embedding_dim))
         angles = torch.arange(self.num_embeddings, dtype=torch.float64)[:, None] * rates
         table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
         self.table.copy_(table.to(self.table.dtype).to(device))
@@ -214,21 +202,19 @@ class SinusoidalEmbedding(nn.Module):
     def forward(self, positions: int | Tensor) -> Tensor:
         """Look up the first `positions` positions, [positions, D], or those in a tensor."""
         if isinstance(positions, Tensor):
-            if positions.dtype not in _INDEX_DTYPES:
-                positions = _widened(positions)
-            try:
-                return nn.functional.embedding(positions, self.table)
-            except IndexError:
-                raise _out_of_range(positions, self.num_embeddings, "position") from None
+            return _look_up(self._rows, positions, self.num_embeddings, "position")
         return self.first(positions)
 
     def first(self, length: int) -> Tensor:
-        """Give the vectors of positions 0 to ``length - 1``, [length, D]: a view."""
-        return _first(self.table, length)
+        """Return the vectors of positions 0 to ``length - 1``, [length, D]: a view."""
+        return _first_rows(self.table, length)
+
+    def _rows(self, positions: Tensor) -> Tensor:
+        return nn.functional.embedding(positions, self.table)
 
 
 class InputEmbedding(nn.Module):
-    """What enters the model: token embedding plus position embedding.
+    """The input layer of a model: token embedding plus position embedding.
 
     Equal, bit for bit, to ``nn.Embedding(vocab_size, D)(ids) +
     nn.Embedding(max_length, D)(arange(L))``, with the same weights if made under the same seed.
@@ -236,11 +222,11 @@ class InputEmbedding(nn.Module):
     Parameters
     ----------
     vocab_size
-        how many ids there are.
+        number of ids, V.
     embedding_dim
         length of a vector, D.
     max_length
-        how many positions there are.
+        number of positions, M.
     positions
         "learned", or "sinusoidal" for :class:`SinusoidalEmbedding`.
     device, dtype
@@ -249,9 +235,9 @@ class InputEmbedding(nn.Module):
     Attributes
     ----------
     wte, wpe
-        :class:`TokenEmbedding` and :class:`PositionalEmbedding`; ``wte.logits`` is the tied
-        output layer. The names are GPT-2's, so its
-        ``wte.weight`` [50257, 768] and ``wpe.weight`` [1024, 768] load as they are.
+        :class:`TokenEmbedding` ``[V, D]`` and :class:`PositionalEmbedding` ``[M, D]``;
+        ``wte.logits`` is the tied output layer. The names are GPT-2's, so its ``wte.weight``
+        [50257, 768] and ``wpe.weight`` [1024, 768] load as they are.
 
     Raises
     ------
@@ -268,6 +254,8 @@ class InputEmbedding(nn.Module):
     torch.Size([2, 4, 128])
     """
 
+    __call__: Callable[..., Tensor]
+
     def __init__(
         self,
         vocab_size: int,
@@ -279,7 +267,7 @@ class InputEmbedding(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        kinds: dict[str, Any] = {
+        kinds: dict[str, type[PositionalEmbedding | SinusoidalEmbedding]] = {
             "learned": PositionalEmbedding,
             "sinusoidal": SinusoidalEmbedding,
         }
@@ -290,40 +278,48 @@ class InputEmbedding(nn.Module):
         self.wpe = kinds[positions](max_length, embedding_dim, device=device, dtype=dtype)
 
     def forward(self, ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
-        """Embed `ids`, integers [B, L] or [L] with L up to `max_length`; adds a last axis, D.
+        """Embed `ids`, integers [B, L] or [L] with L up to `max_length`; the result has a last axis D.
 
-        `position_ids`, of the same shape, are the loader's, which restart with each document.
+        `position_ids`, of the same shape, are those of the loader, which restart with each document.
         """
         if ids.dim() == 0:
-            raise InvalidWindow("one id alone has no position; pass ids of shape [L] or [B, L]")
-        # Not wpe(...), which would take a length for a position: in torch.jit.trace it is a tensor.
+            raise InvalidWindow("a single id has no position; pass ids of shape [L] or [B, L]")
+        # Not wpe(L), which would take the length for a tensor of positions in torch.jit.trace.
         alone = position_ids is None
         positions = self.wpe.first(ids.shape[-1]) if alone else self.wpe(position_ids)
-        embedded: Tensor = self.wte(ids) + positions
-        return embedded
+        return self.wte(ids) + positions
 
 
-def _first(table: Tensor, length: int) -> Tensor:
+def _checked_shape(name: str, rows: int, embedding_dim: int) -> tuple[int, int]:
+    return checked_size(name, rows), checked_size("embedding_dim", embedding_dim)
+
+
+def _look_up(rows: Callable[[Tensor], Tensor], ids: Tensor, limit: int, name: str) -> Tensor:
+    """Return ``rows(ids)`` for ids of any integer dtype.
+
+    Raises IdOutOfRange for the first id that is not below `limit`.
+    """
+    if ids.dtype not in _INDEX_DTYPES:
+        if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+            raise InvalidWindow(f"token ids must be integers; found {ids.dtype}")
+        ids = ids.to(torch.int64)
+    # torch checks every id on the CPU during the lookup, so catching its error costs nothing,
+    # where a check beforehand would read the ids twice.
+    try:
+        return rows(ids)
+    except IndexError:
+        wrong = ((ids < 0) | (ids >= limit)).nonzero()
+        place = wrong[0].tolist()
+        raise IdOutOfRange(
+            f"{name} {int(ids[tuple(place)])} at {place} is out of range: there are {limit}, from 0 "
+            f"to {limit - 1}; {len(wrong)} of {ids.numel()} are, so check which tokenizer made them"
+        ) from None
+
+
+def _first_rows(table: Tensor, length: int) -> Tensor:
     if not 0 <= length <= table.shape[0]:
         raise IdOutOfRange(
             f"a sequence of {length} ids, but there are {table.shape[0]} positions; "
             f"cut it into windows of at most that max_length"
         )
     return table[:length]
-
-
-def _widened(ids: Tensor) -> Tensor:
-    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
-        raise InvalidWindow(f"token ids must be integers; found {ids.dtype}")
-    return ids.to(torch.int64)
-
-
-def _out_of_range(ids: Tensor, limit: int, name: str = "id") -> IdOutOfRange:
-    """The error that names the first of `ids` that is not below `limit`."""
-    wrong = ((ids < 0) | (ids >= limit)).nonzero()
-    place = wrong[0].tolist()
-    found = int(ids[tuple(place)])
-    return IdOutOfRange(
-        f"{name} {found} at {place} is out of range: there are {limit}, from 0 to {limit - 1}; "
-        f"{len(wrong)} of {ids.numel()} are, so check which tokenizer made them"
-    )

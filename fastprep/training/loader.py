@@ -1,15 +1,15 @@
-"""The loader of a training loop: batches made ahead, in an order that can be resumed anywhere."""
+"""The data loader of a training loop: prefetched batches, in an order that can be resumed anywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import torch
 from torch.utils.data import DataLoader
 
 from fastprep.errors import InvalidWindow
-from fastprep.training.batch import Batch, Sample, collate_windows
+from fastprep.training.batch import BatchTensors, Sample, collate_windows
 from fastprep.training.dataset import Layout, WindowDataset
 from fastprep.training.memory import BatchPool, FileViews
 from fastprep.training.sampler import Shares, WindowSampler
@@ -18,6 +18,28 @@ from fastprep.windows.mixture import Mixture
 from fastprep.windows.sliding import checked_size
 from fastprep.windows.tokens import Tokens
 from fastprep_ext.windows import Prefetcher
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Unpack
+
+
+class WindowOptions(TypedDict, total=False):
+    """More options of :class:`~fastprep.training.dataset.WindowDataset`, for type checkers."""
+
+    pad_last: bool
+    pad_token: int
+    crop: bool
+    position_ids: bool
+    document_ids: bool
+    cu_seqlens: bool
+    mask_targets: bool | None
+    document_ends: NDArray[np.integer[Any]] | Sequence[int] | None
+    vocab_size: int | None
+    mmap: bool
 
 
 def create_dataloader(
@@ -36,17 +58,18 @@ def create_dataloader(
     prefetch: int = 2,
     pin_memory: bool | None = None,
     dtype: torch.dtype | Literal["store"] = torch.int64,
-    multiprocessing_context: Any = None,
+    multiprocessing_context: str | BaseContext | None = None,
     persistent_workers: bool = False,
     layout: Layout = "sliding",
-    **options: Any,
+    **options: Unpack[WindowOptions],
 ) -> WindowLoader:
-    """Make the loader of a training loop.
+    """Create the data loader of a training loop.
 
     The order of the windows is a pure function of seed, epoch and position. It takes no memory
-    and no time to begin, is the same for any number of workers, and is shared by all ranks: the
-    batches of all ranks at one step, put together, are one stretch of it. So a run saved on 8
-    ranks goes on with 4 or 16, or with another batch size, and no window is lost or repeated.
+    and no time to set up, is the same for any number of workers, and is shared by all ranks: the
+    batches of all ranks at one step, concatenated, are one stretch of it. A run saved on 8 ranks
+    can therefore resume with 4 or 16, or with another batch size, and no window is lost or
+    repeated.
 
     Parameters
     ----------
@@ -54,36 +77,37 @@ def create_dataloader(
         what :class:`~fastprep.training.dataset.WindowDataset` takes, such a dataset, or a
         :class:`~fastprep.Mixture`.
     batch_size
-        windows in a batch of one rank, B.
+        windows per batch of one rank, B.
     max_length
-        ids in an input, L.
+        ids per input, L.
     stride
-        ids from the begin of a window to the begin of the next; `max_length` if not given.
+        ids from the start of a window to the start of the next; `max_length` by default.
     shuffle
-        False: windows in the order of the corpus.
+        if False, windows come in the order of the corpus.
     seed, epoch
-        what the order depends on; `epoch` is where to begin.
+        what the order depends on; `epoch` is the first epoch.
     drop_last
-        True: every batch is whole, on every rank alike; what is left, fewer than
-        ``world_size * batch_size`` windows, is left out of this epoch. False: it goes round the
-        ranks one by one, so that last batches differ by at most one window; with fewer windows
-        than ranks some ranks have one batch less.
+        if True, every batch is whole, on every rank alike, and the rest, fewer than
+        ``world_size * batch_size`` windows, is skipped in this epoch. If False, the rest is dealt
+        to the ranks one by one, so that last batches differ by at most one window; if fewer
+        windows than ranks are left, some ranks have one batch less.
     rank, world_size
-        which process of how many; if not given, torch.distributed's where it runs, else one.
+        index of this process, and the number of processes; by default those of torch.distributed
+        if it runs, else 0 of 1.
     num_workers
-        0: batches are made by a native thread of this process, which is the fast way. Otherwise
-        torch's worker processes; the batches are the same.
+        if 0, a native thread of this process makes the batches, which is the fast way; otherwise
+        the number of torch's worker processes. The batches are the same.
     prefetch
-        how many batches are made ahead, by the thread or by each worker. 0: none, no thread.
+        number of batches made ahead, by the thread or by each worker. If 0, none, and no thread.
     pin_memory
-        whether batches lie in pinned memory, for a copy to the GPU that does not wait:
-        ``batch.to("cuda", non_blocking=True)``. If not given, so where there is CUDA.
+        whether batches are in page-locked memory, for an asynchronous copy to the GPU:
+        ``batch.to("cuda", non_blocking=True)``. By default if CUDA is available.
     dtype
         ``torch.int64``, ``torch.int32``, or "store": the ids as they are, uint16 or uint32, a
         quarter or half of the bytes to copy to a GPU, where ``.long()`` widens them. Windows that
-        are not shuffled, padded or pinned and do not overlap come as views of the file then.
+        are not shuffled, padded or pinned and do not overlap are then views of the file.
     multiprocessing_context, persistent_workers
-        torch's, for workers.
+        as in torch's DataLoader, for worker processes.
     layout, **options
         more of :class:`~fastprep.training.dataset.WindowDataset`: `pad_last`, `pad_token`, `crop`,
         `position_ids`, `document_ids`, `cu_seqlens`, `mask_targets`, `document_ends`,
@@ -92,13 +116,13 @@ def create_dataloader(
     Returns
     -------
     WindowLoader
-        an iterable of ``[inputs, targets]``, ``[B, L]`` each, contiguous; of dicts, where marks
-        of documents are asked for.
+        an iterable of ``[inputs, targets]``, each `dtype` ``[B, L]`` and contiguous; of dicts of
+        tensors if document marks are requested.
 
     Raises
     ------
     InvalidWindow
-        for options out of range.
+        for an option out of range.
     FastprepError
         what :class:`~fastprep.training.dataset.WindowDataset` raises, also while batches are made.
 
@@ -110,21 +134,20 @@ def create_dataloader(
     (5, [[70, 60], [20, 50], [80, 30], [10, 0], [40, 90]])
     """
     if isinstance(tokens, WindowDataset):
-        own = tokens.form.dtype.name if dtype == "store" else getattr(torch, tokens.form.dtype.name)
-        other = [
-            name for name, chosen in (("max_length", max_length), ("stride", stride)) if chosen
-        ]
-        other += ["layout"] * (layout not in ("sliding", tokens.layout)) + [*options]
-        other += ["dtype"] * (dtype != torch.int64 and dtype != own)
-        if other:
+        name = tokens.format.dtype.name
+        own = name if dtype == "store" else getattr(torch, name)
+        given = [name for name, value in (("max_length", max_length), ("stride", stride)) if value]
+        given += ["layout"] * (layout not in ("sliding", tokens.layout)) + [*options]
+        given += ["dtype"] * (dtype != torch.int64 and dtype != own)
+        if given:
             raise InvalidWindow(
-                f"a WindowDataset has its own {', '.join(other)}; choose where it is made, and pass "
-                "none here"
+                f"a WindowDataset has its own {', '.join(given)}; set them where it is made, and "
+                "pass none here"
             )
         dataset = tokens
     else:
         if max_length is None:
-            raise InvalidWindow("max_length is missing: how many ids an input has")
+            raise InvalidWindow("max_length is missing: the number of ids per input")
         dataset = WindowDataset(tokens, max_length, stride, dtype=dtype, layout=layout, **options)
     sampler = WindowSampler(
         dataset,
@@ -148,30 +171,30 @@ def create_dataloader(
 
 
 class WindowLoader(DataLoader[Sample]):
-    """What :func:`create_dataloader` makes: a torch DataLoader that can say where it stands.
+    """The data loader that :func:`create_dataloader` returns: a torch DataLoader with a state.
 
-    ``len()`` is the number of batches of a whole epoch on this rank. ``iter()`` begins the epoch
-    at its start, or once where a loaded state stands; when an epoch ends, the next one begins,
-    unless :meth:`set_epoch` says which. Breaking off ends nothing: the next ``iter()`` gives the
-    same epoch again.
+    ``len()`` is the number of batches of a whole epoch on this rank. ``iter()`` starts at the
+    beginning of the epoch, or once at the position of a loaded state. After the end of an epoch
+    the next one is due, unless :meth:`set_epoch` sets another. A loop that breaks off ends no
+    epoch: the next ``iter()`` yields the same epoch again.
 
-    Under Lightning and Accelerate it is a DataLoader like any other. Accelerate's `prepare`
-    divides the batches of whatever it gets among processes, so make the loader with ``rank=0,
-    world_size=1`` for it; Lightning leaves the ranks to the sampler.
+    Lightning and Accelerate take it like any DataLoader. Accelerate's `prepare` divides the batches
+    of any loader among processes, so create the loader with ``rank=0, world_size=1`` for it;
+    Lightning leaves the ranks to the sampler.
 
     Parameters
     ----------
     dataset
         the windows.
     sampler
-        their order.
+        the order of the windows, and the rank.
     num_workers, prefetch, pin_memory, multiprocessing_context, persistent_workers
         see :func:`create_dataloader`.
 
     Raises
     ------
     InvalidWindow
-        for options out of range.
+        for an option out of range.
 
     Examples
     --------
@@ -198,7 +221,7 @@ class WindowLoader(DataLoader[Sample]):
         num_workers: int = 0,
         prefetch: int = 2,
         pin_memory: bool | None = None,
-        multiprocessing_context: Any = None,
+        multiprocessing_context: str | BaseContext | None = None,
         persistent_workers: bool = False,
     ) -> None:
         if prefetch != 0:
@@ -206,7 +229,7 @@ class WindowLoader(DataLoader[Sample]):
         self.prefetch = prefetch
         has_gpu = torch.cuda.is_available()
         if pin_memory and not has_gpu:
-            raise InvalidWindow("pin_memory needs CUDA, and torch finds none; leave it out")
+            raise InvalidWindow("pin_memory needs CUDA, which torch does not find; leave it out")
         super().__init__(
             dataset,
             batch_size=sampler.batch_size,
@@ -220,39 +243,39 @@ class WindowLoader(DataLoader[Sample]):
             persistent_workers=persistent_workers,
         )
         self._fingerprint: dict[str, Any] | None = None
-        self._stand = (sampler.epoch, 0)  # what was handed out
-        self._resume = self._stand  # where the next iter() begins, if it is of that epoch
+        self._progress = (sampler.epoch, 0)  # epoch and position after the last batch yielded
+        self._resume = self._progress  # where the next iter() starts, if it is of that epoch
 
     def __len__(self) -> int:
         return len(self.sampler.shares())
 
     @property
     def epoch(self) -> int:
-        """The epoch that the next batch belongs to."""
+        """The epoch of the next batch."""
         return self.sampler.epoch
 
     @property
     def position(self) -> int:
-        """How many windows of the epoch all ranks together were handed."""
-        epoch, position = self._stand
+        """The number of windows of the epoch that all ranks together have received."""
+        epoch, position = self._progress
         return position if epoch == self.epoch else 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration; one that has handed out a batch goes on."""
+        """Set the epoch of the next iteration; one that has yielded a batch continues."""
         if epoch < 0:
             raise InvalidWindow(f"epoch must be at least 0; found {epoch}")
         self.sampler.set_epoch(epoch)
 
     def source_epochs(self) -> list[float]:
-        """How many times each source was gone through up to here: 1.25 is in its second epoch."""
+        """Return the epochs of each source so far: at 1.25 a source is in its second epoch."""
         length = self.sampler.length
         return self.dataset.source_epochs(self.epoch * length + self.position)
 
     def state_dict(self) -> dict[str, Any]:
-        """Say where the loader stands: after the batch that was handed out last.
+        """Return the state of the loader after the batch that was yielded last.
 
-        Every rank gives the same state at the same step, so one of them saves it for all. It is
-        made of ints, strings and lists, for ``torch.save`` and JSON alike.
+        Every rank returns the same state at the same step, so one of them can save it for all. It
+        consists of ints, strings and lists, for ``torch.save`` and JSON alike.
         """
         return {
             "version": VERSION,
@@ -262,69 +285,69 @@ class WindowLoader(DataLoader[Sample]):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where a state was taken, with any ranks, workers, batch size and dtype.
+        """Resume where a state was saved, with any ranks, workers, batch size and dtype.
 
         Raises
         ------
         WrongState
-            for a state of other tokens, or of another seed, max_length, stride, layout or mixture.
+            if the tokens, seed, max_length, stride, layout or mixture differ.
         """
         epoch, position = check_state(state, self._own_fingerprint())
         self.sampler.set_epoch(epoch)
-        self._stand = self._resume = (epoch, position)
+        self._progress = self._resume = (epoch, position)
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[BatchTensors]:  # type: ignore[override]
         epoch, position = self._resume
         start = position if epoch == self.epoch else 0
         self._resume = (0, 0)
-        self._stand = (self.epoch, start)
-        return self._begun(*self._stand)
+        self._progress = (self.epoch, start)
+        return self._epoch_batches(*self._progress)
 
-    def _begun(self, epoch: int, start: int) -> Iterator[Batch]:
-        """Begin when the first batch is asked for: until then another epoch may be chosen."""
+    def _epoch_batches(self, epoch: int, start: int) -> Iterator[BatchTensors]:
+        """Yield the batches of an epoch; until the first one set_epoch may still change it."""
         if epoch != self.epoch:
-            self._stand = epoch, start = self.epoch, 0
+            self._progress = epoch, start = self.epoch, 0
         shares = self.sampler.shares(start)
         batches = self._worker_batches(start) if self.num_workers else self._batches(shares)
-        for step, made in enumerate(batches, 1):
-            self._stand = (epoch, shares.position_after(step))
-            yield made
-        if self.epoch == epoch:  # and no other one was chosen meanwhile
+        for step, batch in enumerate(batches, 1):
+            self._progress = (epoch, shares.position_after(step))
+            yield batch
+        if self.epoch == epoch:  # unless set_epoch was called during the iteration
             self.sampler.set_epoch(epoch + 1)
-            self._stand = (epoch + 1, 0)
+            self._progress = (epoch + 1, 0)
 
     def _worker_batches(self, start: int) -> Iterator[Any]:
         self.sampler.start = start
         try:
-            return super().__iter__()  # begins the sampler, to send the workers their first work
+            return super().__iter__()  # iterates the sampler, to give the workers their first task
         finally:
             self.sampler.start = 0
 
-    def _batches(self, shares: Shares) -> Iterator[Batch]:
+    def _batches(self, shares: Shares) -> Iterator[BatchTensors]:
         steps = len(shares)
         views = self._views()
-        pool = BatchPool(self.dataset.form, self.pin_memory)
+        pool = BatchPool(self.dataset.format, self.pin_memory)
         prefetch = 0 if views else self.prefetch
         prefetcher: Prefetcher[Any] = Prefetcher(self.dataset.maker, self.sampler.order(), prefetch)
-        ahead = max(1, prefetch)
-        asked = 0
+        queue_size = max(1, prefetch)
+        submitted = 0
         try:
             for step in range(steps):
-                made = views.batch(shares.positions(step)) if views else None
-                if made is None:
-                    asked = max(asked, step)
-                    while asked < min(steps, step + ahead):
-                        positions = shares.positions(asked)
-                        places, memory = pool.memory(len(positions))
-                        prefetcher.submit(positions, places, memory)
-                        asked += 1
-                    made = pool.batch(*prefetcher.take())
-                    memory = None  # or it would count as in use
-                yield made
+                batch = views.batch(shares.positions(step)) if views else None
+                if batch is None:
+                    submitted = max(submitted, step)
+                    while submitted < min(steps, step + queue_size):
+                        positions = shares.positions(submitted)
+                        # No local variable: the pool would count the memory as in use.
+                        prefetcher.submit(positions, *pool.allocate(len(positions)))
+                        submitted += 1
+                    batch = pool.to_batch(*prefetcher.take())
+                yield batch
         finally:
             prefetcher.stop()
 
     def _views(self) -> FileViews | None:
+        """Return views of the mapped file if all batches are copies of adjacent ids, else None."""
         dataset = self.dataset
         if (
             self.sampler.shuffle
@@ -333,14 +356,14 @@ class WindowLoader(DataLoader[Sample]):
             or dataset.layout != "sliding"
             or dataset.stride != dataset.max_length
             or dataset.pad_last
-            or not dataset.form.is_plain
+            or not dataset.format.is_plain
             or dataset.mask_targets
             or dataset.vocab_size
-            or dataset.form.dtype.name != dataset.sources[0].dtype.name
+            or dataset.format.dtype.name != dataset.sources[0].dtype.name
             or (files := dataset.sources[0].files()) is None
         ):
             return None
-        return FileViews(files, dataset.form.dtype, dataset.max_length)
+        return FileViews(files, dataset.format.dtype, dataset.max_length)
 
     def _own_fingerprint(self) -> dict[str, Any]:
         if self._fingerprint is None:

@@ -1,20 +1,39 @@
-"""Where a loader's batches lie: memory that is used again, or the mapped file itself."""
+"""Memory of a loader's batches: a pool of reused buffers, or views of the mapped file itself."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from fastprep.training.batch import Batch, BatchForm, Places, Windows
+from fastprep.training.batch import Addresses, BatchBuffers, BatchFormat, BatchTensors
+
+# Inputs, targets, their addresses. The prefetcher holds a reference to the tuple while it fills them.
+_PooledBuffers: TypeAlias = "tuple[NDArray[Any], NDArray[Any], Addresses]"
+MAX_POOLED = 8
 
 
 class FileViews:
-    """Batches that are views of a mapped file: windows side by side, as they lie."""
+    """Batches that are views of a mapped file: adjacent windows, in place.
 
-    def __init__(self, files: Any, dtype: np.dtype[Any], length: int) -> None:
+    Parameters
+    ----------
+    files
+        path, byte offset and number of ids of each shard.
+    dtype
+        of the ids.
+    length
+        L; windows do not overlap.
+    """
+
+    def __init__(
+        self, files: Iterable[tuple[Path, int, int]], dtype: np.dtype[Any], length: int
+    ) -> None:
         self._length = length
         self._shards = []
         first = 0
@@ -25,8 +44,8 @@ class FileViews:
                 self._shards.append((first, first + count, torch.from_numpy(ids)))
             first += count
 
-    def batch(self, positions: range) -> Batch | None:
-        """The windows at `positions`; None if they do not lie side by side in one file."""
+    def batch(self, positions: range) -> BatchTensors | None:
+        """Return the windows at `positions`; None if they are not adjacent in one file."""
         if positions.step != 1 and len(positions) > 1:
             return None
         start = positions.start * self._length
@@ -40,61 +59,62 @@ class FileViews:
 
 
 class BatchPool:
-    """Memory for batches, used again when nobody holds the batch any more.
+    """A pool of batch memory that is reused once no tensor refers to it any more.
 
-    Fresh memory has to be cleared by the system page by page, which takes longer than to fill it.
-    A tensor made of an array holds a reference to it, and every view of the tensor shares that;
-    so the count of references tells when all of them are gone. Pinned memory is left to torch,
-    which knows when the copies that read from it have ended.
+    The kernel clears fresh memory page by page, which takes longer than filling it with a batch.
+    A tensor made from an array holds a reference to it that all views of the tensor share, so the
+    array's reference count tells when the last of them is gone. (Tried: a view per batch and a
+    weak reference to it, which needs no counts but takes 1 microsecond more per batch, 5 to 10 per
+    cent of one of 8,192 tokens.) Pinned memory is left to torch, which knows when the copies that
+    read from it have ended.
     """
 
-    def __init__(self, form: BatchForm, pinned: bool) -> None:
-        self._form = form
+    def __init__(self, form: BatchFormat, pinned: bool) -> None:
+        self._format = form
         self._pinned = pinned
-        self._plain = form.is_plain and not pinned
-        # Inputs and targets each with the address; a tuple is held by who writes to it.
-        self._kept: list[tuple[Any, Any, Places]] = []
+        self._reuses = form.is_plain and not pinned
+        self._pool: list[_PooledBuffers] = []
         self._last = 0
 
-    def memory(self, rows: int) -> tuple[Places, Any]:
-        """Give memory for a batch: its addresses, and what :meth:`batch` wants back."""
-        if not self._plain:
-            blank = self._form.blank(rows, pinned=self._pinned)
-            return blank.places, blank
-        for _ in range(len(self._kept)):
-            self._last = (self._last + 1) % len(self._kept)
-            entry = self._kept[self._last]
-            if _counts(entry) == _UNUSED and len(entry[0]) == rows:
+    def allocate(self, rows: int) -> tuple[Addresses, _PooledBuffers | BatchBuffers]:
+        """Return memory for a batch: its addresses, and what :meth:`to_batch` takes."""
+        if not self._reuses:
+            buffers = self._format.allocate(rows, pinned=self._pinned)
+            return buffers.addresses, buffers
+        for _ in range(len(self._pool)):
+            self._last = (self._last + 1) % len(self._pool)
+            entry = self._pool[self._last]
+            if _reference_counts(entry) == _UNUSED and len(entry[0]) == rows:
                 return entry[2], entry
-        blank = self._form.blank(rows)
-        inputs, targets = blank.ids
-        entry = (inputs, targets, blank.places)
-        if len(self._kept) < _MOST_KEPT:
-            self._kept.append(entry)
-        return blank.places, entry
+        buffers = self._format.allocate(rows)
+        inputs, targets = buffers.ids
+        entry = (inputs, targets, buffers.addresses)
+        if len(self._pool) < MAX_POOLED:
+            self._pool.append(entry)
+        return buffers.addresses, entry
 
-    def batch(self, memory: Any, num_seqlens: int, longest: int) -> Batch:
-        """Give the batch in memory that was filled."""
-        if self._plain:
-            return [torch.from_numpy(memory[0]), torch.from_numpy(memory[1])]
-        windows: Windows = memory.windows(num_seqlens, longest)
-        return windows.batch()
+    def to_batch(
+        self, memory: _PooledBuffers | BatchBuffers, num_seqlens: int, longest: int
+    ) -> BatchTensors:
+        """Return the batch in memory that has been filled."""
+        if isinstance(memory, BatchBuffers):
+            return memory.to_batch(num_seqlens, longest).tensors()
+        return [torch.from_numpy(memory[0]), torch.from_numpy(memory[1])]
 
 
-def _counts(entry: tuple[Any, Any, Places]) -> tuple[int, int, int]:
+def _reference_counts(entry: _PooledBuffers) -> tuple[int, int, int]:
     return sys.getrefcount(entry), sys.getrefcount(entry[0]), sys.getrefcount(entry[1])
 
 
-def _counts_unused() -> tuple[int, int, int]:
-    """What `_counts` finds of an entry that nobody but the pool holds."""
+def _unused_counts() -> tuple[int, int, int]:
+    """Return what `_reference_counts` finds of an entry that only the pool refers to."""
     inputs, targets = np.empty((2, 1))
-    kept = [(inputs, targets, (0, 0, 0, 0, 0))]
+    pool = [(inputs, targets, (0, 0, 0, 0, 0))]
     del inputs, targets
-    for k in range(len(kept)):
-        entry = kept[k]
-        counts = _counts(entry)
+    for k in range(len(pool)):
+        entry = pool[k]
+        counts = _reference_counts(entry)
     return counts
 
 
-_UNUSED = _counts_unused()
-_MOST_KEPT = 8
+_UNUSED = _unused_counts()

@@ -1,4 +1,4 @@
-"""The notebook's dataset and loader, under its names: bit for bit its batches."""
+"""The notebook's dataset and loader under their own names, with bit-identical batches."""
 
 from __future__ import annotations
 
@@ -9,42 +9,47 @@ import torch
 from torch.utils.data import DataLoader
 
 from fastprep.errors import InvalidWindow, TextTooShort
-from fastprep.training.batch import Sample, Windows, collate_windows
+from fastprep.training.batch import Sample, WindowBatch, collate_windows
 from fastprep.training.dataset import WindowDataset
 from fastprep.windows.tokens import IdArray, Tokens
 
 
 class Tokenizer(Protocol):
-    """What the notebook asks of a tokenizer."""
+    """The tokenizer interface that the notebook uses."""
 
     def encode(self, text: str, *, allowed_special: set[str]) -> Sequence[int]:
-        """Turn text into token ids; the special tokens named are ids of their own."""
+        """Encode text as token ids; the special tokens in `allowed_special` become one id each."""
 
 
 class GPTDatasetV1(WindowDataset):
     """The notebook's dataset: a text, tokenized and cut into overlapping windows.
 
-    Same arguments, samples and errors, without its lists of tensors: `input_ids` and `target_ids`
-    index, slice and iterate as those did, and make each tensor when it is asked for.
+    It has the same arguments, samples and errors, but no lists of tensors: `input_ids` and
+    `target_ids` index, slice and iterate as those do, and make each tensor on demand.
 
     Parameters
     ----------
     txt
-        a text; with ``tokenizer=None`` ids that are made already, of any kind that
-        :class:`WindowDataset` takes but a path.
+        a text; with ``tokenizer=None`` token ids, of any kind that :class:`WindowDataset` takes
+        except a path.
     tokenizer
-        fastprep's or tiktoken's encoding, or anything with
+        an encoding of fastprep or tiktoken, or anything with
         ``encode(txt, allowed_special={"<|endoftext|>"})``; None if `txt` is ids.
     max_length
-        ids in an input.
+        ids per input, L.
     stride
-        ids from the begin of a window to the begin of the next.
+        ids from the start of a window to the start of the next.
+
+    Attributes
+    ----------
+    input_ids, target_ids
+        sequences of int64 ``[L]`` tensors.
 
     Raises
     ------
     TextTooShort
-        for a text of no more than `max_length` tokens, with the notebook's message; it is an
-        AssertionError, too.
+        for a text of at most `max_length` tokens, with the notebook's message; it is also an
+        AssertionError.
     InvalidWindow
         for a wrong size or ids of a wrong kind.
 
@@ -64,7 +69,7 @@ class GPTDatasetV1(WindowDataset):
             tokens = txt
             if isinstance(txt, str):
                 raise InvalidWindow(
-                    "tokenizer=None means that txt is token ids, but it is a str; "
+                    "with tokenizer=None txt must be token ids, but it is a str; "
                     "pass a tokenizer to encode it"
                 )
         else:
@@ -78,19 +83,21 @@ class GPTDatasetV1(WindowDataset):
 
     @property
     def input_ids(self) -> Sequence[torch.Tensor]:
-        """The inputs, int64 [max_length] each, as a sequence."""
+        """The inputs as a sequence of int64 ``[max_length]`` tensors."""
         return _Column(self, lambda batch: batch.inputs)
 
     @property
     def target_ids(self) -> Sequence[torch.Tensor]:
-        """The targets, int64 [max_length] each, as a sequence."""
+        """The targets as a sequence of int64 ``[max_length]`` tensors."""
         return _Column(self, lambda batch: batch.targets)
 
 
 class _Column(Sequence[torch.Tensor]):
-    """The inputs or the targets of a dataset, each made when it is asked for."""
+    """The inputs or the targets of a dataset as a sequence, each tensor made on demand."""
 
-    def __init__(self, dataset: WindowDataset, column: Callable[[Windows], torch.Tensor]) -> None:
+    def __init__(
+        self, dataset: WindowDataset, column: Callable[[WindowBatch], torch.Tensor]
+    ) -> None:
         self._dataset = dataset
         self._column = column
 
@@ -103,8 +110,8 @@ class _Column(Sequence[torch.Tensor]):
     def __getitem__(self, index: slice) -> list[torch.Tensor]: ...
     def __getitem__(self, index: int | slice) -> torch.Tensor | list[torch.Tensor]:
         if isinstance(index, slice):
-            chosen = range(len(self))[index]
-            return list(self._column(self._dataset.__getitems__(chosen)).unbind())
+            indices = range(len(self))[index]
+            return list(self._column(self._dataset.__getitems__(indices)).unbind())
         return self._column(self._dataset.__getitems__((index,)))[0]
 
     def __repr__(self) -> str:
@@ -112,11 +119,11 @@ class _Column(Sequence[torch.Tensor]):
 
 
 def _token_ids(tokenizer: Any, text: Any) -> Sequence[int] | IdArray:
-    """The ids of the notebook's call of encode(), as an array where the tokenizer makes one."""
+    """Return the ids of the notebook's call of encode(), as an array if the tokenizer makes one."""
     allowed = {"<|endoftext|>"}
-    # An encode() that some subclass has changed must not be passed by, so both methods have to
-    # come from one class.
-    if _home(tokenizer, "encode") is _home(tokenizer, "encode_to_numpy"):
+    # encode_to_numpy() stands for encode() only if one class defines both: a subclass may have
+    # overridden encode() alone.
+    if _definer(tokenizer, "encode") is _definer(tokenizer, "encode_to_numpy"):
         try:
             ids: IdArray = tokenizer.encode_to_numpy(text, allowed_special=allowed)
             return ids
@@ -126,8 +133,8 @@ def _token_ids(tokenizer: Any, text: Any) -> Sequence[int] | IdArray:
     return encoded
 
 
-def _home(tokenizer: object, method: str) -> object:
-    """The class, or the object itself, that defines a method of a tokenizer."""
+def _definer(tokenizer: object, method: str) -> object:
+    """Return the class, or the object itself, that defines a method of a tokenizer."""
     if method in getattr(tokenizer, "__dict__", {}):
         return tokenizer
     return next((kind for kind in type(tokenizer).__mro__ if method in vars(kind)), None)
@@ -144,45 +151,45 @@ def create_dataloader_v1(
     *,
     tokenizer: Tokenizer | str | None = "gpt2",
 ) -> DataLoader[Sample]:
-    """Make the notebook's loader: the batches of a text, bit for bit those of the notebook.
+    """Create the notebook's loader: its batches of a text, bit for bit.
 
     With ``torch.manual_seed`` the order is the same too, in every epoch and with any number of
-    workers: the loader is torch's own and draws from torch's global generator as it did.
+    workers: the loader is torch's own and draws from torch's global generator as the notebook's.
 
     Parameters
     ----------
     txt
-        a text; with ``tokenizer=None`` ids that are made already.
+        a text; with ``tokenizer=None`` token ids.
     batch_size
-        samples in a batch, B.
+        samples per batch, B.
     max_length
-        ids in an input, L.
+        ids per input, L.
     stride
-        ids from the begin of a window to the begin of the next.
+        ids from the start of a window to the start of the next.
     shuffle
-        whether each epoch has an order of its own.
+        whether each epoch has its own order.
     drop_last
-        whether a last batch of fewer than `batch_size` samples is left out.
+        whether to skip a last batch of fewer than `batch_size` samples.
     num_workers
-        processes that make batches; 0 makes them in this one, which is faster unless the model's
-        steps are shorter than the copy of a batch.
+        number of processes that make batches; 0 makes them in this process, which is faster unless
+        the model's steps are shorter than the copy of a batch.
     tokenizer
         an encoding, the name of one of fastprep's, or None.
 
     Returns
     -------
     torch.utils.data.DataLoader
-        of a :class:`~fastprep.training.dataset.GPTDatasetV1`; a batch is ``[inputs, targets]``, int64
-        ``[B, L]`` each, contiguous.
+        over a :class:`GPTDatasetV1`; a batch is ``[inputs, targets]``, each int64 ``[B, L]`` and
+        contiguous.
 
     Raises
     ------
     TextTooShort
-        for a text of no more than `max_length` tokens.
+        for a text of at most `max_length` tokens.
     InvalidWindow
         for a wrong size or ids of a wrong kind.
     UnknownEncoding
-        for a name that is no encoding.
+        if there is no encoding of that name.
 
     Examples
     --------
@@ -207,6 +214,6 @@ def create_dataloader_v1(
         shuffle=shuffle,
         drop_last=drop_last,
         num_workers=num_workers,
-        # batch_size=None hands on single samples, which are torch's own business.
+        # With batch_size=None torch yields single samples, which need no collation.
         collate_fn=None if batch_size is None else collate_windows,
     )

@@ -1,4 +1,4 @@
-"""Which rank gets which positions of an epoch, and a sampler that hands them out."""
+"""A distributed sampler of windows, and the positions of an epoch that each rank gets."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from fastprep_ext.windows import Order
 
 
 class Shares:
-    """How the ranks share the positions of an epoch.
+    """One rank's share of the positions of an epoch.
 
-    A step of all ranks together is the next ``world_size * batch_size`` positions, a block for
-    each rank: put together by rank, the batches of a step are what one process would get at that
-    batch size. Where fewer are left, they go round the ranks one by one.
+    A step of all ranks together is the next ``world_size * batch_size`` positions, one block per
+    rank: concatenated by rank, the batches of a step are what one process would get at that total
+    batch size. The positions left after the last whole step are dealt to the ranks one by one.
 
     Parameters
     ----------
     length
-        positions in the epoch.
+        number of positions in the epoch.
     batch_size
-        positions a rank gets in a step.
+        positions per rank and step.
     rank, world_size
-        which of how many.
+        index of this process, and the number of processes.
     drop_last
-        whether what is left after the last whole step of all ranks is left out.
+        whether to skip the positions left after the last whole step of all ranks.
     start
-        the position to begin at.
+        the first position.
 
     Attributes
     ----------
     whole_steps
-        how many steps give every rank a whole batch.
+        number of steps that give every rank a whole batch.
 
     Examples
     --------
@@ -72,13 +72,13 @@ class Shares:
 
     @property
     def num_positions(self) -> int:
-        """How many positions this rank gets."""
+        """The number of positions that this rank gets."""
         whole = self.whole_steps
         last = len(self.positions(whole)) if len(self) > whole else 0
         return whole * self.batch_size + last
 
     def positions(self, step: int) -> range:
-        """The positions of this rank in a step."""
+        """Return the positions of this rank in a step."""
         first = self.start + step * self._step
         if step < self.whole_steps:
             first += self.rank * self.batch_size
@@ -86,21 +86,16 @@ class Shares:
         return range(first + self.rank, self.length, self._step // self.batch_size)
 
     def position_after(self, steps: int) -> int:
-        """Where the epoch stands after so many steps of all ranks."""
+        """Return the position of the epoch after `steps` steps of all ranks."""
         return min(self.start + steps * self._step, self.length)
 
 
-def world(rank: int | None, world_size: int | None) -> tuple[int, int]:
-    """Rank and world size: as given, or torch.distributed's where it runs, or 0 of 1.
+def resolve_rank(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    """Return rank and world size: as given, or those of torch.distributed if it runs, or 0 of 1.
 
-    Raises
-    ------
-    InvalidWindow
-        for one given without the other, or a rank that the world does not have.
+    Raises InvalidWindow if one is given without the other, or a rank is out of range.
 
-    Examples
-    --------
-    >>> world(3, 8), world(None, None)
+    >>> resolve_rank(3, 8), resolve_rank(None, None)
     ((3, 8), (0, 1))
     """
     if (rank is None) != (world_size is None):
@@ -123,31 +118,32 @@ def _integer(name: str, value: int) -> int:
         raise InvalidWindow(f"{name} must be an integer; found {value!r}") from None
 
 
-class WindowSampler(DistributedSampler[Any]):
-    """The order of a loader as a sampler, for DataLoaders of your own.
+class WindowSampler(DistributedSampler[int]):
+    """A sampler with the order of :func:`fastprep.create_dataloader`, for your own DataLoader.
 
-    A :class:`torch.utils.data.DistributedSampler` in kind, so what looks for one to call its
-    ``set_epoch``, or not to shard once more, finds it. It holds nothing: an index is computed
-    when it is asked for, and its iterator has ``state_dict`` and ``load_state_dict``, which
-    torchdata's StatefulDataLoader saves and loads without going through what was before.
+    It is a :class:`torch.utils.data.DistributedSampler`, so code that tests for one, to call its
+    ``set_epoch`` or to avoid sharding twice, finds it. It stores no indices: each is computed on
+    demand. Its iterator has ``state_dict`` and ``load_state_dict``, which torchdata's
+    StatefulDataLoader saves and restores without replaying the indices before.
 
     Parameters
     ----------
     dataset
         a :class:`~fastprep.training.dataset.WindowDataset`, or anything with a length.
     batch_size
-        what the loader's is: ranks take turns a batch at a time.
+        the batch size of the loader: ranks take turns by the batch.
     shuffle, seed, epoch
-        the order; see :func:`fastprep.training.loader.create_dataloader`.
+        what the order depends on; see :func:`fastprep.training.loader.create_dataloader`.
     drop_last
-        whether what is left after the last whole step of all ranks is left out.
+        whether to skip the windows left after the last whole step of all ranks.
     rank, world_size
-        which of how many; torch.distributed's if not given.
+        index of this process, and the number of processes; by default those of torch.distributed
+        if it runs, else 0 of 1.
 
     Raises
     ------
     InvalidWindow
-        for numbers out of range.
+        for a number out of range.
 
     Examples
     --------
@@ -168,10 +164,10 @@ class WindowSampler(DistributedSampler[Any]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        # Not super().__init__, which counts samples that are padded to be the same everywhere.
+        # Not super().__init__, which pads the samples to the same number on every rank.
         self.dataset: Any = dataset
         self.batch_size = checked_size("batch_size", batch_size)
-        self.rank, self.num_replicas = world(rank, world_size)
+        self.rank, self.num_replicas = resolve_rank(rank, world_size)
         self.shuffle = bool(shuffle)
         self.seed = _integer("seed", seed)
         self.epoch = _integer("epoch", epoch)
@@ -180,7 +176,7 @@ class WindowSampler(DistributedSampler[Any]):
         self.length = self.order().length
 
     def order(self) -> Order:
-        """Give the order of the epoch."""
+        """Return the order of the epoch: the index of the window at each position."""
         if hasattr(self.dataset, "order"):
             order: Order = self.dataset.order(
                 shuffle=self.shuffle, seed=self.seed, epoch=self.epoch
@@ -189,13 +185,13 @@ class WindowSampler(DistributedSampler[Any]):
         return Order([len(self.dataset)], seed=self.seed, epoch=self.epoch, shuffle=self.shuffle)
 
     def shares(self, start: int = 0) -> Shares:
-        """Give this rank's share of the epoch, from a position on."""
+        """Return this rank's share of the epoch, from the position `start` on."""
         return Shares(
             self.length, self.batch_size, self.rank, self.num_replicas, self.drop_last, start
         )
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch: each has an order of its own."""
+        """Set the epoch; each has its own order."""
         self.epoch = _integer("epoch", epoch)
 
     def __len__(self) -> int:
@@ -206,40 +202,41 @@ class WindowSampler(DistributedSampler[Any]):
 
 
 class _Indices(Iterator[int]):
-    """The indices of one rank in one epoch."""
+    """Iterator over the indices of one rank in one epoch."""
 
     def __init__(self, sampler: WindowSampler, start: int) -> None:
         self._order = sampler.order()
         self._shares = sampler.shares(start)
         self._sampler = sampler
-        self._given = 0
+        self._count = 0
         self._step: list[int] = []
 
     def __next__(self) -> int:
-        step, row = divmod(self._given, self._shares.batch_size)
+        step, row = divmod(self._count, self._shares.batch_size)
         if row == 0 or not self._step:
             if step >= len(self._shares):
                 raise StopIteration
             self._step = self._order.take(self._shares.positions(step))
         if row >= len(self._step):
             raise StopIteration
-        self._given += 1
+        self._count += 1
         return self._step[row]
 
     def state_dict(self) -> dict[str, int]:
-        """Which epoch this is, where in it this iterator began, and how many it gave since."""
-        return {"epoch": self._order.epoch, "start": self._shares.start, "given": self._given}
+        """Return the epoch, the position at which this iterator started, and its count since."""
+        return {"epoch": self._order.epoch, "start": self._shares.start, "given": self._count}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where the state was taken, which sets the sampler's epoch.
+        """Resume where the state was saved; this sets the sampler's epoch.
 
-        Where nothing was left of that epoch, it is the next one, or a later one that was set.
+        If nothing was left of that epoch, the sampler's epoch becomes the next one, or a later one
+        that had been set.
         """
-        sampler, chosen = self._sampler, self._sampler.epoch
+        sampler, earlier = self._sampler, self._sampler.epoch
         sampler.set_epoch(state["epoch"])
         self._order = sampler.order()
         self._shares = sampler.shares(state["start"])
-        self._given = state["given"]
+        self._count = state["given"]
         self._step = []
-        if self._given >= self._shares.num_positions:
-            sampler.set_epoch(max(chosen, state["epoch"] + 1))
+        if self._count >= self._shares.num_positions:
+            sampler.set_epoch(max(earlier, state["epoch"] + 1))

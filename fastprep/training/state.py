@@ -1,4 +1,4 @@
-"""What a loader's order depends on, in a few values, and the refusal to resume on anything else."""
+"""Fingerprints of a loader's order, and the check that a saved state fits the loader."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from fastprep.training.dataset import WindowDataset
 from fastprep.windows.tokens import TokenSource
 
 VERSION = 1
-_SAMPLES = 64  # places at which ids that are in no store are looked at
-_SAMPLE = 64  # ids at each of them
+_SAMPLES = 64  # stretches that represent ids outside a store
+_SAMPLE_TOKENS = 64  # ids per stretch
 
 
 def fingerprint(dataset: WindowDataset, *, seed: int, shuffle: bool) -> dict[str, Any]:
-    """Everything the order of windows depends on but epoch and position, as plain values.
+    """Return what the order of windows depends on, except epoch and position, as plain values.
 
-    Two loaders with the same fingerprint hand out the same windows in the same order, whatever
+    Two loaders with the same fingerprint yield the same windows in the same order, whatever
     their ranks, workers and batch sizes.
 
-    Examples
-    --------
     >>> sorted(fingerprint(WindowDataset(range(50), 4), seed=0, shuffle=True))[:4]
     ['layout', 'max_length', 'seed', 'shares']
     """
@@ -50,10 +48,10 @@ def _layout(dataset: WindowDataset) -> str:
 
 
 def source_fingerprint(source: TokenSource) -> str:
-    """What tells these tokens from others, in no time: 32 hexadecimal digits.
+    """Return 32 hexadecimal digits that identify the tokens, without reading all of them.
 
-    Of a token store it is the digest of its manifest, which has the checksums of all ids; of
-    other tokens one of their type, number, and 64 stretches of them.
+    For a token store it is the digest of its manifest, which has the checksums of all ids; for
+    other tokens the digest of their dtype, their number, and 64 stretches of 64 ids.
     """
     from fastprep.store.reader import TokenStore
 
@@ -64,21 +62,18 @@ def source_fingerprint(source: TokenSource) -> str:
     digest.update(f"{source.dtype.name} {source.num_tokens}".encode())
     bounds = np.cumsum([0, *(len(shard) for shard in source.shards)])
     for k in range(_SAMPLES):
-        place = source.num_tokens * k // _SAMPLES
-        shard = int(np.searchsorted(bounds, place, "right")) - 1
+        position = source.num_tokens * k // _SAMPLES
+        shard = int(np.searchsorted(bounds, position, "right")) - 1
         if shard < len(source.shards):
-            first = place - int(bounds[shard])
-            digest.update(source.shards[shard][first : first + _SAMPLE].tobytes())
+            first = position - int(bounds[shard])
+            digest.update(source.shards[shard][first : first + _SAMPLE_TOKENS].tobytes())
     return digest.hexdigest()[:32]
 
 
 def check_state(state: Any, own: dict[str, Any]) -> tuple[int, int]:
-    """Give epoch and position of a saved state, if it is one of a loader with this fingerprint.
+    """Return epoch and position of a saved state of a loader with the fingerprint `own`.
 
-    Raises
-    ------
-    WrongState
-        naming what differs.
+    Raises WrongState, with the values that differ, for any other state.
     """
     try:
         version, epoch, position = state["version"], state["epoch"], state["position"]
@@ -86,20 +81,20 @@ def check_state(state: Any, own: dict[str, Any]) -> tuple[int, int]:
         names = list(saved)
     except (TypeError, KeyError) as error:
         raise WrongState(
-            f"this is no state of a fastprep loader ({type(error).__name__}: {error}); "
-            f"pass what its state_dict() gave"
+            f"this is not the state of a fastprep loader ({type(error).__name__}: {error}); "
+            f"pass what its state_dict() returned"
         ) from None
     if version != VERSION:
-        raise WrongState(f"the state has version {version}, this fastprep knows {VERSION}")
+        raise WrongState(f"the state has version {version}; this fastprep reads version {VERSION}")
     wrong = [
-        f"{name}: {saved.get(name)!r} there, {own.get(name)!r} here"
+        f"{name}: {saved.get(name)!r} in the state, {own.get(name)!r} here"
         for name in dict.fromkeys([*own, *names])
         if saved.get(name) != own.get(name)
     ]
     if wrong:
         raise WrongState(
-            "the state is of a loader with another order, so windows would be lost or repeated; "
-            f"{'; '.join(wrong)}; make the loader as it was, or begin an epoch without the state"
+            "the state comes from a loader with another order, so windows would be lost or repeated; "
+            f"{'; '.join(wrong)}; create the loader as it was, or start an epoch without the state"
         )
     if not (
         isinstance(epoch, int)
@@ -107,5 +102,5 @@ def check_state(state: Any, own: dict[str, Any]) -> tuple[int, int]:
         and epoch >= 0
         and 0 <= position <= own["windows of an epoch"]
     ):
-        raise WrongState(f"the state stands at position {position!r} of epoch {epoch!r}: damaged")
+        raise WrongState(f"the state is damaged: position {position!r} of epoch {epoch!r}")
     return epoch, position

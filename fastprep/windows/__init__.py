@@ -1,1 +1,1 @@
-"""Windows: slices of a token sequence, as arithmetic and as views."""
+"""Windows: slices of a token sequence, as index arithmetic and as views."""

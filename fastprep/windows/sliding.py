@@ -1,7 +1,7 @@
-"""Where windows lie in a sequence of tokens: arithmetic, and views that copy nothing.
+"""Sliding windows over a token sequence: index arithmetic, and views without a copy.
 
 A window of ``max_length`` is ``max_length + 1`` tokens: all but the last are the input of a
-training example, all but the first its target. Windows begin at 0, stride, 2 * stride, ...
+training example, all but the first its target. Windows start at 0, stride, 2 * stride, ...
 """
 
 from __future__ import annotations
@@ -15,15 +15,10 @@ from fastprep.windows.tokens import IdArray, Tokens, open_tokens
 
 
 def checked_size(name: str, value: int) -> int:
-    """Check that `value` is an integer of at least 1; `name` is what the error calls it.
+    """Return `value` if it is an integer of at least 1; raise InvalidWindow otherwise.
 
-    Raises
-    ------
-    InvalidWindow
-        for anything else.
+    `name` is what the error message calls it.
 
-    Examples
-    --------
     >>> checked_size("stride", 128)
     128
     """
@@ -39,26 +34,30 @@ def checked_size(name: str, value: int) -> int:
 def window_starts(
     num_tokens: int, max_length: int, stride: int, *, pad_last: bool = False
 ) -> range:
-    """Where the windows of a sequence begin, as a range: no memory, whatever the length.
+    """Return the start positions of the windows of a sequence, as a range, which takes no memory.
 
-    The full windows begin at 0, stride, 2 * stride, ... as long as ``max_length + 1`` tokens are
+    The full windows start at 0, stride, 2 * stride, ... as long as ``max_length + 1`` tokens are
     left: ``ceil((num_tokens - max_length) / stride)`` of them, or none.
 
-    With `pad_last` there is one window more, at the next multiple of the stride, if both hold:
-    the full windows leave the last token unpredicted, and the window has something to predict,
-    which means that at least two tokens are left where it begins. It is the only window that
-    runs past the end.
+    With `pad_last` there is one more window, at the next multiple of the stride, if both hold:
+    no full window predicts the last token, and the new window has something to predict, which
+    takes at least two tokens from its start on. It is the only window that runs past the end.
 
     Parameters
     ----------
     num_tokens
-        how many tokens the sequence has.
+        number of tokens in the sequence.
     max_length
         tokens in the input of one example.
     stride
-        tokens from the begin of a window to the begin of the next; may exceed `max_length`.
+        tokens from the start of a window to the start of the next; may exceed `max_length`.
     pad_last
-        whether a shorter last window counts.
+        whether to count a shorter last window.
+
+    Returns
+    -------
+    range
+        the index of the first token of each window.
 
     Raises
     ------
@@ -87,7 +86,7 @@ def window_starts(
 
 
 def num_windows(num_tokens: int, max_length: int, stride: int, *, pad_last: bool = False) -> int:
-    """How many windows a sequence has; see :func:`window_starts`, also for what it raises.
+    """Count the windows of a sequence; see :func:`window_starts`, also for what it raises.
 
     Examples
     --------
@@ -98,30 +97,32 @@ def num_windows(num_tokens: int, max_length: int, stride: int, *, pad_last: bool
 
 
 def sliding_windows(tokens: Tokens, max_length: int, stride: int) -> IdArray:
-    """View all full windows of a sequence at once; nothing is copied or read.
+    """Return a view of all full windows of a sequence; nothing is copied or read.
 
-    Row i is the ``max_length + 1`` tokens from ``i * stride`` on: ``[:, :-1]`` are the inputs,
-    ``[:, 1:]`` the targets.
+    Row i is the ``max_length + 1`` tokens from position ``i * stride``: ``[:, :-1]`` are the
+    inputs, ``[:, 1:]`` the targets.
 
     Parameters
     ----------
     tokens
-        a memory map, an array, a CPU tensor, or a token store with a single shard, or its path:
-        uint8, uint16, uint32, int32 or int64. A sequence of ints is copied first.
-    max_length, stride
-        see :func:`window_starts`.
+        ``[num_tokens]`` ids, uint8, uint16, uint32, int32 or int64: a memory map, an array, a CPU
+        tensor, or a token store with a single shard, or its path. A sequence of ints is copied.
+    max_length
+        tokens in the input of one example, L.
+    stride
+        tokens from the start of a window to the start of the next.
 
     Returns
     -------
     numpy.ndarray
-        ``[num_windows, max_length + 1]``, of the dtype of the tokens, read-only, in the memory of
-        the tokens; no rows if there are no more than `max_length` tokens.
+        ``[num_windows, L + 1]``, of the dtype of the tokens, read-only, sharing their memory; no
+        rows if there are at most L tokens.
 
     Raises
     ------
     InvalidWindow
-        for a wrong size, tokens of a wrong kind, or a store of several shards: a view cannot run
-        from one file into the next.
+        for a wrong size, tokens of a wrong kind, or a store of several shards, since a view
+        cannot run from one file into the next.
 
     Examples
     --------
@@ -136,7 +137,7 @@ def sliding_windows(tokens: Tokens, max_length: int, stride: int) -> IdArray:
     shards = [array for array in arrays if array.size]
     if len(shards) > 1:
         raise InvalidWindow(
-            f"these tokens lie in {len(shards)} shards and no view runs from one into the next; "
+            f"these tokens are in {len(shards)} shards, and no view runs from one into the next; "
             f"use WindowDataset, whose windows do"
         )
     if not shards or shards[0].size < width:

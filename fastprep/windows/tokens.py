@@ -1,13 +1,14 @@
-"""One long sequence of token ids, wherever it lies: in memory, in a mapped file, in a store.
+"""Access to one long sequence of token ids: in memory, in a mapped file, or in a token store.
 
-What lies in a file is never copied: it is mapped, and it travels to another process as a path.
+Ids in a file are never copied: the file is mapped, and pickled as its path.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -20,30 +21,55 @@ from fastprep_ext.windows import TokenShards
 if TYPE_CHECKING:
     import torch
 
-# The types in which ids may lie; the compiled core widens each of them to int64.
+    from fastprep.store.manifest import Manifest
+    from fastprep.windows.packing import DocumentParts
+
+# The dtypes that ids may have; the compiled core widens each of them to int64.
 TOKEN_DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
 
-IdArray: TypeAlias = NDArray[Any]
+IdArray: TypeAlias = NDArray[np.integer[Any]]
 
 
 @runtime_checkable
-class Store(Protocol):
-    """What is needed of a token store; :class:`fastprep.TokenStore` is one."""
+class ShardedTokens(Protocol):
+    """A token sequence in shards; :class:`fastprep.TokenStore` is one."""
 
     @property
     def shards(self) -> tuple[IdArray, ...]:
-        """One-dimensional arrays of one type, which together are the sequence."""
+        """One-dimensional arrays of one dtype; their concatenation is the sequence."""
 
     @property
     def num_tokens(self) -> int:
-        """How many ids there are in all shards together."""
+        """The number of ids in all shards together."""
 
 
-Tokens: TypeAlias = "Store | str | os.PathLike[str] | IdArray | torch.Tensor | Sequence[int]"
+@runtime_checkable
+class _ShardFiles(Protocol):
+    """The files of a store's shards: raw ids from byte 0."""
+
+    @property
+    def shard_files(self) -> tuple[Path, ...]: ...
+    @property
+    def shard_sizes(self) -> tuple[int, ...]: ...
+
+
+@runtime_checkable
+class _ShardEnds(Protocol):
+    """The document ends of a store's shards, in tokens from the shard's start."""
+
+    @property
+    def shard_sizes(self) -> tuple[int, ...]: ...
+    @property
+    def shard_ends(self) -> tuple[NDArray[np.uint64], ...]: ...
+
+
+Tokens: TypeAlias = (
+    "ShardedTokens | str | os.PathLike[str] | IdArray | torch.Tensor | Sequence[int]"
+)
 
 
 def token_array(tokens: IdArray | torch.Tensor | Sequence[int]) -> IdArray:
-    """View token ids that are not in a store as one array, without a copy where that is possible.
+    """Return token ids as one array, without a copy where that is possible.
 
     Parameters
     ----------
@@ -54,12 +80,12 @@ def token_array(tokens: IdArray | torch.Tensor | Sequence[int]) -> IdArray:
     Returns
     -------
     numpy.ndarray
-        one-dimensional, of a type in `TOKEN_DTYPES` and of the machine's byte order.
+        ``[num_tokens]``, of a dtype in `TOKEN_DTYPES` and in the machine's byte order.
 
     Raises
     ------
     InvalidWindow
-        for anything that is not a row of integers of such a type.
+        if `tokens` is not a one-dimensional sequence of integers of such a dtype.
 
     Examples
     --------
@@ -68,22 +94,22 @@ def token_array(tokens: IdArray | torch.Tensor | Sequence[int]) -> IdArray:
     """
     if isinstance(tokens, str | bytes | os.PathLike):
         raise InvalidWindow(
-            f"token ids are wanted, found a {type(tokens).__name__}; encode the text first, "
-            f"or give a path to WindowDataset, which opens the store there"
+            f"expected token ids, found a {type(tokens).__name__}; encode the text first, "
+            f"or pass a path to WindowDataset, which opens the store there"
         )
     try:
         array: IdArray = np.asarray(tokens)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InvalidWindow(
-            f"a {type(tokens).__name__} cannot be read as a row of token ids: {error}"
+            f"a {type(tokens).__name__} cannot be read as a sequence of token ids: {error}"
         ) from error
     if array.ndim != 1:
         raise InvalidWindow(
-            f"token ids must be one row; found the shape {list(array.shape)}, so flatten it or "
-            f"make a dataset of each row"
+            f"token ids must be one-dimensional; found the shape {list(array.shape)}, so flatten "
+            f"it or make one dataset per row"
         )
     if array.size == 0 and not isinstance(tokens, np.ndarray):
-        array = array.astype(np.int64)  # numpy gives an empty list the type float64
+        array = array.astype(np.int64)  # numpy gives an empty list the dtype float64
     if array.dtype.name not in TOKEN_DTYPES or not array.dtype.isnative:
         raise InvalidWindow(
             f"token ids must be {', '.join(TOKEN_DTYPES[:-1])} or {TOKEN_DTYPES[-1]} in this "
@@ -93,22 +119,18 @@ def token_array(tokens: IdArray | torch.Tensor | Sequence[int]) -> IdArray:
     return array
 
 
-def open_tokens(tokens: Tokens) -> Store | IdArray:
-    """Turn a path into the store there and everything that is not in a store into an array.
+def open_tokens(tokens: Tokens) -> ShardedTokens | IdArray:
+    """Open the token store at a path; return a store as it is and anything else as an array.
 
-    Raises
-    ------
-    InvalidWindow
-        for tokens of a wrong kind.
-    InvalidStore
-        for a path that is no token store.
+    Raises InvalidWindow for tokens of a wrong kind and InvalidStore for a path that is not a token
+    store.
     """
     if isinstance(tokens, str | os.PathLike):
         from fastprep.store.reader import TokenStore
 
-        store: Store = TokenStore(tokens)
+        store: ShardedTokens = TokenStore(tokens)
         return store
-    return tokens if isinstance(tokens, Store) else token_array(tokens)
+    return tokens if isinstance(tokens, ShardedTokens) else token_array(tokens)
 
 
 class TokenSource:
@@ -117,35 +139,35 @@ class TokenSource:
     Parameters
     ----------
     tokens
-        a token store or the path of one, a memory map, an array, a CPU tensor, or a sequence of
-        ints. Stores, maps, arrays and tensors are shared, not copied.
+        a token store or its path, a memory map, an array, a CPU tensor, or a sequence of ints.
+        Stores, maps, arrays and tensors are shared, not copied.
     mmap
-        False: read the ids of a file whenever they are wanted (``pread``), for disks where
-        mapping is unwise; ids in memory stay where they are.
+        if False, read the ids of a file on demand with ``pread``, for disks on which mapping is
+        unwise; ids in memory stay where they are.
 
     Attributes
     ----------
     core
         the ids for compiled code: :class:`fastprep_ext.windows.TokenShards`.
     num_tokens
-        how many ids there are.
+        number of ids.
     dtype
-        their type.
+        their dtype.
 
     Raises
     ------
     InvalidWindow
-        for tokens of a wrong kind, and for a negative id in memory. Ids in files are looked at
+        for tokens of a wrong kind, and for a negative id in memory. Ids in files are checked
         when they are read, so that opening takes no time.
     InvalidStore
-        for a path that is no token store.
+        for a path that is not a token store.
 
     Notes
     -----
-    A source made of a store or of a memory map is pickled as a path and opened again where it is
-    unpickled: a few hundred bytes, whatever the corpus. So what is in the file then is what
-    travels, also for a map with mode "c", whose changes never reach the file. Other sources are
-    pickled with their ids.
+    A source made from a store or from a memory map is pickled as a path and opened again where it
+    is unpickled: a few hundred bytes, whatever the size of the corpus. The unpickled source
+    therefore reads what the file holds then, also for a map with mode "c", whose changes never
+    reach the file. Other sources are pickled with their ids.
 
     Examples
     --------
@@ -157,44 +179,56 @@ class TokenSource:
 
     def __init__(self, tokens: Tokens, *, mmap: bool = True) -> None:
         origin = open_tokens(tokens)
-        if isinstance(origin, np.ndarray) and not _mapped_file(origin):
+        if isinstance(origin, np.ndarray) and not _file_of_map(origin):
             origin = np.ascontiguousarray(origin)
-            _refuse_negative(origin)
+            _check_not_negative(origin)
         self._origin = origin
         self._mmap = mmap
         files = None if mmap else self.files()
         if files is None:
             shards = self.shards
             self._reader = None
-            self.core = TokenShards(map(_plain, shards))
+            self.core = TokenShards(map(_without_byte_order, shards))
         else:
-            # Shards are not even mapped: an empty array tells the type.
+            # The shards are not even mapped: an empty array carries the dtype.
             shards = (np.empty(0, _dtype_of(origin)),)
             self._reader = _OpenFiles([path for path, _, _ in files])
-            places = zip(self._reader.descriptors, files, strict=True)
+            opened = zip(self._reader.descriptors, files, strict=True)
             self.core = TokenShards(
-                map(_plain, shards * len(files)),
-                [(descriptor, offset, count) for descriptor, (_, offset, count) in places],
+                map(_without_byte_order, shards * len(files)),
+                [(descriptor, offset, count) for descriptor, (_, offset, count) in opened],
             )
         self.num_tokens: int = self.core.num_tokens
         self.dtype: np.dtype[Any] = shards[0].dtype if shards else np.dtype(np.int64)
 
     @property
     def shards(self) -> tuple[IdArray, ...]:
-        """One-dimensional arrays that together are the sequence."""
+        """One-dimensional arrays whose concatenation is the sequence."""
         return (self._origin,) if isinstance(self._origin, np.ndarray) else self._origin.shards
 
     @property
-    def store(self) -> Store | None:
-        """The token store that the ids are in, or None."""
+    def store(self) -> ShardedTokens | None:
+        """The token store that holds the ids, or None."""
         return None if isinstance(self._origin, np.ndarray) else self._origin
 
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest of the token store, or None for ids that are not in one."""
+        manifest: Manifest | None = getattr(self._origin, "manifest", None)
+        return manifest
+
+    def document_parts(self) -> DocumentParts | None:
+        """Return the size and the document ends of each shard; None if the ends are not recorded."""
+        if not isinstance(self._origin, _ShardEnds):
+            return None
+        return list(zip(self._origin.shard_sizes, self._origin.shard_ends, strict=True))
+
     def files(self) -> list[tuple[Path, int, int]] | None:
-        """Where each shard lies: its file, first byte and number of ids; None for memory."""
+        """Return the file, byte offset and number of ids of each shard; None for ids in memory."""
         if isinstance(self._origin, np.ndarray):
-            mapped = _mapped_file(self._origin)
+            mapped = _file_of_map(self._origin)
             return None if mapped is None else [(Path(mapped[0]), mapped[1], self._origin.size)]
-        if not isinstance(self._origin, _StoreOfFiles):
+        if not isinstance(self._origin, _ShardFiles):
             return None
         counts = self._origin.shard_sizes
         return [
@@ -203,7 +237,7 @@ class TokenSource:
         ]
 
     def describe(self, position: int) -> str:
-        """The name of the file that holds the id at `position`, for messages."""
+        """Return the name of the file that holds the id at `position`, for messages."""
         for path, _, count in self.files() or ():
             if position < count:
                 return str(path)
@@ -211,51 +245,44 @@ class TokenSource:
         return "the ids in memory"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if isinstance(self._origin, np.ndarray) and (mapped := _mapped_file(self._origin)):
+        if isinstance(self._origin, np.ndarray) and (mapped := _file_of_map(self._origin)):
             dtype, size = self._origin.dtype.str, self._origin.size
-            return _map_again, (*mapped, dtype, size, self._mmap)
-        return _open_again, (self._origin, self._mmap)
-
-
-@runtime_checkable
-class _StoreOfFiles(Protocol):
-    """A store that tells where its shards lie."""
-
-    @property
-    def shard_files(self) -> tuple[Path, ...]: ...
-    @property
-    def shard_sizes(self) -> tuple[int, ...]: ...
+            return _remap, (*mapped, dtype, size, self._mmap)
+        return _reopen, (self._origin, self._mmap)
 
 
 class _OpenFiles:
-    """Open files, closed when nobody needs them any more."""
+    """Read-only file descriptors that are closed when this object is garbage-collected."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.descriptors: list[int] = []
+        # Registered before the first open, so that a failing open leaks no descriptor, and with
+        # os.close itself, as module globals may be gone by then. At exit the kernel closes them.
+        weakref.finalize(self, _close_all, os.close, self.descriptors).atexit = False
         for path in paths:
             self.descriptors.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
-    # Held here: when the interpreter ends, modules go before the last objects do.
-    def __del__(self, close: Callable[[int], None] = os.close) -> None:
-        for descriptor in self.descriptors:
-            close(descriptor)
+
+def _close_all(close: Callable[[int], None], descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        close(descriptor)
 
 
-def _dtype_of(origin: Store | IdArray) -> np.dtype[Any]:
+def _dtype_of(origin: ShardedTokens | IdArray) -> np.dtype[Any]:
     known: np.dtype[Any] | None = getattr(origin, "dtype", None)
     return np.dtype(np.int64) if known is None else known
 
 
-def _plain(array: IdArray) -> IdArray:
-    """The same memory, with a dtype that states no byte order where it is the machine's own.
+def _without_byte_order(array: IdArray) -> IdArray:
+    """Return a view whose dtype names no byte order if that is the machine's own.
 
-    A dtype made by ``newbyteorder("<")`` says so even on a little-endian machine, in the format
-    of its buffer too, which no longer counts as native then.
+    A dtype made by ``newbyteorder("<")`` names it even on a little-endian machine, also in the
+    format of its buffer, which then no longer counts as native.
     """
     return array.view(array.dtype.newbyteorder("=")) if array.dtype.isnative else array
 
 
-def _refuse_negative(array: IdArray) -> None:
+def _check_not_negative(array: IdArray) -> None:
     if array.dtype.kind == "u" or array.size == 0 or array.min() >= 0:
         return
     position = int(np.argmax(array < 0))
@@ -265,8 +292,8 @@ def _refuse_negative(array: IdArray) -> None:
     )
 
 
-def _mapped_file(array: IdArray) -> tuple[str, int] | None:
-    """The file that `array` is a contiguous part of and its first byte there, or None."""
+def _file_of_map(array: IdArray) -> tuple[str, int] | None:
+    """Return the file of which `array` is a contiguous part and its byte offset there, or None."""
     root = array
     while isinstance(root.base, np.ndarray):
         root = root.base
@@ -278,21 +305,21 @@ def _mapped_file(array: IdArray) -> tuple[str, int] | None:
         or not array.flags.c_contiguous
     ):
         return None
-    # A slice of a map inherits its parent's `offset`, so the addresses have to tell.
+    # A slice of a map inherits its parent's `offset`, so only the addresses give its own.
     return str(Path(root.filename)), root.offset + array.ctypes.data - root.ctypes.data
 
 
-def _open_again(origin: Store | IdArray, mapped: bool) -> TokenSource:
+def _reopen(origin: ShardedTokens | IdArray, mapped: bool) -> TokenSource:
     return TokenSource(origin, mmap=mapped)
 
 
-def _map_again(path: str, offset: int, dtype: str, size: int, mapped: bool) -> TokenSource:
-    """Unpickle a source that lies in a mapped file."""
+def _remap(path: str, offset: int, dtype: str, size: int, mapped: bool) -> TokenSource:
+    """Unpickle a source that is in a mapped file."""
     needed = offset + size * np.dtype(dtype).itemsize
     if (found := Path(path).stat().st_size) < needed:
         raise InvalidInput(
             f"{path}: {found} bytes, but the token ids that were mapped from it end at byte "
-            f"{needed}; the file was cut since, so write it again"
+            f"{needed}; the file was truncated since, so write it again"
         )
     ids = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=(size,))
     return TokenSource(ids, mmap=mapped)

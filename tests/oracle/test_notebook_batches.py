@@ -111,7 +111,7 @@ def test_the_embeddings_have_the_shapes_that_the_notebook_prints(verdict: str) -
 @pytest.mark.parametrize("stride", [1, 5, 10])
 def test_the_windows_are_those_that_the_prose_draws(stride: int) -> None:
     # It draws inputs alone, over 20 tokens. The last one has a token to predict if a 21st follows;
-    # without that it comes with pad_last, unless the stride is 1, where it would predict none anew.
+    # without that it comes with pad_last, unless the stride is 1, where it would predict no new id.
     drawn = [list(range(i, i + 10)) for i in range(0, 11, stride)]
     assert [x.tolist() for x, _ in WindowDataset(range(21), 10, stride)] == drawn
     if stride > 1:

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Subset, default_collate  # noqa: E402
 from fastprep.errors import InvalidInput, InvalidStore, InvalidWindow, TextTooShort  # noqa: E402
 from fastprep.jobs.prepare import prepare  # noqa: E402
 from fastprep.store.reader import TokenStore  # noqa: E402
-from fastprep.training.batch import Windows  # noqa: E402
+from fastprep.training.batch import WindowBatch  # noqa: E402
 from fastprep.training.dataset import WindowDataset  # noqa: E402
 from fastprep.training.notebook import GPTDatasetV1  # noqa: E402
 
@@ -77,7 +77,7 @@ def test_samples_are_those_of_the_notebook(ids: list[int], max_length: int, stri
 
 
 def plain_chunks(ids: list[int], max_length: int, stride: int, pad: int) -> Any:
-    """The chunks of the notebook's prose: go on until every id but the first is a target once."""
+    """The chunks of the notebook's prose, until every id except the first is a target once."""
     chunks, start, predicted = [], 0, 0
     while predicted < len(ids) - 1 and start < len(ids) - 1:
         inputs, targets = ids[start : start + max_length], ids[start + 1 : start + max_length + 1]
@@ -172,9 +172,9 @@ def test_windows_are_a_sequence_of_samples() -> None:
     assert len(batch) == 3
     assert batch[-1][0].tolist() == [4, 5]
     assert [y.tolist() for _, y in batch] == [[1, 2], [3, 4], [5, 6]]
-    assert isinstance(batch[1:], Windows)
+    assert isinstance(batch[1:], WindowBatch)
     assert batch[1:].targets.tolist() == [[3, 4], [5, 6]]
-    assert repr(batch).startswith("Windows(inputs=tensor([[0, 1]")
+    assert repr(batch).startswith("WindowBatch(inputs=tensor([[0, 1]")
     with pytest.raises(IndexError):
         batch[3]
 
@@ -193,7 +193,7 @@ def test_default_collate_finds_the_samples_it_knows() -> None:
 
 def test_a_subset_makes_batches_too() -> None:
     subset = Subset(WindowDataset(range(20), 3, 2), [5, 1])
-    assert isinstance(subset.__getitems__([0, 1]), Windows)
+    assert isinstance(subset.__getitems__([0, 1]), WindowBatch)
     assert subset.__getitems__([0, 1]).inputs.tolist() == [[10, 11, 12], [2, 3, 4]]
 
 
@@ -256,15 +256,15 @@ def test_a_path_that_is_no_store_is_refused(tmp_path: Path) -> None:
         (np.zeros(9, np.uint64), "uint64"),
         (np.zeros(9, ">u2"), "byte order"),
         (np.zeros(9, bool), "bool"),
-        (np.zeros((3, 3), np.int64), r"one row; found the shape \[3, 3\]"),
+        (np.zeros((3, 3), np.int64), r"one-dimensional; found the shape \[3, 3\]"),
         (torch.zeros(9), "float32"),
         ([1, 2.5, 3], "float64"),
         ([1, 2**70, 3], "object"),
         ([[1, 2], [3]], "cannot be read"),
         (["a", "b"], "str"),
         (b"\x01\x02", "bytes"),
-        (5, "one row"),
-        (None, "one row"),
+        (5, "one-dimensional"),
+        (None, "one-dimensional"),
         ([4, 5, -6, 7], "position 2 is -6"),
         (np.array([4, -5, 6], np.int32), "position 1 is -5"),
     ],

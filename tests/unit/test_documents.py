@@ -28,7 +28,7 @@ ALL = {"position_ids": True, "document_ids": True, "cu_seqlens": True}
 
 def marked(tokens: Any, length: int, **options: Any) -> Any:
     dataset = WindowDataset(tokens, length, **{**ALL, **options})
-    return dataset, dataset.__getitems__(range(len(dataset))).batch()
+    return dataset, dataset.__getitems__(range(len(dataset))).tensors()
 
 
 def ids_of(sizes: list[int]) -> tuple[Any, Any]:
@@ -90,7 +90,7 @@ def test_every_pair_of_every_document_is_in_one_row(
     (packing,) = dataset.packing
     assert packing.cropped == 0
     assert packing.utilisation == pytest.approx(len(found) / batch["targets"].numel())
-    # Padding and nothing else is without a document, and positions count from each piece's begin.
+    # Only padding has no document, and positions count from the start of each piece.
     assert torch.equal(batch["document_ids"] == -1, batch["targets"] == -100)
     starts = batch["cu_seqlens"][:-1].tolist()
     assert [k for k, p in enumerate(batch["position_ids"].flatten().tolist()) if p == 0] == starts
@@ -187,17 +187,15 @@ def test_damaged_ends_of_a_store_lead_to_no_window_outside_it(tmp_path: Path) ->
         ends[3] = wrong
         ends.tofile(path)
         for layout in ("documents", "packed"):
-            with pytest.raises(
-                InvalidWindow, match="number 4, counted from 0, is 20 and stands behind"
-            ):
+            with pytest.raises(InvalidWindow, match="number 4, counted from 0, is 20, after"):
                 WindowDataset(tmp_path / "store", 4, layout=layout)  # type: ignore[arg-type]
 
 
 def test_options_that_do_not_go_together_are_refused() -> None:
     ids, ends = ids_of([7, 3, 30])
-    with pytest.raises(InvalidWindow, match="nothing says where documents end"):
+    with pytest.raises(InvalidWindow, match="do not record where documents end"):
         WindowDataset(ids, 4, position_ids=True)
-    with pytest.raises(InvalidWindow, match="no place for the target -100"):
+    with pytest.raises(InvalidWindow, match="cannot hold the target -100"):
         WindowDataset(ids, 4, position_ids=True, document_ends=ends, dtype="store")
     with pytest.raises(InvalidWindow, match="do not overlap"):
         WindowDataset(ids, 4, 2, layout="packed", document_ends=ends)
@@ -208,7 +206,8 @@ def test_options_that_do_not_go_together_are_refused() -> None:
     for wrong in ([5, 3], [-1, 4], [10**6, 40], [2**62, 40], [2.5], [[3]], ["a"]):
         for layout in ("sliding", "documents", "packed"):
             with pytest.raises(
-                InvalidWindow, match=r"document_ends must (ascend|be a row of integers)"
+                InvalidWindow,
+                match=r"document_ends must (ascend|be a one-dimensional array of integers)",
             ):
                 WindowDataset(ids, 4, layout=layout, document_ends=wrong)  # type: ignore[arg-type]
     with pytest.raises(TextTooShort, match="no document has two tokens"):

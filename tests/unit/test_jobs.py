@@ -420,13 +420,13 @@ def test_end_tokens_in_the_wrong_place_are_found(corpus: list[Path], tmp_path: P
     manifest = json.loads((first.path / "manifest.json").read_text())
     manifest["end_token_first"] = False
     (first.path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InvalidStore, match="document 0 of the shard is not closed by"):
+    with pytest.raises(InvalidStore, match="document 0 of the shard does not end with"):
         verify(first.path)
     after = prepare(corpus, tmp_path / "after", **SETTINGS)
     manifest = json.loads((after.path / "manifest.json").read_text())
     manifest["end_token_first"] = True
     (after.path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InvalidStore, match="document 0 of the shard is not opened by"):
+    with pytest.raises(InvalidStore, match="document 0 of the shard does not start with"):
         verify(after.path)
 
 

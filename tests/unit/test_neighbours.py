@@ -82,7 +82,7 @@ def test_wide_ids_are_int32_to_megatron(wide: TokenStore) -> None:
 def test_an_idx_beside_a_shard_is_part_of_the_store(store: TokenStore, tmp_path: Path) -> None:
     export_store(store, to="megatron")
     verify(store.path)
-    with pytest.raises(StoreExists, match=r"shard-00000\.idx: there already"):
+    with pytest.raises(StoreExists, match=r"shard-00000\.idx: exists already"):
         export_store(store, to="megatron")
     export_store(store, to="megatron", overwrite=True)
     fastprep.prepare(tmp_path / "0.jsonl", store.path, overwrite=True, progress=False)
@@ -145,7 +145,7 @@ def pair(directory: Path, **changes: Any) -> Path:
     ("changes", "error", "message"),
     [
         ({}, None, ""),
-        ({"magic": b"MMIDIDX\0\1"}, InvalidInput, "no index of Megatron's"),
+        ({"magic": b"MMIDIDX\0\1"}, InvalidInput, "not an index of Megatron's"),
         ({"version": 2}, InvalidInput, "version 2"),
         ({"code": 6}, InvalidInput, r"dtype code 6 \(float64\)"),
         ({"code": 9}, InvalidInput, "dtype code 9"),
@@ -155,9 +155,9 @@ def pair(directory: Path, **changes: Any) -> Path:
             "83 bytes, but 2 sequences and 3 document boundaries take 82",
         ),
         ({"more": b"\0\0"}, InvalidInput, "multimodal"),
-        ({"lengths": [3, 3]}, InvalidInput, r"p\.bin: 10 bytes, but p\.idx tells of 6 ids"),
+        ({"lengths": [3, 3]}, InvalidInput, r"p\.bin: 10 bytes, but p\.idx records 6 ids"),
         ({"lengths": [6, -1]}, InvalidInput, "sequence 1 has -1 ids"),
-        ({"pointers": [0, 4]}, InvalidInput, "sequence 1 begins at byte 4"),
+        ({"pointers": [0, 4]}, InvalidInput, "sequence 1 starts at byte 4"),
         ({"documents": [0, 2, 1]}, InvalidInput, "document boundary 2 is 1"),
         ({"documents": [0, 1, 1]}, InvalidInput, "from 0 to 1"),
         ({"documents": [1, 1, 2]}, InvalidInput, "from 1 to 2"),
@@ -167,7 +167,7 @@ def pair(directory: Path, **changes: Any) -> Path:
             InvalidInput,
             "document 1 ends with 8, not with the end token",
         ),
-        ({"ids": [5, EOT, EOT, 7, EOT]}, InvalidInput, "stands inside a document, at id 1"),
+        ({"ids": [5, EOT, EOT, 7, EOT]}, InvalidInput, "is inside a document, at id 1"),
         ({"ids": [5, 6, EOT, 50257, EOT]}, IdOutOfRange, "id 3 from its start is 50257"),
         ({"ids": [5, -6, EOT, 7, EOT], "dtype": "<i2", "code": 3}, IdOutOfRange, "is -6"),
         ({"documents": [0, 1, 1, 2]}, InvalidInput, "a document without ids has no end token"),
@@ -265,7 +265,7 @@ def test_llmc_gives_back_what_it_got(
         assert len(ids) == header[2] <= shard_tokens
         stream += ids.tolist()
     ids = made[:].tolist()
-    assert stream == [ids[-1], *ids[:-1]]  # the end tokens stand before the documents
+    assert stream == [ids[-1], *ids[:-1]]  # each end token precedes its document
     back = import_tokens(paths, tmp_path / "back", format="llmc", encoding=made.encoding_name)
     same(made, back)
 
@@ -373,14 +373,14 @@ def write(path: Path, content: bytes) -> Path:
 @pytest.mark.parametrize(
     ("form", "content", "message"),
     [
-        ("nanogpt", b"\1\0\2", "3 bytes are no whole number of ids of 2 bytes"),
+        ("nanogpt", b"\1\0\2", "3 bytes are not a whole number of ids of 2 bytes"),
         ("nanogpt", b"", "no documents found"),
         ("nanogpt", b"\xff\xff", "id 0 from its start is 65535, outside the vocabulary of 'gpt2'"),
         ("llmc", b"\0" * 100, "100 bytes, less than its header's 1024"),
-        ("llmc", bytes(1024), "magic number 0 and version 0 are none of llm.c's"),
-        ("llmc", llmc.header(2, 3) + b"\0\0", "1026 bytes, but its header tells of 3 ids"),
-        ("llmc", llmc.header(4, -1), "tells of -1 ids"),
-        ("datatrove", b"\1\0\2\0", "5 bytes are no whole number of ids of 8 bytes"),
+        ("llmc", bytes(1024), "magic number 0 and version 0 are not llm.c's"),
+        ("llmc", llmc.header(2, 3) + b"\0\0", "1026 bytes, but its header records 3 ids"),
+        ("llmc", llmc.header(4, -1), "records -1 ids"),
+        ("datatrove", b"\1\0\2\0", "5 bytes are not a whole number of ids of 8 bytes"),
     ],
 )
 def test_a_damaged_file_is_refused_by_name(
@@ -400,7 +400,7 @@ def test_an_index_of_another_file_is_refused(tmp_path: Path) -> None:
         ([5, 4], "document 1 ends at id 4, and the one before it at 5"),
         ([2, 2, 4], "a document without ids"),
         ([3, 4], "document 0 ends with 2, not with the end token"),
-        ([4], "stands inside a document, at id 1"),
+        ([4], "is inside a document, at id 1"),
     ]:
         write(tmp_path / "a.ds.index", np.array(ends, "<u8").tobytes())
         with pytest.raises(InvalidInput, match=message):
@@ -463,14 +463,14 @@ def test_a_link_is_symbolic_where_no_hard_one_can_be(
 
 
 def test_a_link_is_refused_where_bytes_would_change(store: TokenStore, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="nothing there to link"):
+    with pytest.raises(InvalidInput, match="nothing to link"):
         export_store(store, to="nanogpt", output=tmp_path / "out", link=True)
     path = export_store(store, to="llmc", output=tmp_path / "out")[0]
-    with pytest.raises(InvalidInput, match="would have to be taken off"):
+    with pytest.raises(InvalidInput, match="would have to be removed"):
         import_tokens(path, tmp_path / "s", format="llmc", encoding="gpt2", link=True)
     np.array([1, EOT], np.uint32).tofile(tmp_path / "a.ds")
     np.array([2], np.uint64).tofile(tmp_path / "a.ds.index")
-    with pytest.raises(InvalidInput, match="ids of 4 bytes, and a store of 'gpt2' has 2"):
+    with pytest.raises(InvalidInput, match="ids of 4 bytes, but a store of 'gpt2' has 2"):
         import_tokens(
             tmp_path / "a.ds", tmp_path / "s", format="datatrove", encoding="gpt2", link=True
         )
@@ -489,7 +489,7 @@ def test_a_damaged_store_is_not_exported(store: TokenStore, tmp_path: Path) -> N
 
 def test_what_is_there_is_not_replaced_unasked(store: TokenStore, tmp_path: Path) -> None:
     export_store(store, to="nanogpt", output=tmp_path / "out")
-    with pytest.raises(StoreExists, match=r"train\.bin: there already"):
+    with pytest.raises(StoreExists, match=r"train\.bin: exists already"):
         export_store(store, to="nanogpt", output=tmp_path / "out")
     export_store(store, to="nanogpt", output=tmp_path / "out", overwrite=True)
     with pytest.raises(StoreExists, match="store's own file"):
@@ -507,8 +507,8 @@ def test_what_is_there_is_not_replaced_unasked(store: TokenStore, tmp_path: Path
     [
         ({"to": "hdf5", "output": "o"}, "known formats are megatron, datatrove"),
         ({"to": "nanogpt"}, "pass output"),
-        ({"to": "nanogpt", "output": "o", "one_file": True}, "for Megatron's"),
-        ({"to": "megatron", "validation": 1}, "for nanoGPT's and llm.c's"),
+        ({"to": "nanogpt", "output": "o", "one_file": True}, "applies to Megatron's"),
+        ({"to": "megatron", "validation": 1}, "applies to nanoGPT's and llm.c's"),
         ({"to": "nanogpt", "output": "o", "validation": 6}, "leave some to train on"),
         ({"to": "llmc", "output": "o", "shard_tokens": 1 << 31}, "from 1 to 2147483647"),
     ],
@@ -529,7 +529,7 @@ def test_the_commands_do_what_the_functions_do(
     files = capsys.readouterr().out.split()
     assert [Path(file).name for file in files] == ["train.bin", "val.bin"]
     assert main(command) == 1
-    assert "there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     command = ["import", files[1], files[0], "-o", back, "--from", "nanogpt"]
     assert main([*command, "--encoding", "gpt2"]) == 0
     assert capsys.readouterr().out == f"{back}: {len(store)} tokens in 6 documents, 2 shards\n"
@@ -544,7 +544,7 @@ def test_memory_is_a_few_blocks_whatever_is_copied(
 ) -> None:
     import tracemalloc
 
-    # Room for the largest manifest is asked for, and given back untouched: not what is measured here.
+    # Memory for the largest manifest is reserved and released untouched: not measured here.
     monkeypatch.setattr("fastprep.store.manifest._MANIFEST_LIMIT", 1 << 20)
     ids = np.full(1 << 24, 7, np.uint16)
     ids[999::1000] = EOT

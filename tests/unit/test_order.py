@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 from reference import batches as reference  # noqa: E402
 
 from fastprep.errors import InvalidWindow  # noqa: E402
-from fastprep.training.sampler import Shares, WindowSampler, world  # noqa: E402
+from fastprep.training.sampler import Shares, WindowSampler, resolve_rank  # noqa: E402
 from fastprep.windows.mixture import Mixture  # noqa: E402
 from fastprep_ext.windows import Order  # noqa: E402
 
@@ -138,10 +138,10 @@ def test_the_batches_of_all_ranks_together_are_those_of_one_process() -> None:
 
 
 def test_rank_and_world_size_go_together() -> None:
-    assert world(None, None) == (0, 1)
+    assert resolve_rank(None, None) == (0, 1)
     for rank, size in [(0, None), (None, 2), (2, 2), (-1, 2), (0, 0)]:
         with pytest.raises(InvalidWindow):
-            world(rank, size)
+            resolve_rank(rank, size)
 
 
 def test_a_sampler_serves_any_dataset_with_a_length() -> None:

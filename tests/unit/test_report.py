@@ -145,7 +145,7 @@ def test_the_pages_numbers_are_the_stores(store: TokenStore, page: Path) -> None
     ordinary = len(ids) - store.num_documents
     assert shown.cards["tokens"] == f"{len(ids):,}"
     assert shown.cards["documents"] == "21"
-    assert shown.cards["bytes a token"] == f"{text_bytes / ordinary:.3f}"
+    assert shown.cards["bytes per token"] == f"{text_bytes / ordinary:.3f}"
     assert shown.cards["vocabulary used"] == f"{100 * (occurring > 0).mean():.1f}%"
     assert shown.cards["shards"] == str(len(store.manifest.shards))
     order = np.argsort(-occurring, kind="stable")
@@ -153,7 +153,7 @@ def test_the_pages_numbers_are_the_stores(store: TokenStore, page: Path) -> None
     assert [int(row[1]) for row in frequent] == order[:60].tolist()
     assert [int(row[3].replace(",", "")) for row in frequent] == occurring[order[:60]].tolist()
     never = np.count_nonzero(occurring == 0)
-    assert f"{never:,} of 50,257 tokens do not occur, of which the first 400" in shown.text
+    assert f"{never:,} of 50,257 tokens do not occur; the first 400" in shown.text
     shards = shown.rows[-len(store.manifest.shards) :]
     for row, shard in zip(shards, store.manifest.shards, strict=True):
         assert row[1:3] == [f"{shard.tokens:,}", f"{shard.documents:,}"]

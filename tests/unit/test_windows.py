@@ -1,4 +1,4 @@
-"""Where windows lie, the views that show them, and the compiled copy of them."""
+"""Window positions, views of windows, and the compiled copy of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def a_store(*shards: list[int], dtype: str = "uint16") -> Any:
 def gather(
     core: TokenShards, starts: Any, inputs: Any, targets: Any, fill: int | None = None
 ) -> None:
-    """The windows that begin at `starts`, where each token begins one."""
+    """The windows at `starts`, taken from all windows at stride 1."""
     length = inputs.shape[1]
     rows = GatheredRows(core, max(0, core.num_tokens - (length if fill is None else 0)), 1)
     maker = BatchMaker([rows], length, input_fill=fill or 0)
