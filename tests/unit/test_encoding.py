@@ -344,7 +344,7 @@ def test_any_pattern_works_through_the_package_regex(gpt2):
 
 def test_a_pattern_that_is_none_is_refused(gpt2):
     pytest.importorskip("regex")
-    with pytest.raises(BadVocabulary, match=r"'\(' is no regular expression"):
+    with pytest.raises(BadVocabulary, match=r"'\(' is not a regular expression"):
         fastprep.Encoding(
             "made", pat_str="(", mergeable_ranks=gpt2._mergeable_ranks, special_tokens={}
         )
