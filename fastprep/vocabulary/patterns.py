@@ -1,4 +1,4 @@
-"""The patterns that have a compiled splitter, in the two dialects in which they are written.
+"""Patterns that have a compiled splitter, in the two dialects in which they are written.
 
 A pattern is recognized by its text; any other pattern of a file is run only if the caller allows it
 (:mod:`fastprep.vocabulary.regex_patterns`). There are two tables, because tiktoken and the

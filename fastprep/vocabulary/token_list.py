@@ -54,7 +54,7 @@ class TokenList:
         return (at < len(self.ids) and int(self.ids[at]) == id) or id in self._ids_of_others
 
     def ids_of(self, keys: Iterable[str]) -> dict[str, int]:
-        """The ids of those keys that are tokens."""
+        """Return the ids of those keys that are tokens."""
         found = {}
         for key in keys:
             row = self.row_of(key)
