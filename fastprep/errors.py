@@ -1,45 +1,45 @@
-"""Every error fastprep raises on purpose.
+"""Every error that fastprep raises on purpose.
 
-Each message says what was found, where, and what to do about it. All of them are
-:class:`FastprepError`; each is also the built-in exception that a caller would expect, so code
-written for tiktoken or for the notebook keeps catching what it caught.
+Each message says what was found, where, and how to fix it. All of them are :class:`FastprepError`;
+each is also the built-in exception that a caller would expect, so code written for tiktoken or for
+the notebook catches them without change.
 """
 
 from __future__ import annotations
 
 
 class FastprepError(Exception):
-    """The parent of all errors that fastprep raises on purpose."""
+    """Base class of all errors that fastprep raises on purpose."""
 
 
 class UnknownEncoding(FastprepError, ValueError):
-    """A name that is no bundled encoding."""
+    """A name that is not that of a bundled encoding."""
 
 
 class BadVocabulary(FastprepError, ValueError):
-    """A rank table that cannot be used: damaged, incomplete or contradictory."""
+    """A vocabulary that cannot be used: damaged, incomplete or contradictory."""
 
 
 class WrongSize(BadVocabulary, AssertionError):
-    """A vocabulary of another size than its caller says.
+    """A vocabulary whose size is not the one its caller gives.
 
     It is an :class:`AssertionError` too, because that is what tiktoken raises here.
     """
 
 
 class MissingByte(BadVocabulary, KeyError):
-    """A text holds a byte that is no token of the vocabulary, and that no merge takes in."""
+    """A text with a byte that is not a token of the vocabulary, nor part of a merge."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class TextIsChanged(FastprepError, NotImplementedError):
-    """A question about the pieces of a text, to an encoding that changes text before it splits it."""
+    """A request for the pieces of a text from an encoding that changes text before it splits it."""
 
 
 class NotAnId(FastprepError, TypeError, AssertionError):
-    """Something that is no int where a token id was asked for.
+    """A value that is not an int where a token id is expected.
 
     It is an :class:`AssertionError` too, because that is what tiktoken raises here.
     """
@@ -50,11 +50,11 @@ class InvalidInput(FastprepError, ValueError):
 
 
 class DamagedInput(InvalidInput):
-    """A compressed or columnar file that ends too early, or whose bytes are not what was written."""
+    """A compressed or columnar file that is truncated, or whose bytes are not those written."""
 
 
 class MissingExtra(FastprepError, ModuleNotFoundError):
-    """A package that this call needs is not installed; the message names the extra that brings it."""
+    """A package that a call needs is not installed; the message names the extra that installs it."""
 
 
 class InvalidUtf8(InvalidInput):
@@ -63,9 +63,9 @@ class InvalidUtf8(InvalidInput):
     Attributes
     ----------
     index
-        which text of the call it was, from 0.
+        the index of the text in the call.
     offset
-        the first byte of that text at which no UTF-8 character begins, from 0.
+        the offset in that text of the first byte that does not start a UTF-8 character.
     """
 
     def __init__(self, message: str, index: int = 0, offset: int = 0) -> None:
@@ -75,10 +75,8 @@ class InvalidUtf8(InvalidInput):
 
     @classmethod
     def at(cls, place: str, offset: int) -> InvalidUtf8:
-        """The error about a place in an input, of which a job can do without.
+        """Return the error for a place in an input of a job, which may skip or replace the bytes.
 
-        Examples
-        --------
         >>> InvalidUtf8.at("a.txt, byte 5", 5).offset
         5
         """
@@ -93,7 +91,7 @@ class InvalidUtf8(InvalidInput):
 
 
 class StoreExists(FastprepError, FileExistsError):
-    """The output of a job is already there and nobody asked to replace it."""
+    """The output of a job exists, and the caller did not allow replacing it."""
 
 
 class JobIsRunning(FastprepError, BlockingIOError):
@@ -105,15 +103,15 @@ class OtherJob(FastprepError, ValueError):
 
 
 class UnfinishedJob(FastprepError, ValueError):
-    """Shards are missing that other tasks of the job make."""
+    """Shards of other tasks of the job are missing."""
 
 
 class InvalidStore(FastprepError, ValueError):
-    """A directory that is not a whole token store: unfinished, damaged, or something else."""
+    """A directory that is not a complete token store: unfinished, damaged, or something else."""
 
 
 class InvalidWindow(FastprepError, ValueError):
-    """A window that cannot be cut: a max_length or stride below 1, or tokens of a wrong kind."""
+    """A window that cannot be cut: a max_length or stride below 1, or tokens of a wrong type."""
 
 
 class TextTooShort(InvalidWindow, AssertionError):
@@ -124,8 +122,8 @@ class TextTooShort(InvalidWindow, AssertionError):
 
 
 class IdOutOfRange(FastprepError, IndexError):
-    """A token id outside the vocabulary, or a sequence longer than the positions there are."""
+    """A token id outside the vocabulary, or a sequence longer than the number of positions."""
 
 
 class WrongState(FastprepError, ValueError):
-    """The saved state of a loader with other tokens or another order, or no state at all."""
+    """The saved state of a loader with other tokens or another order, or not a state at all."""

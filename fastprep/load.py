@@ -1,7 +1,7 @@
-"""Rank tables from files and to files as plain dicts, by the names that tiktoken's module has.
+"""Readers and writers of rank files as plain dicts, with the names of tiktoken's module.
 
-Code that makes an encoding of its own begins with ``load_tiktoken_bpe``.
-:meth:`fastprep.Encoding.from_file` does the rest as well, and checks more.
+Code that makes its own encoding starts with ``load_tiktoken_bpe``; :meth:`fastprep.Encoding.from_file`
+makes the encoding as well, and checks more.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _NOT_RANKS = ("<|endoftext|>", "<|startoftext|>")
 
 
 def load_tiktoken_bpe(tiktoken_bpe_file: str, expected_hash: str | None = None) -> dict[bytes, int]:
-    """The ranks of a ``.tiktoken`` file: a dict from each token's bytes to its rank.
+    """Read a ``.tiktoken`` file into a dict from each token's bytes to its rank.
 
     Parameters
     ----------
     tiktoken_bpe_file
-        its path; or the address of a published one, which is bundled. Nothing is downloaded.
+        its path; or the URL of a published one, which is bundled. Nothing is downloaded.
     expected_hash
-        sha256 of the file in hexadecimal; given, it is checked.
+        the sha256 of the file in hexadecimal; if given, it is checked.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "three.tiktoken")
@@ -37,7 +37,7 @@ def load_tiktoken_bpe(tiktoken_bpe_file: str, expected_hash: str | None = None) 
     {b'a': 0, b'b': 1, b'ab': 2}
 
     Raises :class:`~fastprep.errors.BadVocabulary` for another hash, a line that is not
-    ``base64 rank``, or an address of what is not bundled; OSError as the system says.
+    ``base64 rank``, or the URL of a file that is not bundled; OSError from the system.
     """
     if "://" in str(tiktoken_bpe_file):
         return _published(str(tiktoken_bpe_file), expected_hash)
@@ -57,9 +57,9 @@ def load_tiktoken_bpe(tiktoken_bpe_file: str, expected_hash: str | None = None) 
 
 
 def dump_tiktoken_bpe(bpe_ranks: dict[bytes, int], tiktoken_bpe_file: str) -> None:
-    """Write ranks to a ``.tiktoken`` file, in the order of the ranks; it appears when it is whole.
+    """Write ranks to a ``.tiktoken`` file, in their order; the file appears once it is complete.
 
-    Raises OSError as the system says.
+    Raises OSError from the system.
     """
     with replacing(Path(tiktoken_bpe_file)) as file:
         for token in sorted(bpe_ranks, key=bpe_ranks.__getitem__):
@@ -73,19 +73,19 @@ def data_gym_to_mergeable_bpe_ranks(
     encoder_json_hash: str | None = None,
     clobber_one_byte_tokens: bool = False,
 ) -> dict[bytes, int]:
-    """The ranks of a pair of files as GPT-2 has: merges, and ids that must say the same.
+    """Read the ranks of a pair of files like GPT-2's: merges, and ids that must agree with them.
 
     Parameters
     ----------
     vocab_bpe_file, encoder_json_file
         their paths.
     vocab_bpe_hash, encoder_json_hash
-        sha256 of each in hexadecimal; given, they are checked.
+        the sha256 of each in hexadecimal; if given, they are checked.
     clobber_one_byte_tokens
-        whether single bytes have the ranks that the ids say.
+        whether single bytes get their ids as ranks.
 
-    Raises :class:`~fastprep.errors.BadVocabulary` for another hash, and where the two files
-    contradict each other; OSError as the system says.
+    Raises :class:`~fastprep.errors.BadVocabulary` for another hash, and if the two files contradict
+    each other; OSError from the system.
     """
     lines = _read(vocab_bpe_file, vocab_bpe_hash).decode("utf-8").split("\n")[1:-1]
     spelled = json.loads(_read(encoder_json_file, encoder_json_hash))
@@ -94,17 +94,17 @@ def data_gym_to_mergeable_bpe_ranks(
         ids = {to_bytes(key): id for key, id in spelled.items() if key not in _NOT_RANKS}
     except UnicodeEncodeError as error:
         raise BadVocabulary(
-            f"{vocab_bpe_file} and {encoder_json_file}: in {error.object[:80]!r} is a character that "
-            "stands for no byte; they are no byte-level vocabulary"
+            f"{vocab_bpe_file} and {encoder_json_file}: {error.object[:80]!r} has a character that "
+            "stands for no byte; they are not a byte-level vocabulary"
         ) from None
-    # Visible bytes come first, those that a later character stands for after them.
+    # Visible bytes come first, then those that are written as later characters.
     single = [bytes([ALPHABET.index(letter)]) for letter in sorted(ALPHABET)]
     ranks = {token: rank for rank, token in enumerate(chain(single, merged))}
     if clobber_one_byte_tokens:
         ranks.update({token: id for token, id in ids.items() if len(token) == 1})
     if ranks != ids:
         raise BadVocabulary(
-            f"{vocab_bpe_file} has merges to {len(ranks)} tokens and {encoder_json_file} "
+            f"{vocab_bpe_file} has merges for {len(ranks)} tokens and {encoder_json_file} "
             f"{len(ids)} ids, which are not their ranks; give two files of one vocabulary"
         )
     return ranks
@@ -122,7 +122,7 @@ def _published(address: str, expected_hash: str | None) -> dict[bytes, int]:
     name = address.rsplit("/", 1)[1].removesuffix(".tiktoken")
     if name not in SHA256:
         raise BadVocabulary(
-            f"{address}: fastprep downloads nothing, and of the published files it has "
+            f"{address}: fastprep downloads nothing, and has these published files: "
             f"{', '.join(SHA256)}; fetch the file and give its path"
         )
     _check_hash(address, SHA256[name], expected_hash)
@@ -132,6 +132,6 @@ def _published(address: str, expected_hash: str | None) -> dict[bytes, int]:
 def _check_hash(path: str, found: str, expected: str | None) -> None:
     if expected and found != expected:
         raise BadVocabulary(
-            f"Hash mismatch for {path}: its sha256 is {found}, expected is {expected}; it is another "
+            f"Hash mismatch for {path}: its sha256 is {found}, expected {expected}; it is another "
             "file, or damaged"
         )

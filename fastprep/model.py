@@ -1,4 +1,4 @@
-"""Which encoding each model uses, by its exact name or by how its name begins."""
+"""The encoding of each model, by its exact name or by a prefix of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MODEL_TO_ENCODING: dict[str, str] = {
     **dict.fromkeys(("gpt2", "gpt-2"), "gpt2"),
 }
 
-#: From the beginning of a model's name to the name of its encoding; the first that fits counts.
+#: From a prefix of a model's name to the name of its encoding; the first that matches counts.
 MODEL_PREFIX_TO_ENCODING: dict[str, str] = {
     **dict.fromkeys(
         (
@@ -55,13 +55,13 @@ MODEL_PREFIX_TO_ENCODING: dict[str, str] = {
 
 
 def encoding_name_for_model(model_name: str) -> str:
-    """The name of the encoding that a model uses.
+    """Return the name of the encoding that a model uses.
 
     >>> encoding_name_for_model("gpt-4o-2024-08-06")
     'o200k_base'
 
-    A name is looked up as it is, then by its beginning, so a model that does not exist may have an
-    encoding. Raises KeyError for a name that neither finds.
+    A name is looked up as it is, then by its prefixes, so a model that does not exist may have an
+    encoding. Raises KeyError if neither is found.
     """
     if model_name in MODEL_TO_ENCODING:
         return MODEL_TO_ENCODING[model_name]
@@ -70,16 +70,16 @@ def encoding_name_for_model(model_name: str) -> str:
             return encoding_name
     raise KeyError(
         f"Could not automatically map {model_name} to a tokeniser. "
-        "Name the encoding itself: `get_encoding` takes what `list_encoding_names` lists."
+        "Name the encoding instead: `get_encoding` takes the names that `list_encoding_names` returns."
     )
 
 
 def encoding_for_model(model_name: str) -> Encoding:
-    """The encoding that a model uses.
+    """Return the encoding that a model uses.
 
     >>> encoding_for_model("gpt2")
     <Encoding 'gpt2'>
 
-    Raises KeyError as :func:`encoding_name_for_model`.
+    Raises KeyError like :func:`encoding_name_for_model`.
     """
     return get_encoding(encoding_name_for_model(model_name))

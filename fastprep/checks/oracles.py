@@ -1,7 +1,7 @@
-"""Other libraries to hold a store's ids against, from the very tables that made them.
+"""Oracles: encoders of other libraries, built from an encoding's own tables, to compare ids with.
 
-Nothing is downloaded: an oracle is built from the encoding's own tokens and merges. So what is
-compared is what is done with them.
+Nothing is downloaded. As the tokens and merges are the same, the comparison tests what is done with
+them.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from fastprep.store.reader import TokenStore
 from fastprep.vocabulary.published import ENDOFTEXT
 from fastprep.vocabulary.tokenizer_json_writer import to_tokenizer_json
 
-#: Text to ids, what looks like special tokens taken for text.
+#: Function from text to ids, with special tokens as ordinary text.
 Oracle = Callable[[str], list[int]]
 
 
 def by_tiktoken(encoding: StoreEncoding) -> Oracle:
-    """tiktoken's encoder.
+    """Return tiktoken's encoder.
 
     >>> from fastprep import get_encoding
     >>> by_tiktoken(get_encoding("gpt2"))("hello world")
     [31373, 995]
 
-    Raises :class:`~fastprep.errors.InvalidInput` for an encoding whose ids are not tiktoken's by
-    definition, FastprepError where tiktoken is not installed.
+    Raises :class:`~fastprep.errors.InvalidInput` for an encoding whose ids are not by definition
+    tiktoken's, FastprepError if tiktoken is not installed.
     """
     encoding = _bpe(encoding)
     if encoding.recipe.merge_list is not None:
@@ -50,14 +50,14 @@ def by_tiktoken(encoding: StoreEncoding) -> Oracle:
 
 
 def by_tokenizers(encoding: StoreEncoding) -> Oracle:
-    """The encoder of the tokenizers library of Hugging Face.
+    """Return the encoder of the tokenizers library of Hugging Face.
 
     >>> from fastprep import get_encoding
     >>> by_tokenizers(get_encoding("gpt2"))("hello world")
     [31373, 995]
 
-    Raises :class:`~fastprep.errors.BadVocabulary` where no ``tokenizer.json`` can say what the
-    encoding does, FastprepError where the library is not installed.
+    Raises :class:`~fastprep.errors.BadVocabulary` if no ``tokenizer.json`` can express the encoding,
+    FastprepError if the library is not installed.
     """
     try:
         import tokenizers
@@ -76,22 +76,22 @@ def by_tokenizers(encoding: StoreEncoding) -> Oracle:
 
 
 def by_notebook(encoding: StoreEncoding) -> Oracle:
-    """The notebook's ``SimpleTokenizerV2``, in plain Python.
+    """Return the encoder of the notebook's ``SimpleTokenizerV2``, in plain Python.
 
     >>> from fastprep.words.encoding import WordEncoding
     >>> by_notebook(WordEncoding.from_texts(["hello world"]))("hello, world")
     [0, 3, 1]
 
-    Raises :class:`~fastprep.errors.InvalidInput` for what is no word tokenizer.
+    Raises :class:`~fastprep.errors.InvalidInput` for anything but a word tokenizer.
     """
     from fastprep.checks.plain_words import SimpleTokenizerV2
     from fastprep.words.encoding import WordEncoding
 
     if not isinstance(encoding, WordEncoding):
         raise InvalidInput(
-            f"{encoding.name!r} is no word tokenizer; compare it with tiktoken or tokenizers"
+            f"{encoding.name!r} is not a word tokenizer; compare it with tiktoken or tokenizers"
         )
-    # In a document the end token is a word like any other, and not in the vocabulary.
+    # In a document the end token is an ordinary word that is not in the vocabulary.
     words = {word: number for word, number in encoding.vocab.items() if word != ENDOFTEXT}
     return SimpleTokenizerV2(words).encode
 
@@ -105,7 +105,7 @@ def _bpe(encoding: StoreEncoding) -> Encoding:
     return encoding
 
 
-#: By name.
+#: The oracles by name.
 ORACLES: dict[str, Callable[[StoreEncoding], Oracle]] = {
     "notebook": by_notebook,
     "tiktoken": by_tiktoken,
@@ -116,8 +116,8 @@ ORACLES: dict[str, Callable[[StoreEncoding], Oracle]] = {
 def check_made_with(store: TokenStore, encoding: StoreEncoding) -> None:
     """Raise :class:`~fastprep.errors.InvalidInput` unless a store was made with an encoding.
 
-    Names do not matter: what is compared is the manifest's hash of the tables, the pattern, and the
-    special tokens.
+    Names do not matter: the hash of the tables in the manifest, the pattern, and the special tokens
+    are compared.
     """
     record = store.manifest.encoding
     for what, theirs, ours in (
@@ -128,6 +128,6 @@ def check_made_with(store: TokenStore, encoding: StoreEncoding) -> None:
         if theirs != ours:
             raise InvalidInput(
                 f"{store.path}: made with another encoding ({record.name!r}) than this one "
-                f"({encoding.name!r}): {what} {theirs!s:.200}, not {ours!s:.200}; pass the one that it "
+                f"({encoding.name!r}): {what} {theirs!s:.200}, not {ours!s:.200}; pass the one it "
                 "was made with"
             )

@@ -1,6 +1,6 @@
-"""The notebook's word tokenizers in plain Python: what `verify --against notebook` compares with.
+"""The notebook's word tokenizers in plain Python, with which `verify --against notebook` compares.
 
-Slow and readable: the compiled ones of :mod:`fastprep.words.tokenizers` must give the same.
+They are slow and readable; those of :mod:`fastprep.words.tokenizers` must give the same results.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 
 def split_words(text: str) -> list[str]:
-    """The words and the punctuation of `text`, without whitespace.
+    """Split `text` into words and punctuation, without whitespace.
 
     >>> split_words("Is this-- a test?")
     ['Is', 'this', '--', 'a', 'test', '?']
@@ -22,7 +22,7 @@ def split_words(text: str) -> list[str]:
 def build_vocab(
     texts: Iterable[str], special_tokens: Iterable[str] = ("<|endoftext|>", "<|unk|>")
 ) -> dict[str, int]:
-    """The different words of all texts, sorted, then the special tokens, numbered from 0.
+    """Number the distinct words of all texts, sorted, then the special tokens, from 0.
 
     >>> build_vocab(["to be", "or not to be"], ["<|unk|>"])
     {'be': 0, 'not': 1, 'or': 2, 'to': 3, '<|unk|>': 4}
@@ -33,7 +33,7 @@ def build_vocab(
 
 
 class SimpleTokenizerV1:
-    """The notebook's first tokenizer: a word that is not in the vocabulary is a KeyError.
+    """The notebook's first tokenizer: a word that is not in the vocabulary raises KeyError.
 
     >>> SimpleTokenizerV1({"a": 0, "b": 1}).encode("b a")
     [1, 0]
@@ -44,17 +44,17 @@ class SimpleTokenizerV1:
         self.int_to_str = {number: word for word, number in vocab.items()}
 
     def encode(self, text: str) -> list[int]:
-        """Text -> ids."""
+        """Encode text to ids."""
         return [self.str_to_int[word] for word in split_words(text)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Ids -> text, one space between words and none before punctuation."""
+        """Decode ids to text, with one space between words and none before punctuation."""
         text = " ".join([self.int_to_str[number] for number in ids])
         return re.sub(r'\s+([,.?!"()\'])', r"\1", text)
 
 
 class SimpleTokenizerV2:
-    """The notebook's second tokenizer: a word that is not in the vocabulary is ``<|unk|>``.
+    """The notebook's second tokenizer: a word that is not in the vocabulary becomes ``<|unk|>``.
 
     >>> SimpleTokenizerV2({"a": 0, "<|unk|>": 1}).encode("b a")
     [1, 0]
@@ -65,12 +65,12 @@ class SimpleTokenizerV2:
         self.int_to_str = {number: word for word, number in vocab.items()}
 
     def encode(self, text: str) -> list[int]:
-        """Text -> ids."""
+        """Encode text to ids."""
         words = split_words(text)
         words = [word if word in self.str_to_int else "<|unk|>" for word in words]
         return [self.str_to_int[word] for word in words]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Ids -> text; unlike the first tokenizer's, it joins ``:`` and ``;`` too."""
+        """Decode ids to text; unlike the first tokenizer, without a space before ``:`` and ``;``."""
         text = " ".join([self.int_to_str[number] for number in ids])
         return re.sub(r'\s+([,.:;?!"()\'])', r"\1", text)

@@ -1,4 +1,4 @@
-"""Spans to tasks: how the inputs are divided into shards."""
+"""Division of the inputs into tasks, one per shard."""
 
 from __future__ import annotations
 
@@ -11,32 +11,28 @@ from fastprep.corpus.documents import Format, Span
 
 Task: TypeAlias = tuple[Span, ...]
 
-# By default 64 tasks, for 64 cores to share, but none so small that starting one costs, and none
-# so large that losing one hurts.
+# By default 64 tasks, for up to 64 cores; not so small that the start of a task costs time, nor so
+# large that the loss of one costs much.
 _TASKS = 64
-_LEAST_BYTES = 8 << 20
-_MOST_BYTES = 256 << 20
+_MIN_SHARD_BYTES = 8 << 20
+_MAX_SHARD_BYTES = 256 << 20
 
 
 def default_shard_bytes(spans: Sequence[Span]) -> int:
-    """A 64th of the input, but at least 8 MiB and at most 256 MiB.
+    """Return a 64th of the input, but at least 8 MiB and at most 256 MiB.
 
-    Examples
-    --------
     >>> default_shard_bytes([Span("a.txt", 0, 9, 9)]) >> 20
     8
     """
-    return min(max(sum(span.size for span in spans) // _TASKS, _LEAST_BYTES), _MOST_BYTES)
+    return min(max(sum(span.size for span in spans) // _TASKS, _MIN_SHARD_BYTES), _MAX_SHARD_BYTES)
 
 
 def plan(spans: Sequence[Span], form: Format, *, shard_bytes: int) -> list[Task]:
-    """Share out whole files among tasks of about ``shard_bytes``, in order.
+    """Divide files into tasks of about ``shard_bytes``, in order.
 
-    Files in a row share a task while they fit in it. A longer file is cut into even spans, each a
-    task of its own, if its format lets it be cut.
+    Consecutive files share a task while they fit in it. A larger file is cut into spans of equal size,
+    one per task, if its format can be cut.
 
-    Examples
-    --------
     >>> files = [Span(name, 0, size, size) for name, size in [("a.txt", 3), ("b.txt", 25)]]
     >>> for task in plan(files, Format(), shard_bytes=10):
     ...     print([(span.path, span.start, span.end) for span in task])
@@ -65,10 +61,8 @@ def plan(spans: Sequence[Span], form: Format, *, shard_bytes: int) -> list[Task]
 
 
 def task_bytes(task: Task) -> int:
-    """How many bytes of input a task has.
+    """Return the number of bytes of input of a task.
 
-    Examples
-    --------
     >>> task_bytes((Span("a.txt", 0, 3, 9), Span("b.txt", 2, 9, 9)))
     10
     """

@@ -2,7 +2,7 @@
 
 
 def __getattr__(name: str) -> object:
-    # Pickles made before this was a folder name the class here.
+    # Pickles of earlier versions have this path for the class.
     if name == "Encoding":
         from fastprep.encoding.encoding import Encoding
 

@@ -1,9 +1,8 @@
-"""Columns of text as Apache Arrow keeps them, in; columns of token ids, out.
+"""Encoder of Apache Arrow columns of text into columns of token ids.
 
-Any object that speaks Arrow's PyCapsule interface is a column: an array or chunked array of
-pyarrow, a Series of polars or pandas, a column of a Hugging Face dataset or of a DuckDB result. The
-text is read where it lies. What comes out is an array of pyarrow, which all of these take in
-without a copy.
+Any object with Arrow's PyCapsule interface is a column: an array or chunked array of pyarrow, a
+Series of polars or pandas, a column of a Hugging Face dataset or of a DuckDB result. The text is read
+in place. The result is an array of pyarrow, which all of these accept without a copy.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from fastprep.system.arrow import Places, column_of, plain, pyarrow
 if TYPE_CHECKING:
     from fastprep.encoding.encoders import AnyEncoder
 
-# Rows that one thread takes at a time, in bytes: enough to make up for handing them out.
+# Bytes of the rows that one thread encodes at a time: enough to outweigh the cost of a work item.
 _PART_BYTES = 1 << 20
 
 
@@ -36,21 +35,21 @@ def encode_arrow(encoder: AnyEncoder, column: Any, *, num_threads: int = 8) -> A
         an object with ``__arrow_c_array__`` or ``__arrow_c_stream__``, of type string,
         large_string, string_view, or a dictionary of these.
     num_threads
-        how many rows are encoded at once, at most; the GIL is released meanwhile.
+        the number of threads; they release the GIL.
 
     Returns
     -------
     pyarrow.Array or pyarrow.ChunkedArray
-        ``list<uint32>``, or ``large_list<uint32>`` where the text has 64-bit offsets. A null stays
-        a null, and a chunk a chunk.
+        ``list<uint32>``, or ``large_list<uint32>`` if the text has 64-bit offsets. Nulls and chunks
+        are kept.
 
     >>> import pyarrow as pa
     >>> from fastprep import get_encoding
     >>> encode_arrow(get_encoding("gpt2")._encoder, pa.array(["hello world", None, ""])).to_pylist()
     [[31373, 995], None, []]
 
-    Raises TypeError for what is no column of strings, :class:`~fastprep.errors.InvalidUtf8` for
-    bytes that are no text, and ModuleNotFoundError where pyarrow is not installed.
+    Raises TypeError for anything but a column of strings, :class:`~fastprep.errors.InvalidUtf8` for
+    bytes that are not UTF-8, and ModuleNotFoundError if pyarrow is not installed.
     """
     pa = pyarrow("encode_arrow")
     source = _column(column, pa)
@@ -70,7 +69,7 @@ def _column(column: Any, pa: Any) -> Any:
     if hasattr(column, "__arrow_c_array__"):
         return pa.array(column)
     raise TypeError(
-        f"a {type(column).__name__} is no Arrow column; give a pyarrow array, a polars or pandas "
+        f"a {type(column).__name__} is not an Arrow column; give a pyarrow array, a polars or pandas "
         "Series, or another object with __arrow_c_stream__"
     )
 
@@ -108,16 +107,16 @@ def _validity(chunk: Any) -> Any:
 def _encode_rows(
     encoder: AnyEncoder, text: memoryview, starts: Places, ends: Places, run: Callable[..., Any]
 ) -> tuple[list[npt.NDArray[np.uint32]], Places]:
-    """All rows' ids in a few arrays, and how many ids each row has."""
+    """Return the ids of all rows in a few arrays, and the number of ids of each row."""
 
     def encode(first: int, last: int) -> tuple[npt.NDArray[np.uint32], Places]:
-        reached = np.empty(last - first, np.uint64)
+        row_ends = np.empty(last - first, np.uint64)
         try:
-            ids = encoder.encode_rows(text, starts[first:last], ends[first:last], reached)
+            ids = encoder.encode_rows(text, starts[first:last], ends[first:last], row_ends)
         except InvalidUtf8 as error:
             row = first + error.index
             raise InvalidUtf8(f"row {row} of a chunk: {error}", row, error.offset) from None
-        counts = reached.astype(np.int64)
+        counts = row_ends.astype(np.int64)
         counts[1:] -= counts[:-1].copy()
         return np.asarray(ids), counts
 

@@ -1,4 +1,4 @@
-"""Many texts on several threads, to lists of ids."""
+"""Encoder of many texts on several threads, into lists of ids."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from fastprep.system.threads import helpers
 from fastprep_ext.bpe import Encoder, TextBatch
 
 if TYPE_CHECKING:
-    from fastprep.encoding.python_encoder import GeneralEncoder
+    from fastprep.encoding.encoders import AnyEncoder
     from fastprep_ext.bpe import Specials
 
 
 def encode_batch(
-    encoder: Encoder | GeneralEncoder,
+    encoder: AnyEncoder,
     texts: Iterable[str],
     threads: int,
-    one: Callable[[str], list[int]],
+    encode: Callable[[str], list[int]],
     screen: Callable[[str], Specials | None] | None = None,
 ) -> list[list[int]]:
-    """The ids of each text, in order.
+    """Return the ids of each text, in order.
 
-    `screen` gives the special tokens that cut a text, the same for each, or raises. Where it does, and
-    for a text that is no valid str, `one` makes the ids or raises the error: the first in order.
+    `screen` returns the special tokens that cut a text, the same for each, or raises. If it raises,
+    and for a text that is not valid Unicode, `encode` returns the ids or raises the error; the error
+    of the first such text is raised.
 
     >>> from fastprep import get_encoding
     >>> enc = get_encoding("gpt2")
@@ -33,19 +34,19 @@ def encode_batch(
     [[31373, 995], []]
     """
     check_threads(threads)
-    waiting = list(texts)
+    texts = list(texts)
     if not isinstance(encoder, Encoder):
-        # Python splits the text: threads would only take turns.
-        return [one(text) for text in waiting]
+        # Python code splits the text, so threads would not run in parallel.
+        return [encode(text) for text in texts]
     specials = None
-    left_out = bytearray(len(waiting))
+    left_out = bytearray(len(texts))
     if screen is not None:
-        for index, text in enumerate(waiting):
+        for index, text in enumerate(texts):
             try:
                 specials = screen(text)
             except Exception:
                 left_out[index] = True
-    batch = TextBatch(encoder, waiting, specials, left_out)
+    batch = TextBatch(encoder, texts, specials, left_out)
     workers = min(threads, os.cpu_count() or 1, len(batch))
     with helpers(batch.work, workers - 1, stop=batch.stop):
-        return batch.lists(one)
+        return batch.lists(encode)

@@ -162,7 +162,7 @@ class Decoding:
         if not token and self.recipe.empty is not None:
             return self.recipe.empty
         try:
-            return self.special_tokens[token.decode("utf-8")]
+            return self.recipe.special_tokens[token.decode("utf-8")]
         except (KeyError, UnicodeDecodeError):
             raise KeyError(token) from None
 
@@ -193,7 +193,7 @@ class Decoding:
         >>> get_encoding("gpt2").eot_token
         50256
         """
-        return self.special_tokens[ENDOFTEXT]
+        return self.recipe.special_tokens[ENDOFTEXT]
 
     @cached_property
     def special_tokens_set(self) -> set[str]:

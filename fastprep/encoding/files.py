@@ -1,6 +1,6 @@
-"""A text file to a file of ids, a block at a time, on several threads, in memory that does not grow.
+"""Encoder of a text file into a file of ids: block by block, on several threads, in constant memory.
 
-Nothing here needs numpy: to import it takes as long as to encode 20 MB.
+numpy is not used: importing it takes as long as encoding 20 MB.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import room_for
 from fastprep.system.threads import helpers
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from io import FileIO
     from os import PathLike
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
     Ids: TypeAlias = memoryview[int]
 
-# From 64 KiB to 2 MiB the speed is the same; with 4 MiB it is 0.8 times.
+# The speed is the same from 64 KiB to 2 MiB, and 0.8 times that with 4 MiB.
 BLOCK_BYTES = 1 << 19
-_AHEAD = 4  # blocks a thread that may be encoded while an earlier one is not
+# Blocks per thread that may be encoded while an earlier block is not.
+_MAX_BLOCKS_AHEAD = 4
 
 
 def encode_file(
@@ -41,7 +42,7 @@ def encode_file(
     dtype: npt.DTypeLike | None = None,
     workers: int = 1,
 ) -> int:
-    """See :meth:`fastprep.Encoding.encode_file`."""
+    """Encode a text file into a file of ids; see :meth:`fastprep.Encoding.encode_file`."""
     check_threads(workers)
     letter = _letter(encoding, dtype)
     path = Path(source)
@@ -50,7 +51,7 @@ def encode_file(
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise InvalidInput(f"{path}: {error.strerror}; give a text file") from None
     with file, replacing(Path(target), sync=False) as sink:
-        job = _Job(encoding, file, sink.fileno(), letter, _AHEAD * workers)
+        job = _Job(encoding, file, sink.fileno(), letter, _MAX_BLOCKS_AHEAD * workers)
         with helpers(job.work, workers - 1, stop=job.stop):
             job.work()
         if job.failed:
@@ -59,7 +60,7 @@ def encode_file(
 
 
 def _letter(encoding: Encoding, dtype: npt.DTypeLike | None) -> Letter:
-    """The dtype of the ids, as a memoryview spells it."""
+    """Return the dtype of the ids as a letter of memoryview."""
     if dtype is None:
         return "H" if encoding.max_token_value < 1 << 16 else "I"
     import numpy as np
@@ -71,33 +72,36 @@ def _letter(encoding: Encoding, dtype: npt.DTypeLike | None) -> Letter:
 
 
 class _Job:
-    """What the threads of one file share. Blocks are read in order, encoded at once, written where
-    they belong as soon as all before them are counted."""
+    """State that the threads of one file share.
+
+    Blocks are read in order and encoded in parallel; each is written once all blocks before it are
+    counted, so that its offset in the file is known.
+    """
 
     def __init__(
-        self, encoding: Encoding, source: FileIO, target: int, letter: Letter, ahead: int
+        self, encoding: Encoding, source: FileIO, target: int, letter: Letter, max_ahead: int
     ) -> None:
-        self.count = 0  # ids whose place in the file is known
+        self.count = 0  # ids whose offset in the file is known
         self.failed: dict[int, BaseException] = {}  # by block
         self.stopped = False
         self._encoding = encoding
         self._source = source
         self._target = target
         self._letter = letter
-        self._ahead = ahead
+        self._max_ahead = max_ahead
         self._blocks = _Blocks(source, encoding.may_be_cut)
         self._reading = threading.Lock()
         self._placing = threading.Condition()
-        self._placed = 0  # blocks
-        self._waiting: dict[int, Ids] = {}  # ids of blocks that are not placed
-        self._spare: list[Ids] = []
+        self._placed = 0  # blocks whose offset is known
+        self._pending: dict[int, Ids] = {}  # ids of the other blocks
+        self._free_buffers: list[Ids] = []
 
     def stop(self) -> None:
-        """Let threads end after the block that they are at."""
+        """Make the threads end after their current block."""
         self.stopped = True
 
     def work(self) -> None:
-        """What each thread does until there is no more text, or none that matters."""
+        """Encode blocks until the end of the text, or until a thread fails."""
         text = bytearray()
         number = -1
         try:
@@ -108,38 +112,38 @@ class _Job:
                 if size == 0:
                     break
                 self._write(self._place(number, self._encode(text, size, start)))
-        except BaseException as error:  # the calling thread raises it
+        except BaseException as error:  # raised by encode_file
             self.failed[number] = error
             self.stopped = True
         with self._placing:
             self._placing.notify_all()
 
     def _encode(self, text: bytearray, size: int, start: int) -> Ids:
-        room = self._encoding.most_ids(size, 1) + 1
-        out = self._spare.pop() if self._spare else room_for(0, self._letter)
-        if len(out) < room:
-            out = room_for(room, self._letter)
+        needed = self._encoding.most_ids(size, 1) + 1
+        out = self._free_buffers.pop() if self._free_buffers else room_for(0, self._letter)
+        if len(out) < needed:
+            out = room_for(needed, self._letter)
         ends = memoryview(bytearray(8)).cast("Q")
         try:
             count = self._encoding.encode_documents([memoryview(text)[:size]], out, ends)
         except InvalidUtf8 as error:
             at = start + error.offset
             raise InvalidUtf8(
-                f"{os.fspath(self._source.name)}, byte {at}: no UTF-8 character begins here; "
+                f"{os.fspath(self._source.name)}, byte {at}: no UTF-8 character starts here; "
                 "save the file as UTF-8",
                 offset=at,
             ) from None
         return out[:count]
 
     def _place(self, number: int, ids: Ids) -> list[tuple[int, Ids]]:
-        """The blocks whose place in the file is known now, each with the number of ids before it."""
+        """Return the blocks whose offset is now known, each with the number of ids before it."""
         found = []
         with self._placing:
-            while number - self._placed > self._ahead and not self.stopped:
+            while number - self._placed > self._max_ahead and not self.stopped:
                 self._placing.wait()
-            self._waiting[number] = ids
-            while self._placed in self._waiting:
-                ids = self._waiting.pop(self._placed)
+            self._pending[number] = ids
+            while self._placed in self._pending:
+                ids = self._pending.pop(self._placed)
                 found.append((self.count, ids))
                 self.count += len(ids)
                 self._placed += 1
@@ -153,27 +157,30 @@ class _Job:
             while content:
                 written = os.pwrite(self._target, content, at)
                 content, at = content[written:], at + written
-            self._spare.append(memoryview(ids.obj).cast(self._letter))
+            self._free_buffers.append(memoryview(ids.obj).cast(self._letter))
 
 
 class _Blocks:
-    """The text in blocks whose ids, put together, are its ids."""
+    """Reader of a text in blocks, cut so that the ids of the blocks are the ids of the text."""
 
     def __init__(self, source: FileIO, may_be_cut: bool) -> None:
-        self.number = -1  # of the block that was read last
+        self.number = -1  # of the last block read
         self._source = source
         self._may_be_cut = may_be_cut
-        self._rest = b""  # what was read and not handed out
-        self._start = 0  # its first byte in the file
+        self._rest = b""  # text after the last block
+        self._start = 0  # its offset in the file
 
     def next(self, text: bytearray) -> tuple[bytearray, int, int]:
-        """The next block, in this memory or in other; its size, 0 behind the last; its first byte."""
+        """Read the next block; return its buffer, its size (0 at the end), and its offset in the file.
+
+        The buffer `text` is used again if it is large enough.
+        """
         self.number += 1
         filled = len(self._rest)
         wanted = BLOCK_BYTES
         text[:filled] = self._rest
         while True:
-            # As much again as there is keeps the copying linear where no place to cut comes.
+            # Doubling keeps the copying linear in a text without a place to cut.
             wanted = max(wanted, 2 * filled) if self._may_be_cut else 2 * (filled + BLOCK_BYTES)
             if len(text) < wanted:
                 text = text[:filled] + bytes(wanted - filled)

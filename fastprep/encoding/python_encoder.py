@@ -43,12 +43,12 @@ class GeneralEncoder:
             raise TypeError(f"expected a str, got {type(text).__name__}")
         data = text.encode("utf-8")
         ids: list[int] = []
-        begin = 0
+        reached = 0
         for start, end, special in specials.cut(data) if specials is not None else ():
-            self._encode_part(data[begin:start].decode("utf-8"), ids, max_tokens)
+            self._encode_part(data[reached:start].decode("utf-8"), ids, max_tokens)
             ids.append(special)
-            begin = end
-        self._encode_part(data[begin:].decode("utf-8"), ids, max_tokens)
+            reached = end
+        self._encode_part(data[reached:].decode("utf-8"), ids, max_tokens)
         return ids if max_tokens is None else ids[:max_tokens]
 
     def encode_to_buffer(

@@ -81,16 +81,16 @@ class _Finder:
         if not any(string in text for string in self._tokens):
             yield text, None
             return
-        begin = 0
+        reached = 0
         for match in self._pattern.finditer(text):
             token = self._tokens[match.group()]
             if token.special and token.content not in allowed:
                 continue
             start, end = match.span()
             if token.lstrip:
-                while start > begin and text[start - 1] in WHITESPACE:
+                while start > reached and text[start - 1] in WHITESPACE:
                     start -= 1
-                start = max(start, begin)
+                start = max(start, reached)
             if token.rstrip:
                 while end < len(text) and text[end] in WHITESPACE:
                     end += 1
@@ -99,9 +99,9 @@ class _Finder:
             # elsewhere.) A token without lstrip counts even so, as it does there.
             if start >= end:
                 continue
-            yield text[begin:start], token.id
-            begin = end
-        yield text[begin:], None
+            yield text[reached:start], token.id
+            reached = end
+        yield text[reached:], None
 
 
 class SectionEncoder(GeneralEncoder):

@@ -1,17 +1,17 @@
-"""Which of two special tokens is meant where both begin, and which of two with the same id.
+"""Priority of special tokens: which one wins when several match at one position or share an id.
 
-tiktoken asks a regular expression whose alternatives are its special tokens, in the order in which
-its hash map happens to hold them. So of ``<|a|>`` and ``<|a|>b`` the shorter one may win, and with
-other names the longer one. The order follows from the tokens alone, and this file works it out. It
-matters only where a special token is the beginning of another one, or where two have the same id.
+tiktoken searches with a regular expression whose alternatives are its special tokens, in the order of
+its hash map. So of ``<|a|>`` and ``<|a|>b`` the shorter one may win, and with other names the longer
+one. The order follows from the tokens alone, and this module computes it. It matters only if a
+special token is a prefix of another one, or if two have the same id.
 
 The hash is that of Rust's rustc-hash 2, the map that of hashbrown: open addressing over groups of
-control bytes, as many as one SIMD register holds.
+control bytes that fill one SIMD register.
 """
 
 from __future__ import annotations
 
-import platform
+import os
 from collections.abc import Iterable, Sequence
 
 _MASK = (1 << 64) - 1
@@ -19,36 +19,36 @@ _SEEDS = (0x243F6A8885A308D3, 0x13198A2E03707344)
 _STIR = 0xA4093822299F31D0
 _FACTOR = 0xF1357AEA2E62A9C5
 _ROTATION = 26
-_GROUP = 16 if platform.machine().lower() in ("x86_64", "amd64", "i386", "i686") else 8
+_GROUP = 16 if os.uname().machine.lower() in ("x86_64", "amd64", "i386", "i686") else 8
 
 
 def tiktoken_order(tokens: Iterable[str]) -> list[str]:
-    """The tokens in the order of tiktoken's hash map, into which they went in the order given.
+    """Return the tokens in the order of tiktoken's hash map, after insertion in the given order.
 
     >>> tiktoken_order(["<|a|>b", "<|a|>"])
     ['<|a|>', '<|a|>b']
     """
-    waiting = list(dict.fromkeys(tokens))
-    slots: list[str | None] = [None] * _slots(len(waiting))
-    for token in waiting:
+    unique = list(dict.fromkeys(tokens))
+    slots: list[str | None] = [None] * _slots(len(unique))
+    for token in unique:
         slots[_free_slot(slots, _hash(token.encode()))] = token
     return [token for token in slots if token is not None]
 
 
 def _slots(tokens: int) -> int:
-    """Slots of a map made for so many tokens: a power of two, at most 7/8 full."""
+    """Return the slots of a map for that many tokens: a power of two, at most 7/8 full."""
     if tokens < 15:
         return 4 if tokens < 4 else 8 if tokens < 8 else 16
     return 1 << (tokens * 8 // 7 - 1).bit_length()
 
 
 def _free_slot(slots: Sequence[str | None], hashed: int) -> int:
-    """The first free slot, group by group from where the hash says, each group further on."""
+    """Return the first free slot, probing group by group from the position of the hash."""
     mask = len(slots) - 1
     at, step = hashed & mask, 0
     while True:
         for offset in range(_GROUP):
-            # A map smaller than a group has control bytes of no slot behind its own, always free.
+            # A map smaller than a group has control bytes without slots after its own, always free.
             beyond = at + offset - len(slots)
             if len(slots) < _GROUP and 0 <= beyond < _GROUP - len(slots):
                 free = True

@@ -1,7 +1,7 @@
-"""The byte alphabet: how vocabulary files write bytes as visible characters.
+"""The byte alphabet: how vocabulary files write bytes as visible characters, since GPT-2.
 
-A byte that is a visible character of Latin-1 stands for itself, the other 68 are U+0100 and on, so a
-space is U+0120. GPT-2's files began it.
+A byte that is a visible character of Latin-1 is written as that character, the other 68 as U+0100 and
+the following ones; a space is U+0120.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _alphabet() -> str:
     return "".join(chr(byte if byte in _VISIBLE else next(hidden)) for byte in range(256))
 
 
-#: The character that stands for each byte.
+#: The character for each byte.
 ALPHABET = _alphabet()
 _CODES = np.full(1 << 16, NO_BYTE, np.uint16)
 _CODES[list(map(ord, ALPHABET))] = np.arange(256)
@@ -28,7 +28,7 @@ _CODES[ord("\n")] = END_OF_MERGE
 
 
 def to_characters(data: bytes) -> str:
-    """Bytes as a vocabulary file writes them.
+    """Write bytes as a vocabulary file does.
 
     >>> to_characters(b" hello")
     'Ġhello'
@@ -40,24 +40,24 @@ _CHARACTERS = {byte: ord(ALPHABET[byte]) for byte in range(256)}
 
 
 def to_bytes(characters: str) -> bytes:
-    """The bytes that characters of a vocabulary file stand for, one each.
+    """Return the bytes that characters of a vocabulary file stand for.
 
     >>> to_bytes("Ġhello")
     b' hello'
 
-    Raises UnicodeEncodeError at a character that stands for no byte.
+    Raises UnicodeEncodeError for a character that is not in the byte alphabet.
     """
     codes = codes_of(characters)
-    strange = np.flatnonzero(codes > 255)
-    if len(strange):
-        at = int(strange[0])
+    invalid = np.flatnonzero(codes > 255)
+    if len(invalid):
+        at = int(invalid[0])
         reason = "stands for no byte"
         raise UnicodeEncodeError("byte alphabet", characters, at, at + 1, reason)
     return codes.astype(np.uint8).tobytes()
 
 
 def codes_of(characters: str) -> npt.NDArray[np.uint16]:
-    """What each UTF-16 unit stands for: a byte, SPACE, END_OF_MERGE, or NO_BYTE.
+    """Return for each UTF-16 unit its byte, or SPACE, END_OF_MERGE or NO_BYTE.
 
     >>> codes_of("Ġa b").tolist()
     [32, 97, 257, 98]

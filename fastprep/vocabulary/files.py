@@ -86,7 +86,7 @@ def _read(path: Path) -> bytes:
     if len(data) > MAX_FILE_BYTES:
         raise BadVocabulary(f"{path} grew beyond {MAX_FILE_BYTES} bytes while it was read")
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        raise BadVocabulary(f"{path} begins with a byte order mark; save it as UTF-8 without one")
+        raise BadVocabulary(f"{path} starts with a byte order mark; save it as UTF-8 without one")
     if not data.strip():
         raise BadVocabulary(f"{path} is empty; its writing or copying may not have finished")
     return data
@@ -250,7 +250,7 @@ def _merges(data: bytes, source: str) -> Iterator[list[str]]:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadVocabulary(
-            f"{source}: no UTF-8 character begins at byte {error.start}; the file is damaged"
+            f"{source}: no UTF-8 character starts at byte {error.start}; the file is damaged"
         ) from None
     # Not splitlines(): it also splits at characters that tokens may contain.
     text = text.replace("\r\n", "\n").removesuffix("\n")

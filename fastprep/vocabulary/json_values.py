@@ -1,7 +1,7 @@
-"""JSON out of files that anyone may have written: decoded into types, or refused with the place.
+"""Decoder of JSON from untrusted files: typed values, or an error with the place.
 
-A decoder keeps the last of two equal keys and makes an object of every item. So the outline is read
-first: what is too much is refused before it costs anything.
+A JSON decoder keeps the last of two equal keys and makes an object per item. Therefore the outline is
+read first, and files that are too large are refused before they take memory.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ Json = bytes | msgspec.Raw
 
 NULL = msgspec.Raw(b"null")
 MAX_STRING_BYTES = 1 << 16
-ITEMS = 1 << 14  # in a part
-ESCAPED = 6  # bytes that a character may take as it is written: \u0041
+MAX_KEYS = 1000  # of an object of settings
+PART_ITEMS = 1 << 14
+ESCAPE_BYTES = 6  # of a character written as \u0041
 
 
 def decoded(data: Json, type: type[T], place: str) -> T:
-    """Decode JSON into `type`; `place` is what an error calls it.
+    """Decode JSON into `type`; `place` is its name in errors.
 
     >>> decoded(b'{"a": 1}', dict[str, int], "an example")
     {'a': 1}
 
-    Raises :class:`~fastprep.errors.BadVocabulary` for what is no JSON, nests too deep, or has
-    another type.
+    Raises BadVocabulary for a value that is not JSON, nests too deep, or has another type.
     """
     try:
         return msgspec.json.decode(data, type=type)
@@ -40,29 +40,31 @@ def decoded(data: Json, type: type[T], place: str) -> T:
     except UnicodeDecodeError as error:
         raise BadVocabulary(f"{place}: a string is not UTF-8: {error.reason}") from None
     except msgspec.ValidationError as error:
-        raise BadVocabulary(f"{place}: {error}; it is no vocabulary file, or damaged") from None
+        raise BadVocabulary(
+            f"{place}: {error}; it is not a vocabulary file, or it is damaged"
+        ) from None
     except msgspec.DecodeError as error:
-        raise BadVocabulary(f"{place}: {error}; the file is damaged, or no JSON") from None
+        raise BadVocabulary(f"{place}: {error}; the file is damaged, or not JSON") from None
 
 
 def fields(data: Json, place: str) -> dict[str, msgspec.Raw]:
-    """The values of a JSON object by key, each not decoded yet.
+    """Return the values of a JSON object by key, not decoded yet.
 
     >>> list(fields(b'{"a": 1, "b": [2]}', "an example"))
     ['a', 'b']
 
-    Raises :class:`~fastprep.errors.BadVocabulary` also for a key that stands twice.
+    Raises BadVocabulary also for a repeated key.
     """
     keys, _, _ = json_outline(data, 1)
-    if keys > 1000:
-        raise BadVocabulary(f"{place}: an object of {keys} keys, where settings should stand")
+    if keys > MAX_KEYS:
+        raise BadVocabulary(f"{place}: an object of {keys} keys, where settings are expected")
     found = decoded(data, dict[str, msgspec.Raw], place)
     _refuse_repeated_keys(keys, len(found), place)
     return found
 
 
 def settings(found: dict[str, msgspec.Raw], type: type[T], large: Collection[str], place: str) -> T:
-    """What :func:`fields` found, decoded into `type` as if null stood for the keys in `large`.
+    """Decode the values of :func:`fields` into `type`, with null for the keys in `large`.
 
     >>> settings(fields(b'{"a": 1, "b": [2, 3]}', "x"), dict[str, int | None], ["b"], "x")
     {'a': 1, 'b': None}
@@ -71,46 +73,46 @@ def settings(found: dict[str, msgspec.Raw], type: type[T], large: Collection[str
     return decoded(msgspec.json.encode(small), type, place)
 
 
-def number_parts(data: Json, most: int, place: str) -> Iterator[dict[str, int]]:
-    """A JSON object from strings to integers, some keys at a time.
+def number_parts(data: Json, max_keys: int, place: str) -> Iterator[dict[str, int]]:
+    """Decode a JSON object from strings to integers, in parts.
 
-    There may be `most` keys at most, of 64 KiB at most. A million str and int at once would take a
-    quarter of a gigabyte.
+    It may have `max_keys` keys of 64 KiB. A million str and int at once would take a quarter of a
+    gigabyte.
 
     >>> list(number_parts(b'{"a": 1, "b": 2}', 10, "an example"))
     [{'a': 1, 'b': 2}]
 
-    Raises :class:`~fastprep.errors.BadVocabulary` also for a key that stands twice in a part.
+    Raises BadVocabulary also for a key that is repeated in a part.
     """
     keys, _, longest = json_outline(data)
-    if keys > most:
-        raise BadVocabulary(f"{place}: {keys} tokens; the limit is {most}")
-    if longest > ESCAPED * MAX_STRING_BYTES:
+    if keys > max_keys:
+        raise BadVocabulary(f"{place}: {keys} tokens; the limit is {max_keys}")
+    if longest > ESCAPE_BYTES * MAX_STRING_BYTES:
         raise BadVocabulary(
-            f"{place}: a token is written in {longest} bytes; it may have {MAX_STRING_BYTES}"
+            f"{place}: a token is written in {longest} bytes; the limit is {MAX_STRING_BYTES}"
         )
-    # All parts but the last have as many.
+    # All parts but the last have PART_ITEMS keys.
     left = keys
-    for part in _parts(data, most):
+    for part in _parts(data, max_keys):
         found = decoded(part, dict[str, int], place)
-        _refuse_repeated_keys(min(ITEMS, left), len(found), place)
-        left -= ITEMS
+        _refuse_repeated_keys(min(PART_ITEMS, left), len(found), place)
+        left -= PART_ITEMS
         yield found
 
 
-def string_parts(data: Json, most: int, place: str) -> Iterator[list[str | tuple[str, str]]]:
-    """A JSON array of strings and pairs of strings, some at a time; `most` of them at most."""
+def string_parts(data: Json, max_items: int, place: str) -> Iterator[list[str | tuple[str, str]]]:
+    """Decode a JSON array of at most `max_items` strings and pairs of strings, in parts."""
     _, commas, _ = json_outline(data)
-    if commas > 2 * most:
-        raise BadVocabulary(f"{place}: {commas} or more merges; the limit is {most}")
-    for part in _parts(data, 2 * most):
+    if commas > 2 * max_items:
+        raise BadVocabulary(f"{place}: {commas} or more merges; the limit is {max_items}")
+    for part in _parts(data, 2 * max_items):
         yield decoded(part, list[str | tuple[str, str]], place)
 
 
-def _parts(data: Json, most: int) -> Iterator[Json]:
-    """A JSON array or object as several, of so many items each."""
-    places = np.empty(most // ITEMS + 1, np.uint64)
-    count = json_commas(data, ITEMS, places)
+def _parts(data: Json, max_items: int) -> Iterator[Json]:
+    """Divide a JSON array or object into several of PART_ITEMS items each."""
+    places = np.empty(max_items // PART_ITEMS + 1, np.uint64)
+    count = json_commas(data, PART_ITEMS, places)
     if count == 0:
         yield data
         return
@@ -122,13 +124,13 @@ def _parts(data: Json, most: int) -> Iterator[Json]:
         yield (opening if number else b"") + bytes(view[start:end]) + closing
         start = end + 1
     last = bytes(view[start:])
-    # A comma with nothing behind it is an error, which an empty part would hide.
+    # A comma at the end is an error, which an empty part would hide.
     yield opening + (b"," if len(last.strip()) < 2 else b"") + last
 
 
 def _refuse_repeated_keys(keys: int, different: int, place: str) -> None:
     if keys != different:
         raise BadVocabulary(
-            f"{place}: {keys - different} keys stand twice in one object, so its meaning is not "
+            f"{place}: {keys - different} keys are there twice in one object, so its meaning is not "
             "certain; leave one of each out"
         )

@@ -1,9 +1,9 @@
 """Unicode's normal form C, as the tokenizers library of Hugging Face computes it.
 
-That library (0.23) knows Unicode as of version 9: a character that came later never moves, never
-composes and never decomposes. Python knows a later version, another one in each release. What the
-characters of version 9 do is fixed for ever by Unicode's stability policy, so the whole difference
-is: later characters stand still, and what stands between them is normalized on its own.
+That library (0.23) has the tables of Unicode 9: later characters are never reordered, composed or
+decomposed. Python has a later version, which depends on its release. Unicode's stability policy fixes
+the normalization of the characters of version 9, so this is the whole difference: later characters
+are left unchanged, and each part between them is normalized separately.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Characters later than Unicode 9 that take part in normalization: those with a combining
-# class, those that compose and those that decompose.
+# The characters after Unicode 9 that normalization changes: those with a combining class, those that
+# compose and those that decompose.
 _LATER = (
     *((0x05C8, 0x05C9), (0x07FD, 0x07FD), (0x0897, 0x089F), (0x08CA, 0x08D3), (0x09FE, 0x09FE)),
     *(
@@ -35,22 +35,22 @@ _LATER = (
     *((0x1D280, 0x1D281), (0x1E08F, 0x1E08F), (0x1E130, 0x1E136), (0x1E2AE, 0x1E2AE)),
     *((0x1E2EC, 0x1E2EF), (0x1E4EC, 0x1E4EF), (0x1E5EE, 0x1E5EF), (0x1E6E3, 0x1E6F5)),
 )
-_STANDS_STILL = re.compile(f"([{''.join(f'{chr(a)}-{chr(b)}' for a, b in _LATER)}])")
+_UNCHANGED = re.compile(f"([{''.join(f'{chr(a)}-{chr(b)}' for a, b in _LATER)}])")
 
 
 def nfc(text: str) -> str:
-    r"""The normal form C of `text`.
+    r"""Return the normal form C of `text`.
 
     >>> nfc("e\u0301")
     'é'
-    >>> nfc("\u0344") == "\u0308\u0301"  # may be longer than what it came from
+    >>> nfc("\u0344") == "\u0308\u0301"  # may be longer than the text
     True
     """
     if text.isascii():
         return text
-    if _STANDS_STILL.search(text) is None:
+    if _UNCHANGED.search(text) is None:
         return unicodedata.normalize("NFC", text)
-    # The pattern has a group, so every second part is what stands still between the others.
-    parts = _STANDS_STILL.split(text)
+    # The pattern has a group, so every second part is an unchanged character.
+    parts = _UNCHANGED.split(text)
     parts[::2] = [unicodedata.normalize("NFC", part) for part in parts[::2]]
     return "".join(parts)

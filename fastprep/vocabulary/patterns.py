@@ -1,12 +1,11 @@
-"""The patterns that have a compiled splitter, in the two dialects in which they are written.
+"""Patterns that have a compiled splitter, in the two dialects in which they are written.
 
-A pattern is known by its text, or it is not: one that comes out of a file is never compiled unless
-the caller asks for it (:mod:`fastprep.vocabulary.regex_patterns`). There are two tables, because
-tiktoken and the tokenizers library of Hugging Face run different regular expression engines. One
-pattern has several spellings, and one spelling may have two meanings: ``\\p{N}{1,3}+`` is
-possessive in one and a repetition of groups in the other, ``$`` is the end of the text in one and
-of a line in the other. And a ``tokenizer.json`` may name several patterns: each splits the pieces
-that the one before left.
+A pattern is recognized by its text; any other pattern of a file is run only if the caller allows it
+(:mod:`fastprep.vocabulary.regex_patterns`). There are two tables, because tiktoken and the
+tokenizers library of Hugging Face use different regular expression engines. A pattern may have
+several spellings, and a spelling two meanings: ``\\p{N}{1,3}+`` is possessive in one engine and a
+repetition of groups in the other, ``$`` is the end of the text in one and of a line in the other. A
+``tokenizer.json`` may have several patterns: each splits the pieces of the one before.
 
 A *family* is a compiled splitter with its settings, a key of `fastprep_ext.bpe.PATTERNS`:
 
@@ -24,8 +23,8 @@ family       models whose files have its pattern
 ``deepseek3`` DeepSeek V3, R1 and later
 ============ ==================================================================================
 
-Not among them, and refused or left to the package ``regex``: Falcon (its chain splits the bytes'
-letters once more), BLOOM, DeepSeek LLM and Coder. Gemma, Llama 1 and 2, Mistral 7B and T5 are no
+Others are refused or run by the package ``regex``: Falcon (its chain splits the letters of the byte
+alphabet as well), BLOOM, DeepSeek LLM and Coder. Gemma, Llama 1 and 2, Mistral 7B and T5 are not
 byte-level BPE.
 """
 
@@ -33,7 +32,7 @@ from __future__ import annotations
 
 from fastprep_ext.bpe import PATTERNS
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
@@ -68,7 +67,7 @@ TEKKEN_PATTERN: Final = O200K_PATTERN.replace(_CONTRACTION + "?", "").replace("{
 BYTE_LEVEL_PATTERN: Final = (
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 )
-#: What its Digits step takes for a digit. It has a table of its own, of Unicode 17.
+#: The digits of its Digits step, which has its own table, of Unicode 17.
 DIGIT_PATTERN: Final = "[\\p{N}\U00011de0-\U00011de9\U00016ff4-\U00016ff6]"
 
 _DEEPSEEK3 = (
@@ -78,7 +77,7 @@ _DEEPSEEK3 = (
     r"|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|" + _BLANK,
 )
 
-#: What tiktoken compiles: pattern to family. Its own, now and in earlier versions, and others' that
+#: Patterns as tiktoken reads them, with their families: its own, of all versions, and other ones that
 #: mean the same to it.
 TIKTOKEN: Final = {
     R50K_PATTERN: "r50k",
@@ -87,8 +86,8 @@ TIKTOKEN: Final = {
     BYTE_LEVEL_PATTERN: "r50k",
     r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+""": "r50k",
     CL100K_PATTERN: "cl100k",
-    # Also cl100k_base as it was first spelt. It differs from today's: newlines before spaces at the
-    # end of the text are a piece of their own.
+    # Also the first spelling of cl100k_base. It differs from today's: newlines before spaces at the
+    # end of the text are a separate piece.
     LLAMA3_PATTERN: "llama3",
     r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}"""
     r"""| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+""": "llama3",
@@ -98,13 +97,13 @@ TIKTOKEN: Final = {
     TEKKEN_PATTERN: "tekken",
 }
 
-#: What a ``tokenizer.json`` says: family to its chains of patterns. The first one is written.
+#: The chains of patterns of each family in a ``tokenizer.json``. The first is used for writing.
 HUGGING_FACE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "r50k": (
         (BYTE_LEVEL_PATTERN,),
         (r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",),
     ),
-    # Files of this family spell Llama 3's pattern, and mean it. This one means cl100k's.
+    # Published files of this family have Llama 3's pattern. This one means cl100k's.
     "cl100k": ((LLAMA3_PATTERN.replace(_BLANK, r"\s+\z|\s*[\r\n]|\s+(?!\S)|\s"),),),
     "o200k": ((O200K_PATTERN,),),
     "llama3": ((LLAMA3_PATTERN,),),
@@ -112,7 +111,7 @@ HUGGING_FACE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "qwen35": ((QWEN35_PATTERN,),),
     "tekken": ((TEKKEN_PATTERN,),),
     "starcoder": ((DIGIT_PATTERN, BYTE_LEVEL_PATTERN),),
-    # The published file holds the newline characters themselves.
+    # The published file has the newline characters themselves.
     "deepseek3": (
         (*_DEEPSEEK3[:2], _DEEPSEEK3[2].replace(r"\r", "\r").replace(r"\n", "\n")),
         _DEEPSEEK3,
@@ -123,7 +122,7 @@ _FAMILIES = {chain: family for family, chains in HUGGING_FACE.items() for chain 
 
 
 def splitter(pattern: str) -> int | None:
-    """The number of the splitter of a pattern as tiktoken reads it; None: it has none.
+    """Return the number of the splitter of a pattern as tiktoken reads it, or None.
 
     >>> splitter(CL100K_PATTERN) == PATTERNS["cl100k"]
     True
@@ -133,7 +132,7 @@ def splitter(pattern: str) -> int | None:
 
 
 def family_of(chain: Sequence[str]) -> str | None:
-    r"""The family of the patterns of a ``tokenizer.json``, one after the other; None: it has none.
+    r"""Return the family of the chain of patterns of a ``tokenizer.json``, or None.
 
     >>> family_of([r"\p{L}+"])
     >>> family_of([LLAMA3_PATTERN])

@@ -57,7 +57,7 @@ _lock = allocate_lock()
 
 
 class RankTable:
-    """The mergeable tokens of a vocabulary, in the order of their ids.
+    """Mergeable tokens of a vocabulary, in the order of their ids.
 
     Parameters
     ----------

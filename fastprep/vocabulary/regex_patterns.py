@@ -1,8 +1,8 @@
-"""Patterns that have no splitter of their own: run by the package ``regex``, slowly.
+"""Splitters for any pattern, slow ones: the package ``regex`` runs them.
 
-One out of a ``tokenizer.json`` is run only where the caller asks for it: a pattern can be made to take
-for ever. Classes of characters are those of the Unicode version that ``regex`` has, which may be newer
-than that of the compiled splitters.
+A pattern of a ``tokenizer.json`` is run only if the caller allows it: a pattern may never end.
+Character classes are those of the Unicode version of ``regex``, which may be newer than that of the
+compiled splitters.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Any
 
 from fastprep.errors import BadVocabulary
 
-# The tokenizers library runs its patterns by Oniguruma. Signs that Oniguruma reads otherwise than
-# `regex`, or alone: an interval that is repeated and not possessive, other escapes, an intersection
-# of classes, callouts and conditions.
-_OTHERWISE = re.compile(r"\{\d*,?\d*\}\+|\\[hHRXKGZyYOk]|&&|\(\?[~*(]|\(\*")
-# A class in a class is one to Oniguruma. To `regex` it is in version 1 of its dialect, in which these
-# mean something else again.
+# The tokenizers library uses Oniguruma. Syntax that Oniguruma reads differently from `regex`, or that
+# `regex` lacks: a repeated interval that is not possessive, other escapes, an intersection of
+# classes, callouts and conditions.
+_DIFFERENT = re.compile(r"\{\d*,?\d*\}\+|\\[hHRXKGZyYOk]|&&|\(\?[~*(]|\(\*")
+# Oniguruma has nested classes. `regex` has them in version 1 of its dialect, in which the syntax of
+# _DIFFERENT_NESTED has other meanings, too.
 _MEMBERS = r"(?:\\.|\[:\^?\w+:\]|[^\]\\\[])*"
 _NESTED = re.compile(rf"(?:[^\\\[]|\\.|\[{_MEMBERS}\])*\[{_MEMBERS}\[", re.DOTALL)
-_OTHERWISE_NESTED = re.compile(r"\|\||--|~~|\(\?[a-z-]*i")
+_DIFFERENT_NESTED = re.compile(r"\|\||--|~~|\(\?[a-z-]*i")
 
 
 def tiktoken_splitter(pattern: str) -> Callable[[str], list[str]]:
-    """A splitter by a pattern as tiktoken reads it: what it does not match is in no piece.
+    """Return a splitter by a pattern as tiktoken reads it: pieces are the matches only.
 
     >>> tiktoken_splitter(r"[a-c]+|[^a-c ]")("abc, a")
     ['abc', ',', 'a']
 
-    Raises :class:`~fastprep.errors.BadVocabulary` if the pattern is none, ImportError without ``regex``.
+    Raises BadVocabulary if it is not a pattern, ImportError without ``regex``.
     """
     find = _compiled(_with_ends_of_text(pattern)).finditer
 
@@ -41,26 +41,26 @@ def tiktoken_splitter(pattern: str) -> Callable[[str], list[str]]:
 
 
 def isolated_splitter(patterns: Sequence[str]) -> Callable[[str], list[str]]:
-    """A splitter by one pattern after the other, as the tokenizers library reads them.
+    """Return a splitter by one pattern after the other, as the tokenizers library reads them.
 
-    Matches are pieces, and so is what lies between.
+    Pieces are the matches and the text between them.
 
     >>> isolated_splitter([r"\\d{1,3}", r"[a-z]+"])("ab1234 c")
     ['ab', '123', '4', ' ', 'c']
 
-    Raises :class:`~fastprep.errors.BadVocabulary` for a pattern that is none, or that Oniguruma and
-    ``regex`` do not mean alike; ImportError without ``regex``.
+    Raises BadVocabulary if one is not a pattern, or has syntax that Oniguruma and ``regex`` read
+    differently; ImportError without ``regex``.
     """
     finders = []
     for pattern in patterns:
         nested = _NESTED.match(pattern)
-        otherwise = _OTHERWISE.search(pattern) or (nested and _OTHERWISE_NESTED.search(pattern))
-        if otherwise is not None:
+        different = _DIFFERENT.search(pattern) or (nested and _DIFFERENT_NESTED.search(pattern))
+        if different is not None:
             raise BadVocabulary(
-                f"the pattern {pattern!r:.400} has {otherwise.group()!r}, which the package regex does "
-                "not mean as the tokenizers library does; use that library for this file"
+                f"the pattern {pattern!r:.400} has {different.group()!r}, which the package regex does "
+                "not read as the tokenizers library does; use that library for this file"
             )
-        # There ^ and $ are always about lines, and the end of the text is \z.
+        # In Oniguruma ^ and $ always match at lines, and the end of the text is \z.
         version = "(?V1m)" if nested else "(?m)"
         finders.append(_compiled(version + pattern.replace(r"\z", r"\Z")).finditer)
 
@@ -78,18 +78,18 @@ def _compiled(pattern: str) -> Any:
         import regex
     except ImportError:
         raise ImportError(
-            f"fastprep has no splitter of its own for the pattern {pattern!r:.400}, and the package "
-            "that can run any is not there: pip install 'fastprep[regex]'"
+            f"fastprep has no compiled splitter for the pattern {pattern!r:.400}, and the package "
+            "regex, which can run it, is not installed: pip install 'fastprep[regex]'"
         ) from None
     try:
         return regex.compile(pattern)
     except regex.error as error:
-        raise BadVocabulary(f"{pattern!r:.400} is no regular expression: {error}") from None
+        raise BadVocabulary(f"{pattern!r:.400} is not a regular expression: {error}") from None
 
 
 def _with_ends_of_text(pattern: str) -> str:
-    # In tiktoken's dialect `$` and `\z` are the end of the text alone; in Python's, `$` is also a
-    # place before a newline there, and the end of the text is `\Z`.
+    # In tiktoken's dialect `$` and `\z` match at the end of the text only; in Python's `$` also matches
+    # before a newline there, and the end of the text is `\Z`.
     parts = re.findall(r"\\.|\[(?:\\.|\[:.*?:\]|[^\]\\])+\]|.", pattern, re.DOTALL)
     return "".join(r"\Z" if part in ("$", r"\z") else part for part in parts)
 

@@ -1,4 +1,4 @@
-"""The tokens of a vocabulary file, as arrays: a million Python objects never exist at once."""
+"""The tokens of a vocabulary file as arrays, without a Python object for each of a million."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ MAX_ID = 1 << 20
 MAX_TOKEN_BYTES = 1 << 16
 MAX_OTHERS = 1 << 14
 
-_AT_ONCE = 1 << 16  # tokens that are put into order together
+_PART_TOKENS = 1 << 16  # that are sorted together
 
 
 @dataclass(frozen=True, eq=False)
 class TokenList:
-    """Tokens in the order of their ids.
+    """The tokens of a vocabulary file, in the order of their ids.
 
     Attributes
     ----------
     blob
         their bytes, back to back.
     ends
-        uint64 ``[n]``: where each token ends in `blob`.
+        uint64 ``[n]``: the offset of each token's end in `blob`.
     ids
         uint32 ``[n]``, increasing.
     others
-        tokens with characters that stand for no byte, and their ids.
+        tokens with characters outside the byte alphabet, and their ids.
     rows
         finds tokens by their bytes.
     """
@@ -49,12 +49,12 @@ class TokenList:
         return len(self.ids) + len(self.others)
 
     def has_id(self, id: int) -> bool:
-        """Whether a token has this id."""
+        """Return whether a token has this id."""
         at = int(np.searchsorted(self.ids, id))
         return (at < len(self.ids) and int(self.ids[at]) == id) or id in self._ids_of_others
 
     def ids_of(self, keys: Iterable[str]) -> dict[str, int]:
-        """The ids of those keys that are tokens."""
+        """Return the ids of those keys that are tokens."""
         found = {}
         for key in keys:
             row = self.row_of(key)
@@ -65,7 +65,7 @@ class TokenList:
         return found
 
     def row_of(self, key: str) -> int:
-        """The row of a token, or -1."""
+        """Return the row of a token, or -1."""
         try:
             return self.rows.find(to_bytes(key))
         except UnicodeEncodeError:
@@ -77,13 +77,13 @@ class TokenList:
 
 
 def token_list(parts: Iterable[dict[str, int]], source: str) -> TokenList:
-    """Check tokens as files write them.
+    """Check the tokens of a file, and return them as arrays.
 
     >>> letters = {letter: id for id, letter in enumerate(ALPHABET)}
     >>> token_list([letters, {"ab": 256}], "an example").blob[-2:]
     b'ab'
 
-    Raises :class:`~fastprep.errors.BadVocabulary` naming the token that is wrong.
+    Raises BadVocabulary naming the token that is wrong.
     """
     blobs: list[bytes] = []
     sizes = [np.empty(0, np.uint64)]
@@ -94,13 +94,13 @@ def token_list(parts: Iterable[dict[str, int]], source: str) -> TokenList:
         try:
             blobs.append(to_bytes("".join(part)))
         except UnicodeEncodeError:
-            strange = {
+            part_others = {
                 key: id for key, id in part.items() if int(codes_of(key).max(initial=0)) > 255
             }
-            others |= strange
+            others |= part_others
             if len(others) > MAX_OTHERS:
                 _refuse_other(next(iter(others)), source)
-            part = {key: id for key, id in part.items() if key not in strange}
+            part = {key: id for key, id in part.items() if key not in part_others}
             blobs.append(to_bytes("".join(part)))
         sizes.append(np.fromiter(map(len, part), np.uint64, len(part)))
         numbers.append(np.fromiter(part.values(), np.uint32, len(part)))
@@ -118,7 +118,7 @@ def token_list(parts: Iterable[dict[str, int]], source: str) -> TokenList:
 
 
 def check_others(tokens: TokenList, apart: Collection[str], source: str) -> None:
-    """Refuse tokens that stand for no bytes, unless they are looked for in the text itself."""
+    """Refuse tokens outside the byte alphabet, unless the text is searched for them first."""
     for key in tokens.others:
         if key not in apart:
             _refuse_other(key, source)
@@ -126,7 +126,7 @@ def check_others(tokens: TokenList, apart: Collection[str], source: str) -> None
 
 def _refuse_other(key: str, source: str) -> NoReturn:
     raise BadVocabulary(
-        f"{source}: the token {key!r:.80} holds a character that stands for no byte, so this is no "
+        f"{source}: the token {key!r:.80} has a character that stands for no byte, so this is not a "
         "byte-level vocabulary; fastprep reads byte-level BPE only"
     )
 
@@ -134,7 +134,7 @@ def _refuse_other(key: str, source: str) -> NoReturn:
 def gathered(
     blob: bytes, ends: npt.NDArray[np.uint64], rows: npt.NDArray[np.intp]
 ) -> tuple[bytes, npt.NDArray[np.uint64]]:
-    """Some of the tokens of a blob, in the order of `rows`, and where they end.
+    """Return the tokens of `rows`, in this order, as a blob and its ends.
 
     >>> gathered(b"abbccc", np.array([1, 3, 6], np.uint64), np.array([2, 0]))
     (b'ccca', array([3, 4], dtype=uint64))
@@ -143,10 +143,9 @@ def gathered(
     stops = ends.astype(np.int64)[rows]
     sizes = (ends - np.concatenate([np.zeros(1, np.uint64), ends[:-1]])).astype(np.int64)[rows]
     parts = []
-    for at in range(0, len(rows), _AT_ONCE):
-        size = sizes[at : at + _AT_ONCE]
-        reached = np.cumsum(size)
-        shift = np.repeat(stops[at : at + _AT_ONCE] - reached, size)
+    for at in range(0, len(rows), _PART_TOKENS):
+        size = sizes[at : at + _PART_TOKENS]
+        shift = np.repeat(stops[at : at + _PART_TOKENS] - np.cumsum(size), size)
         parts.append(data[np.arange(len(shift)) + shift].tobytes())
     return b"".join(parts), np.cumsum(sizes, dtype=np.uint64)
 
@@ -155,7 +154,7 @@ def _check_ids(part: dict[str, int], source: str) -> None:
     lowest, highest = min(part.values(), default=0), max(part.values(), default=0)
     if lowest < 0 or highest >= MAX_ID:
         raise BadVocabulary(
-            f"{source}: the ids go from {lowest} to {highest}; they must lie between 0 and {MAX_ID - 1}"
+            f"{source}: the ids go from {lowest} to {highest}; they must be between 0 and {MAX_ID - 1}"
         )
 
 
@@ -169,12 +168,12 @@ def _check(
     if not len(ids) + len(others):
         raise BadVocabulary(f"{source}: the vocabulary has no tokens")
     sizes = np.diff(ends, prepend=np.uint64(0))
-    there = {blob[end - 1] for end in ends[sizes == 1].tolist()}
-    missing = next((byte for byte in range(256) if byte not in there), None)
+    single = {blob[end - 1] for end in ends[sizes == 1].tolist()}
+    missing = next((byte for byte in range(256) if byte not in single), None)
     if missing is not None:
         raise BadVocabulary(
-            f"{source}: byte 0x{missing:02X}, written {ALPHABET[missing]!r}, is no token, so text "
-            "that holds it has no ids; a byte-level vocabulary has all 256 single bytes"
+            f"{source}: byte 0x{missing:02X}, written {ALPHABET[missing]!r}, is not a token, so text "
+            "with it has no ids; a byte-level vocabulary has all 256 single bytes"
         )
     empty = ids[sizes == 0].tolist()
     if empty:
@@ -184,8 +183,8 @@ def _check(
         end = int(ends[row])
         return to_characters(blob[end - int(sizes[row]) : end])
 
-    twice = np.flatnonzero(ids[1:] == ids[:-1]).tolist()
-    pairs = [(key(row), key(row + 1), ids[row]) for row in twice[:1]]
+    repeated = np.flatnonzero(ids[1:] == ids[:-1]).tolist()
+    pairs = [(key(row), key(row + 1), ids[row]) for row in repeated[:1]]
     seen: dict[int, str] = {}
     for other, id in others.items():
         at = int(np.searchsorted(ids, id))
@@ -198,7 +197,7 @@ def _check(
         one, another, id = pairs[0]
         raise BadVocabulary(
             f"{source}: the tokens {one!r:.80} and {another!r:.80} both have the id {id}; give each "
-            "token an id of its own"
+            "token its own id"
         )
     longest = int(sizes.argmax())
     size = max(int(sizes[longest]), max(map(len, others), default=0))

@@ -1,4 +1,4 @@
-"""The word tokenizer of a corpus: a vocabulary of all words in it."""
+"""The word tokenizer of a corpus: a vocabulary of all its words."""
 
 from __future__ import annotations
 
@@ -16,40 +16,35 @@ from fastprep.words.encoding import UNKNOWN, WordEncoding
 from fastprep.words.tokenizers import numbered
 from fastprep_ext.words import unique_words
 
-# Less for each thread is not worth one.
-_LEAST_BYTES = 1 << 20
+# A thread costs more than it saves with fewer bytes.
+_MIN_BYTES_PER_THREAD = 1 << 20
 
 
 def words_of_inputs(inputs: Inputs, form: Format, threads: int = 1) -> WordEncoding:
     """Read all documents once, and number their words as :func:`fastprep.build_vocab` does.
 
-    Memory is, for each thread, a block of the inputs and one copy of each different word.
+    Memory per thread is a block of the inputs and one copy of each distinct word.
 
-    Raises
-    ------
-    InvalidInput
-        for an input that is missing or damaged, naming file and place, as :func:`fastprep.prepare`.
-
-    Examples
-    --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp(), "two.txt")
     >>> _ = path.write_text("to be<|endoftext|>or not to be")
     >>> words_of_inputs(path, Format()).vocab
     {'be': 0, 'not': 1, 'or': 2, 'to': 3, '<|endoftext|>': 4, '<|unk|>': 5}
+
+    Raises InvalidInput for an input that is missing or damaged, like :func:`fastprep.prepare`.
     """
     spans = find(inputs, form)
     size = sum(span.size for span in spans)
-    parts = plan(spans, form, shard_bytes=max(-(-size // threads), _LEAST_BYTES))
+    parts = plan(spans, form, shard_bytes=max(-(-size // threads), _MIN_BYTES_PER_THREAD))
     found = map_in_order(lambda part: unique_words(_texts(part, form)), parts, threads)
-    # Each list is sorted for the most part, so sorting all of them is little more than merging.
+    # Each list is mostly sorted, so sorting all of them costs little more than merging.
     words = (word for word, _ in groupby(sorted(chain.from_iterable(found))))
     return WordEncoding(numbered(words, (ENDOFTEXT, UNKNOWN)))
 
 
 def _texts(part: Task, form: Format) -> Iterator[str]:
-    # In parts, where documents are long: they are cut at whitespace, as words are.
+    # Long documents come in parts, which are cut at whitespace, as words are.
     for batch in corpus.read(part, form):
         for index in range(len(batch.texts)):
             text = _text(batch, index, form)

@@ -1,7 +1,7 @@
 """WordEncoding: a word tokenizer as the encoding of a token store.
 
-It is the notebook's ``SimpleTokenizerV2``, its ids as numbers in an array instead of objects in a list.
-A store made with it holds the vocabulary, too, so that it can be read without the script that made it.
+It is the notebook's ``SimpleTokenizerV2`` with ids in an array instead of a list of objects. A store
+made with it contains the vocabulary, so that it can be read without the script that made it.
 """
 
 from __future__ import annotations
@@ -29,39 +29,43 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 UNKNOWN = "<|unk|>"
-#: Where a store keeps the vocabulary.
+#: The file name of the vocabulary in a store.
 VOCABULARY = "vocabulary.json"
-#: The rule by which text is split, as the notebook writes it; whitespace is dropped.
+#: The pattern that splits text, as in the notebook; whitespace is dropped.
 RULE = r"""([,.:;?_!"()\']|--|\s)"""
-_LIMIT = 1 << 30  # bytes of a vocabulary's file
+MAX_FILE_BYTES = 1 << 30
 
 
 class WordEncoding:
-    """Words to ids and back, for stores; what :func:`fastprep.prepare` makes of ``SimpleTokenizerV2``.
+    """Words to ids and back, for stores: :func:`fastprep.prepare` uses it for ``SimpleTokenizerV2``.
 
-    Text is ordinary text: the word ``<|endoftext|>`` in a document is ``<|unk|>``, so that the id that
-    stands between documents never comes from inside one. All other ids are the tokenizer's.
+    Text is ordinary text: the word ``<|endoftext|>`` in a document becomes ``<|unk|>``, so that the id
+    between documents never occurs inside one. All other ids are the tokenizer's.
 
     Parameters
     ----------
     vocab
-        words -> ids, each id once, ``<|unk|>`` among the words; as :func:`fastprep.build_vocab` makes.
+        words -> ids, each id once, including ``<|unk|>``; as :func:`fastprep.build_vocab` returns.
 
     Attributes
     ----------
     name, kind
         both ``"words"``.
+    pat_str
+        the pattern that splits text.
+    special_tokens
+        the ids of ``<|endoftext|>``, if the vocabulary has it, and ``<|unk|>``.
     n_vocab
         one more than the largest id.
     vocab
         the vocabulary; not to be changed.
     rank_table_sha256
-        of the vocabulary's file, as :meth:`to_json` makes it.
+        the sha256 of the vocabulary's file, as :meth:`to_json` returns it.
 
     Raises
     ------
     BadVocabulary
-        for what is no such vocabulary, naming the word.
+        for a vocabulary that a store cannot hold, naming the word.
 
     Examples
     --------
@@ -74,7 +78,7 @@ class WordEncoding:
 
     kind: Literal["bpe", "words"] = "words"
     name = "words"
-    #: Documents may be cut where :mod:`fastprep.encoding.cutting` says: at whitespace no word goes on.
+    #: Cuts of :mod:`fastprep.encoding.cutting` are at whitespace, where words end.
     may_be_cut = True
     pat_str = _pat_str = RULE
 
@@ -91,12 +95,10 @@ class WordEncoding:
 
     @classmethod
     def of(cls, tokenizer: SimpleTokenizerV1 | SimpleTokenizerV2) -> WordEncoding:
-        """The encoding of a word tokenizer.
+        """Return the encoding of a word tokenizer.
 
-        Raises
-        ------
-        BadVocabulary
-            for ``SimpleTokenizerV1``, which has no id for unknown words, and as the class.
+        Raises BadVocabulary like the class, and for ``SimpleTokenizerV1``, which has no id for unknown
+        words.
         """
         if not isinstance(tokenizer, SimpleTokenizerV2):
             raise BadVocabulary(
@@ -107,12 +109,10 @@ class WordEncoding:
 
     @classmethod
     def from_texts(cls, texts: Iterable[str]) -> WordEncoding:
-        """The encoding of all words of some texts, numbered as :func:`fastprep.build_vocab` does.
+        """Make an encoding of all words of texts, numbered as :func:`fastprep.build_vocab` does.
 
-        The texts are read once; memory is one copy of each different word.
+        The texts are read once; one copy of each distinct word is kept in memory.
 
-        Examples
-        --------
         >>> WordEncoding.from_texts(["to be", "or not to be"]).n_vocab
         6
         """
@@ -120,21 +120,20 @@ class WordEncoding:
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> WordEncoding:
-        """The encoding of a file that holds one JSON object, words to ids.
+        """Read the encoding from a file with one JSON object, words to ids.
 
-        Raises
-        ------
-        BadVocabulary
-            naming the file, for one that holds something else.
+        Raises BadVocabulary naming the file, for one with anything else.
         """
         where = Path(path)
         with where.open("rb") as file:
-            content = file.read(_LIMIT + 1) if where.stat().st_size <= _LIMIT else b""
+            content = (
+                file.read(MAX_FILE_BYTES + 1) if where.stat().st_size <= MAX_FILE_BYTES else b""
+            )
         try:
             vocab = msgspec.json.decode(content, type=dict[str, int])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadVocabulary(
-                f"{where}: no vocabulary of words, which is one JSON object from words to ids: {error}"
+                f"{where}: not a vocabulary of words, one JSON object from words to ids: {error}"
             ) from None
         try:
             return cls(vocab)
@@ -142,15 +141,13 @@ class WordEncoding:
             raise BadVocabulary(f"{where}: {error}") from None
 
     def write_into(self, directory: Path) -> None:
-        """Put the vocabulary into a store's directory, whole or not at all."""
+        """Write the vocabulary into a store's directory; the file appears once it is complete."""
         with replacing(directory / VOCABULARY) as file:
             file.write(self.to_json())
 
     def to_json(self) -> bytes:
-        """The vocabulary as its file: one object, in the order of the ids.
+        """Return the content of the vocabulary's file: one object, in the order of the ids.
 
-        Examples
-        --------
         >>> WordEncoding({"<|unk|>": 1, "a": 0}).to_json()
         b'{"a":0,"<|unk|>":1}\\n'
         """
@@ -169,7 +166,7 @@ class WordEncoding:
 
     @property
     def eot_token(self) -> int:
-        """The id of ``<|endoftext|>``; KeyError where the vocabulary has none."""
+        """The id of ``<|endoftext|>``. Raises KeyError if the vocabulary does not have it."""
         return self.special_tokens[ENDOFTEXT]
 
     @property
@@ -179,11 +176,11 @@ class WordEncoding:
 
     @property
     def special_tokens_set(self) -> set[str]:
-        """``<|endoftext|>``, where the vocabulary has it, and ``<|unk|>``."""
+        """``<|endoftext|>``, if the vocabulary has it, and ``<|unk|>``."""
         return set(self.special_tokens)
 
     def most_ids(self, size: int, texts: int) -> int:
-        """The most ids that texts of so many bytes may have together."""
+        """Return an upper bound for the number of ids of `texts` texts of `size` bytes in total."""
         return size
 
     def encode_documents(
@@ -195,19 +192,11 @@ class WordEncoding:
         end_token: int | None = None,
         close_last: bool = True,
     ) -> int:
-        """Encode documents back to back into the caller's arrays; as of ``Encoding``.
+        """Encode documents back to back into the caller's arrays, like ``Encoding.encode_documents``.
 
-        Raises
-        ------
-        InvalidUtf8
-            naming text and byte.
-        OverflowError
-            where ids may not fit `out`.
-        ValueError
-            where room is short.
+        Raises InvalidUtf8 naming text and byte, OverflowError if ids may not fit the dtype of `out`,
+        ValueError if `out` is too small.
 
-        Examples
-        --------
         >>> import numpy as np
         >>> encoding = WordEncoding({"a": 0, "<|unk|>": 1, "<|endoftext|>": 2})
         >>> out, ends = np.empty(9, np.uint16), np.empty(2, np.uint64)
@@ -220,7 +209,7 @@ class WordEncoding:
         )
 
     def encode_ordinary(self, text: str) -> list[int]:
-        """The ids of a text, what looks like ``<|endoftext|>`` taken for a word."""
+        """Encode a text, with ``<|endoftext|>`` as an ordinary word."""
         import numpy as np
 
         out = np.empty(len(text), np.uint32)
@@ -229,28 +218,22 @@ class WordEncoding:
         return ids
 
     def encode(self, text: str, *, allowed_special: Literal["all"] | set[str] = "all") -> list[int]:
-        """The ids of a text, ``<|endoftext|>`` as itself: those of ``SimpleTokenizerV2``."""
+        """Encode a text as ``SimpleTokenizerV2`` does, with ``<|endoftext|>`` as itself."""
         if allowed_special == "all" or ENDOFTEXT in allowed_special:
             return self._tokenizer.encode(text)
         return self.encode_ordinary(text)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids, as ``SimpleTokenizerV2`` puts words together.
-
-        Raises
-        ------
-        KeyError
-            for an id that stands for no word.
-        """
-        # An array's own ints are no keys of a dict's.
+        """Decode ids to text as ``SimpleTokenizerV2`` does. Raises KeyError for an id without a word."""
+        # The items of a tensor are not keys of the dict, as ints are.
         return self._tokenizer.decode(map(int, ids))
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The UTF-8 of :meth:`decode`."""
+        """Decode ids to the UTF-8 of their text."""
         return self.decode(ids).encode()
 
     def decode_single_token_bytes(self, token: int) -> bytes:
-        """The UTF-8 of one word; KeyError for an id that stands for none."""
+        """Return the UTF-8 of one word. Raises KeyError for an id without a word."""
         return self._words[token].encode()
 
     def __reduce__(self) -> tuple[type[WordEncoding], tuple[dict[str, int]]]:
@@ -261,9 +244,9 @@ class WordEncoding:
 
 
 def _checked(vocab: Mapping[str, int]) -> dict[str, int]:
-    """A copy with plain ints, whose words and ids a store can hold."""
+    """Check that a store can hold a vocabulary; return a copy with plain ints."""
     found = dict(vocab)
-    # A vocabulary of half a million words is looked at word by word only where something is wrong.
+    # A large vocabulary is checked word by word only if something is wrong.
     plain = {*map(type, found)} <= {str} and {*map(type, found.values())} <= {int}
     fits = (
         plain and min(found.values(), default=0) >= 0 and max(found.values(), default=0) < 1 << 32
@@ -275,10 +258,12 @@ def _checked(vocab: Mapping[str, int]) -> dict[str, int]:
             )
         found[word] = int(number)
     for word in _not_utf8(found):
-        raise BadVocabulary(f"{word!r}: UTF-8 cannot hold the word, so no file can; leave it out")
+        raise BadVocabulary(
+            f"{word!r}: the word has no UTF-8, so no file can hold it; leave it out"
+        )
     if UNKNOWN not in found:
         raise BadVocabulary(
-            f"the vocabulary has no {UNKNOWN} to stand for unknown words; add it, as build_vocab does"
+            f"the vocabulary has no {UNKNOWN} for unknown words; add it, as build_vocab does"
         )
     if len(set(found.values())) < len(found):
         seen: dict[int, str] = {}

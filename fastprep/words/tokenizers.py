@@ -1,9 +1,8 @@
 """Word tokenizers: the notebook's vocabulary, ``SimpleTokenizerV1`` and ``SimpleTokenizerV2``.
 
-A text is split at whitespace, at each of ``, . : ; ? _ ! " ( ) '`` and at ``--``; all but the
-whitespace is kept. The results equal those of the notebook's regular expressions on every str:
-whitespace is Python's own, ``---`` is ``--`` and then ``-``, and a lone surrogate is a character
-like any other.
+A text is split at whitespace, which is dropped, at each of ``, . : ; ? _ ! " ( ) '`` and at ``--``,
+which are kept. The results equal those of the notebook's regular expressions on every str: whitespace
+is Python's own, ``---`` is ``--`` and then ``-``, and a lone surrogate is an ordinary character.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ __all__ = ["SimpleTokenizerV1", "SimpleTokenizerV2", "build_vocab", "split_words
 def split_words(text: str) -> list[str]:
     """Split `text` into words and punctuation, in order; whitespace is dropped.
 
-    It is ``re.split(r'([,.:;?_!"()\\']|--|\\s)', text)``, stripped, without the empty strings.
+    The result is ``re.split(r'([,.:;?_!"()\\']|--|\\s)', text)``, stripped, without the empty strings.
 
     Raises
     ------
     TypeError
-        `text` is not a str.
+        if `text` is not a str.
 
     Examples
     --------
@@ -38,20 +37,18 @@ def build_vocab(
     text_or_texts: str | Iterable[str],
     special_tokens: Iterable[str] = ("<|endoftext|>", "<|unk|>"),
 ) -> dict[str, int]:
-    """Number the different words of one text or of many.
+    """Number the distinct words of one text or of many.
 
-    The words come first, sorted by code point, then the special tokens, numbered from 0. A
-    special token that is also a word of the texts keeps the word's place in the dict and has the
-    special token's id, so that the word's own id is nobody's: this is what the notebook's dict
-    comprehension does.
+    Ids start at 0 with the words, sorted by code point; the special tokens follow. A special token
+    that is also a word of the texts keeps the word's place in the dict and has the special token's
+    id, so that the id of the word is unused, as in the notebook's dict comprehension.
 
-    The texts are read once, one after the other; what stays in memory is one copy of each
-    different word.
+    The texts are read once, one after the other; one copy of each distinct word is kept in memory.
 
     Raises
     ------
     TypeError
-        a text is not a str, or `special_tokens` is one str instead of several.
+        if a text is not a str, or if `special_tokens` is one str instead of several.
 
     Examples
     --------
@@ -67,7 +64,7 @@ def build_vocab(
 
 
 def numbered(words: Iterable[str], special_tokens: Iterable[str]) -> dict[str, int]:
-    """A vocabulary of some words, in this order, and then of the special tokens.
+    """Number words, in the given order, and then the special tokens.
 
     >>> numbered(["be", "to"], ["<|unk|>"])
     {'be': 0, 'to': 1, '<|unk|>': 2}
@@ -76,9 +73,9 @@ def numbered(words: Iterable[str], special_tokens: Iterable[str]) -> dict[str, i
 
 
 class _SimpleTokenizer:
-    """What the two tokenizers share; they differ in the unknown word and in what decode closes up.
+    """Base class: the tokenizers differ in unknown words, and in punctuation without a space before it.
 
-    The words are looked up in a compiled table, made when the vocabulary is given.
+    Words are looked up in a compiled table, which is built when the vocabulary is set.
     """
 
     _unknown: str | None
@@ -95,10 +92,9 @@ class _SimpleTokenizer:
     def str_to_int(self) -> dict[str, int]:
         """The vocabulary, the caller's own dict.
 
-        The tokenizer sees words that are added or removed later, since the dict's length shows
-        them. A change that keeps the length (another id for a word, one word out and another in)
-        shows after ``tokenizer.str_to_int = vocab`` only. ``int_to_str`` stays what it was when the
-        tokenizer was made, as the notebook's does.
+        Words that are added or removed later are noticed by the dict's length. A change that keeps
+        the length (another id for a word, or one word replaced by another) takes effect only after
+        ``tokenizer.str_to_int = vocab``. ``int_to_str`` is not updated, as in the notebook.
         """
         vocab: dict[str, int] = self._table.vocab
         return vocab
@@ -108,16 +104,16 @@ class _SimpleTokenizer:
         self._table = WordTable(vocab, self._unknown)
 
     def encode(self, text: str) -> list[int]:
-        """Text -> ids, one for each word or punctuation mark, in order.
+        """Encode text to ids, one per word or punctuation mark, in order.
 
         The GIL is released while the words of a long text are looked up.
 
         Raises
         ------
         KeyError
-            a word that is not in the vocabulary, and that no other word stands for.
+            for a word that is not in the vocabulary, if unknown words have no id.
         TypeError
-            `text` is not a str.
+            if `text` is not a str.
         """
         table = self._table
         if len(table) != len(table.vocab):
@@ -126,12 +122,12 @@ class _SimpleTokenizer:
         return table.encode(text)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Ids -> text: the words with one space between them, and none before punctuation.
+        """Decode ids to text: words with one space between them, and none before punctuation.
 
         Raises
         ------
         KeyError
-            an id that is not in ``int_to_str``.
+            for an id that is not in ``int_to_str``.
         """
         return join_words(self.int_to_str, ids, self._closers)
 
@@ -140,13 +136,13 @@ class _SimpleTokenizer:
 
 
 class SimpleTokenizerV1(_SimpleTokenizer):
-    """The notebook's first tokenizer: a word that is not in the vocabulary is a KeyError.
+    """The notebook's first tokenizer: a word that is not in the vocabulary raises KeyError.
 
     Parameters
     ----------
     vocab
-        words -> ids, such as :func:`build_vocab` makes. Any int will do for an id: the very
-        objects in `vocab` are what :meth:`encode` returns.
+        words -> ids, as :func:`build_vocab` returns. An id may be any int: the very objects in
+        `vocab` are what :meth:`encode` returns.
 
     Attributes
     ----------
@@ -174,21 +170,10 @@ class SimpleTokenizerV1(_SimpleTokenizer):
 
 
 class SimpleTokenizerV2(_SimpleTokenizer):
-    """The notebook's second tokenizer: a word that is not in the vocabulary is ``<|unk|>``.
+    """The notebook's second tokenizer: a word that is not in the vocabulary becomes ``<|unk|>``.
 
-    Parameters
-    ----------
-    vocab
-        words -> ids, such as :func:`build_vocab` makes. Any int will do for an id: the very
-        objects in `vocab` are what :meth:`encode` returns. Without ``<|unk|>`` in it an unknown
-        word is ``KeyError('<|unk|>')``.
-
-    Attributes
-    ----------
-    str_to_int
-        `vocab` itself.
-    int_to_str
-        ids -> words; the last word wins where several have one id.
+    The parameter and the attributes are those of :class:`SimpleTokenizerV1`. If the vocabulary has
+    no ``<|unk|>``, an unknown word raises ``KeyError('<|unk|>')``.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""Reference implementations in plain Python, beside which the compiled kernels are tested."""
+"""Reference implementations in plain Python, with which the compiled kernels are compared."""

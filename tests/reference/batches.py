@@ -1,8 +1,4 @@
-"""The oracle of the loader: order, mixtures, documents and packing in slow plain Python.
-
-Nothing imports this but tests. Each function says once more, in the fewest words, what a kernel
-does fast.
-"""
+"""Reference of the loader: order, mixtures, documents and packing in slow plain Python."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ PI = 0x243F6A8885A308D3
 
 
 def mix(x: int) -> int:
-    """Scatter 64 bits: every bit of `x` moves every bit of the result.
+    """Hash 64 bits: every bit of `x` affects every bit of the result.
 
     >>> hex(mix(0))
     '0xe220a8397b1dcdaf'
@@ -27,7 +23,7 @@ def mix(x: int) -> int:
 
 
 def permuted(size: int, key: int, position: int) -> int:
-    """Where a permutation of ``range(size)`` sends `position`; `key` chooses the permutation.
+    """Return the image of `position` under a permutation of ``range(size)`` that `key` chooses.
 
     >>> sorted(permuted(5, 1, position) for position in range(5))
     [0, 1, 2, 3, 4]
@@ -55,12 +51,12 @@ def _below(limit: int, x: int) -> int:
 
 
 def order_key(seed: int, epoch: int, source: int = 0) -> int:
-    """The key of the permutation of one source in one of its epochs."""
+    """Return the key of the permutation of one source in one of its epochs."""
     return mix(mix(mix(seed) ^ epoch) ^ source)
 
 
 def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
-    """The windows of one source in the order of an epoch.
+    """Return the windows of one source in the order of an epoch.
 
     >>> epoch_order(6, seed=0, epoch=0) != epoch_order(6, seed=0, epoch=1)
     True
@@ -72,7 +68,7 @@ def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
 def rank_positions(
     length: int, batch_size: int, rank: int, world_size: int, drop_last: bool, start: int = 0
 ) -> list[list[int]]:
-    """The positions in each batch of one rank, from position `start` of the epoch on.
+    """Return the positions in each batch of one rank, from position `start` of the epoch.
 
     >>> rank_positions(10, 2, rank=1, world_size=2, drop_last=False)
     [[2, 3], [6, 7], [9]]
@@ -87,7 +83,7 @@ def rank_positions(
 
 
 def documents_of(ends: Sequence[int], num_tokens: int) -> list[int]:
-    """The document of each token; tokens behind the last end belong to one document more.
+    """Return the document of each token; tokens after the last end belong to one more document.
 
     >>> documents_of([2, 2, 5], 6)
     [0, 0, 2, 2, 2, 3]
@@ -103,7 +99,7 @@ def documents_of(ends: Sequence[int], num_tokens: int) -> list[int]:
 def marks_of_window(
     documents: Sequence[int], start: int, length: int
 ) -> tuple[list[int], list[int], list[bool]]:
-    """Position ids, document ids, and whether the target is of the same document, of a window.
+    """Return a window's position ids, document ids, and whether each target is in the same document.
 
     >>> marks_of_window([0, 0, 1, 1, 1], start=1, length=3)
     ([0, 0, 1], [0, 1, 1], [False, True, True])
@@ -120,9 +116,9 @@ def marks_of_window(
 
 
 def best_fit(sizes: Sequence[int], room: int) -> list[list[int]]:
-    """Pack items into rows of `room`: the largest first, each into the fullest row it fits.
+    """Pack items into rows of size `room`: the largest first, each into the fullest row that fits.
 
-    Of rows equally full the one that became so last. A row is a list of item numbers.
+    Of equally full rows the one that became so last is used. A row is a list of item numbers.
 
     >>> best_fit([3, 2, 2, 1], room=4)
     [[0, 3], [1, 2]]

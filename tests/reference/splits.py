@@ -1,7 +1,6 @@
-"""The oracle of the splitters: each pattern in plain Python, slow and readable.
+"""Reference of the splitters: each pattern in plain Python, slow and readable.
 
-Nothing imports this but tests. A function goes through a text from left to right and tries one
-alternative of its pattern after the other.
+A function goes through a text from left to right and tries the alternatives of its pattern in order.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from collections.abc import Set as AbstractSet
 from fastprep_ext.base import unicode_class
 
 CONTRACTIONS = ("'s", "'d", "'m", "'t", "'ll", "'ve", "'re")
-# Unicode classes that patterns name together.
+# Unicode classes that patterns combine.
 UPPER = {"LU", "LT", "LM", "LO", "M"}
 LOWER = {"LL", "LM", "LO", "M"}
 LETTERS = {"LU", "LT", "LL", "LM", "LO"}
 
 
 def split_r50k(text: str) -> list[str]:
-    r"""The pieces of `text` by the pattern of gpt2, one alternative after the other.
+    r"""Split `text` by the pattern of gpt2.
 
     '(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s
 
@@ -37,7 +36,7 @@ def split_r50k(text: str) -> list[str]:
 
 
 def _contraction(text: str, at: int) -> int:
-    """Where the contraction at `at` ends; 0 if there is none."""
+    """Return the end of the contraction at `at`, or 0."""
     for contraction in CONTRACTIONS:
         if text.startswith(contraction, at):
             return at + len(contraction)
@@ -45,7 +44,7 @@ def _contraction(text: str, at: int) -> int:
 
 
 def _run(text: str, at: int) -> int:
-    """Where a run of letters, of digits or of others ends, a space before it included; 0: none."""
+    """Return the end of a run of letters, digits or others, with a space before it, or 0."""
     first = at + 1 if text[at] == " " else at
     if first == len(text) or kind(text[first]) == "space":
         return 0
@@ -56,7 +55,7 @@ def _run(text: str, at: int) -> int:
 
 
 def _whitespace(text: str, at: int) -> int:
-    """Where the piece of whitespace at `at` ends: its run, less one character if text follows."""
+    """Return the end of the whitespace piece at `at`: its run, less one character if text follows."""
     end = at
     while end < len(text) and kind(text[end]) == "space":
         end += 1
@@ -66,7 +65,7 @@ def _whitespace(text: str, at: int) -> int:
 
 
 def kind(character: str) -> str:
-    """The class of a character that the pattern asks for: letter, digit, space or other."""
+    """Return the class of a character in the pattern: letter, digit, space or other."""
     name = unicode_class(ord(character))
     if name in ("LU", "LT", "LL", "LM", "LO"):
         return "letter"
@@ -74,7 +73,7 @@ def kind(character: str) -> str:
 
 
 def split_cl100k(text: str) -> list[str]:
-    r"""The pieces of `text` by the pattern of cl100k_base, one alternative after the other.
+    r"""Split `text` by the pattern of cl100k_base.
 
     '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+
     |\s++$|\s*[\r\n]|\s+(?!\S)|\s
@@ -101,7 +100,7 @@ def split_cl100k(text: str) -> list[str]:
 
 
 def split_o200k(text: str, *, digits: int = 3, contractions: bool = True) -> list[str]:
-    r"""The pieces of `text` by the pattern of o200k_base, one alternative after the other.
+    r"""Split `text` by the pattern of o200k_base.
 
     Tekken's has one digit where this has three, and no C.
 
@@ -129,7 +128,7 @@ def split_o200k(text: str, *, digits: int = 3, contractions: bool = True) -> lis
         )
 
     def lower_last(first: int) -> int:
-        # The run of U gives back one character after the other until an L stands behind it.
+        # The run of U gives back characters one by one until an L follows it.
         for middle in range(_while(text, first, UPPER), first - 1, -1):
             end = _while(text, middle, LOWER)
             if end > middle:
@@ -144,7 +143,7 @@ def split_o200k(text: str, *, digits: int = 3, contractions: bool = True) -> lis
 
 
 def split_llama3(text: str, *, digits: int = 3, marks: bool = False) -> list[str]:
-    r"""The pieces of `text` by the pattern of Llama 3.
+    r"""Split `text` by the pattern of Llama 3.
 
     (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*
     |\s*[\r\n]+|\s+(?!\S)|\s+
@@ -177,7 +176,7 @@ def split_llama3(text: str, *, digits: int = 3, marks: bool = False) -> list[str
 
 
 def split_starcoder(text: str) -> list[str]:
-    """The pieces of `text` where each digit is one, and what is between them goes by gpt2's pattern.
+    """Split `text` into single digits, and the text between them by gpt2's pattern.
 
     >>> split_starcoder("in  2024 we")
     ['in', '  ', '2', '0', '2', '4', ' we']
@@ -190,13 +189,13 @@ def split_starcoder(text: str) -> list[str]:
 
 
 def split_deepseek3(text: str) -> list[str]:
-    r"""The pieces of `text` by the three patterns of DeepSeek V3, one after the other.
+    r"""Split `text` by the three patterns of DeepSeek V3, one after the other.
 
     \p{N}{1,3}
     [一-龥぀-ゟ゠-ヿ]+
     S[A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 
-    with an ASCII sign S. What the last one does not match is kept in pieces of its own.
+    with an ASCII sign S. Text that the last one does not match forms separate pieces.
 
     >>> split_deepseek3("abc  1234中文.com!!!")
     ['abc', '  ', '123', '4', '中文', '.com', '!!!']
@@ -210,7 +209,7 @@ def split_deepseek3(text: str) -> list[str]:
 
 
 def _split_section(text: str) -> list[str]:
-    """The pieces by the last pattern of DeepSeek V3, and what lies between them."""
+    """Split by the last pattern of DeepSeek V3: its matches and the text between them."""
 
     def match(at: int) -> int:
         first = _class(text[at])
@@ -243,18 +242,18 @@ def _split_section(text: str) -> list[str]:
     return [piece for piece in [*pieces, text[unmatched:]] if piece]
 
 
-def _set_apart(text: str, apart: Callable[[str], bool], most: int) -> list[str]:
-    """Runs of characters that are to be set apart, at most so many in each, and what lies between."""
+def _set_apart(text: str, apart: Callable[[str], bool], max_size: int) -> list[str]:
+    """Split into runs of `apart` characters, at most `max_size` in each, and the text between them."""
     parts: list[str] = []
     for is_apart, run in itertools.groupby(text, apart):
         part = "".join(run)
-        size = most if is_apart else len(part)
+        size = max_size if is_apart else len(part)
         parts += [part[at : at + size] for at in range(0, len(part), size)]
     return parts
 
 
 def _is_digit(character: str) -> bool:
-    # Digits of Unicode 17 that the tokenizers library knows in this one place.
+    # Digits of Unicode 17 that the tokenizers library has only here.
     new = "\U00011de0" <= character <= "\U00011de9" or "\U00016ff4" <= character <= "\U00016ff6"
     return new or kind(character) == "digit"
 
@@ -268,7 +267,7 @@ def _class(character: str) -> str:
 
 
 def _pieces(text: str, piece: Callable[[int], int]) -> list[str]:
-    """All pieces, where `piece` says at which character the one that begins at another ends."""
+    """Return all pieces of `text`; `piece` returns the end of the piece that starts at an index."""
     pieces = []
     at = 0
     while at < len(text):
@@ -279,30 +278,30 @@ def _pieces(text: str, piece: Callable[[int], int]) -> list[str]:
 
 
 def _while(text: str, at: int, classes: AbstractSet[str]) -> int:
-    """Where the run of characters of these Unicode classes that begins at `at` ends."""
+    """Return the end of the run of characters of these Unicode classes at `at`."""
     while at < len(text) and unicode_class(ord(text[at])) in classes:
         at += 1
     return at
 
 
 def _any_case_contraction(text: str, at: int) -> int:
-    """Where the contraction at `at` ends, in any case; 0: none. A long s folds to an s."""
+    """Return the end of the contraction at `at`, in any case, or 0. A long s folds to an s."""
     for size in (2, 3):
         if text[at : at + size].replace("\u017f", "s").lower() in CONTRACTIONS:
             return at + size
     return 0
 
 
-def _digits(text: str, at: int, most: int = 3) -> int:
-    """Where up to so many digits end; 0: none."""
-    end = min(at + most, _while(text, at, {"N"}))
+def _digits(text: str, at: int, max_digits: int = 3) -> int:
+    """Return the end of at most `max_digits` digits, or 0."""
+    end = min(at + max_digits, _while(text, at, {"N"}))
     return end if end > at else 0
 
 
 def _others(
     text: str, at: int, tail: str, classes: frozenset[str] = frozenset({"OTHER", "SIGN", "M"})
 ) -> int:
-    """Where a run of others ends, a space before it and characters of `tail` behind it; 0: none."""
+    """Return the end of a run of others, with a space before it and `tail` characters after it, or 0."""
     first = at + 1 if text[at] == " " else at
     end = _while(text, first, classes)
     if end == first:
@@ -313,6 +312,6 @@ def _others(
 
 
 def _newlines(text: str, at: int) -> int:
-    """Where the last newline of the run of whitespace at `at` ends; 0: none."""
+    """Return the end of the last newline in the run of whitespace at `at`, or 0."""
     run = text[at : _while(text, at, {"SPACE"})]
     return at + max(run.rfind("\n"), run.rfind("\r")) + 1 if "\n" in run or "\r" in run else 0

@@ -9,7 +9,7 @@ from reference.splits import split_r50k
 
 
 def encode_piece(piece: bytes, ranks: dict[bytes, int]) -> list[int]:
-    """The ids of one piece: its own if it is a token, even one that no merge makes; else merged.
+    """Encode one piece: its own id if it is a token, even one that no merge produces; else merge it.
 
     >>> encode_piece(b"abc", {b"a": 0, b"b": 1, b"c": 2, b"abc": 3})
     [3]
@@ -18,7 +18,7 @@ def encode_piece(piece: bytes, ranks: dict[bytes, int]) -> list[int]:
 
 
 def merge(piece: bytes, ranks: dict[bytes, int]) -> list[int]:
-    """The ids of one piece by merging: the pair of lowest rank first, of equal ones the leftmost.
+    """Encode one piece by merging: the pair of lowest rank first, the leftmost of equal ones.
 
     >>> ranks = {b"a": 0, b"b": 1, b"c": 2, b"bc": 3, b"ab": 4}
     >>> merge(b"abc", ranks)  # b and c before a and b
@@ -37,7 +37,7 @@ def merge(piece: bytes, ranks: dict[bytes, int]) -> list[int]:
 def encode(
     text: str, ranks: dict[bytes, int], split: Callable[[str], list[str]] = split_r50k
 ) -> list[int]:
-    """The ids of `text`, taken for ordinary text. Its time grows with the square of a piece.
+    """Encode `text` as ordinary text, in quadratic time per piece.
 
     >>> encode("ab c", {b"a": 0, b"b": 1, b" ": 2, b"c": 3, b"ab": 4})
     [4, 2, 3]

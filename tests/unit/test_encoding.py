@@ -74,6 +74,34 @@ def test_what_is_no_str_is_a_type_error(gpt2, text):
             encode(text)
 
 
+def test_pickles_that_name_the_class_by_its_former_path_are_read(gpt2):
+    made = fastprep.Encoding(
+        "made",
+        pat_str=gpt2.pat_str,
+        mergeable_ranks={bytes([byte]): byte for byte in range(256)},
+        special_tokens={"<e>": 256},
+    )
+    # Protocol 2 writes the module's name without its length.
+    former = pickle.dumps(made, 2).replace(b"fastprep.encoding.encoding\n", b"fastprep.encoding\n")
+    assert b"fastprep.encoding.encoding" not in former
+    assert pickle.loads(former).encode("a<e>", allowed_special="all") == [97, 256]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_an_encoding_with_merges_is_pickled_with_its_recipe(gpt2, tmp_path, protocol):
+    gpt2.save(tmp_path / "tokenizer.json")
+    made = fastprep.Encoding.from_file(tmp_path)
+    again = pickle.loads(pickle.dumps(made, protocol))
+    assert again.rank_table_sha256 == made.rank_table_sha256 != gpt2.rank_table_sha256
+    assert again.encode("tea<|endoftext|>", allowed_special="all") == [660, 64, 50256]
+
+
+def test_a_recipe_does_not_change(gpt2):
+    with pytest.raises(AttributeError, match="Recipe is immutable"):
+        gpt2.recipe.name = "other"
+    assert repr(gpt2.recipe).startswith("Recipe(name='gpt2', patterns=(")
+
+
 def test_numpy_ids_are_the_lists_and_can_be_written(gpt2):
     text = "word " * 10_000
     ids = gpt2.encode_to_numpy(text)
@@ -344,7 +372,7 @@ def test_any_pattern_works_through_the_package_regex(gpt2):
 
 def test_a_pattern_that_is_none_is_refused(gpt2):
     pytest.importorskip("regex")
-    with pytest.raises(BadVocabulary, match=r"'\(' is no regular expression"):
+    with pytest.raises(BadVocabulary, match=r"'\(' is not a regular expression"):
         fastprep.Encoding(
             "made", pat_str="(", mergeable_ranks=gpt2._mergeable_ranks, special_tokens={}
         )

@@ -12,7 +12,7 @@ import fastprep
 
 ROOT = Path(fastprep.__file__).parent
 
-#: The stages of the data's way; each may import those before it, inside functions as well.
+#: The layers, in the order of the data's way: each may import those before it, also in functions.
 STAGES = (
     "errors",
     "system",
@@ -45,7 +45,7 @@ def stage_of(module: str) -> str:
 
 
 def module_of(name: str) -> str | None:
-    """The module of fastprep that an absolute name is, or is in; None for anything else."""
+    """Return the module of fastprep for an absolute name of it or of its content, or None."""
     if name != "fastprep" and not name.startswith("fastprep."):
         return None
     parts = name.split(".")[1:]
@@ -58,7 +58,7 @@ def module_of(name: str) -> str | None:
 
 
 def statements(node: ast.AST) -> Iterator[ast.stmt]:
-    """All import statements under a node, except those for type checkers only."""
+    """Yield all import statements in a node, except those for type checkers only."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             for other in child.orelse:
@@ -70,7 +70,7 @@ def statements(node: ast.AST) -> Iterator[ast.stmt]:
 
 
 def imports_of(module: str) -> set[str]:
-    """The modules of fastprep that a module imports, at its top level or in a function."""
+    """Return the modules of fastprep that a module imports, at its top level or in a function."""
     names = set()
     for node in statements(ast.parse(FILES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

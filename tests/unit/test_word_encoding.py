@@ -123,14 +123,14 @@ def test_room_and_dtype_are_checked(encoding: WordEncoding) -> None:
 @pytest.mark.parametrize(
     ("vocab", "message"),
     [
-        ({"a": 0}, r"no <\|unk\|> to stand for unknown words"),
+        ({"a": 0}, r"no <\|unk\|> for unknown words"),
         ({"a": 0, "b": 0, UNKNOWN: 1}, "'a' and 'b' have one id, 0"),
         ({"a": -1, UNKNOWN: 1}, "'a': -1"),
         ({"a": 1 << 32, UNKNOWN: 1}, "4294967296"),
         ({"a": True, UNKNOWN: 1}, "True"),
         ({"a": "0", UNKNOWN: 1}, "'a': '0'"),
         ({0: 0, UNKNOWN: 1}, "0: 0"),
-        ({"\ud800": 0, UNKNOWN: 1}, "UTF-8 cannot hold the word"),
+        ({"\ud800": 0, UNKNOWN: 1}, "the word has no UTF-8"),
     ],
 )
 def test_what_is_no_vocabulary_is_refused(vocab: Any, message: str) -> None:
@@ -165,7 +165,7 @@ def corpus(directory: Path, texts: list[str]) -> Path:
 def test_the_words_of_a_corpus_do_not_depend_on_the_number_of_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(word_inputs, "_LEAST_BYTES", 100)
+    monkeypatch.setattr(word_inputs, "_MIN_BYTES_PER_THREAD", 100)
     texts = prose(7, 80)
     path = corpus(tmp_path, texts)
     expected = build_vocab(texts)
