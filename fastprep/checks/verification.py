@@ -86,11 +86,9 @@ def verify(
 
     Examples
     --------
-    >>> import tempfile
     >>> from fastprep.jobs.prepare import prepare
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
-    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
+    >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
     >>> verify(store, against="tiktoken")
     Verified(tokens=6, documents=2, compared=2)
     """

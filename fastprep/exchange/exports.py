@@ -91,16 +91,14 @@ def export_store(
 
     Examples
     --------
-    >>> import tempfile
     >>> from fastprep import prepare
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
-    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
+    >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
     >>> [path.name for path in export_store(store, to="megatron")]
     ['shard-00000.idx']
-    >>> [path.name for path in export_store(store, to="nanogpt", output=directory / "nano")]
+    >>> [path.name for path in export_store(store, to="nanogpt", output=tmp / "nano")]
     ['train.bin']
-    >>> np.fromfile(directory / "nano" / "train.bin", np.uint16).tolist()
+    >>> np.fromfile(tmp / "nano" / "train.bin", np.uint16).tolist()
     [3198, 13, 50256, 7571, 13, 50256]
     """
     opened = store if isinstance(store, TokenStore) else TokenStore(store)

@@ -89,12 +89,10 @@ def import_tokens(
 
     Examples
     --------
-    >>> import tempfile
     >>> import numpy as np
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> np.array([3198, 13, 50256, 7571, 13, 50256], np.uint16).tofile(directory / "train.bin")
+    >>> np.array([3198, 13, 50256, 7571, 13, 50256], np.uint16).tofile(tmp / "train.bin")
     >>> store = import_tokens(
-    ...     directory / "train.bin", directory / "store", format="nanogpt", encoding="gpt2"
+    ...     tmp / "train.bin", tmp / "store", format="nanogpt", encoding="gpt2"
     ... )
     >>> store.document(1).tolist()
     [7571, 13, 50256]

@@ -57,9 +57,7 @@ def estimate(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> path = Path(tempfile.mkdtemp()) / "lines.jsonl"
+    >>> path = tmp / "lines.jsonl"
     >>> _ = path.write_text('{"text": "One."}\\n{"text": "Two."}\\n')
     >>> found = estimate(path)
     >>> found.tasks, found.documents, found.tokens, found.store_bytes

@@ -65,8 +65,7 @@ class Journal:
 
     Examples
     --------
-    >>> import tempfile
-    >>> journal = Journal(Path(tempfile.mkdtemp()))
+    >>> journal = Journal(tmp)
     >>> journal.job() is None, journal.done(0) is None
     (True, True)
     """

@@ -62,15 +62,13 @@ def made_by(store: TokenStore, job: Job) -> bool:
 
     Examples
     --------
-    >>> import tempfile
     >>> from fastprep import get_encoding, prepare
     >>> from fastprep.jobs.planning import make_job
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "one.txt").write_text("One.")
-    >>> store = prepare(directory / "one.txt", directory / "store", progress=False)
+    >>> _ = (tmp / "one.txt").write_text("One.")
+    >>> store = prepare(tmp / "one.txt", tmp / "store", progress=False)
     >>> settings = {"separator": None, "field": "text", "on_error": "raise", "eot": "append"}
     >>> more = {"eot_token": None, "validation": 0.0, "shard_bytes": None}
-    >>> made_by(store, make_job(directory / "one.txt", get_encoding("gpt2"), **settings, **more)[0])
+    >>> made_by(store, make_job(tmp / "one.txt", get_encoding("gpt2"), **settings, **more)[0])
     False
     """
     found = store.manifest

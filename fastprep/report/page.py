@@ -76,12 +76,10 @@ def write_report(
 
     Examples
     --------
-    >>> import tempfile
     >>> from fastprep import prepare
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
-    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
-    >>> path = write_report(store, directory / "store.html")
+    >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
+    >>> path = write_report(store, tmp / "store.html")
     >>> path.read_text(encoding="utf-8")[:15]
     '<!DOCTYPE html>'
     """

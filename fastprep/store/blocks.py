@@ -38,12 +38,9 @@ def read_blocks(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> from fastprep import prepare
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
-    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
+    >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
     >>> [block.tolist() for block in read_blocks(store, 0, "ends")]
     [[3, 6]]
     """

@@ -70,16 +70,14 @@ class TokenStore:
 
     Examples
     --------
-    >>> import tempfile
     >>> from fastprep.jobs.prepare import prepare
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
-    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
+    >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
     >>> store[:]
     array([ 3198,    13, 50256,  7571,    13, 50256], dtype=uint16)
     >>> store.document(1)
     array([ 7571,    13, 50256], dtype=uint16)
-    >>> TokenStore(directory / "store").num_documents
+    >>> TokenStore(tmp / "store").num_documents
     2
     """
 

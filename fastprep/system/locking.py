@@ -42,8 +42,7 @@ def holding(
 
     Examples
     --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "run.lock"
+    >>> path = tmp / "run.lock"
     >>> with holding(path, "busy"), holding(path, "another run works here"):
     ...     pass
     Traceback (most recent call last):
