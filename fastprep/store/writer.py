@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Ends: TypeAlias = memoryview[int]  # uint64
 
 # So many bad documents are listed; the others are only counted.
-_MOST_LISTED = 1000
+_MAX_LISTED = 1000
 
 # Called with the bytes of text, the documents and the tokens that were written since the last call.
 Report = Callable[[int, int, int], object]
@@ -245,7 +245,7 @@ class _BadDocuments:
     def add(self, bad: Sequence[Bad]) -> None:
         """Some more."""
         self.count += len(bad)
-        self.listed += bad[: _MOST_LISTED - len(self.listed)]
+        self.listed += bad[: _MAX_LISTED - len(self.listed)]
 
 
 class _PartFiles:
