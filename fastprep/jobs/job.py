@@ -81,8 +81,8 @@ def encoding_record(encoding: StoreEncoding) -> EncodingRecord:
     return EncodingRecord(
         name=encoding.name,
         rank_table_sha256=encoding.rank_table_sha256,
-        pattern=encoding._pat_str,
-        special_tokens=dict(encoding._special_tokens),
+        pattern=encoding.pat_str,
+        special_tokens=dict(encoding.special_tokens),
         kind=encoding.kind,
     )
 
@@ -108,7 +108,7 @@ def end_token(encoding: StoreEncoding, eot: Eot, eot_token: str | None) -> int |
             raise InvalidInput(f"eot is 'none', so no {eot_token!r} is put anywhere; leave one out")
         return None
     token = ENDOFTEXT if eot_token is None else eot_token
-    found = encoding._special_tokens.get(token)
+    found = encoding.special_tokens.get(token)
     if found is None:
         there = ", ".join(sorted(encoding.special_tokens_set)[:10]) or "none"
         raise InvalidInput(

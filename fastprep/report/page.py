@@ -265,9 +265,8 @@ def _settings(store: TokenStore) -> str:
     )
     if len(record.special_tokens) > 20:
         special += f" and {len(record.special_tokens) - 20:,} more"
-    end_token = (
-        "none" if store.eot_token is None else f"{store.eot_token}, at the end of each document"
-    )
+    where = {"append": "at the end", "prepend": "at the beginning", "none": ""}[store.eot]
+    end_token = f"{store.eot_token}, {where} of each document" if where else "none"
     facts = [
         ("encoding", f"<code>{visible(record.name)}</code>"),
         ("vocabulary", f"{store.n_vocab:,} ids"),

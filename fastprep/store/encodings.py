@@ -44,12 +44,6 @@ class StoreEncoding(Protocol):
         """The ids of the special tokens."""
 
     @property
-    def _pat_str(self) -> str: ...
-
-    @property
-    def _special_tokens(self) -> dict[str, int]: ...
-
-    @property
     def special_tokens_set(self) -> set[str]:
         """The special tokens."""
 
