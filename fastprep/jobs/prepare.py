@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, get_args, overload
 from fastprep.corpus.documents import BLOCK_BYTES, OnError
 from fastprep.corpus.inputs import Inputs
 from fastprep.errors import InvalidInput, UnfinishedJob
-from fastprep.jobs.job import Eot
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import stores_in
 from fastprep.jobs.planning import make_job, slice_of
@@ -23,6 +22,7 @@ from fastprep.jobs.progress import Log
 from fastprep.jobs.run import Engine, Run, seal_if_whole
 from fastprep.jobs.task import Work
 from fastprep.store.encodings import StoreEncoding, as_encoding
+from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from fastprep.jobs.job import Job
 from fastprep.jobs.journal import Done
 from fastprep.jobs.output import clear, tidy, unlock
 from fastprep.store import manifest as manifests
-from fastprep.store.manifest import Manifest, Part, ShardRecord
+from fastprep.store.manifest import Manifest, PartRecord, ShardRecord
 from fastprep.store.reader import TokenStore
 from fastprep.system.atomic import replacing
 
@@ -98,14 +98,14 @@ def _check_unchanged(shards: list[Done]) -> None:
                 )
 
 
-def _part(directory: Path, job: Job) -> Part | None:
+def _part(directory: Path, job: Job) -> PartRecord | None:
     """Which part of the corpus the job's store in a directory is."""
     if not job.validation:
         return None
-    return Part("train" if directory.name == "train" else "validation", job.validation)
+    return PartRecord("train" if directory.name == "train" else "validation", job.validation)
 
 
-def _manifest(job: Job, records: list[ShardRecord], part: Part | None) -> Manifest:
+def _manifest(job: Job, records: list[ShardRecord], part: PartRecord | None) -> Manifest:
     return Manifest(
         format="fastprep token store",
         version=1,
