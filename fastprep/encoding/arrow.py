@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import InvalidUtf8
-from fastprep.system.arrow import Places, column_of, plain, pyarrow
+from fastprep.system.arrow import Offsets, column_of, plain, pyarrow
 
 if TYPE_CHECKING:
     from fastprep.encoding.encoders import AnyEncoder
@@ -105,11 +105,11 @@ def _validity(chunk: Any) -> Any:
 
 
 def _encode_rows(
-    encoder: AnyEncoder, text: memoryview, starts: Places, ends: Places, run: Callable[..., Any]
-) -> tuple[list[npt.NDArray[np.uint32]], Places]:
+    encoder: AnyEncoder, text: memoryview, starts: Offsets, ends: Offsets, run: Callable[..., Any]
+) -> tuple[list[npt.NDArray[np.uint32]], Offsets]:
     """Return the ids of all rows in a few arrays, and the number of ids of each row."""
 
-    def encode(first: int, last: int) -> tuple[npt.NDArray[np.uint32], Places]:
+    def encode(first: int, last: int) -> tuple[npt.NDArray[np.uint32], Offsets]:
         row_ends = np.empty(last - first, np.uint64)
         try:
             ids = encoder.encode_rows(text, starts[first:last], ends[first:last], row_ends)

@@ -1,4 +1,4 @@
-"""Arrow arrays of text as the compiled core reads them: one buffer, and the offsets of its rows."""
+"""Conversion of Arrow arrays of text to what the compiled core reads: a buffer and row offsets."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy.typing as npt
 
 from fastprep.errors import MissingExtra
 
-Places: TypeAlias = npt.NDArray[np.int64]
+Offsets: TypeAlias = npt.NDArray[np.int64]
 
 
 class Column(NamedTuple):
-    """Column of text: row ``i`` is ``text[starts[i]:stops[i]]``; ``nulls`` are the rows without one."""
+    """Column of text: row ``i`` is ``text[starts[i]:stops[i]]``; ``nulls`` are the null rows."""
 
     text: Any
-    starts: Places
-    stops: Places
-    nulls: Places
+    starts: Offsets
+    stops: Offsets
+    nulls: Offsets
 
 
 def pyarrow(what: str) -> Any:
@@ -69,7 +69,7 @@ def plain(chunk: Any) -> Any:
         chunk = chunk.dictionary_decode()
     if types.is_null(chunk.type):
         return chunk.cast(pa.string())
-    # A view has several buffers, and the core reads one.
+    # An array of views has several buffers, but the core reads one.
     if types.is_string_view(chunk.type):
         return chunk.cast(pa.large_string())
     return chunk.cast(pa.large_binary()) if types.is_binary_view(chunk.type) else chunk
@@ -91,13 +91,13 @@ def column_of(chunk: Any) -> Column:
         empty = np.empty(0, np.int64)
         return Column(text, empty, empty, empty)
     found = np.frombuffer(offsets, np.int64 if is_large else np.int32)
-    places: Places = found[chunk.offset : chunk.offset + len(chunk) + 1].astype(np.int64)
+    places: Offsets = found[chunk.offset : chunk.offset + len(chunk) + 1].astype(np.int64)
     starts, stops = places[:-1], places[1:]
     nulls = np.empty(0, np.int64)
     if chunk.null_count:
         valid = chunk.is_valid().to_numpy(zero_copy_only=False)
         nulls = np.flatnonzero(~valid)
-        # The bytes of a null mean nothing, but there may be some.
+        # A null may have bytes, which are undefined.
         starts = starts.copy()
         starts[nulls] = stops[nulls]
     return Column(text, starts, stops, nulls)

@@ -1,10 +1,10 @@
-"""Files that are whole or not there: the only place that writes, renames, removes or syncs.
+"""Atomic files: the only module that writes, renames, removes or syncs.
 
-A file is written under a temporary name, synced, and only then renamed; the rename is atomic on
-every POSIX file system, and syncing the directory makes it last through a power cut.
+A file is written under a temporary name, synced, and then renamed. The rename is atomic on every POSIX
+file system, and after a sync of the directory it survives a power cut.
 
-Each step is announced to :data:`before` first. Nobody listens but tests, which count the steps, kill
-the process at one of them, or fail it as a full or broken disk would.
+Each step calls :data:`before` first. Tests replace it, to count the steps, to kill the process at one
+of them, or to fail it as a full or broken disk would.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from typing import Any, BinaryIO, Literal, TypeAlias
 TEMPORARY_SUFFIX = ".tmp"
 _BUFFER_BYTES = 1 << 18
 
-# On macOS fsync() leaves the data in the drive's cache; this fcntl() asks for what fsync() means.
+# On macOS fsync() leaves the data in the drive's cache, and this fcntl() flushes the cache.
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 
 Step: TypeAlias = Literal["open", "write", "sync", "rename", "sync names", "remove"]
 
 
-def _nobody(step: Step, path: Path) -> None:
-    """Nobody listens."""
+def _ignore(step: Step, path: Path) -> None:
+    """Do nothing."""
 
 
-#: Called before each step, with the file or directory that it is about.
-before: Callable[[Step, Path], object] = _nobody
+#: Called before each step, with the file or directory of the step.
+before: Callable[[Step, Path], object] = _ignore
 
 
 class _File(io.FileIO):
-    """A file that announces what it really writes."""
+    """A file that calls :data:`before` for each write to the system."""
 
     def __init__(self, path: Path) -> None:
-        # "x": a name that comes back after it was removed is somebody else's work, not ours.
+        # "x": a name that exists again after it was removed belongs to another process.
         super().__init__(path, "xb")
         self._path = path
 
     def write(self, data: Any) -> int:
-        # Without _named(), which takes as long as the rest of what is done here for each block.
+        # Not by _named(), which takes as long per block as the rest of this method.
         try:
             before("write", self._path)
             return super().write(data)
@@ -54,21 +54,15 @@ class _File(io.FileIO):
 
 @contextlib.contextmanager
 def replacing(path: Path, *, sync: bool = True, sync_names: bool = True) -> Iterator[BinaryIO]:
-    """Open a file for writing that appears under ``path`` only when the block ends well.
+    """Open a file for writing that replaces ``path`` when the block ends without an exception.
 
-    The bytes go to ``path`` + ``.tmp``, in the same directory. When the block raises, that file
-    is removed and whatever stood under ``path`` before still stands there. Without ``sync`` that holds
-    for errors and killed processes, but not for a power cut. Without ``sync_names`` a power cut may
-    undo the replacement, whole: for files that are worth something only together with a later one
-    of the same directory, which is then synced.
+    The bytes go to ``path`` + ``.tmp``, in the same directory. If the block raises, that file is removed
+    and ``path`` is as before. Without ``sync`` this is guaranteed for errors and killed processes, but
+    not for a power cut. Without ``sync_names`` a power cut may undo the replacement as a whole: for
+    files that have a use only together with a later one of the same directory, which is synced.
 
-    Raises
-    ------
-    OSError
-        as the system says: no space, no permission, no directory; with the file's name.
+    Raises the system's OSError (no space, no permission, no directory), with the file's name.
 
-    Examples
-    --------
     >>> with replacing(tmp / "a.bin") as file:
     ...     _ = file.write(b"whole")
     ...     (tmp / "a.bin").exists()
@@ -92,17 +86,15 @@ def replacing(path: Path, *, sync: bool = True, sync_names: bool = True) -> Iter
         if sync and sync_names:
             sync_directory(path.parent)
     except BaseException:
-        # What stopped the work may stop this, too; then the next to write the file removes it.
+        # The cause of the failure may prevent this, too. Then the next writer of the file removes it.
         with contextlib.suppress(OSError):
             remove(temporary)
         raise
 
 
 def remove(path: Path) -> None:
-    """Remove a file if it is there.
+    """Remove a file if it exists.
 
-    Examples
-    --------
     >>> remove(Path("missing"))
     """
     if os.path.lexists(path):
@@ -111,12 +103,8 @@ def remove(path: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a file a second name: a hard link, or a symbolic one from another file system.
+    """Create a hard link to a file, or a symbolic one across file systems; ``target`` is replaced.
 
-    What stood under ``target`` is removed first.
-
-    Examples
-    --------
     >>> _ = (tmp / "a.bin").write_bytes(b"ids")
     >>> link(tmp / "a.bin", tmp / "b.bin")
     >>> (tmp / "b.bin").read_bytes()
@@ -132,10 +120,8 @@ def link(source: Path, target: Path) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory, new and removed ones, last through a power cut.
+    """Sync a directory, so that created and removed names survive a power cut.
 
-    Examples
-    --------
     >>> sync_directory(tmp)
     """
     before("sync names", path)
@@ -148,7 +134,7 @@ def sync_directory(path: Path) -> None:
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Put the file's name into an error of the system, which leaves it out of writes and syncs."""
+    """Add the file's name to an OSError, which has none if it comes from a write or a sync."""
     try:
         yield
     except OSError as error:
@@ -159,7 +145,7 @@ def _named(path: Path) -> Iterator[None]:
 
 def _sync(descriptor: int) -> None:
     if _FULL_SYNC is not None:
-        # Network file systems refuse the full sync; the plain one is then all there is.
+        # Network file systems refuse the full sync; then use the plain one.
         with contextlib.suppress(OSError):
             fcntl.fcntl(descriptor, _FULL_SYNC)
             return

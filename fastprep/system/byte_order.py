@@ -1,4 +1,4 @@
-"""Unsigned integers as a store's files hold them, little-endian, and as this machine does."""
+"""Conversion of unsigned integers between little-endian, as in a store's files, and native order."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import sys
 
 from fastprep_ext.base import uninitialized
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mmap import mmap
     from typing import Literal, TypeAlias
 
-    Letter: TypeAlias = Literal["H", "I", "Q"]  # of two, four and eight bytes, as struct names them
+    Letter: TypeAlias = Literal["H", "I", "Q"]  # struct's names for 2, 4 and 8 bytes
 
-#: The bytes of an integer by its letter.
+#: Letter -> number of bytes of an integer.
 BYTES_OF = {"H": 2, "I": 4, "Q": 8}
 
 
 def empty_array(count: int, letter: Letter) -> memoryview[int]:
-    """Memory for so many integers, whose values mean nothing yet.
+    """Return an uninitialized array of `count` integers; the caller must write before it reads.
 
     >>> len(empty_array(3, "I"))
     3
@@ -27,7 +27,7 @@ def empty_array(count: int, letter: Letter) -> memoryview[int]:
 
 
 def to_file(items: memoryview[int]) -> memoryview[int]:
-    """The bytes of some integers in little-endian order; the integers' own where that is it.
+    """Return integers as little-endian bytes; without a copy on a little-endian machine.
 
     >>> from array import array
     >>> bytes(to_file(memoryview(array("H", [513]))))
@@ -37,7 +37,7 @@ def to_file(items: memoryview[int]) -> memoryview[int]:
 
 
 def from_file(content: bytes | mmap | memoryview[int], letter: Letter) -> memoryview[int]:
-    """The integers in some little-endian bytes.
+    """Return the integers in little-endian bytes; without a copy on a little-endian machine.
 
     >>> from_file(b"\\x01\\x02\\x03\\x04", "H").tolist()
     [513, 1027]

@@ -1,14 +1,14 @@
-"""``functools.cached_property`` without the import of functools, a twentieth of loading gpt2."""
+"""``functools.cached_property`` without the import of functools, which is 5 % of loading gpt2."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from functools import cached_property as cached_property
 else:
 
     class cached_property:
-        """An attribute that is computed when it is first asked for, and then stays.
+        """Attribute that is computed on first access and then kept.
 
         >>> class Circle:
         ...     @cached_property
@@ -21,9 +21,9 @@ else:
         (3, 3)
         """
 
-        def __init__(self, make):
-            self.make = make
-            self.__doc__ = make.__doc__
+        def __init__(self, function):
+            self.function = function
+            self.__doc__ = function.__doc__
 
         def __set_name__(self, owner, name):
             self.name = name
@@ -31,6 +31,6 @@ else:
         def __get__(self, instance, owner=None):
             if instance is None:
                 return self
-            # From now on the instance's own attribute is found first. Of two threads that make it
-            # at the same time both get the first one's.
-            return vars(instance).setdefault(self.name, self.make(instance))
+            # From now on the instance's own attribute is found first. If two threads compute it at
+            # the same time, both get the result that was stored first.
+            return vars(instance).setdefault(self.name, self.function(instance))

@@ -1,4 +1,4 @@
-"""Who works in a directory: locks that the kernel lets go of when their holder dies."""
+"""File locks (flock) on a job's directory; the kernel releases them when their holder dies."""
 
 from __future__ import annotations
 
@@ -14,47 +14,32 @@ from pathlib import Path
 from fastprep.errors import JobIsRunning
 
 _POLL_SECONDS = 0.02
-# What a file system says that has no locks at all.
+# The errors of file systems without locks.
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
 def holding(path: Path, busy: str, *, shared: bool = False, timeout: float = 0.0) -> Iterator[None]:
-    """Hold the lock on a file, which is made if need be and stays when the block ends.
+    """Hold the lock on a file during the block; the file is created if it is missing, and kept.
 
-    Parameters
-    ----------
-    path
-        the file.
-    busy
-        what the error says when somebody else holds it.
-    shared
-        whether others may hold it too, if they share it as well.
-    timeout
-        how many seconds to wait for it.
+    With ``shared`` other processes may hold it too, if they also share it. Raises JobIsRunning, with
+    the message ``busy``, if another process still holds it after ``timeout`` seconds.
 
-    Raises
-    ------
-    JobIsRunning
-        when somebody else holds it still.
-
-    Examples
-    --------
     >>> path = tmp / "run.lock"
     >>> with holding(path, "busy"), holding(path, "another run works here"):
     ...     pass
     Traceback (most recent call last):
     fastprep.errors.JobIsRunning: another run works here
     """
-    until = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             if not _lock(descriptor, path, shared):
-                if time.monotonic() >= until:
+                if time.monotonic() >= deadline:
                     raise JobIsRunning(busy)
                 time.sleep(_POLL_SECONDS)
-            # A file that was removed between the two lines is no one's lock any more.
+            # A file that was removed after it was opened does not lock anything.
             elif _is_at(descriptor, path):
                 yield
                 return
@@ -71,10 +56,10 @@ def _lock(descriptor: int, path: Path, shared: bool) -> bool:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-        # In the same words for all locks of a job, so that Python tells it once.
+        # The same message for all locks of a job, so that Python shows it once.
         warnings.warn(
-            f"{path.parent}: this file system has no locks ({error.strerror}); see to it yourself that "
-            "no two runs work in this directory",
+            f"{path.parent}: this file system has no locks ({error.strerror}); make sure that no two "
+            "runs work in this directory",
             RuntimeWarning,
             stacklevel=1,
         )
@@ -82,9 +67,8 @@ def _lock(descriptor: int, path: Path, shared: bool) -> bool:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
+    """Return whether a descriptor is of the file that is at a path now."""
     try:
-        there = path.stat()
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
-    ours = os.fstat(descriptor)
-    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)

@@ -1,6 +1,6 @@
 """Background threads: helpers that share work, items produced ahead, a function mapped in order.
 
-All of them pay only where the work releases the GIL. Threads are daemons: a process that ends does
+All of them are useful only if the work releases the GIL. Threads are daemons: a process that ends does
 not wait for them.
 """
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Result = TypeVar("Result")
 
-# Items that wait to be consumed: enough that neither side waits for the other where both are even.
+# Items that wait to be consumed: enough that neither side waits if both are equally fast.
 _QUEUED = 2
 
 
 class Stopped(BaseException):
-    """Raised in a thread whose work is no longer wanted. Not an error, so no handler may catch it."""
+    """Raised in a thread to stop its work; not an Exception, so that no handler catches it."""
 
 
 class StopFlag:
@@ -80,7 +80,7 @@ def helpers(
 def produce_ahead(items: Iterator[T]) -> Iterator[T]:
     """Yield the items of an iterator that a thread runs ahead; its exception is raised here.
 
-    The iterator is closed, and the thread joined, where the consumer closes this one early.
+    If the consumer closes this generator early, the iterator is closed and the thread joined.
 
     >>> list(produce_ahead(iter([1, 2, 3])))
     [1, 2, 3]
@@ -127,8 +127,8 @@ def map_in_order(
 ) -> Iterator[Result]:
     """Yield ``function(item)`` of each item, in their order, computed by `threads` threads.
 
-    The first exception in order is raised, be it from the function or from the items. A few items
-    more than there are threads are taken ahead of the consumer.
+    The first exception in order is raised, from the function or from the items. Items are taken ahead
+    of the consumer: `threads` and a few more.
 
     >>> list(map_in_order(str, range(5), threads=2))
     ['0', '1', '2', '3', '4']
@@ -149,7 +149,7 @@ def map_in_order(
                 break
             pending.append(call)
             queue.put(call)
-            # No thread for a single item, which is all there is more often than not.
+            # No thread for a single item, which is the most frequent case.
             if len(workers) < threads and len(pending) > 1:
                 workers.append(
                     threading.Thread(
