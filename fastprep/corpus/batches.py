@@ -1,4 +1,4 @@
-"""Documents as batches of a block: what is larger is cut, small batches in a row are joined."""
+"""Batches of about a block: long documents are cut, consecutive small batches are joined."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from fastprep.corpus.documents import Bad, Batch, JoinedPlaces, Places, ShiftedP
 from fastprep.encoding.cutting import cut_points
 from fastprep_ext.base import Rows
 
-# A batch smaller than this part of a block is joined with its neighbours.
+# A batch smaller than a block divided by this is joined with its neighbours.
 _SMALL = 8
-# The most documents, and the most batches, in a joined batch.
+# Limit of documents, and of batches, per joined batch.
 MAX_TEXTS = 10_000
 
 
 def as_batches(
     rows: Rows, places: Places, bad: Sequence[Bad], block_bytes: int, cut: bool
 ) -> Iterator[Batch]:
-    """Yield documents in batches of at most a block, or of one document that is longer.
+    """Yield documents in batches of at most a block, or of one longer document.
 
-    With ``cut``, a longer one comes in parts, as :func:`fastprep.corpus.reader.batches` says.
+    With ``cut`` a longer document is yielded in parts; see :func:`fastprep.corpus.reader.batches`.
     """
     first = 0
     while first < len(rows):
@@ -42,7 +42,7 @@ def as_batches(
 
 
 def join_small(batches: Iterable[Batch], block_bytes: int) -> Generator[Batch]:
-    """Yield the same documents in fewer batches, none of which is larger than a block because of it.
+    """Join consecutive small batches, up to a block, and yield the batches.
 
     >>> from fastprep.corpus.documents import PlacesInFile
     >>> small = []
@@ -52,24 +52,24 @@ def join_small(batches: Iterable[Batch], block_bytes: int) -> Generator[Batch]:
     >>> [[*batch.texts] for batch in join_small(small, 100)]
     [[b'a', b'a', b'a']]
     """
-    waiting: list[Batch] = []
+    queued: list[Batch] = []
     size = texts = 0
     for batch in batches:
-        # Parts of a long document pass through unjoined. Its last part arrives while nothing waits, so
-        # it is the first of its group, as a batch that continues an open document must be.
+        # Parts of a long document pass through unjoined. Its last part arrives while nothing is queued,
+        # so it is the first of its group, as a batch that continues an open document must be.
         small = batch.closed and batch.size * _SMALL < block_bytes
         fits = size + batch.size <= block_bytes and texts + len(batch.texts) <= MAX_TEXTS
-        if waiting and not (small and fits and len(waiting) < MAX_TEXTS):
-            yield _joined(waiting)
-            waiting, size, texts = [], 0, 0
+        if queued and not (small and fits and len(queued) < MAX_TEXTS):
+            yield _joined(queued)
+            queued, size, texts = [], 0, 0
         if small:
-            waiting.append(batch)
+            queued.append(batch)
             size += batch.size
             texts += len(batch.texts)
         else:
             yield batch
-    if waiting:
-        yield _joined(waiting)
+    if queued:
+        yield _joined(queued)
 
 
 def _joined(batches: list[Batch]) -> Batch:

@@ -1,4 +1,4 @@
-"""Columns of text in Arrow tables: which one a format names, and what to do with its nulls."""
+"""Columns of text in Arrow tables: lookup by the format's field, and handling of nulls."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from fastprep_ext.base import Rows
 
 
 class Nulls:
-    """What becomes of rows without a text, as the format says; ``place`` names a row."""
+    """Handling of null rows as the format's ``on_error`` requires; ``place`` names a row."""
 
     def __init__(self, form: Format, place: Callable[[int], str]) -> None:
         self._form = form
         self._place = place
 
     def settle(self, column: Column, first: int) -> tuple[Rows, list[Bad]]:
-        """Return the texts of a column, with the number of each row as its origin, and the bad rows.
+        """Return the texts of a column, with row numbers as their origins, and the bad rows.
 
-        ``first`` is the number of the column's first row. Raises InvalidInput for a null where the
-        format says so.
+        ``first`` is the number of the column's first row. Raises InvalidInput for a null if ``on_error``
+        is ``"raise"``.
         """
         numbers = np.arange(first, first + len(column.starts))
         if not len(column.nulls):
@@ -43,7 +43,7 @@ class Nulls:
 
 
 def type_of(schema: Any, keys: tuple[str, ...]) -> Any:
-    """The Arrow type at the end of a path of names, None where it leads nowhere."""
+    """Return the Arrow type at the end of a path of names, or None if there is no such field."""
     if schema.names.count(keys[0]) != 1:
         return None
     kind = schema.field(keys[0]).type
@@ -56,7 +56,7 @@ def type_of(schema: Any, keys: tuple[str, ...]) -> Any:
 
 
 def walk(batch: Any, keys: tuple[str, ...]) -> Any:
-    """The array at the end of a path of names; null where anything on the way is."""
+    """Return the array at the end of a path of names; a row is null if any struct on the path is."""
     chunk = batch.column(batch.schema.get_field_index(keys[0]))
     for key in keys[1:]:
         chunk = chunk.flatten()[chunk.type.get_field_index(key)]
@@ -64,7 +64,7 @@ def walk(batch: Any, keys: tuple[str, ...]) -> Any:
 
 
 def no_text(schema: Any, kind: Any, form: Format) -> str:
-    """What is wrong with a column of another type, or of none, and which columns there are."""
+    """Return a message about a column that is missing or not text, with the columns that exist."""
     found = "has no column" if kind is None else f"holds {kind}, not text, in the column"
     there = [f"{name} ({kind})" for name, kind in zip(schema.names, schema.types, strict=True)]
     return (

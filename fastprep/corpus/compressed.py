@@ -1,4 +1,4 @@
-"""Compressed files, unpacked as they are read: memory is a few blocks, whatever they unpack to."""
+"""Decompression of .gz and .zst files as they are read, in constant memory."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from fastprep.corpus.formats import Packing
 from fastprep.errors import DamagedInput, MissingExtra
 from fastprep_ext.base import copy_bytes
 
-# What is read of the packed file at a time, and unpacked at a time at most.
-# Decompressors return the input they did not take as a copy, made under the GIL: so little is given.
+# Limits of bytes read, and of bytes decompressed, at a time. Decompressors return the input that
+# they did not use as a copy, made under the GIL: so they get little at a time.
 _PACKED_BYTES = 1 << 16
 _UNPACKED_BYTES = 1 << 18
+_FIX = "copy it again, or pass on_error='skip' (--on-error skip) to use the part before the damage"
 
 
 class _Decompressor(Protocol):
-    """What zlib, isal, and the zstd of Python 3.14 have in common."""
+    """The common interface of zlib, isal, and the zstd of Python 3.14."""
 
     @property
     def eof(self) -> bool: ...
@@ -31,27 +32,13 @@ class _Decompressor(Protocol):
 
 
 class Unpacked:
-    """The content of a ``.gz`` or ``.zst`` file from its beginning to its end, member by member.
+    """Reader of the decompressed content of a ``.gz`` or ``.zst`` file, member by member.
 
-    Parameters
-    ----------
-    file
-        the packed bytes; closed by :meth:`close`.
-    name
-        what to call the file in errors.
-    packing
-        ``".gz"`` or ``".zst"``.
+    ``file`` has the compressed bytes and is closed by :meth:`close`; ``name`` is its name in errors.
+    Reads raise DamagedInput if the file is truncated or a checksum is wrong, with the name and the byte
+    of the compressed file up to which it was read; everything returned before that is good. Raises
+    MissingExtra if a package is needed that is not installed.
 
-    Raises
-    ------
-    DamagedInput
-        from :meth:`read`, where the file ends too early or its checksum is wrong: with the name and
-        the byte of the packed file by which that was found. What was read before is good.
-    MissingExtra
-        where a package is needed that is not installed.
-
-    Examples
-    --------
     >>> import gzip, io
     >>> packed = gzip.compress(b"one ") + gzip.compress(b"two")
     >>> Unpacked(io.BytesIO(packed), "a.txt.gz", ".gz").read(100)
@@ -71,7 +58,7 @@ class Unpacked:
         self._failure: DamagedInput | None = None
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill a buffer; fewer bytes come only at the end, or where damage is."""
+        """Fill a buffer and return the number of bytes: fewer only at the end or before damage."""
         filled = 0
         while filled < len(buffer):
             try:
@@ -79,7 +66,7 @@ class Unpacked:
             except DamagedInput as error:
                 if not filled:
                     raise
-                # What is good comes first.
+                # Return the good bytes first.
                 self._failure = error
                 break
             if not part:
@@ -88,35 +75,35 @@ class Unpacked:
         return filled
 
     def read(self, size: int) -> bytes:
-        """Return the next ``size`` bytes, fewer only at the end, or where damage is."""
+        """Return the next ``size`` bytes, fewer only at the end or before damage."""
         buffer = bytearray(size)
         return bytes(memoryview(buffer)[: self.readinto(memoryview(buffer))])
 
     @property
     def used(self) -> int:
-        """How many packed bytes were unpacked so far."""
+        """The number of compressed bytes that were decompressed so far."""
         return self._read - len(self._packed)
 
     def close(self) -> None:
-        """Close the packed file."""
+        """Close the compressed file."""
         self._file.close()
 
-    def _next(self, most: int) -> bytes:
-        """Some bytes, at most so many; none at the end of the last member."""
+    def _next(self, limit: int) -> bytes:
+        """Return up to `limit` bytes; none at the end of the last member."""
         if self._failure is not None:
             raise self._failure
         while True:
-            if self._member is None and not self._begin():
+            if self._member is None and not self._start_member():
                 return b""
             member = self._member
             if member is None:
-                raise RuntimeError("a member that began is not there")
+                raise RuntimeError("no member was started")
             over = False
-            if not self._packed and _is_hungry(member):
+            if not self._packed and _needs_input(member):
                 self._packed = self._more()
                 over = not self._packed
             try:
-                part = member.decompress(self._packed, most)
+                part = member.decompress(self._packed, limit)
             except self._errors as error:
                 raise self._damaged(error) from None
             self._packed = b"" if not hasattr(member, "unconsumed_tail") else member.unconsumed_tail
@@ -129,12 +116,11 @@ class Unpacked:
             if over and self._member is not None:
                 raise DamagedInput(
                     f"{self._name}, byte {self._read}: the file ends in the middle of its "
-                    f"compressed data, after {self._made} bytes of text; bring a whole copy of "
-                    "it, or pass on_error='skip' (--on-error skip) to use what is there"
+                    f"compressed data, after {self._made} bytes of text; {_FIX}"
                 )
 
-    def _begin(self) -> bool:
-        """Start on the next member; False when the file is over."""
+    def _start_member(self) -> bool:
+        """Start the next member; return False at the end of the file."""
         while True:
             if not self._packed:
                 self._packed = self._more()
@@ -146,12 +132,11 @@ class Unpacked:
                 break
         if not self._packed:
             return False
-        if not _may_begin(self._packed, self._packing):
-            what = f"no {self._packing} file" if self._first else "no more of it"
+        if not _may_start(self._packed, self._packing):
+            what = f"no {self._packing} file" if self._first else "no further member"
             raise DamagedInput(
-                f"{self._name}, byte {self.used}: the compressed data is damaged ({what} begins with "
-                f"{self._packed[:4].hex(' ')}), after {self._made} bytes of text; bring a whole copy of "
-                "it, or pass on_error='skip' (--on-error skip) to use what is there"
+                f"{self._name}, byte {self.used}: the compressed data is damaged ({what} starts with "
+                f"{self._packed[:4].hex(' ')}), after {self._made} bytes of text; {_FIX}"
             )
         self._first = False
         self._member = self._make()
@@ -166,35 +151,35 @@ class Unpacked:
         place = f"{self._name}, before byte {self._read}"
         if "too much memory" in str(error):
             return DamagedInput(
-                f"{place}: it needs a window of more than 128 MiB to be unpacked; "
-                "pack it again without --long, or unpack it"
+                f"{place}: its decompression needs a window of more than 128 MiB; "
+                "compress it again without --long, or decompress it"
             )
         return DamagedInput(
-            f"{place}: the compressed data is damaged ({error}), after {self._made} bytes of text; "
-            "bring a whole copy of it, or pass on_error='skip' (--on-error skip) to use what is there"
+            f"{place}: the compressed data is damaged ({error}), after {self._made} bytes of "
+            f"text; {_FIX}"
         )
 
 
-def _may_begin(data: bytes, packing: Packing) -> bool:
-    """Whether a member may begin with these bytes, of which there may be few."""
+def _may_start(data: bytes, packing: Packing) -> bool:
+    """Return whether a member may start with these bytes, which may be a few only."""
     if packing == ".gz":
         return data[:2] == b"\x1f\x8b"[: len(data)]
-    # A frame, or one of the sixteen kinds that are to be skipped.
+    # A frame, or one of the sixteen kinds of skippable frames.
     skipped = len(data) > 0 and 0x50 <= data[0] <= 0x5F
     return data[:4] == b"\x28\xb5\x2f\xfd"[: len(data)] or (
         skipped and data[1:4] == b"\x2a\x4d\x18"[: len(data) - 1]
     )
 
 
-def _is_hungry(member: _Decompressor) -> bool:
-    """Whether a decompressor has nothing left to give without more input."""
+def _needs_input(member: _Decompressor) -> bool:
+    """Return whether a decompressor has no output left without more input."""
     return bool(getattr(member, "needs_input", True))
 
 
 def decompressor(packing: Packing) -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
-    """Return what makes a decompressor of one member, and the errors it raises.
+    """Return a factory of decompressors of one member, and the exceptions they raise.
 
-    Raises MissingExtra where it needs a package that is not installed.
+    Raises MissingExtra if a package is needed that is not installed.
     """
     if packing == ".gz":
         try:

@@ -1,4 +1,4 @@
-"""Byte ranges of files, and batches of documents with the places they come from."""
+"""Spans of files, formats, and batches of documents with their places for error messages."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import msgspec
 from fastprep.errors import InvalidInput
 from fastprep_ext.base import Rows
 
-# Between 512 KiB and 4 MiB the speed is much the same; smaller blocks start the encoder cold.
+# The speed is about the same from 512 KiB to 4 MiB; smaller blocks run the encoder with cold caches.
 BLOCK_BYTES = 2 << 20
 
-#: What to do with a document that cannot be read: stop, leave it out, or put U+FFFD for what is wrong.
+#: What to do with a document that cannot be read: stop, skip it, or replace its bad bytes by U+FFFD.
 OnError: TypeAlias = Literal["raise", "skip", "replace"]
 Offset = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
@@ -22,8 +22,6 @@ Offset = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A byte range ``[start, end)`` of a file of ``size`` bytes.
 
-    Examples
-    --------
     >>> Span("corpus.txt", start=0, end=10, size=25)
     Span(path='corpus.txt', start=0, end=10, size=25)
     """
@@ -34,26 +32,22 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: Offset
 
     def part(self, start: int, end: int) -> Span:
-        """Another byte range of the same file."""
+        """Return another byte range of the same file."""
         return Span(self.path, start, end, self.size)
 
 
 class Format(msgspec.Struct, frozen=True):
-    """How documents lie in files, and what becomes of those that cannot be read.
+    """The layout of documents in files, and what to do with those that cannot be read.
 
-    ``separator`` stands between the documents of a ``.txt`` file, None where each file is one.
+    ``separator`` separates the documents of a ``.txt`` file; with None each file is one document.
     ``field`` is the key of the text in JSON lines and the column of a table; see :func:`keys_of`.
-    ``on_error`` says whether to ``"raise"`` an error, to ``"skip"`` the document, or to
-    ``"replace"`` what is not UTF-8 by U+FFFD and what is no text at all by an empty document, so that
-    those behind it keep their numbers.
+    With ``on_error`` ``"raise"`` a bad document is an error, and with ``"skip"`` it is skipped. With
+    ``"replace"`` bytes that are not UTF-8 become U+FFFD, and a document that is not a text becomes an
+    empty one, so that documents after it keep their numbers.
 
-    Raises
-    ------
-    InvalidInput
-        for an empty separator or field, one that is not text, or an unknown ``on_error``.
+    Raises InvalidInput for an empty separator or field, one that is not text, or an unknown
+    ``on_error``.
 
-    Examples
-    --------
     >>> Format(separator="\\n\\n").separator
     '\\n\\n'
     """
@@ -77,19 +71,20 @@ class Format(msgspec.Struct, frozen=True):
             if not isinstance(value, str) or not value:
                 raise InvalidInput(f"{name} is {value!r}; pass a str of at least one character")
             if not is_unicode(value):
-                raise InvalidInput(f"{name} is {value!r}, which UTF-8 cannot hold; pass plain text")
+                raise InvalidInput(
+                    f"{name} is {value!r}, which cannot be encoded as UTF-8; pass text without "
+                    "surrogates"
+                )
         keys_of(self.field)
 
 
 def keys_of(field: str) -> tuple[str, ...]:
-    r"""The keys on the way to a text: a dot leads into an object, ``\.`` is a dot in a key.
+    r"""Return the keys on the path to a text: a dot leads into an object, ``\.`` is a dot in a key.
 
-    Examples
-    --------
     >>> keys_of("text"), keys_of("meta.body"), keys_of(r"meta\.body")
     (('text',), ('meta', 'body'), ('meta.body',))
 
-    Raises :class:`~fastprep.errors.InvalidInput` where there is nothing on a side of a dot.
+    Raises InvalidInput for an empty key.
     """
     keys = tuple(key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", field))
     if not all(keys):
@@ -101,12 +96,12 @@ def keys_of(field: str) -> tuple[str, ...]:
 
 
 class Places(Protocol):
-    """Names the places that the documents of a batch come from, for error messages."""
+    """The places of the documents of a batch, named for error messages."""
 
     def at(self, origin: int, offset: int) -> tuple[str, int]:
-        """Name byte ``offset`` of a document: in words, and as an offset in the file (0: unknown).
+        """Name byte ``offset`` of a document; return its offset in the file, too, or 0 if unknown.
 
-        ``origin`` is what the reader noted for the document, in its own unit.
+        ``origin`` is the number that the reader recorded for the document, in the reader's own unit.
         """
 
 
@@ -121,7 +116,7 @@ class PlacesInFile(NamedTuple):
 
 
 class PlacesInRows(NamedTuple):
-    """Places of documents whose origin is the number of a line or row; ``name`` names that."""
+    """Places of documents whose origin is the number of a line or row, which ``name`` names."""
 
     name: Callable[[int], str]
 
@@ -152,18 +147,16 @@ class JoinedPlaces(NamedTuple):
 
 
 class Bad(NamedTuple):
-    """A document that was left out or mended: where it stands, and what was wrong with it."""
+    """A document that was skipped or repaired: its place and its fault."""
 
     place: str
     reason: str
 
     @classmethod
     def of(cls, error: InvalidInput, path: str) -> Bad:
-        """What an error about a file says, without what to do about it.
+        """Return the place and the fault of an error about a file, without its advice.
 
-        Examples
-        --------
-        >>> Bad.of(InvalidInput("a: b.txt, byte 5: it ends there; bring a whole copy"), "a: b.txt")
+        >>> Bad.of(InvalidInput("a: b.txt, byte 5: it ends there; copy it again"), "a: b.txt")
         Bad(place='a: b.txt, byte 5', reason='it ends there')
         """
         where, _, said = str(error).removeprefix(path).partition(": ")
@@ -174,9 +167,9 @@ class Batch(NamedTuple):
     """Consecutive documents, to be encoded in one call.
 
     ``texts`` are UTF-8, in the order of the file. Each is a whole document, except that the first
-    continues an unclosed batch before it, and that the last continues in the next batch when
-    ``closed`` is false. ``places`` names where they come from. ``bad`` are the documents that the
-    reader left out or repaired since the batch before; there may be no texts beside them.
+    continues an unclosed previous batch, and that the last continues in the next batch if ``closed``
+    is False. ``places`` names their places. ``bad`` are the documents that the reader skipped or
+    repaired since the previous batch; a batch may have bad documents only.
     """
 
     texts: Rows
@@ -186,7 +179,7 @@ class Batch(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The bytes of all texts."""
+        """The size of all texts in bytes."""
         return self.texts.size
 
     def place(self, index: int, offset: int) -> tuple[str, int]:
@@ -200,10 +193,8 @@ class Batch(NamedTuple):
 
 
 def is_unicode(text: str) -> bool:
-    """Whether UTF-8 can hold a str: whether it has no lone surrogate.
+    """Return whether a str can be encoded as UTF-8: whether it has no lone surrogate.
 
-    Examples
-    --------
     >>> is_unicode("é"), is_unicode("\\ud83d")
     (True, False)
     """

@@ -1,4 +1,4 @@
-"""What a file holds, by its name: text, lines of JSON or a table, and how it is compressed."""
+"""File formats by name: text, lines of JSON or a table, and the compression."""
 
 from __future__ import annotations
 
@@ -21,23 +21,21 @@ SUPPORTED = (
 
 
 class Kind(NamedTuple):
-    """What lies in a file, and what it is packed in."""
+    """The content of a file, and its compression."""
 
     content: Content
     packing: Packing
 
 
 def kind_of(name: str) -> Kind | None:
-    """The kind of a file of that name, None for one that cannot be read.
+    """Return the kind of a file by its name, or None if it cannot be read.
 
-    Examples
-    --------
     >>> kind_of("c4-train.00000-of-01024.json.gz")
     Kind(content='lines', packing='.gz')
     >>> kind_of("data/books.TXT"), kind_of("books.csv")
     (Kind(content='text', packing=''), None)
     """
-    # No pathlib here: of thousands of small files it would take the most time.
+    # Not by pathlib, which would take most of the time for thousands of small files.
     stem, dot, suffix = name[name.rfind("/") + 1 :].lower().rpartition(".")
     packing: Packing = ""
     for known in PACKINGS:
@@ -45,20 +43,18 @@ def kind_of(name: str) -> Kind | None:
             packing = known
             stem, dot, suffix = stem.rpartition(".")
     content = CONTENTS.get(dot + suffix) if stem else None
-    # Parquet compresses its pages itself, and is read from its end.
+    # Parquet compresses its own pages, and is read from its end.
     if content is None or (packing and content == "parquet"):
         return None
     return Kind(content, packing)
 
 
 def in_folders(name: str) -> bool:
-    """Whether a folder that is given as an input means a file of that name, too.
+    """Return whether a file of that name is read if its folder is an input.
 
-    A plain ``.json`` beside the data is more often about it than part of it
-    (``dataset_info.json``), so that one has to be named, or matched by a pattern.
+    A plain ``.json`` file in a folder of data is usually metadata (``dataset_info.json``), so it must
+    be named itself, or matched by a pattern.
 
-    Examples
-    --------
     >>> in_folders("part-0.jsonl"), in_folders("dataset_info.json"), in_folders("part-0.json.gz")
     (True, False, True)
     """

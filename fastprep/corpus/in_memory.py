@@ -1,52 +1,59 @@
-"""Inputs that lie in the memory of this process: how they are told from files, and spans of them.
+"""Inputs in the memory of this process: their recognition, and spans of them.
 
-What reads them is :mod:`fastprep.corpus.tables`, which nobody waits for who names files.
+:mod:`fastprep.corpus.tables` reads them; it is imported only if there is such an input.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Protocol
 
-from fastprep.corpus.documents import Span
+from fastprep.corpus.documents import Batch, Span
 from fastprep.errors import InvalidInput
 
-Source: TypeAlias = Any  # one of :mod:`fastprep.corpus.tables`
+
+class TableSource(Protocol):
+    """A table or stream of texts that documents are read from."""
+
+    size: int  # of all texts, with one byte more for each; 0 for a stream
+
+    def read(self, span: Span, block_bytes: int, cut: bool) -> Iterator[Batch]:
+        """Yield the documents that start in a span; see :func:`fastprep.corpus.reader.batches`."""
 
 
 class TableSpan(Span, frozen=True, dict=True):
-    """A part of something in memory; ``source`` is that, and goes into no manifest.
+    """A span of a table or stream in memory; manifests do not record the ``source``.
 
-    The texts' bytes are counted as if one byte stood behind each, so no two begin at the same one.
-    A stream has no size.
+    Positions count the bytes of all texts and one byte after each, so that no two texts start at one
+    position. A stream has size 0.
     """
 
     @property
-    def source(self) -> Source:
-        """What is read."""
-        found: Source | None = self.__dict__.get("source")
+    def source(self) -> TableSource:
+        """The table or stream. Raises InvalidInput in another process than that of the input."""
+        found: TableSource | None = self.__dict__.get("source")
         if found is None:
             raise InvalidInput(
-                f"{self.path}: what is in memory cannot be read by another process; use this one"
+                f"{self.path}: another process cannot read an input in memory; use the process that "
+                "has it"
             )
         return found
 
     def part(self, start: int, end: int) -> Span:
-        """A range of the same table."""
+        """Return another range of the same table."""
         return span_of(self.path, start, end, self.size, self.source)
 
 
-def span_of(name: str, start: int, end: int, size: int, source: Source) -> TableSpan:
-    """A part of a source."""
+def span_of(name: str, start: int, end: int, size: int, source: TableSource) -> TableSpan:
+    """Return a span of a source."""
     span = TableSpan(name, start, end, size)
     span.__dict__["source"] = source
     return span
 
 
 def is_table(thing: object) -> bool:
-    """Whether something can be an input by what it holds, not by its name.
+    """Return whether an input is a table or stream of texts, not a path.
 
-    Examples
-    --------
     >>> import pyarrow as pa
     >>> is_table(pa.table({"text": ["one"]})), is_table("one.txt")
     (True, False)
@@ -59,5 +66,5 @@ def is_table(thing: object) -> bool:
 
 
 def is_of_datasets(thing: object) -> bool:
-    """Whether something is a data set of the package ``datasets``."""
+    """Return whether an object is a data set of the package ``datasets``."""
     return type(thing).__module__.partition(".")[0] == "datasets" and hasattr(thing, "with_format")

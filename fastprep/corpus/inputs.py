@@ -1,4 +1,4 @@
-"""What a user names as inputs, file by file: paths, folders, patterns and URLs."""
+"""Expansion of a user's inputs to files: paths, folders, patterns and URLs."""
 
 from __future__ import annotations
 
@@ -16,33 +16,29 @@ from fastprep.corpus.remote import expand_url, is_url
 from fastprep.corpus.sources import may_be_path, whole
 from fastprep.errors import InvalidInput
 
-# A path, or what :mod:`fastprep.corpus.tables` takes, or some of these.
+# A path, a table or stream of :mod:`fastprep.corpus.tables`, or an iterable of these.
 Inputs: TypeAlias = Any
 
-_OF_STORES = ("job.json", "manifest.json", "vocabulary.json")
+_STORE_FILES = ("job.json", "manifest.json", "vocabulary.json")
 
 
 def find(inputs: Inputs, form: Format | None = None) -> list[Span]:
-    """The files that some inputs stand for, each as a whole, in an order that depends on names alone.
+    """Return the files of some inputs, each as a whole, in an order that depends on names alone.
 
-    An input is a file; a folder, for all files in it and in the folders in it that can be read (but
-    plain ``.json`` ones, which are more often about data than data); a pattern with ``*``, ``?``
-    and ``[...]``, where ``**`` stands for folders in folders, for the files of its kind that can be
-    read (but those in which a store, or unfinished work on one, tells about itself); or a URL of
-    one of these, a folder with ``/`` at its end. Inputs stay in the order in which they are given,
-    what a folder or a pattern stands for is sorted by name, and names that begin with a dot are
-    passed over.
+    An input is one of
 
-    An input may also be a table or a stream of texts: see :mod:`fastprep.corpus.tables`.
+    - a file;
+    - a folder: all readable files in it and its subfolders, except plain ``.json`` files, which are
+      usually metadata;
+    - a pattern with ``*``, ``?`` and ``[...]``, and ``**`` for any depth of folders: all readable files
+      that match, except the metadata of stores and of unfinished work on them;
+    - a URL of one of these; that of a folder ends with ``/``;
+    - a table or a stream of texts: see :mod:`fastprep.corpus.tables`.
 
-    Raises
-    ------
-    InvalidInput
-        for a file that is missing or cannot be read, and for a folder or pattern that stands for
-        no file at all.
+    Inputs keep their order, the files of a folder or pattern are sorted by name, and names that start
+    with a dot are skipped. Raises InvalidInput for a file that is missing or cannot be read, and for a
+    folder or pattern without files.
 
-    Examples
-    --------
     >>> for name in ("b.txt", "a.jsonl", ".hidden.txt", "README.md"):
     ...     _ = (tmp / name).write_text("")
     >>> [Path(span.path).name for span in find(tmp)]
@@ -75,11 +71,11 @@ def find(inputs: Inputs, form: Format | None = None) -> list[Span]:
 def _find_one(path: str | PathLike[str]) -> Iterator[Span]:
     name = os.fspath(path)
     if is_url(name):
-        yield from _behind_url(name)
+        yield from _at_url(name)
         return
     try:
         is_there, is_folder = Path(name).exists(), Path(name).is_dir()
-    except (OSError, ValueError):  # too long a name, a NUL in it: `whole` says so
+    except (OSError, ValueError):  # a name that is too long or has a NUL: `whole` reports it
         is_there = is_folder = False
     if is_folder:
         spans = [*_in_folder(Path(name).as_posix())]
@@ -91,13 +87,13 @@ def _find_one(path: str | PathLike[str]) -> Iterator[Span]:
     elif not is_there and glob.has_magic(name) and "\0" not in name and may_be_path(name):
         matches = [
             match
-            # Path.glob knows no absolute patterns.
+            # Path.glob does not accept absolute patterns.
             for match in sorted(glob.glob(name, recursive=True))  # noqa: PTH207
             if kind_of(match) is not None and Path(match).is_file() and not _is_of_a_store(match)
         ]
         if not matches:
             raise InvalidInput(
-                f"{name}: no file that can be read is of this pattern; supported are {SUPPORTED}"
+                f"{name}: no file that can be read matches this pattern; supported are {SUPPORTED}"
             )
         yield from map(whole, matches)
     else:
@@ -105,33 +101,33 @@ def _find_one(path: str | PathLike[str]) -> Iterator[Span]:
 
 
 def _is_of_a_store(path: str) -> bool:
-    """Whether a store, finished or not, tells about itself in a file: it may lie beside its inputs."""
+    """Return whether a file is metadata of a store, finished or not, whose folder may have inputs."""
     folder, name = Path(path).parent, Path(path).name
-    if name not in _OF_STORES:
+    if name not in _STORE_FILES:
         return False
     return (
         any((folder / known).exists() for known in ("run.lock", "shard-00000.bin"))
-        or (folder.parent / "run.lock").exists()  # one of two parts, before its first shard
+        or (folder.parent / "run.lock").exists()  # a part of a job, before its first shard
     )
 
 
 def _in_folder(folder: str) -> Iterator[Span]:
-    """The files in a folder, at any depth, that it means when it is given as an input."""
+    """Yield the files of a folder, at any depth, that are read if the folder is an input."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             path = entry.name if folder == "." else f"{folder.rstrip('/')}/{entry.name}"
-            # Links to files are followed, links to folders, which might lead around in circles, not.
+            # Links to files are followed, but not links to folders, which may form cycles.
             if entry.is_dir(follow_symlinks=False):
                 yield from _in_folder(path)
             elif in_folders(entry.name) and entry.is_file():
-                # One look at each is enough; `whole` would take some more.
+                # One stat per file; `whole` would make more.
                 size = entry.stat().st_size
                 yield Span(path, 0, size, size) if is_unicode(path) else whole(path)
 
 
-def _behind_url(url: str) -> Iterator[Span]:
+def _at_url(url: str) -> Iterator[Span]:
     is_folder = url.endswith("/")
     if not is_folder and not glob.has_magic(url):
         yield whole(url)
@@ -146,5 +142,5 @@ def _behind_url(url: str) -> Iterator[Span]:
     if not found:
         raise InvalidInput(f"{url}: no file that can be read is there; supported are {SUPPORTED}")
     for name, size in sorted(found):
-        # The listing told the size, most likely: no question for each file.
+        # The listing usually has the size, which saves a request per file.
         yield whole(name) if size is None else Span(name, 0, size, size)

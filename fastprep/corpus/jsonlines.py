@@ -1,4 +1,4 @@
-"""A .jsonl file, or a byte range of one, to the texts in one field of its lines."""
+"""Reader of .jsonl files, or byte ranges of them: the texts in one field of the lines."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from fastprep.errors import InvalidInput, InvalidUtf8
 from fastprep_ext.base import Rows, uninitialized
 from fastprep_ext.corpus import LineReader
 
-# Names a line by its number.
+# Function that names a line by its number.
 LineName = Callable[[int], str]
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class LineDecoder:
-    """Decodes lines of JSON objects to the text in one field of each.
+    """Decoder of lines of JSON objects to the text in one field of each.
 
-    A compiled reader takes the lines that are plainly good, msgspec the others: what msgspec refuses is
-    refused, and its words say why. Raises InvalidInput for a field name that would have to be escaped
-    in JSON.
+    A compiled reader decodes the lines that are plainly valid, and msgspec all others: a line that
+    msgspec refuses is refused, with its message. Raises InvalidInput for a field name that would have
+    to be escaped in JSON.
 
     >>> rows, decoder = Rows(), LineDecoder(Format())
     >>> decoder.decode(b'{"text": "One."}\\n\\n{"id": 2, "text": "Two."}\\n', rows)
@@ -41,7 +41,7 @@ class LineDecoder:
         self._on_error = form.on_error
         self._keys = keys_of(form.field)
         kind: Any = str
-        # What holds no container cannot be part of a cycle, so the collector need not look at it.
+        # An object without containers cannot be part of a cycle, so the collector can skip it.
         try:
             for key in reversed(self._keys):
                 kind = msgspec.defstruct("Line", [("text", kind)], rename={"text": key}, gc=False)
@@ -49,9 +49,9 @@ class LineDecoder:
             raise InvalidInput(f"field {form.field!r} cannot be read: {error}") from None
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
         self._reader = LineReader([key.encode() for key in self._keys])
-        self._mend = (
-            f'each line must be one JSON object with a string under "{form.field}"; mend it, name '
-            "another field (--field), or pass on_error='skip' (--on-error skip) to leave such lines out"
+        self._advice = (
+            f'each line must be one JSON object with a string under "{form.field}"; fix it, name '
+            "another field (--field), or pass on_error='skip' (--on-error skip) to skip such lines"
         )
 
     def decode(
@@ -64,12 +64,12 @@ class LineDecoder:
         start: int = 0,
         origin: int = 0,
     ) -> tuple[int, list[Bad]]:
-        """Append the texts of the whole lines from ``start`` to ``stop``; blank lines are passed over.
+        """Append the texts of the whole lines from ``start`` to ``stop``; skip blank lines.
 
-        The origin of each is ``origin`` and the number of its line, of which ``line`` is the first.
+        The origin of a text is ``origin`` plus the number of its line; ``line`` is the first one's.
         Returns the number of the next line, and the lines that are not documents. Raises
-        InvalidInput for a line that is not one JSON object with a str in the field, unless the
-        format says to continue; ``name`` is what errors call a line.
+        InvalidInput for a line that is not one JSON object with a str in the field, if ``on_error`` is
+        ``"raise"``; ``name`` names lines in errors.
 
         >>> LineDecoder(Format()).decode(b'{"text": 5}', Rows())
         Traceback (most recent call last):
@@ -94,7 +94,7 @@ class LineDecoder:
     def _decode_slowly(
         self, content: bytes, line: int, name: LineName, bad: list[Bad]
     ) -> bytes | None:
-        """Return one line's text, after any attempt to repair it; None if it is not a document."""
+        """Decode one line, and repair it if necessary; return None if it is not a document."""
         if not content or content.isspace():
             return None
         try:
@@ -103,7 +103,7 @@ class LineDecoder:
             if self._on_error == "raise" and isinstance(error, InvalidUtf8):
                 raise InvalidUtf8(f"{name(line)}, {error}", offset=error.offset) from None
             if self._on_error == "raise":
-                raise InvalidInput(f"{name(line)}: {error}; {self._mend}") from None
+                raise InvalidInput(f"{name(line)}: {error}; {self._advice}") from None
             bad.append(Bad(name(line), str(error).partition("; ")[0]))
             if self._on_error == "skip":
                 return None
@@ -113,15 +113,10 @@ class LineDecoder:
             return b""
 
     def text(self, line: bytes) -> str:
-        """One line's text by the slow way alone, beside which the fast one stands in tests.
+        """Return one line's text, decoded by msgspec alone; tests compare the fast way with it.
 
-        Raises
-        ------
-        InvalidInput
-            saying what is wrong with the line, but not where it is.
+        Raises InvalidInput with the fault of the line, but without its place.
 
-        Examples
-        --------
         >>> LineDecoder(Format(field="a.b")).text(b'{"a": {"b": "One."}}')
         'One.'
         """
@@ -149,7 +144,7 @@ class LineDecoder:
         return text
 
     def _repair(self, line: bytes) -> str | None:
-        """The text of a line that holds lone surrogates, which msgspec refuses; None for others."""
+        """Return the text of a line with lone surrogates, which msgspec refuses; None for others."""
         if not _SURROGATE.search(line):
             return None
         import json
@@ -174,9 +169,9 @@ def _first_invalid(line: bytes) -> int:
 
 
 class LineNames:
-    """Names lines by their numbers, counted from the start of a span.
+    """Names of lines by their numbers, counted from the start of a span.
 
-    Those before the span are counted when the first line is named.
+    The lines before the span are counted when the first name is needed.
     """
 
     def __init__(self, path: str, base: int) -> None:
@@ -206,7 +201,7 @@ def read_lines(
     name = LineNames(span.path, base)
     places = PlacesInRows(name)
     file.seek(base)
-    # The block begins at byte `base` of the file with `filled` bytes of a line that has no end yet.
+    # The block starts at byte `base` of the file, with `filled` bytes of an incomplete line.
     block = uninitialized(min(block_bytes, file.left + 1))
     filled = line = 0
     last = False
@@ -214,9 +209,9 @@ def read_lines(
         with memoryview(block) as view:
             filled += file.readinto(view[filled:], held=filled)
         last = filled < len(block)
-        # What is left of a line that damage cuts off is not a document.
+        # The rest of a line that is cut off by damage is not a document.
         stop = filled if last and file.damage is None else block.rfind(b"\n", 0, filled) + 1
-        # The last line that begins before the span's end is the one with byte end - 1 in it.
+        # The last line that starts before the span's end is the one that contains byte end - 1.
         newline = block.find(b"\n", max(span.end - 1 - base, 0), filled)
         if newline >= 0:
             stop, last = newline + 1, True

@@ -11,8 +11,8 @@ from fastprep.corpus.documents import Format, Span
 
 Task: TypeAlias = tuple[Span, ...]
 
-# By default 64 tasks, for up to 64 cores; not so small that the start of a task costs time, nor so
-# large that the loss of one costs much.
+# By default 64 tasks, for up to 64 cores: large enough that the start of a task costs no time, small
+# enough that the loss of one costs little.
 _TASKS = 64
 _MIN_SHARD_BYTES = 8 << 20
 _MAX_SHARD_BYTES = 256 << 20

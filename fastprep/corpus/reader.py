@@ -1,31 +1,31 @@
-"""Corpus files to documents, in blocks: memory does not grow with the corpus.
+"""Reader of corpus files: batches of documents, in memory that does not grow with the corpus.
 
-The formats are told apart by their suffixes:
+The format of a file follows from its suffix:
 
 ``.txt``
-    Documents stand between *separators* (``<|endoftext|>`` unless said otherwise). A document is
-    exactly the bytes between two of them: nothing is stripped, no newline translated. A piece
-    that is empty or only ASCII whitespace is no document, so a separator at the end of the file,
-    with or without a newline after it, does not add one. Without a separator (``None``) the whole
-    file is one document.
+    Documents are the pieces between *separators* (``<|endoftext|>`` by default). A document is exactly
+    the bytes between two of them: nothing is stripped, and newlines are not translated. A piece that
+    is empty or only ASCII whitespace is not a document, so a separator at the end of the file, with or
+    without a newline after it, does not add one. Without a separator (``None``) the whole file is one
+    document.
 ``.jsonl``, ``.ndjson``, ``.json``
-    One JSON object a line; its text is one field. Every object is a document, an empty text
-    too, so document ``i`` belongs to the ``i``-th line that is not blank. A lone surrogate
-    escape (``\\ud83d`` without its other half) becomes U+FFFD, as in ``tiktoken``.
+    One JSON object per line; its text is one field. Every object is a document, also with an empty
+    text, so document ``i`` is that of the ``i``-th line that is not blank. A lone surrogate escape
+    (``\\ud83d`` without its other half) becomes U+FFFD, as in ``tiktoken``.
 ``.parquet``
-    Each row is a document, an empty text too; its text is one column.
+    Each row is a document, also with an empty text; its text is one column.
 
-All but ``.parquet``, which is compressed inside, may be packed as ``.gz`` or ``.zst``: they are
-unpacked as they are read, and end where their last member ends. A path with a scheme, as in
+All but ``.parquet``, which has a compression of its own, may be compressed as ``.gz`` or ``.zst``. They
+are decompressed as they are read, up to the end of their last member. A path with a scheme, as in
 ``s3://bucket/a.jsonl.zst``, is opened by fsspec.
 
-A byte order mark at the very beginning of a file is a mark of the file, not text: it is skipped.
-Text is ordinary text: what looks like a special token inside a document is encoded letter by
-letter, as by ``Encoding.encode_ordinary``.
+A byte order mark at the start of a file is not part of the text: it is skipped. Text is ordinary text:
+a special token's name inside a document is encoded as any other text, as by
+``Encoding.encode_ordinary``.
 
-A file that is not packed can be read by byte ranges, and a document belongs to the range that holds
-its first byte (a row: to the one that holds the first byte of its row group). So any way to cut a
-file into ranges gives the same documents in the same order.
+An uncompressed file can be read by byte ranges. A document belongs to the range that contains its
+first byte (a row: the first byte of its row group). So any division of a file into ranges gives the
+same documents in the same order.
 """
 
 from __future__ import annotations
@@ -45,17 +45,15 @@ from fastprep.corpus.text import read_text
 from fastprep.errors import InvalidInput, MissingExtra
 from fastprep.system.threads import StopFlag, produce_ahead
 
-# A smaller packed file is unpacked before a thread has begun.
-_WORTH_A_THREAD = 1 << 20
+# A smaller compressed file is decompressed before a thread has started.
+_MIN_BYTES_FOR_THREAD = 1 << 20
 
 __all__ = ["batches", "can_split", "documents", "read", "text_per_byte", "whole"]
 
 
 def can_split(path: str, form: Format) -> bool:
-    """Whether byte ranges of a file can be read on their own.
+    """Return whether byte ranges of a file can be read independently.
 
-    Examples
-    --------
     >>> can_split("a.txt", Format()), can_split("a.txt", Format(separator=None))
     (True, False)
     >>> can_split("a.jsonl.gz", Format())
@@ -79,21 +77,16 @@ def batches(
 ) -> Iterator[Batch]:
     """Read the documents whose first byte is in a span, about ``block_bytes`` at a time.
 
-    With ``cut``, a document longer than a block comes in parts, cut only where every known
+    With ``cut``, a document longer than a block is yielded in parts, cut only where every known
     pattern ends a piece (:mod:`fastprep.encoding.cutting`), so the parts' ids are the document's.
-    Memory is a few blocks; it grows only for a line of JSON or a row longer than a block, for text
-    that is longer than a block and has no place to cut, and without ``cut``, or where the format says
-    to continue after errors, for any document. No compressed document has more than 256 MiB.
-    ``stop`` ends the reading with :class:`~fastprep.system.threads.Stopped`.
+    Memory is a few blocks. It grows only for a line of JSON or a row longer than a block, for text
+    longer than a block that has no place to cut, and, without ``cut`` or if ``on_error`` is not
+    ``"raise"``, for any document. A compressed document may have at most 256 MiB. Once ``stop`` is set,
+    reads raise :class:`~fastprep.system.threads.Stopped`.
 
-    Raises
-    ------
-    InvalidInput
-        naming the file and the line, or saying that the file changed since the span was made.
-        :class:`~fastprep.errors.DamagedInput` for what ends too early, or is not what was written.
+    Raises InvalidInput with file and line, or if the file changed after the span was made, and
+    DamagedInput for a file that is truncated or corrupt.
 
-    Examples
-    --------
     >>> path = tmp / "two.txt"
     >>> _ = path.write_text("One.<|endoftext|>Two.<|endoftext|>")
     >>> [([*batch.texts], batch.closed) for batch in batches(whole(path), Format())]
@@ -105,7 +98,7 @@ def batches(
         return
     kind = kind_of(span.path)
     if kind is None:
-        raise InvalidInput(f"{span.path}: no file that can be read has such a name")
+        raise InvalidInput(f"{span.path}: files of this name cannot be read")
     if kind.content == "parquet":
         from fastprep.corpus.parquet import read_parquet
 
@@ -135,14 +128,12 @@ def read(
     cut: bool = True,
     stop: StopFlag | None = None,
 ) -> Generator[Batch]:
-    """Read the documents of some spans, one span after another; small batches are joined.
+    """Read the documents of spans in order, and join small batches.
 
-    So a thousand small files cost little more than one large file, and a compressed one is unpacked by
-    a thread while what came out of it is encoded. A consumer that stops early must close the iterator,
+    A thousand small files cost little more than one large file, and a compressed file is decompressed
+    by a thread while its documents are encoded. A consumer that stops early must close the generator,
     which ends the thread and closes the file.
 
-    Examples
-    --------
     >>> for name in ("a.txt", "b.txt"):
     ...     _ = (tmp / name).write_text(f"This is {name}")
     >>> spans = [whole(tmp / name) for name in ("a.txt", "b.txt")]
@@ -153,9 +144,9 @@ def read(
 
 
 def import_readers(spans: Iterable[Span]) -> None:
-    """Import what reads some inputs, before threads do: an import is best made by one thread.
+    """Import the modules that inputs need by one thread, before several threads need them.
 
-    A package that is missing is an error where the input is read.
+    A missing package is reported when the input is read.
     """
     kinds = {kind_of(span.path) for span in spans if not isinstance(span, TableSpan)}
     with contextlib.suppress(MissingExtra):
@@ -173,7 +164,7 @@ def import_readers(spans: Iterable[Span]) -> None:
 def _each(
     spans: Iterable[Span], form: Format, block_bytes: int, cut: bool, stop: StopFlag | None
 ) -> Iterator[Batch]:
-    """Yield the batches of each span: of small files together, of a compressed one read ahead."""
+    """Yield the batches of all spans: small files together, compressed files by a thread ahead."""
     remaining = list(spans)
     at = 0
     while at < len(remaining):
@@ -188,24 +179,24 @@ def _each(
         at += 1
         found = batches(span, form, block_bytes=block_bytes, cut=cut, stop=stop)
         kind = kind_of(span.path)
-        if kind is not None and kind.packing and span.size >= _WORTH_A_THREAD:
+        if kind is not None and kind.packing and span.size >= _MIN_BYTES_FOR_THREAD:
             found = produce_ahead(found)
         yield from found
 
 
 def text_per_byte(span: Span, form: Format) -> float | None:
-    """How many bytes of text there are for each byte of an input, about; None where they are one.
+    """Estimate the bytes of text per byte of an input; return None if both are the same.
 
-    A sample of a packed file is unpacked, and of a Parquet file the sizes are read.
+    The estimate is from a sample of a compressed file, or from the sizes in a Parquet file's metadata.
 
-    Examples
-    --------
     >>> text_per_byte(Span("a.txt", 0, 9, 9), Format()) is None
     True
     """
     if isinstance(span, TableSpan):
         if not span.size:
-            raise InvalidInput(f"{span.path}: a stream is read once, so nothing can be said before")
+            raise InvalidInput(
+                f"{span.path}: a stream can be read only once, so it cannot be estimated"
+            )
         return None
     kind = kind_of(span.path)
     if kind is None or not span.size or (not kind.packing and kind.content != "parquet"):
@@ -223,10 +214,8 @@ def text_per_byte(span: Span, form: Format) -> float | None:
 
 
 def documents(spans: Iterable[Span], form: Format) -> Iterator[bytes]:
-    """The documents of some spans as UTF-8, each whole, one after another.
+    """Yield the documents of spans as UTF-8, each as a whole.
 
-    Examples
-    --------
     >>> path = tmp / "two.jsonl"
     >>> _ = path.write_text('{"text": "One."}\\n{"text": "Two."}\\n')
     >>> list(documents([whole(path)], Format()))

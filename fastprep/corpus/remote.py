@@ -1,7 +1,6 @@
-"""Files behind URLs, through fsspec: ``s3://``, ``hf://``, ``https://``, ``memory://`` and so on.
+"""Files at URLs, through fsspec: ``s3://``, ``hf://``, ``https://``, ``memory://`` and so on.
 
-A worker process opens a URL anew: what is in ``memory://`` is there in the process that put it there
-alone, so prepare it with ``workers=1``.
+Files of ``memory://`` exist only in the process that wrote them, so not for tasks on other machines.
 """
 
 from __future__ import annotations
@@ -15,10 +14,8 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::)")
 
 
 def is_url(path: str) -> bool:
-    """Whether a path is for fsspec to open: it begins with a scheme.
+    """Return whether a path starts with a scheme, so that fsspec has to open it.
 
-    Examples
-    --------
     >>> is_url("s3://bucket/a.jsonl"), is_url("a.jsonl"), is_url("C:\\\\a.jsonl")
     (True, False, False)
     """
@@ -26,14 +23,10 @@ def is_url(path: str) -> bool:
 
 
 def size_of(url: str) -> int:
-    """How many bytes a remote file has.
+    """Return the size of a remote file in bytes.
 
-    Raises
-    ------
-    InvalidInput
-        where there is no such file, it has no size, or the file system cannot be asked.
-    MissingExtra
-        where fsspec, or the package that it needs for the scheme, is not installed.
+    Raises InvalidInput if the file is missing, its size is unknown, or the request fails, and
+    MissingExtra if fsspec, or the package that it needs for the scheme, is not installed.
     """
     system, path = _system(url)
     try:
@@ -46,25 +39,25 @@ def size_of(url: str) -> int:
         raise InvalidInput(f"{url}: a directory; pass it with a / at its end, or {url}/**")
     size = details.get("size")
     if size is None:
-        raise InvalidInput(f"{url}: the server does not say how large it is; download it first")
+        raise InvalidInput(f"{url}: the server does not report its size; download it first")
     return int(size)
 
 
 def can_seek(url: str) -> bool:
-    """Whether any part of a remote file can be read without what stands before it."""
+    """Return whether a remote file can be read from any position."""
     system, path = _system(url)
     try:
-        return _gives_ranges(system, path)
+        return _has_ranges(system, path)
     except Exception as error:
         raise _failed(url, error) from error
 
 
 def open_url(url: str) -> BinaryIO:
-    """A remote file to read from: bytes are fetched as they are wanted, some ahead."""
+    """Open a remote file for reading; bytes are fetched on demand, with some read-ahead."""
     system, path = _system(url)
     try:
-        # A server that gives no ranges can only be listened to.
-        options = {} if _gives_ranges(system, path) else {"block_size": 0}
+        # Without byte ranges the file can only be streamed.
+        options = {} if _has_ranges(system, path) else {"block_size": 0}
         return cast(BinaryIO, system.open(path, "rb", **options))
     except FileNotFoundError as error:
         raise _no_such_file(url, error) from None
@@ -73,11 +66,11 @@ def open_url(url: str) -> BinaryIO:
 
 
 def expand_url(url: str) -> list[tuple[str, int | None]]:
-    """The files that a pattern, or a folder with ``/`` at its end, stands for, with their sizes."""
+    """Return the files of a pattern, or of a folder with ``/`` at its end, with their sizes."""
     system, path = _system(url)
     try:
-        look = system.find if url.endswith("/") else system.glob
-        found = look(path, detail=True)
+        list_files = system.find if url.endswith("/") else system.glob
+        found = list_files(path, detail=True)
     except FileNotFoundError:
         raise InvalidInput(f"{url}: no such folder; check the address") from None
     except Exception as error:
@@ -89,7 +82,7 @@ def expand_url(url: str) -> list[tuple[str, int | None]]:
     ]
 
 
-def _gives_ranges(system: Any, path: str) -> bool:
+def _has_ranges(system: Any, path: str) -> bool:
     protocols = system.protocol if isinstance(system.protocol, tuple) else (system.protocol,)
     if not {"http", "https"} & set(protocols):
         return True
@@ -113,7 +106,7 @@ def _system(url: str) -> tuple[Any, str]:
 
 
 def _no_such_file(url: str, error: FileNotFoundError) -> InvalidInput:
-    # Some file systems say so, too, when nobody answers.
+    # Some file systems also raise this if the server does not answer.
     why = "" if error.__cause__ is None else f" ({error.__cause__})"
     return InvalidInput(f"{url}: no such file{why}; check the address")
 

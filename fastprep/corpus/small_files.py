@@ -1,7 +1,6 @@
-"""Many small files in a row: read by one compiled call, and handed out as one batch.
+"""Reader of consecutive small files: one compiled call for all of them, and one batch.
 
-A file takes some 80 us of Python when it is opened and read by itself, all of them under the GIL, and
-as long to encode where it has 10 KB.
+To open and read a file by itself takes about 80 us of Python under the GIL, as long as to encode 10 KB.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from fastprep.corpus.sources import BYTE_ORDER_MARK
 from fastprep_ext.base import Rows
 from fastprep_ext.corpus import load_files, split_files
 
-# A file larger than this part of a block is read by itself.
+# A file larger than a block divided by this is read by itself.
 _SMALL = 8
 
 
@@ -60,9 +59,9 @@ def end_of_small(spans: Sequence[Span], first: int, block_bytes: int) -> int:
 
 
 def read_small(spans: Sequence[Span], form: Format) -> tuple[Batch, int]:
-    """Read the documents of some files, as :func:`end_of_small` finds them, as one batch.
+    """Read the documents of files found by :func:`end_of_small` as one batch.
 
-    Returns how many files were read, too: the one after them cannot be read, or has changed its size.
+    Returns the batch and the number of files read: the next file cannot be read, or its size changed.
     """
     rows = Rows()
     sizes = [span.size for span in spans]
@@ -76,7 +75,7 @@ def read_small(spans: Sequence[Span], form: Format) -> tuple[Batch, int]:
 
 
 def _decoded(spans: Sequence[Span], held: Rows, form: Format) -> Batch:
-    """Decode files of JSON lines, whose bytes the rows hold back to back."""
+    """Decode files of JSON lines, whose bytes the rows contain back to back."""
     rows, decoder = Rows(), LineDecoder(form)
     places: list[Places] = []
     bad: list[Bad] = []

@@ -1,4 +1,4 @@
-"""Where the bytes of an input come from: a file or a URL, as it is or unpacked as it is read."""
+"""Byte sources of inputs: a file or a URL, decompressed as it is read if necessary."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from fastprep_ext.base import Rows, count_newlines
 from fastprep_ext.corpus import modified_times
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# A longer document is taken for a file that unpacks without an end; where it is not compressed, longer
-# ones can be read.
+# A longer document in a compressed file is taken for a decompression bomb. Uncompressed files may have
+# longer ones.
 _MAX_PACKED_DOCUMENT = 1 << 28
-# The most bytes that are read between two checks for a stop.
+# Limit of bytes read between two checks for a stop.
 _READ_BYTES = 1 << 22
-# What is longer is no path but a text, and is not told in full.
-_LONG_PATH = 1024
+# A longer input is a text, not a path, and errors show only its start.
+_MAX_PATH = 1024
 _END = (1 << 63) - 1  # past the end of any file
 
 
@@ -38,10 +38,10 @@ class _Readable(Protocol):
 
 
 class Source:
-    """The bytes of an input, read from its start or, where it is not compressed, from any position.
+    """The bytes of an input, read from its start or, if it is not compressed, from any position.
 
-    Where the format says to continue after errors, a compressed file ends where it is damaged, and
-    ``damage`` then says why. ``stop`` is checked at least every few megabytes.
+    If ``on_error`` is not ``"raise"``, a compressed file ends before its damage, and ``damage`` is then
+    the error. ``stop`` is checked at least every few megabytes.
     """
 
     def __init__(
@@ -67,23 +67,23 @@ class Source:
 
     @property
     def left(self) -> int:
-        """The bytes that are left, as far as the file's size says."""
+        """The number of bytes left, by the file's size."""
         return self._size - self._position
 
     def read(self, size: int) -> bytes:
-        """Return the next ``size`` bytes, fewer only at the end, or where damage is."""
+        """Return the next ``size`` bytes, fewer only at the end or before damage."""
         buffer = bytearray(size)
         return bytes(memoryview(buffer)[: self.readinto(memoryview(buffer))])
 
     def read_into(self, rows: Rows, wanted: int) -> int:
         """Append the next ``wanted`` bytes to an unfinished document, as :meth:`readinto` does."""
-        # A small file is not asked for the megabytes that it does not have.
+        # No more than the file has, so that a small file needs no large buffer.
         return rows.read(partial(self.readinto, held=rows.filled), min(wanted, self.left))
 
     def readinto(self, buffer: memoryview, *, held: int = 0) -> int:
-        """Fill a buffer; fewer bytes come only at the end, or where damage is.
+        """Fill a buffer and return the number of bytes: fewer only at the end or before damage.
 
-        ``held`` is how many bytes the caller has of a document that has no end yet.
+        ``held`` is the number of bytes that the caller has of an incomplete document.
         """
         filled = min(len(self._pushed), len(buffer))
         buffer[:filled] = self._pushed[:filled]
@@ -91,10 +91,10 @@ class Source:
         try:
             if self._packed and held >= _MAX_PACKED_DOCUMENT:
                 raise DamagedInput(
-                    f"{self._name}: unpacks to more than {_MAX_PACKED_DOCUMENT} bytes without the "
-                    "end of a document; unpack it, if that is right, and pass it then"
+                    f"{self._name}: decompresses to more than {_MAX_PACKED_DOCUMENT} bytes without the "
+                    "end of a document; if that is right, decompress it and pass the result"
                 )
-            # A file may give less than was requested.
+            # A read may return less than was requested.
             while filled < len(buffer) and self.damage is None:
                 self._stop.check()
                 read = self._file.readinto(buffer[filled : filled + _READ_BYTES])
@@ -109,17 +109,17 @@ class Source:
         return filled
 
     def seek(self, position: int) -> None:
-        """Go to a byte; where only the beginning can be read from, to where the reading is."""
+        """Set the position; a source that is not seekable accepts only its current one."""
         if self._seekable:
             cast(BinaryIO, self._file).seek(position)
             self._position = position
         elif position != self._position:
             raise InvalidInput(
-                f"{self._name}: it can only be read from its beginning, not from byte {position}"
+                f"{self._name}: it can only be read from its start, not from byte {position}"
             )
 
     def push_back(self, data: bytes) -> None:
-        """Take back what was read last, for the next :meth:`read` to give again."""
+        """Undo the last read, so that the next one returns ``data`` again."""
         if self._seekable:
             self.seek(self._position - len(data))
         else:
@@ -127,7 +127,7 @@ class Source:
             self._position -= len(data)
 
     def skip_mark(self) -> int:
-        """Step over a byte order mark at the very beginning; where the text begins."""
+        """Skip a byte order mark at the start of the file, and return where the text starts."""
         head = self.read(len(BYTE_ORDER_MARK))
         if head == BYTE_ORDER_MARK:
             return len(head)
@@ -139,12 +139,9 @@ class Source:
 def opened(
     span: Span, kind: Kind, form: Format, stop: StopFlag | None = None
 ) -> Iterator[tuple[Source, Span, int]]:
-    """Open an input: what reads it, its span in unpacked bytes, and where its text starts.
+    """Open an input; yield its source, its span in decompressed bytes, and where its text starts.
 
-    Raises
-    ------
-    InvalidInput
-        where the file is gone, or no longer as large as when the span was made.
+    Raises InvalidInput if the file was removed, or its size changed since the span was made.
     """
     with contextlib.closing(open_bytes(span.path)) as file:
         check_size(span, file)
@@ -159,50 +156,39 @@ def opened(
             yield source, Span(span.path, 0, _END, _END), source.skip_mark()
         else:
             raise InvalidInput(
-                f"{span.path}: a compressed file can only be read from its beginning, not from "
+                f"{span.path}: a compressed file can only be read from its start, not from "
                 f"byte {span.start}"
             )
 
 
 def open_bytes(path: str) -> BinaryIO:
-    """A file or a URL, opened for reading.
-
-    Raises
-    ------
-    InvalidInput
-        where there is none.
-    """
+    """Open a file or a URL for reading. Raises InvalidInput if it is missing."""
     if is_url(path):
         return open_url(path)
     try:
-        # Blocks are large enough without a buffer between, and pathlib is slow for small files.
+        # Unbuffered, because reads are large; without pathlib, which is slow for small files.
         return cast(BinaryIO, open(path, "rb", buffering=0))  # noqa: PTH123
     except (FileNotFoundError, NotADirectoryError):
-        raise InvalidInput(f"{path}: no such file; it was there when the work began") from None
+        raise InvalidInput(f"{path}: no such file; it existed when the work started") from None
 
 
 def check_size(span: Span, file: BinaryIO) -> None:
-    """Refuse an input that has another size than its span says."""
+    """Raise InvalidInput if the size of an input is not that of its span."""
     size = size_of(span.path) if is_url(span.path) else file.seek(0, 2)
     if size != span.size:
         raise InvalidInput(
-            f"{span.path}: it has {size} bytes, but had {span.size} when it was first looked "
-            "at; do not change the inputs while they are in use"
+            f"{span.path}: it has {size} bytes, but had {span.size} when it was first checked; "
+            "do not change the inputs while they are in use"
         )
     if not is_url(span.path):
         file.seek(0)
 
 
 def whole(path: str | PathLike[str]) -> Span:
-    """The span of a whole file or URL, after a look at what kind of file it is.
+    """Return the span of a whole file or URL.
 
-    Raises
-    ------
-    InvalidInput
-        for a file that is missing, is no regular file, or has no supported suffix.
+    Raises InvalidInput if it is missing, is not a regular file, or has no supported suffix.
 
-    Examples
-    --------
     >>> whole("missing.txt")
     Traceback (most recent call last):
     fastprep.errors.InvalidInput: missing.txt: no such file; check the path
@@ -213,7 +199,9 @@ def whole(path: str | PathLike[str]) -> Span:
         return Span(path, 0, size, size)
     name = Path(path).as_posix()
     if not is_unicode(name):
-        raise InvalidInput(f"{name!r}: the name is not UTF-8, so no manifest can hold it; rename")
+        raise InvalidInput(
+            f"{name!r}: the name is not UTF-8, so a manifest cannot record it; rename it"
+        )
     try:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -223,7 +211,7 @@ def whole(path: str | PathLike[str]) -> Span:
             raise
         raise _no_such_file(name) from None
     except ValueError:
-        raise InvalidInput(f"{name!r}: a NUL cannot be in a path; check it") from None
+        raise InvalidInput(f"{name!r}: a path cannot contain a NUL; check it") from None
     if stat.S_ISDIR(status.st_mode):
         raise InvalidInput(f"{name}: a directory; pass the files in it, as in {name}/*.txt")
     if not stat.S_ISREG(status.st_mode):
@@ -233,36 +221,32 @@ def whole(path: str | PathLike[str]) -> Span:
 
 
 def empty(span: Span) -> InvalidInput:
-    """The error about a file without a byte, which is rarely meant to be one.
+    """Return the error for an empty file, which is usually a mistake.
 
-    Examples
-    --------
     >>> print(str(empty(Span("a.txt", 0, 0, 0))).partition(";")[0])
     a.txt: an empty file, of 0 bytes: a copy or a download may have failed
     """
     return InvalidInput(
-        f"{span.path}: an empty file, of 0 bytes: a copy or a download may have failed; bring a whole "
-        "one, leave it out, or pass on_error='skip' (--on-error skip)"
+        f"{span.path}: an empty file, of 0 bytes: a copy or a download may have failed; copy it "
+        "again, remove it from the inputs, or pass on_error='skip' (--on-error skip)"
     )
 
 
 def may_be_path(name: str) -> bool:
-    """Whether what names no file may be meant to name one, and is not a text.
+    """Return whether an input that is not a file looks like a path and not like a text.
 
-    Examples
-    --------
     >>> may_be_path("missing.txt"), may_be_path("Two\\nlines.")
     (True, False)
     """
-    return len(name) <= _LONG_PATH and "\n" not in name
+    return len(name) <= _MAX_PATH and "\n" not in name
 
 
 def _no_such_file(name: str) -> InvalidInput:
     if may_be_path(name):
         return InvalidInput(f"{name}: no such file; check the path")
     return InvalidInput(
-        f"{name[:60]!r} and so on, {len(name)} characters: no such file; inputs are paths, so put texts "
-        "into a table: pyarrow.table({'text': texts})"
+        f"{name[:60]!r} and so on, {len(name)} characters: no such file; inputs are paths, so put "
+        "texts into a table: pyarrow.table({'text': texts})"
     )
 
 
@@ -276,7 +260,7 @@ def _check_kind(name: str) -> None:
 
 
 def newlines_before(path: str, position: int) -> int:
-    """How many newlines stand before a byte of a file that is not packed, or begins there."""
+    """Count the newlines before a position of an uncompressed file."""
     count, left = 0, position
     if position <= len(BYTE_ORDER_MARK):
         return 0
@@ -288,7 +272,7 @@ def newlines_before(path: str, position: int) -> int:
 
 
 def modified(spans: Sequence[Span]) -> list[int | None]:
-    """Return when each span's file was last changed, in nanoseconds; None for what is no local file.
+    """Return the modification times of files in nanoseconds; None for those that are not local.
 
     >>> modified([Span("missing.txt", 0, 1, 1)])
     [None]

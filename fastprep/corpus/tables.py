@@ -1,11 +1,11 @@
-"""Texts that are in memory as Arrow tables, or come as a stream of them, as inputs of a job.
+"""Reader of Arrow tables in memory and of streams of them.
 
-A *table* has rows that can be read from anywhere: a ``Table`` or ``RecordBatch`` of pyarrow, a
-``DataFrame`` of polars or pandas, a ``datasets.Dataset`` as it lies on disk. It is split into tasks
-like a file, and threads of this process work on them.
+A *table* can be read from any row: a ``Table`` or ``RecordBatch`` of pyarrow, a ``DataFrame`` of polars
+or pandas, a ``datasets.Dataset`` as it is on disk. It is divided into tasks like a file, for threads of
+this process.
 
-A *stream* is read once, from its beginning: whatever else has ``__arrow_c_stream__``, as a
-``RecordBatchReader`` or a query of DuckDB, a ``datasets.IterableDataset``, and a ``Dataset`` that was
+A *stream* is read once, from its start: any other object with ``__arrow_c_stream__``, as a
+``RecordBatchReader`` or a query of DuckDB; a ``datasets.IterableDataset``; and a ``Dataset`` that was
 shuffled or filtered (``flatten_indices()`` makes it a table again). It is one task and one shard.
 
 Both are read in place, a few rows at a time.
@@ -22,69 +22,62 @@ import numpy as np
 from fastprep.corpus.batches import as_batches
 from fastprep.corpus.columns import Nulls, no_text, type_of, walk
 from fastprep.corpus.documents import Batch, Format, PlacesInRows, Span, keys_of
-from fastprep.corpus.in_memory import TableSpan, is_of_datasets, span_of
+from fastprep.corpus.in_memory import TableSource, TableSpan, is_of_datasets, span_of
 from fastprep.errors import InvalidInput
 from fastprep.system.arrow import column_of, is_text, pyarrow
 
-# Rows of a stream that are looked at together.
+# Rows of a stream that are read at a time.
 _ROWS = 4096
 
 
-def whole_table(thing: Any, number: int, form: Format) -> TableSpan:
-    """The span of all texts of a table or stream, which is the ``number``-th input.
+def whole_table(data: Any, number: int, form: Format) -> TableSpan:
+    """Return the span of all texts of a table or stream, which is input ``number``.
 
-    Raises
-    ------
-    InvalidInput
-        where it has no such column, or one that holds no text.
-    MissingExtra
-        without pyarrow.
+    Raises InvalidInput if the column is missing or is not text, and MissingExtra without pyarrow.
 
-    Examples
-    --------
     >>> import pyarrow as pa
     >>> whole_table(pa.table({"text": ["one", "two"]}), 1, Format())
     TableSpan(path='<table 1>', start=0, end=8, size=8)
     """
-    pa = pyarrow(_what(thing, number))
+    pa = pyarrow(_describe(data, number))
     try:
-        table, stream = _opened(thing, pa)
+        table, open_stream = _opened(data, pa)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise InvalidInput(f"{_what(thing, number)} cannot be read as a table: {error}") from None
+        raise InvalidInput(
+            f"{_describe(data, number)} cannot be read as a table: {error}"
+        ) from None
     if table is not None:
         name = f"<table {number}>"
-        source: _Source = _Table(table, name, form)
+        source: TableSource = _Table(table, name, form)
     else:
         name = f"<stream {number}>"
-        source = _Stream(stream, name, form)
+        source = _Stream(open_stream, name, form)
     return span_of(name, 0, source.size, source.size, source)
 
 
-def _what(thing: object, number: int) -> str:
-    return f"input {number}, a {type(thing).__name__},"
+def _describe(data: object, number: int) -> str:
+    return f"input {number}, a {type(data).__name__},"
 
 
-def _opened(thing: Any, pa: Any) -> tuple[Any, Callable[[], Iterable[Any]]]:
-    """Something as a table of pyarrow, or None and what begins its stream of them."""
-    if is_of_datasets(thing):
-        if isinstance(thing, dict):
-            raise TypeError(f"it holds several; pass one of {', '.join(map(repr, thing))}")
-        if hasattr(thing, "data") and getattr(thing, "_indices", True) is None:
-            return thing.data.table, list
-        return None, lambda: thing.with_format("arrow").iter(_ROWS)
-    if isinstance(thing, (pa.Table, pa.RecordBatch)):
-        return pa.table(thing), list
-    if type(thing).__name__ == "DataFrame":
-        return pa.table(thing), list
-    if hasattr(thing, "__arrow_c_stream__"):
-        if isinstance(thing, pa.ChunkedArray) or type(thing).__name__ == "Series":
+def _opened(data: Any, pa: Any) -> tuple[Any, Callable[[], Iterable[Any]]]:
+    """Return a table of pyarrow, or None and a function that opens a stream of tables."""
+    if is_of_datasets(data):
+        if isinstance(data, dict):
+            raise TypeError(f"it has several data sets; pass one of {', '.join(map(repr, data))}")
+        if hasattr(data, "data") and getattr(data, "_indices", True) is None:
+            return data.data.table, list
+        return None, lambda: data.with_format("arrow").iter(_ROWS)
+    if isinstance(data, (pa.Table, pa.RecordBatch)) or type(data).__name__ == "DataFrame":
+        return pa.table(data), list
+    if hasattr(data, "__arrow_c_stream__"):
+        if isinstance(data, pa.ChunkedArray) or type(data).__name__ == "Series":
             raise TypeError("it is one column without a name; put it into a table")
-        return None, lambda: pa.RecordBatchReader.from_stream(thing)
-    return pa.table(pa.record_batch(thing)), list
+        return None, lambda: pa.RecordBatchReader.from_stream(data)
+    return pa.table(pa.record_batch(data)), list
 
 
-class _Source:
-    """What tables and streams have in common: a column, and what to do about nulls."""
+class _TextColumn:
+    """Base of tables and streams: the column of text, and the handling of nulls."""
 
     size = 0
 
@@ -93,16 +86,13 @@ class _Source:
         self._form = form
         self._keys = keys_of(form.field)
 
-    def read(self, span: Span, block_bytes: int, cut: bool) -> Iterator[Batch]:
-        raise NotImplementedError
-
     def _check(self, schema: Any) -> None:
         kind = type_of(schema, self._keys)
         if kind is None or not is_text(kind):
             raise InvalidInput(f"{self._name}: {no_text(schema, kind, self._form)}")
 
     def _texts(self, chunk: Any, first: int, block_bytes: int, cut: bool) -> Iterator[Batch]:
-        """The texts of some rows, the first of which has the number ``first``."""
+        """Yield the texts of some rows; ``first`` is the number of the first row."""
         rows, bad = Nulls(self._form, self._place_of).settle(column_of(chunk), first)
         yield from as_batches(rows, PlacesInRows(self._place_of), bad, block_bytes, cut)
 
@@ -110,8 +100,8 @@ class _Source:
         return f"{self._name}, row {row}"
 
 
-class _Table(_Source):
-    """A table: texts in order, and where each begins."""
+class _Table(_TextColumn):
+    """A table, which can be read from any row."""
 
     def __init__(self, table: Any, name: str, form: Format) -> None:
         super().__init__(name, form)
@@ -127,7 +117,7 @@ class _Table(_Source):
 
     def read(self, span: Span, block_bytes: int, cut: bool) -> Iterator[Batch]:
         for chunk in self._chunks:
-            if chunk.end <= span.start or chunk.begin >= span.end:
+            if chunk.end <= span.start or chunk.start >= span.end:
                 continue
             row, stop = chunk.row_at(span.start), chunk.row_at(span.end)
             while row < stop:
@@ -139,42 +129,42 @@ class _Table(_Source):
 
 
 class _Chunk:
-    """An array of a table's column; its first row has number ``row`` and begins at ``begin``."""
+    """An array of a table's column; its first row has number ``row`` and starts at ``start``."""
 
-    def __init__(self, array: Any, row: int, begin: int) -> None:
+    def __init__(self, array: Any, row: int, start: int) -> None:
         pa = pyarrow("a table")
         types = pa.types
-        # Where rows begin has to be known without a look at all of them.
+        # Only these types have offsets, from which the position of any row is known.
         if not (types.is_string(array.type) or types.is_binary(array.type)):
             text = types.is_large_binary(array.type) or types.is_binary_view(array.type)
             array = array.cast(pa.large_binary() if text else pa.large_string())
         self.array = array
         self.row = row
-        self.begin = begin
+        self.start = start
         wide = types.is_large_string(array.type) or types.is_large_binary(array.type)
         offsets = np.frombuffer(array.buffers()[1], np.int64 if wide else np.int32)
         self._offsets = offsets[array.offset : array.offset + len(array) + 1]
         self.end = self.position(len(array))
 
     def position(self, row: int) -> int:
-        """Where a row of the chunk begins."""
-        return self.begin + int(self._offsets[row]) - int(self._offsets[0]) + row
+        """Return the position of a row's start."""
+        return self.start + int(self._offsets[row]) - int(self._offsets[0]) + row
 
     def row_at(self, position: int) -> int:
-        """The first row that begins at a position or behind it."""
+        """Return the first row that starts at or after a position."""
         return bisect_left(range(len(self.array)), position, key=self.position)
 
 
-class _Stream(_Source):
-    """Tables or batches that come one after another, once."""
+class _Stream(_TextColumn):
+    """A stream of tables or record batches, which can be read once."""
 
-    def __init__(self, begin: Callable[[], Iterable[Any]], name: str, form: Format) -> None:
+    def __init__(self, open_stream: Callable[[], Iterable[Any]], name: str, form: Format) -> None:
         super().__init__(name, form)
-        self._begin = begin
+        self._open_stream = open_stream
 
     def read(self, span: Span, block_bytes: int, cut: bool) -> Iterator[Batch]:
         row = 0
-        for table in self._begin():
+        for table in self._open_stream():
             if not row:
                 self._check(table.schema)
             batches = table.to_batches() if hasattr(table, "to_batches") else [table]

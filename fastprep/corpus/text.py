@@ -1,4 +1,4 @@
-"""A .txt file, or a byte range of one, as the documents between its separators."""
+"""Reader of .txt files, or byte ranges of them: the documents between separators."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ def read_text(
     """Yield the documents of a text file whose first byte is in a span.
 
     ``first`` is the first byte of the text, after a byte order mark; without a ``separator`` the whole
-    file is one document. See :func:`fastprep.corpus.reader.batches` for the rest, and an example.
+    file is one document. See :func:`fastprep.corpus.reader.batches` for the other arguments.
     """
     base = _first_document(file, span, first, separator, block_bytes)
     if base is None or base >= span.end:
         return
     file.seek(base)
     places = PlacesInFile(span.path)
-    # The rows begin, at byte `base` of the file, with the part of a document not yet handed out;
-    # `begun` says that an earlier batch has the beginning of that document.
-    rows, begun, last = Rows(), False, False
+    # The rows start, at byte `base` of the file, with the part of a document not yet yielded;
+    # `continues` is set if an earlier batch has the start of that document.
+    rows, continues, last = Rows(), False, False
     while not last:
-        # Reading as much again as there is keeps the copying linear where no document ends.
+        # To read as much again as there is keeps the copying linear if no document ends.
         read = file.read_into(rows, max(block_bytes, rows.filled))
-        # What is left of a document that damage cuts off is not a document.
+        # The rest of a document that is cut off by damage is not a document.
         final = not read and file.damage is None
-        taken, begun, ended = split_documents(rows, separator, span.end - base, begun, final, base)
+        taken, continues, ended = split_documents(
+            rows, separator, span.end - base, continues, final, base
+        )
         last = ended or not read
         if len(rows):
             yield Batch(rows, True, places)
@@ -41,13 +43,13 @@ def read_text(
         if taken:
             rows, base = _rest(rows, taken), base + taken
         if cut and rows.filled > block_bytes:
-            # The last bytes may be the beginning of a separator, so there is no cut in them.
+            # The last bytes may be the start of a separator, so they are not cut.
             with rows.held() as text:
                 at = cutting.last_cut(text, 0, len(text) - max(len(separator or b"") - 1, 0))
             if at:
                 rows.add(0, at, base)
                 yield Batch(rows, False, places)
-                rows, base, begun = _rest(rows, at), base + at, True
+                rows, base, continues = _rest(rows, at), base + at, True
 
 
 def _rest(rows: Rows, start: int) -> Rows:
@@ -95,7 +97,7 @@ def _in_step(file: Source, position: int, first: int, separator: bytes) -> int:
         file.seek(low)
         window = file.read(position - low + reach)
         at = position - low
-        # Nearer than `reach` to the window's start an occurrence could begin before it.
+        # Closer than `reach` to the window's start an occurrence could start before the window.
         while at >= reach or low == first:
             found = window.find(separator, max(0, at - reach), at + reach)
             if found < 0:

@@ -125,11 +125,13 @@ def test_what_is_no_member_is_named_by_the_byte_where_it_begins(
 ) -> None:
     path = tmp_path / f"a.txt{packing}"
     path.write_bytes(junk)
-    with pytest.raises(DamagedInput, match=rf"byte 0: .*no {packing} file begins with"):
+    with pytest.raises(DamagedInput, match=rf"byte 0: .*no {packing} file starts with"):
         read([whole(path)], Format("|"))
     packed = PACK[packing](b"one|two")
     path.write_bytes(packed + junk)
-    with pytest.raises(DamagedInput, match=rf"byte {len(packed)}: .*\(no more of it begins with"):
+    with pytest.raises(
+        DamagedInput, match=rf"byte {len(packed)}: .*\(no further member starts with"
+    ):
         read([whole(path)], Format("|"))
     assert read([whole(path)], Format("|", on_error="skip")) == [b"one"]
 
@@ -173,7 +175,7 @@ def test_a_packed_file_is_read_from_its_beginning_only(tmp_path: Path) -> None:
     path.write_bytes(PACK[".gz"](b"one|two"))
     size = path.stat().st_size
     assert not can_split(str(path), Format("|"))
-    with pytest.raises(InvalidInput, match="from its beginning, not from byte 3"):
+    with pytest.raises(InvalidInput, match="from its start, not from byte 3"):
         read([Span(str(path), 3, size, size)], Format("|"))
 
 

@@ -179,7 +179,7 @@ def test_a_row_group_that_is_damaged_is_named_and_the_others_are_not_lost(write:
     assert read([whole(path)], form) == [text.encode() for text in texts[:10] + texts[20:]]
     (bad,) = bad_in([whole(path)], form)
     assert bad.place.endswith("row 10 (of row group 1)")
-    assert "the rest of the row group is left out" in bad.reason
+    assert "the rest of the row group is skipped" in bad.reason
 
 
 def test_memory_does_not_grow_with_a_row_group(write: Write, tmp_path: Path) -> None:

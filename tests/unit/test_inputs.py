@@ -65,7 +65,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder: Path) -> No
     [
         ("sub/.cache", None),
         ("empty", "no files in this folder can be read; supported are .txt"),
-        ("*.csv", "no file that can be read is of this pattern"),
+        ("*.csv", "no file that can be read matches this pattern"),
         ("README.md", r"files ending in '\.md' cannot be read"),
         ("none.txt", "no such file"),
     ],
@@ -173,7 +173,7 @@ def test_a_server_without_ranges_is_read_from_the_beginning(server: str, tmp_pat
     (tmp_path / "large.jsonl").write_text(LINES * 2000)  # more than is fetched at once
     assert len(read([whole(f"{server}/large.jsonl")], Format())) == len(TEXTS) * 2000
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    with pytest.raises(InvalidInput, match=r"a\.parquet: the server gives no byte ranges"):
+    with pytest.raises(InvalidInput, match=r"a\.parquet: the server does not support byte ranges"):
         read([whole(f"{server}/a.parquet")], Format())
     with pytest.raises(InvalidInput, match=r"none\.jsonl: no such file"):
         whole(f"{server}/none.jsonl")
