@@ -204,7 +204,7 @@ def test_what_unpacks_without_an_end_is_refused(
     for name in ("bomb.txt.zst", "bomb.jsonl.zst"):
         path = tmp_path / name
         path.write_bytes(PACK[".zst"](b"\0" * (8 << 20)))
-        with pytest.raises(DamagedInput, match=r"unpacks to more than .* without the end"):
+        with pytest.raises(DamagedInput, match=r"decompresses to more than .* without the end"):
             read([whole(path)], Format(), cut=True)
 
 

@@ -587,7 +587,7 @@ def test_threads_end_where_writing_fails(tmp_path: Path, monkeypatch: pytest.Mon
 def test_an_error_in_writing_that_is_kept_keeps_no_thread_that_unpacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    monkeypatch.setattr(corpora, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(corpora, "_MIN_BYTES_FOR_THREAD", 1)
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"word " * 100_000))
 
     def full(self: Any, *_: Any) -> None:

@@ -74,7 +74,7 @@ def test_a_thousand_small_files_are_a_few_batches(tmp_path: Path) -> None:
 def test_a_packed_file_that_is_unpacked_ahead_has_the_same_documents_and_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpus, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(corpus, "_MIN_BYTES_FOR_THREAD", 1)
     path = tmp_path / "a.jsonl.gz"
     lines = b"".join(b'{"text": "text %d"}\n' % number for number in range(5000))
     path.write_bytes(gzip.compress(lines))
@@ -89,7 +89,7 @@ def test_a_packed_file_that_is_unpacked_ahead_has_the_same_documents_and_errors(
 def test_whoever_stops_early_leaves_no_thread_and_no_open_file_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpus, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(corpus, "_MIN_BYTES_FOR_THREAD", 1)
     path = tmp_path / "a.txt.gz"
     path.write_bytes(gzip.compress(b"word " * 100_000))
     found = read([whole(path)], Format(), block_bytes=1000)
