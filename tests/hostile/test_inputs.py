@@ -26,7 +26,7 @@ SEPARATED = "<|endoftext|>".join(TEXTS).encode()
 
 
 def seeds(directory: Path) -> dict[str, bytes]:
-    """One good file of each kind."""
+    """Return one good file of each kind."""
     table = pa.table({"id": range(300), "text": TEXTS, "in": [{"text": t} for t in TEXTS]})
     found = {"a.jsonl": LINES[:6000]}
     for name, options in {
@@ -44,7 +44,7 @@ def seeds(directory: Path) -> dict[str, bytes]:
 
 
 def mutated(content: bytes, rnd: random.Random) -> bytes:
-    """A few changes, most of them where formats keep their lengths: at the ends."""
+    """Return content with a few changes, most of them near its ends, where formats have lengths."""
     data = bytearray(content)
     for _ in range(rnd.choice([1, 1, 2, 8])):
         near = rnd.choice([len(data), 64, 64])
@@ -65,7 +65,7 @@ def mutated(content: bytes, rnd: random.Random) -> bytes:
 
 
 def outcome(path: Path, form: Format) -> str:
-    """What reading a file comes to; anything but documents and InvalidInput fails the test."""
+    """Read a file; any result but documents or InvalidInput fails the test."""
     try:
         count = sum(len(batch.texts) for batch in batches(whole(path), form))
     except InvalidInput as error:

@@ -1,4 +1,4 @@
-"""Offsets beyond 2**31 and 2**32, on files that have holes where they need no disk."""
+"""Offsets beyond 2**31 and 2**32, in sparse files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EDGES = (1 << 31, 1 << 32)
 
 
 def zeros_crc32(count: int) -> list[int]:
-    """The checksums of a file of so many zero bytes, of which only two kinds of block exist."""
+    """Return the checksums of a file of zero bytes, which has only two different blocks."""
     whole, rest = divmod(count, manifests.CHECKSUM_BYTES)
     found = []
     for size in (manifests.CHECKSUM_BYTES, rest):
@@ -38,7 +38,7 @@ def zeros_crc32(count: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
-    """A shard of more than 2**32 tokens, all 0 but for some at its edges, in a dozen documents."""
+    """A shard of more than 2**32 tokens in a dozen documents, all 0 except some at its edges."""
     directory = tmp_path_factory.mktemp("large") / "store"
     directory.mkdir()
     ends = np.array(

@@ -1,4 +1,4 @@
-"""No kernel reads a byte behind its text, and none needs a deep stack."""
+"""No kernel reads a byte after its text, and none needs a deep stack."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastprep_ext.bpe import split_pieces
 
 @pytest.fixture
 def fence():
-    """A writable page whose end is followed by one that nobody may read."""
+    """A writable page that is followed by an unreadable one."""
     page = mmap.PAGESIZE
     memory = mmap.mmap(-1, 2 * page)
     libc = ctypes.CDLL(None, use_errno=True)

@@ -1,4 +1,4 @@
-"""Whichever library computes them, checksums are zlib's."""
+"""Checksums are those of zlib, from any library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files to documents: every way to cut a file into blocks and ranges gives the same ones."""
+"""Reader of corpus files: any division into blocks and ranges gives the same documents."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Write:
 
 
 def by_hand(content: bytes, separator: str | None) -> list[bytes]:
-    """The definition of a document in a .txt file, over the whole file at once."""
+    """Return the documents of a .txt file by definition, from the whole file at once."""
     content = content.removeprefix(b"\xef\xbb\xbf")
     pieces = [content] if separator is None else content.split(separator.encode())
     return [piece for piece in pieces if piece and not piece.isspace()]
@@ -287,7 +287,7 @@ def test_what_to_do_about_a_bad_line_is_told(tmp_path: Path, line: bytes, mends:
 
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.txt.gz", "a.jsonl.gz"])
 def test_a_file_of_no_bytes_is_named_or_listed(write: Write, name: str) -> None:
-    """A copy that failed looks so: it must not pass for a file without documents."""
+    """An empty file may be a failed copy: it must not pass for a file without documents."""
     spans = [whole(write(b"", name)), whole(write("One.", "b.txt"))]
     with pytest.raises(
         InvalidInput, match=rf"{name}: an empty file, of 0 bytes: .*--on-error skip"

@@ -1,4 +1,4 @@
-"""Compressed files: the documents are those of the file that was packed, damage is named."""
+"""Compressed files have the documents of the original file, and errors name the damage."""
 
 from __future__ import annotations
 

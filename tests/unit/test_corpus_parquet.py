@@ -1,4 +1,4 @@
-"""Parquet files: the texts of one column, the same from any ranges, and errors that name the row."""
+"""Parquet files: any ranges give the same texts of one column, and errors name the row."""
 
 from __future__ import annotations
 

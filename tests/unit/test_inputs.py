@@ -1,4 +1,4 @@
-"""What a user names as inputs: folders, patterns and URLs stand for the same files every time."""
+"""Inputs: folders, patterns and URLs are expanded to the same files every time."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_an_input_that_stands_for_nothing_is_an_error(
     folder: Path, name: str, message: str | None
 ) -> None:
     (folder / "empty").mkdir()
-    if message is None:  # named itself, a hidden folder is meant
+    if message is None:  # a hidden folder is read if it is itself the input
         assert names(inputs.find(folder / name), folder) == ["sub/.cache/w.txt"]
         return
     with pytest.raises(InvalidInput, match=message):
@@ -170,7 +170,7 @@ def test_a_server_without_ranges_is_read_from_the_beginning(server: str, tmp_pat
     assert not can_split(span.path, Format())
     assert read([span], Format(), block_bytes=100) == TEXTS
     assert estimate(span.path).documents == len(TEXTS)
-    (tmp_path / "large.jsonl").write_text(LINES * 2000)  # more than is fetched at once
+    (tmp_path / "large.jsonl").write_text(LINES * 2000)  # more than one fetch
     assert len(read([whole(f"{server}/large.jsonl")], Format())) == len(TEXTS) * 2000
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(InvalidInput, match=r"a\.parquet: the server does not support byte ranges"):

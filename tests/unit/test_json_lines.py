@@ -1,4 +1,4 @@
-"""The compiled reader of JSON lines: what it takes is what the patient one makes of it."""
+"""The compiled reader of JSON lines returns the texts of msgspec, or leaves the line to it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def patiently(line: bytes, form: Format) -> bytes | None:
 
 
 def quickly(line: bytes, keys: list[bytes]) -> bytes | None:
-    """What the compiled reader makes of one line alone, None where it leaves it to the other."""
+    """Return the text of one line by the compiled reader, or None if it leaves it to msgspec."""
     rows = Rows()
     at, _ = LineReader(keys).read(line, 0, len(line), rows, 0)
     if at < len(line) or not len(rows):

@@ -1,4 +1,4 @@
-"""Passes over arrays agree with numpy and with Python, whatever the lengths."""
+"""Passes over arrays agree with numpy and Python, for all lengths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to batches on their way, joined or made ahead by a thread, changes no document."""
+"""Batches that are joined, or produced ahead by a thread, have the same documents."""
 
 from __future__ import annotations
 

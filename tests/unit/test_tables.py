@@ -1,4 +1,4 @@
-"""Tables and streams in memory as inputs: the same documents, whoever made the table."""
+"""Tables and streams in memory as inputs: the same documents from any library's table."""
 
 from __future__ import annotations
 
