@@ -10,6 +10,7 @@ from cpython.list cimport PyList_New
 from cpython.long cimport PyLong_Check
 from cpython.number cimport PyNumber_Index
 from cpython.ref cimport Py_DECREF, PyObject
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport SIZE_MAX, int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc

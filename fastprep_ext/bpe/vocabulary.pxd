@@ -4,6 +4,7 @@
 # One thread's piece cache and memory. It wanders between threads, but serves one call at a time.
 cdef class Scratch:
     cdef Worker worker
+    cdef unsigned long thread  # that used it last
 
 
 cdef class Vocabulary:

@@ -137,13 +137,26 @@ cdef class Vocabulary:
                 decrement(self._ints[id])
             free(self._ints)
 
+    # Each thread gets what it had before, if that is idle: its cache is in the memory of that core.
     cdef Scratch acquire(self):
+        cdef unsigned long thread = PyThread_get_thread_ident()
+        cdef Scratch scratch, other
+        cdef Py_ssize_t i
         try:
-            return self._idle_scratch.pop()
+            scratch = self._idle_scratch.pop()
         except IndexError:
             return Scratch(self.largest < 1 << 16)
+        if scratch.thread != thread:
+            with cython.critical_section(self):
+                for i in range(len(self._idle_scratch)):
+                    other = self._idle_scratch[i]
+                    if other.thread == thread:
+                        self._idle_scratch[i] = scratch
+                        return other
+        return scratch
 
     cdef int release(self, Scratch scratch) except -1:
+        scratch.thread = PyThread_get_thread_ident()
         self._idle_scratch.append(scratch)
         return 0
 
