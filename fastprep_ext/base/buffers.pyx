@@ -1,5 +1,4 @@
-"""Ids that numpy reads without a copy, and texts that kernels read without one."""
-
+"""Buffers without copies: ids that numpy reads, texts that kernels read."""
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -34,8 +33,8 @@ cdef Array array_of(object source, int kind, bint writable=False):
         or form[1] != 0
     ):
         raise ValueError(
-            f"expected a row of {'int' if kind & ITEM_SIGNED else 'uint'}{8 * (kind & ~ITEM_SIGNED)}, got "
-            f"a buffer of {self.view.ndim} dimensions and format {self.view.format.decode()!r}"
+            f"expected a row of {'int' if kind & ITEM_SIGNED else 'uint'}{8 * (kind & ~ITEM_SIGNED)}, "
+            f"got a buffer of {self.view.ndim} dimensions and format {self.view.format.decode()!r}"
         )
     self.at = self.view.buf
     self.count = self.view.shape[0]
@@ -59,7 +58,7 @@ cdef Memory allocate(size_t size, str purpose):
 
 
 cdef class Ids:
-    """Ids in memory of their own, which goes when the last view of it does."""
+    """Ids in memory of their own, freed with the last view of them."""
 
     def __dealloc__(self):
         free(self.ids)
@@ -100,17 +99,17 @@ cdef object ids_view(Ids self, Py_ssize_t count):
 
 
 cdef class Rows:
-    """Texts that lie in one buffer: text i is ``buffer[starts[i]:stops[i]]``.
+    """Many texts in one buffer, as a sequence: text i is ``buffer[starts[i]:stops[i]]``.
 
-    The buffers are kept, not copied, and must not change while the rows are in use. `size` is the
-    number of bytes of all texts taken together.
+    The compiled side of an Arrow column or of unescaped JSON: a text becomes a Python object only
+    when it is indexed. The buffers are held, not copied, and must not change while the rows are in
+    use. `size` is the number of bytes of all texts. Raises ValueError for a text outside of the
+    buffer.
 
     >>> from array import array
     >>> rows = Rows(b"onetwo", array("q", [0, 3]), array("q", [3, 6]))
     >>> len(rows), rows[1], list(rows[:1]), rows.size
     (2, b'two', [b'one'], 6)
-
-    Raises ValueError for a text that lies outside of the buffer.
     """
 
     def __cinit__(self, buffer, starts, stops):
@@ -138,9 +137,10 @@ cdef class Rows:
         return self.count
 
     def reach(self, Py_ssize_t first, Py_ssize_t limit) -> tuple:
-        """How far texts from `first` on go that have at limit so many bytes together, but one at least.
+        """Return the end of the run of texts from `first` on that has at most `limit` bytes, and
+        its bytes.
 
-        Returns the index behind the last of them, and their bytes.
+        The run has at least one text.
 
         >>> from array import array
         >>> Rows(b"onetwo", array("q", [0, 3]), array("q", [3, 6])).reach(0, 5)
@@ -181,7 +181,7 @@ cdef class Rows:
 
 
 cdef class Documents:
-    """Where the UTF-8 of many texts lies; keeps their buffers alive."""
+    """Addresses of the UTF-8 of many texts; keeps their buffers alive."""
 
     def __cinit__(self, texts):
         cdef Py_ssize_t i, n
@@ -197,7 +197,7 @@ cdef class Documents:
             self.total = rows.size
             for i in range(self.count):
                 self.sizes[i] = rows.stops[i] - rows.starts[i]
-                # Without a byte in it the buffer may have no address.
+                # A buffer without bytes may have no address.
                 self.texts[i] = &rows.bytes[rows.starts[i]] if self.sizes[i] else NULL
             return
         self.views = <Py_buffer *>calloc(self.count + 1, sizeof(Py_buffer))
@@ -243,14 +243,14 @@ cdef extern from *:
     int fastprep_keep_freed(int limit) nogil
 
 cdef enum:
-    MOST = 1 << 25             # the limit that glibc takes, 32 MiB; twice as much is kept
+    MOST = 1 << 25             # the largest that glibc accepts, 32 MiB; twice as much is kept
 
 
 def keep_freed() -> bool:
-    """Keeps up to 64 MiB of freed memory for what is allocated next; whether the C library can.
+    """Keep up to 64 MiB of freed memory for later allocations; return whether the C library can.
 
-    By default the blocks in which a file is read go back to the system one by one, and each page of
-    the next one is made anew and filled with zeros. For a process that does nothing else.
+    By default glibc returns the blocks into which files are read to the system, and each page of
+    the next block is mapped and zeroed again. For processes that run nothing else.
 
     >>> keep_freed() in (True, False)
     True
@@ -259,7 +259,7 @@ def keep_freed() -> bool:
 
 
 def uninitialized(Py_ssize_t size) -> bytearray:
-    """A bytearray of that size whose bytes mean nothing: for who reads only what was written to it.
+    """Return an uninitialized bytearray; the caller must write every byte before reading it.
 
     >>> len(uninitialized(5))
     5
