@@ -46,7 +46,8 @@ from fastprep.corpus.documents import Format
 from fastprep.corpus.reader import batches
 from fastprep.corpus.sources import whole
 
-VOCABULARIES = Path(__file__).resolve().parents[1] / "fastprep" / "vocabularies"
+ROOT = Path(__file__).resolve().parents[1]
+VOCABULARIES = ROOT / "fastprep" / "vocabulary" / "vocabularies"
 END = "<|endoftext|>"
 END_IDS = {"r50k_base": 50256, "cl100k_base": 100257, "o200k_base": 199999}
 BATCH_BYTES = 16_000_000
@@ -198,7 +199,7 @@ def run(side: str, source: Path, target: Path, encoding: str) -> Ran:
         **os.environ,
         "RAYON_NUM_THREADS": str(THREADS),
         "OPENBLAS_NUM_THREADS": "1",
-        "PYTHONPATH": str(VOCABULARIES.parents[1]),
+        "PYTHONPATH": str(ROOT),
     }
     if side in OURS:
         command = [sys.executable, "-m", "fastprep", "prepare", str(source), "-o", str(target)]
@@ -295,7 +296,7 @@ def measure(
             if name == "fastprep, 2 workers":
                 stored = sum(file.stat().st_size for file in (directory / "out").iterdir()) / 1e6
                 command = [sys.executable, "-m", "fastprep", "verify", str(directory / "out")]
-                environment = {**os.environ, "PYTHONPATH": str(VOCABULARIES.parents[1])}
+                environment = {**os.environ, "PYTHONPATH": str(ROOT)}
                 verified.append(Ran([*command, "--quiet"], environment))
     seconds = {name: median(ran.seconds for ran in some) for name, some in runs.items()}
     best = seconds["fastprep, 2 workers"]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-VOCABULARIES = Path(__file__).resolve().parents[1] / "fastprep" / "vocabularies"
+VOCABULARIES = Path(__file__).resolve().parents[1] / "fastprep" / "vocabulary" / "vocabularies"
 
 
 def encoder_of(side: str, encoding: str, threads: int) -> Callable[[Path, Path], object]:

@@ -20,7 +20,7 @@ from _run import tiktokens
 
 import fastprep
 
-VOCABULARIES = Path(__file__).resolve().parents[1] / "fastprep" / "vocabularies"
+VOCABULARIES = Path(__file__).resolve().parents[1] / "fastprep" / "vocabulary" / "vocabularies"
 
 Encode = Callable[[list[str]], Any]  # documents to what the library returns
 Flat = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]  # ids of each document, all ids

@@ -30,8 +30,7 @@ def load_tiktoken_bpe(tiktoken_bpe_file: str, expected_hash: str | None = None) 
     expected_hash
         the sha256 of the file in hexadecimal; if given, it is checked.
 
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), "three.tiktoken")
+    >>> path = tmp / "three.tiktoken"
     >>> dump_tiktoken_bpe({b"a": 0, b"b": 1, b"ab": 2}, str(path))
     >>> load_tiktoken_bpe(str(path))
     {b'a': 0, b'b': 1, b'ab': 2}

@@ -14,7 +14,7 @@ from fastprep.corpus.remote import is_url
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.store.manifest import ShardRecord, shard_path
 from fastprep.store.reader import TokenStore
-from fastprep.store.validation import Split
+from fastprep.store.validation import ValidationDraw
 
 
 def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None) -> int:
@@ -87,7 +87,7 @@ def _documents(store: TokenStore, record: ShardRecord) -> Iterator[str]:
     """Yield the documents that a shard was made from, without those that it left out."""
     manifest = store.manifest
     form = Format(manifest.separator, manifest.field, manifest.on_error)
-    split = None if manifest.part is None else Split(manifest.part.validation)
+    draw = None if manifest.part is None else ValidationDraw(manifest.part.validation)
     for document in corpus.documents(record.inputs, form):
         try:
             text = document.decode("utf-8", "replace" if form.on_error == "replace" else "strict")
@@ -95,8 +95,8 @@ def _documents(store: TokenStore, record: ShardRecord) -> Iterator[str]:
             if form.on_error == "raise":
                 raise
             continue
-        if split is not None and manifest.part is not None:
-            drawn = split.is_validation(text.encode())
+        if draw is not None and manifest.part is not None:
+            drawn = draw.is_validation(text.encode())
             if drawn != (manifest.part.name == "validation"):
                 continue
         yield text

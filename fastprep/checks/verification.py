@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.store.checksums import crc32
 from fastprep.store.encodings import StoreEncoding, encoding_of_store
-from fastprep.store.manifest import MEND, ShardRecord, block_ranges, itemsize_of, shard_path
+from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, itemsize_of, shard_path
 from fastprep.store.reader import TokenStore
 from fastprep.system.byte_order import BYTES_OF, from_file
 from fastprep.system.threads import map_in_order
@@ -86,11 +86,9 @@ def verify(
 
     Examples
     --------
-    >>> import tempfile
     >>> from fastprep.jobs.prepare import prepare
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
-    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
+    >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
     >>> verify(store, against="tiktoken")
     Verified(tokens=6, documents=2, compared=2)
     """
@@ -164,7 +162,7 @@ class _Shard:
         self._record = record
         self._path = shard_path(store.path, index, "bin")
         self._ends_path = shard_path(store.path, index, "ends")
-        self._ends = from_file(store._content(index, "ends", record.documents * 8), "Q")
+        self._ends = from_file(store.shard_content(index, "ends"), "Q")
         self._letter: Letter = "H" if self.itemsize == 2 else "I"
 
     def check_ends(self) -> int:
@@ -183,13 +181,13 @@ class _Shard:
                 )
                 raise InvalidStore(
                     f"{path}: document {start + document} ends at token {end}, too "
-                    f"early after the document before it; {MEND}"
+                    f"early after the document before it; {HOW_TO_FIX}"
                 )
             before = ends[-1]
         if before != record.tokens:
             raise InvalidStore(
                 f"{path}: the last document ends at token {before}, but the shard has "
-                f"{record.tokens}; {MEND}"
+                f"{record.tokens}; {HOW_TO_FIX}"
             )
         return -1
 
@@ -216,7 +214,8 @@ class _Shard:
         recorded = -1 if self._record.max_id is None else self._record.max_id
         if max_id != recorded:
             raise InvalidStore(
-                f"{self._path}: its largest id is {max_id}, but the manifest says {recorded}; {MEND}"
+                f"{self._path}: its largest id is {max_id}, but the manifest says {recorded}; "
+                f"{HOW_TO_FIX}"
             )
 
     def _fault(self, number: int) -> InvalidStore:
@@ -228,7 +227,7 @@ class _Shard:
                 place = next(place for place, value in enumerate(ids) if value >= store.n_vocab)
                 raise InvalidStore(
                     f"{self._path}: token {start + place} is {ids[place]}, outside the vocabulary of "
-                    f"{store.n_vocab} ids; {MEND}"
+                    f"{store.n_vocab} ids; {HOW_TO_FIX}"
                 )
             if store.eot_token is not None:
                 self._check_end_tokens(ids, store.eot_token, start, stop)
@@ -236,7 +235,7 @@ class _Shard:
             return fault
         return InvalidStore(
             f"{self._path}: two reads of bytes {start * self.itemsize} to {stop * self.itemsize} "
-            f"differ: something writes to the file, or the disk fails; {MEND}"
+            f"differ: something writes to the file, or the disk fails; {HOW_TO_FIX}"
         )
 
     def _check_end_tokens(self, ids: memoryview[int], token: int, start: int, stop: int) -> None:
@@ -249,11 +248,11 @@ class _Shard:
                 verb = "start" if self._store.eot == "prepend" else "end"
                 raise InvalidStore(
                     f"{self._path}: document {document} of the shard does not {verb} with the end "
-                    f"token {token}; {MEND}"
+                    f"token {token}; {HOW_TO_FIX}"
                 )
         inside = min(found - {*expected}) - offset + start
         raise InvalidStore(
-            f"{self._path}: the end token {token} is inside a document, at token {inside}; {MEND}"
+            f"{self._path}: the end token {token} is inside a document, at token {inside}; {HOW_TO_FIX}"
         )
 
     def _end_token_places(
@@ -312,6 +311,6 @@ def _read_block(
         found = f"{checksum:08x}" if content else "nothing"
         raise InvalidStore(
             f"{path}: bytes {start * itemsize} to {stop * itemsize} are damaged: their crc32 is "
-            f"{found}, but the manifest says {expected:08x}; {MEND}"
+            f"{found}, but the manifest says {expected:08x}; {HOW_TO_FIX}"
         )
     return from_file(content, letter)

@@ -43,13 +43,11 @@ def find(inputs: Inputs, form: Format | None = None) -> list[Span]:
 
     Examples
     --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
     >>> for name in ("b.txt", "a.jsonl", ".hidden.txt", "README.md"):
-    ...     _ = (folder / name).write_text("")
-    >>> [Path(span.path).name for span in find(folder)]
+    ...     _ = (tmp / name).write_text("")
+    >>> [Path(span.path).name for span in find(tmp)]
     ['a.jsonl', 'b.txt']
-    >>> [Path(span.path).name for span in find(folder / "*.txt")]
+    >>> [Path(span.path).name for span in find(tmp / "*.txt")]
     ['b.txt']
     """
     if isinstance(inputs, (str, PathLike)) or is_table(inputs) or not isinstance(inputs, Iterable):

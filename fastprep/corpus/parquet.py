@@ -21,7 +21,7 @@ from fastprep.system.arrow import column_of, is_text, pyarrow
 _READ_BYTES = 1 << 20
 # Rows that are decoded at a time, at most: short ones that repeat a long value take little room in
 # the file.
-_MOST_ROWS = 4096
+_MAX_ROWS = 4096
 
 
 def import_pyarrow(what: str = "a Parquet file") -> Any:
@@ -146,7 +146,7 @@ class _TextColumn:
         with self._whole(f"row group {group} is damaged", self._place(group, row)):
             metadata = self._file.metadata.row_group(group)
             size = max(metadata.column(self._leaf).total_uncompressed_size, 1)
-            rows = min(max(block_bytes * metadata.num_rows // size, 1), _MOST_ROWS)
+            rows = min(max(block_bytes * metadata.num_rows // size, 1), _MAX_ROWS)
             batches = self._file.iter_batches(
                 rows, row_groups=[group], columns=[self._selected], use_threads=False
             )

@@ -94,9 +94,7 @@ def batches(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> path = Path(tempfile.mkdtemp(), "two.txt")
+    >>> path = tmp / "two.txt"
     >>> _ = path.write_text("One.<|endoftext|>Two.<|endoftext|>")
     >>> [([*batch.texts], batch.closed) for batch in batches(whole(path), Format())]
     [([b'One.', b'Two.'], True)]
@@ -145,12 +143,9 @@ def read(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> folder = Path(tempfile.mkdtemp())
     >>> for name in ("a.txt", "b.txt"):
-    ...     _ = (folder / name).write_text(f"This is {name}")
-    >>> spans = [whole(folder / name) for name in ("a.txt", "b.txt")]
+    ...     _ = (tmp / name).write_text(f"This is {name}")
+    >>> spans = [whole(tmp / name) for name in ("a.txt", "b.txt")]
     >>> [list(batch.texts) for batch in read(spans, Format())]
     [[b'This is a.txt', b'This is b.txt']]
     """
@@ -232,9 +227,7 @@ def documents(spans: Iterable[Span], form: Format) -> Iterator[bytes]:
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> path = Path(tempfile.mkdtemp(), "two.jsonl")
+    >>> path = tmp / "two.jsonl"
     >>> _ = path.write_text('{"text": "One."}\\n{"text": "Two."}\\n')
     >>> list(documents([whole(path)], Format()))
     [b'One.', b'Two.']

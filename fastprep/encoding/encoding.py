@@ -173,8 +173,7 @@ class Encoding(Decoding):
 
         >>> from fastprep import get_encoding
         >>> from pathlib import Path
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "tokenizer.json"
+        >>> path = tmp / "tokenizer.json"
         >>> get_encoding("gpt2").save(path)
         >>> Encoding.from_file(path, name="again").encode("hello world")
         [31373, 995]
@@ -414,8 +413,8 @@ class Encoding(Decoding):
     ) -> int:
         """Encode a text file as one ordinary text into a file of ids; return the number of ids.
 
-        >>> import tempfile, pathlib, numpy as np
-        >>> path = pathlib.Path(tempfile.mkdtemp(), "hello.txt")
+        >>> import numpy as np
+        >>> path = tmp / "hello.txt"
         >>> _ = path.write_text("hello world")
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").encode_file(path, path.with_suffix(".bin"))

@@ -13,7 +13,7 @@ from fastprep.encoding import cutting
 from fastprep.encoding.decoding import check_threads
 from fastprep.errors import InvalidInput, InvalidUtf8
 from fastprep.system.atomic import replacing
-from fastprep.system.byte_order import room_for
+from fastprep.system.byte_order import empty_array
 from fastprep.system.threads import helpers
 
 TYPE_CHECKING = False
@@ -120,9 +120,9 @@ class _Job:
 
     def _encode(self, text: bytearray, size: int, start: int) -> Ids:
         needed = self._encoding.most_ids(size, 1) + 1
-        out = self._free_buffers.pop() if self._free_buffers else room_for(0, self._letter)
+        out = self._free_buffers.pop() if self._free_buffers else empty_array(0, self._letter)
         if len(out) < needed:
-            out = room_for(needed, self._letter)
+            out = empty_array(needed, self._letter)
         ends = memoryview(bytearray(8)).cast("Q")
         try:
             count = self._encoding.encode_documents([memoryview(text)[:size]], out, ends)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from fastprep.errors import IdOutOfRange, InvalidInput, StoreExists
 from fastprep.exchange import datatrove, llmc, megatron
 from fastprep.exchange.layouts import FORMATS, Ends, FormatName
-from fastprep.store.blocks import read_blocks, read_tokens, token_start
+from fastprep.store.blocks import read_blocks, read_tokens
 from fastprep.store.reader import TokenStore
 from fastprep.system.atomic import link as link_file
 from fastprep.system.atomic import replacing
@@ -91,16 +91,14 @@ def export_store(
 
     Examples
     --------
-    >>> import tempfile
     >>> from fastprep import prepare
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
-    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
+    >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
     >>> [path.name for path in export_store(store, to="megatron")]
     ['shard-00000.idx']
-    >>> [path.name for path in export_store(store, to="nanogpt", output=directory / "nano")]
+    >>> [path.name for path in export_store(store, to="nanogpt", output=tmp / "nano")]
     ['train.bin']
-    >>> np.fromfile(directory / "nano" / "train.bin", np.uint16).tolist()
+    >>> np.fromfile(tmp / "nano" / "train.bin", np.uint16).tolist()
     [3198, 13, 50256, 7571, 13, 50256]
     """
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
@@ -271,7 +269,7 @@ def _split_ranges(
                 f"validation is {validation} documents, and {store.path} has "
                 f"{store.num_documents}; it must be at least 1, and leave some to train on"
             )
-        middle = token_start(store, validation)
+        middle = store.token_start(validation)
         return _TokenRange(store, middle, store.num_tokens), _TokenRange(store, 0, middle)
     other = validation if isinstance(validation, TokenStore) else TokenStore(validation)
     ours, theirs = ((one.manifest.encoding, one.eot_token, one.eot) for one in (store, other))

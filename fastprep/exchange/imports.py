@@ -17,12 +17,12 @@ from fastprep.errors import InvalidInput, StoreExists
 from fastprep.exchange import datatrove, llmc, megatron
 from fastprep.exchange.copies import ShardCopier
 from fastprep.exchange.layouts import FORMATS, FormatName, ShardSource, read_nanogpt
-from fastprep.jobs.job import Eot
 from fastprep.jobs.job import end_token as end_token_of
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import check_ours, clear, stores_in, unlock
 from fastprep.store import manifest as manifests
 from fastprep.store.encodings import StoreEncoding, as_encoding, keep_vocabulary
+from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
 from fastprep.system.atomic import replacing
 from fastprep.words.tokenizers import SimpleTokenizerV2
@@ -89,12 +89,10 @@ def import_tokens(
 
     Examples
     --------
-    >>> import tempfile
     >>> import numpy as np
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> np.array([3198, 13, 50256, 7571, 13, 50256], np.uint16).tofile(directory / "train.bin")
+    >>> np.array([3198, 13, 50256, 7571, 13, 50256], np.uint16).tofile(tmp / "train.bin")
     >>> store = import_tokens(
-    ...     directory / "train.bin", directory / "store", format="nanogpt", encoding="gpt2"
+    ...     tmp / "train.bin", tmp / "store", format="nanogpt", encoding="gpt2"
     ... )
     >>> store.document(1).tolist()
     [7571, 13, 50256]

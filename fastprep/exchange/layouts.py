@@ -108,8 +108,7 @@ def read_ids(part: IdRange, chunk: int = CHUNK) -> Iterator[npt.NDArray[Any]]:
 
     Raises InvalidInput if the file ends before the last id.
 
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), "ids.bin")
+    >>> path = tmp / "ids.bin"
     >>> np.array([9, 1, 2, 3], np.uint16).tofile(path)
     >>> [ids.tolist() for ids in read_ids(IdRange(path, np.dtype("<u2"), 2, 3), chunk=2)]
     [[1, 2], [3]]

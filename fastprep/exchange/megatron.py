@@ -47,8 +47,7 @@ def write_index(path: Path, dtype: str, shards: Sequence[Callable[[], Iterable[E
     whatever the number of documents. Raises IdOutOfRange for a document of 2**31 ids or more, which
     no ``.idx`` can record.
 
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), "two.idx")
+    >>> path = tmp / "two.idx"
     >>> write_index(path, "uint16", [lambda: [np.array([3, 5], np.uint64)]])
     >>> path.stat().st_size == 34 + 12 * 2 + 8 * 3
     True

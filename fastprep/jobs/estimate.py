@@ -57,9 +57,7 @@ def estimate(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> path = Path(tempfile.mkdtemp()) / "lines.jsonl"
+    >>> path = tmp / "lines.jsonl"
     >>> _ = path.write_text('{"text": "One."}\\n{"text": "Two."}\\n')
     >>> found = estimate(path)
     >>> found.tasks, found.documents, found.tokens, found.store_bytes
@@ -115,7 +113,7 @@ def _places(job: Job, tasks: list[Task]) -> list[Task]:
 def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, int]:
     """Bytes of input that were looked at, and the documents and tokens in them."""
     writer = ShardWriter(
-        encoding, job.end_token, end_token_first=job.end_token_first, on_error=job.on_error
+        encoding, job.end_token, prepend=job.end_token_first, on_error=job.on_error
     )
     looked_at = documents = tokens = 0
     for span in task:

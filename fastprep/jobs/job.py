@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import msgspec
 
 from fastprep.corpus.documents import Format, OnError
 from fastprep.errors import InvalidInput
-from fastprep.store.manifest import Count, EncodingRecord, TokenId, part_directories
-from fastprep.store.validation import Split
+from fastprep.store.manifest import Count, EncodingRecord, Eot, TokenId, part_directories
+from fastprep.store.validation import ValidationDraw
 from fastprep.vocabulary.published import ENDOFTEXT
 
 if TYPE_CHECKING:
     from fastprep.store.encodings import StoreEncoding
-
-Eot = Literal["append", "prepend", "none"]
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,9 +58,9 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return Format(separator=self.separator, field=self.field, on_error=self.on_error)
 
     @property
-    def split(self) -> Split | None:
+    def draw(self) -> ValidationDraw | None:
         """What draws documents for validation, if any are drawn."""
-        return Split(self.validation) if self.validation else None
+        return ValidationDraw(self.validation) if self.validation else None
 
     def directories(self, output: Path) -> list[Path]:
         """Where the job's stores lie: in the output itself, or in one directory for each part."""
@@ -81,8 +79,8 @@ def encoding_record(encoding: StoreEncoding) -> EncodingRecord:
     return EncodingRecord(
         name=encoding.name,
         rank_table_sha256=encoding.rank_table_sha256,
-        pattern=encoding._pat_str,
-        special_tokens=dict(encoding._special_tokens),
+        pattern=encoding.pat_str,
+        special_tokens=dict(encoding.special_tokens),
         kind=encoding.kind,
     )
 
@@ -101,14 +99,14 @@ def end_token(encoding: StoreEncoding, eot: Eot, eot_token: str | None) -> int |
     InvalidInput
         when the encoding has no such token.
     """
-    if eot not in ("append", "prepend", "none"):
-        raise InvalidInput(f"eot is {eot!r}; it is one of append, prepend, none")
+    if eot not in get_args(Eot):
+        raise InvalidInput(f"eot is {eot!r}; it is one of {', '.join(get_args(Eot))}")
     if eot == "none":
         if eot_token is not None:
             raise InvalidInput(f"eot is 'none', so no {eot_token!r} is put anywhere; leave one out")
         return None
     token = ENDOFTEXT if eot_token is None else eot_token
-    found = encoding._special_tokens.get(token)
+    found = encoding.special_tokens.get(token)
     if found is None:
         there = ", ".join(sorted(encoding.special_tokens_set)[:10]) or "none"
         raise InvalidInput(

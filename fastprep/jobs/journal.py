@@ -33,7 +33,7 @@ from fastprep.system.locking import holding
 JOB = "job.json"
 # How long to wait for a shard that somebody else writes: the workers of a killed run end in
 # milliseconds, but may be in the middle of a system call.
-_PATIENCE_SECONDS = 10.0
+_WRITER_SECONDS = 10.0
 _LEADER_SECONDS = 0.5  # they share its lock if they were forked
 _SEALING_SECONDS = 600.0
 
@@ -65,8 +65,7 @@ class Journal:
 
     Examples
     --------
-    >>> import tempfile
-    >>> journal = Journal(Path(tempfile.mkdtemp()))
+    >>> journal = Journal(tmp)
     >>> journal.job() is None, journal.done(0) is None
     (True, True)
     """
@@ -83,7 +82,7 @@ class Journal:
             f"{self.output}: another run works here; wait for its end, or stop it, and run the same "
             "command again",
             shared=shared,
-            patience=_LEADER_SECONDS,
+            timeout=_LEADER_SECONDS,
         )
 
     def deciding(self) -> AbstractContextManager[None]:
@@ -92,7 +91,7 @@ class Journal:
             self.output / "job.lock",
             f"{self.output}: another run has been beginning or sealing this job for "
             f"{_SEALING_SECONDS:.0f} s; look after it",
-            patience=_SEALING_SECONDS,
+            timeout=_SEALING_SECONDS,
         )
 
     def writing(self, index: int) -> AbstractContextManager[None]:
@@ -102,7 +101,7 @@ class Journal:
             path,
             f"{path}: another process writes this shard; let it finish, or stop it, and run the same "
             "command again",
-            patience=_PATIENCE_SECONDS,
+            timeout=_WRITER_SECONDS,
         )
 
     # -- the job ----------------------------------------------------------------------------------

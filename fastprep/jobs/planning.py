@@ -10,7 +10,8 @@ from fastprep.corpus.inputs import Inputs, find
 from fastprep.corpus.plan import Task, default_shard_bytes, plan
 from fastprep.corpus.sources import empty
 from fastprep.errors import InvalidInput
-from fastprep.jobs.job import Eot, Input, Job, encoding_record, end_token
+from fastprep.jobs.job import Input, Job, encoding_record, end_token
+from fastprep.store.manifest import Eot
 
 if TYPE_CHECKING:
     from fastprep.store.encodings import StoreEncoding

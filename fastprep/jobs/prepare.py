@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, get_args, overload
 from fastprep.corpus.documents import BLOCK_BYTES, OnError
 from fastprep.corpus.inputs import Inputs
 from fastprep.errors import InvalidInput, UnfinishedJob
-from fastprep.jobs.job import Eot
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import stores_in
 from fastprep.jobs.planning import make_job, slice_of
@@ -23,6 +22,7 @@ from fastprep.jobs.progress import Log
 from fastprep.jobs.run import Engine, Run, seal_if_whole
 from fastprep.jobs.task import Work
 from fastprep.store.encodings import StoreEncoding, as_encoding
+from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
 
 if TYPE_CHECKING:
@@ -183,10 +183,8 @@ def prepare(
 
     Examples
     --------
-    >>> import tempfile
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "lines.jsonl").write_text('{"text": "One."}\\n{"text": "Two."}\\n')
-    >>> store = prepare(directory / "lines.jsonl", directory / "store", progress=False)
+    >>> _ = (tmp / "lines.jsonl").write_text('{"text": "One."}\\n{"text": "Two."}\\n')
+    >>> store = prepare(tmp / "lines.jsonl", tmp / "store", progress=False)
     >>> len(store), store.num_documents
     (6, 2)
     """
@@ -236,12 +234,10 @@ def merge_tasks(output: str | PathLike[str]) -> TokenStore:
 
     Examples
     --------
-    >>> import tempfile
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "lines.jsonl").write_text('{"text": "One."}\\n{"text": "Two."}\\n')
+    >>> _ = (tmp / "lines.jsonl").write_text('{"text": "One."}\\n{"text": "Two."}\\n')
     >>> settings = {"shard_bytes": 20, "progress": False}
-    >>> prepare(directory / "lines.jsonl", directory / "store", task=(0, 2), **settings)
-    >>> merge_tasks(directory / "store")
+    >>> prepare(tmp / "lines.jsonl", tmp / "store", task=(0, 2), **settings)
+    >>> merge_tasks(tmp / "store")
     Traceback (most recent call last):
     fastprep.errors.UnfinishedJob: ... 1 of 2 shards are not finished: 1; run their tasks ...
     """

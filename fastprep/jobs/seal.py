@@ -9,7 +9,7 @@ from fastprep.jobs.job import Job
 from fastprep.jobs.journal import Done
 from fastprep.jobs.output import clear, tidy, unlock
 from fastprep.store import manifest as manifests
-from fastprep.store.manifest import Manifest, Part, ShardRecord
+from fastprep.store.manifest import Manifest, PartRecord, ShardRecord
 from fastprep.store.reader import TokenStore
 from fastprep.system.atomic import replacing
 
@@ -62,15 +62,13 @@ def made_by(store: TokenStore, job: Job) -> bool:
 
     Examples
     --------
-    >>> import tempfile
     >>> from fastprep import get_encoding, prepare
     >>> from fastprep.jobs.planning import make_job
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "one.txt").write_text("One.")
-    >>> store = prepare(directory / "one.txt", directory / "store", progress=False)
+    >>> _ = (tmp / "one.txt").write_text("One.")
+    >>> store = prepare(tmp / "one.txt", tmp / "store", progress=False)
     >>> settings = {"separator": None, "field": "text", "on_error": "raise", "eot": "append"}
     >>> more = {"eot_token": None, "validation": 0.0, "shard_bytes": None}
-    >>> made_by(store, make_job(directory / "one.txt", get_encoding("gpt2"), **settings, **more)[0])
+    >>> made_by(store, make_job(tmp / "one.txt", get_encoding("gpt2"), **settings, **more)[0])
     False
     """
     found = store.manifest
@@ -100,14 +98,14 @@ def _check_unchanged(shards: list[Done]) -> None:
                 )
 
 
-def _part(directory: Path, job: Job) -> Part | None:
+def _part(directory: Path, job: Job) -> PartRecord | None:
     """Which part of the corpus the job's store in a directory is."""
     if not job.validation:
         return None
-    return Part("train" if directory.name == "train" else "validation", job.validation)
+    return PartRecord("train" if directory.name == "train" else "validation", job.validation)
 
 
-def _manifest(job: Job, records: list[ShardRecord], part: Part | None) -> Manifest:
+def _manifest(job: Job, records: list[ShardRecord], part: PartRecord | None) -> Manifest:
     return Manifest(
         format="fastprep token store",
         version=1,

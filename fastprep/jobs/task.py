@@ -79,13 +79,13 @@ def run_task(
         if finished is not None:
             return finished
         before = modified(task)
-        whole = job.on_error != "raise" or job.split is not None
+        whole = job.on_error != "raise" or job.draw is not None
         writer = ShardWriter(
             work.encoding,
             job.end_token,
-            end_token_first=job.end_token_first,
+            prepend=job.end_token_first,
             on_error=job.on_error,
-            split=job.split,
+            draw=job.draw,
             threads=work.threads,
         )
         directories = job.directories(work.output)

@@ -47,12 +47,9 @@ def count(store: TokenStore) -> StoreCounts:
     vocabulary and some tens of MiB, whatever the size of the store. Raises InvalidStore for a
     damaged block.
 
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> from fastprep import prepare
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
-    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
+    >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
     >>> counted = count(store)
     >>> int(counted.ids[50256]), int(counted.lengths[3]), counted.longest
     (2, 2, 3)

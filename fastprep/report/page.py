@@ -76,12 +76,10 @@ def write_report(
 
     Examples
     --------
-    >>> import tempfile
     >>> from fastprep import prepare
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
-    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
-    >>> path = write_report(store, directory / "store.html")
+    >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
+    >>> path = write_report(store, tmp / "store.html")
     >>> path.read_text(encoding="utf-8")[:15]
     '<!DOCTYPE html>'
     """
@@ -267,9 +265,8 @@ def _settings(store: TokenStore) -> str:
     )
     if len(record.special_tokens) > 20:
         special += f" and {len(record.special_tokens) - 20:,} more"
-    end_token = (
-        "none" if store.eot_token is None else f"{store.eot_token}, at the end of each document"
-    )
+    where = {"append": "at the end", "prepend": "at the beginning", "none": ""}[store.eot]
+    end_token = f"{store.eot_token}, {where} of each document" if where else "none"
     facts = [
         ("encoding", f"<code>{visible(record.name)}</code>"),
         ("vocabulary", f"{store.n_vocab:,} ids"),

@@ -1,7 +1,7 @@
-"""A store's files block by block, each held against its checksum before anyone sees it.
+"""Reads of a store's files block by block, each checked against its checksum.
 
-What leaves a store (a file for another library, a page of figures) is read here, so that a damaged
-byte is an error and not somebody else's training data.
+Exports and reports read through this module, so that a damaged byte is an error and not training data
+of another program.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fastprep.errors import InvalidStore
 from fastprep.store.checksums import crc32
-from fastprep.store.manifest import MEND, block_ranges, shard_path
+from fastprep.store.manifest import HOW_TO_FIX, block_ranges, offsets, shard_path
 from fastprep.store.reader import TokenStore
 
 
@@ -26,24 +26,15 @@ def read_blocks(
     start: int = 0,
     stop: int | None = None,
 ) -> Iterator[npt.NDArray[Any]]:
-    """Items ``[start, stop)`` of one file of a shard, in read-only arrays of at most 16 MiB.
+    """Yield items ``[start, stop)`` of one file of a shard, in read-only arrays of at most 16 MiB.
 
-    Read, not mapped: a file that is cut meanwhile, or a failing disk, is an error and not the end of
-    the process.
+    The file is read, not mapped: if it is truncated at that time, or the disk fails, that is an error
+    and does not end the process. Raises InvalidStore, with file and bytes, for a block whose checksum
+    is not the manifest's.
 
-    Raises
-    ------
-    InvalidStore
-        for a block whose checksum is not the manifest's, naming file and bytes.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> from fastprep import prepare
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
-    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
+    >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
     >>> [block.tolist() for block in read_blocks(store, 0, "ends")]
     [[3, 6]]
     """
@@ -68,8 +59,8 @@ def read_blocks(
                 filled += got
             if filled < size or crc32(content) != expected:
                 raise InvalidStore(
-                    f"{path}: bytes {first * dtype.itemsize} to {last * dtype.itemsize} are not those "
-                    f"that the manifest has the checksum of; {MEND}"
+                    f"{path}: bytes {first * dtype.itemsize} to {last * dtype.itemsize} do not have "
+                    f"the checksum that the manifest records; {HOW_TO_FIX}"
                 )
             block = np.frombuffer(content, dtype)
             block.flags.writeable = False
@@ -77,8 +68,8 @@ def read_blocks(
 
 
 def read_tokens(store: TokenStore, start: int, stop: int) -> Iterator[npt.NDArray[Any]]:
-    """Ids ``[start, stop)`` of a whole store, across its shards, as :func:`read_blocks` gives them."""
-    starts = store._token_starts
+    """Yield ids ``[start, stop)`` of a store, across its shards, like :func:`read_blocks`."""
+    starts = offsets(store.shard_sizes)
     shard = max(bisect.bisect_right(starts, start) - 1, 0)
     while start < stop:
         first, last = starts[shard], min(starts[shard + 1], stop)
@@ -86,13 +77,3 @@ def read_tokens(store: TokenStore, start: int, stop: int) -> Iterator[npt.NDArra
             yield from read_blocks(store, shard, "bin", start - first, last - first)
             start = last
         shard += 1
-
-
-def token_start(store: TokenStore, document: int) -> int:
-    """The first token of a document in the store; of the one behind the last, the number of tokens."""
-    if document >= store.num_documents:
-        return store.num_tokens
-    shard = bisect.bisect_right(store._document_starts, document) - 1
-    within = document - store._document_starts[shard]
-    before = int(store._shard_ends(shard)[within - 1]) if within else 0
-    return store._token_starts[shard] + before

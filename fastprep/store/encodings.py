@@ -1,6 +1,6 @@
 """The protocol of encodings that a token store needs, and the encodings that implement it.
 
-Byte pair encodings and word tokenizers do; a store is made, verified and shown by this alone.
+Byte pair encodings and word tokenizers do. Stores are made, verified and shown through it alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from fastprep.errors import BadVocabulary, InvalidInput, InvalidStore, UnknownEncoding
-from fastprep.store.manifest import MEND
+from fastprep.store.manifest import HOW_TO_FIX
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,12 +42,6 @@ class StoreEncoding(Protocol):
     @property
     def special_tokens(self) -> dict[str, int]:
         """The ids of the special tokens."""
-
-    @property
-    def _pat_str(self) -> str: ...
-
-    @property
-    def _special_tokens(self) -> dict[str, int]: ...
 
     @property
     def special_tokens_set(self) -> set[str]:
@@ -150,13 +144,13 @@ def _word_encoding_in(directory: Path, sha256: str) -> WordEncoding:
     try:
         encoding = WordEncoding.from_file(path)
     except FileNotFoundError:
-        raise InvalidStore(f"{path}: missing; {MEND}") from None
+        raise InvalidStore(f"{path}: missing; {HOW_TO_FIX}") from None
     except BadVocabulary as error:
-        raise InvalidStore(f"{error}; {MEND}") from None
+        raise InvalidStore(f"{error}; {HOW_TO_FIX}") from None
     if encoding.rank_table_sha256 != sha256:
         raise InvalidStore(
             f"{path}: its sha256 is {encoding.rank_table_sha256}, but the manifest says {sha256}; "
-            f"{MEND}"
+            f"{HOW_TO_FIX}"
         )
     return encoding
 

@@ -1,24 +1,24 @@
-"""The token store's manifest: what it holds, what its shards are called, and whether it is sane.
+"""The manifest of a token store: its fields, its file names, and the checks made when it is read.
 
 A store is a directory of raw little-endian arrays and one ``manifest.json``, written last::
 
-    shard-00000.bin      token ids, uint16 when the vocabulary has at most 65536 ids, else uint32
+    shard-00000.bin      token ids: uint16 if the vocabulary has at most 65536 ids, else uint32
     shard-00000.ends     uint64: the end of each document, in tokens from the shard's start
     manifest.json        everything else
-    vocabulary.json      where a word tokenizer made the ids: words to ids, in the order of the ids
+    vocabulary.json      only if a word tokenizer made the ids: words to ids, in the order of the ids
 
-Beside a shard may stand its index for Megatron-LM, ``shard-00000.idx``.
+A shard may also have an index for Megatron-LM, ``shard-00000.idx``.
 
-A job with a validation split makes two such stores, ``train`` and ``validation``, side by side in its
-directory.
+A job with a validation split makes two stores, ``train`` and ``validation``, in its directory.
 
-There is no time and no machine in it: the same inputs and settings give the same bytes.
+No file records a time or a machine: the same inputs and settings give the same bytes.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, cast, get_args
 
@@ -33,29 +33,31 @@ FORMAT = "fastprep token store"
 VERSION = 1
 UNICODE_VERSION = "16.0.0"
 CHECKSUM_BYTES = 16 << 20
-# A manifest takes about 10 bytes per 16 MiB of ids and 200 per input: this is enough for a
-# petabyte, and little enough to read whatever is there.
-_MANIFEST_LIMIT = 1 << 30
+# A manifest has about 10 bytes per 16 MiB of ids and 200 per input: this is enough for a petabyte,
+# and small enough to read any file of that name.
+_MAX_MANIFEST_BYTES = 1 << 30
 _OUR_NAME = re.compile(
     r"(shard-[0-9]{5,12}\.(bin|ends|idx|done)|(manifest|job|vocabulary)\.json)(\.tmp)?"
     r"|shard-[0-9]{5,12}\.lock|(job|run)\.lock",
     re.ASCII,
 )
 
-#: What to do about a store that is damaged.
-MEND = "restore it from a copy, or run `fastprep prepare` again with --overwrite"
+#: The end of messages about a damaged store.
+HOW_TO_FIX = "restore it from a copy, or run `fastprep prepare` again with --overwrite"
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
 TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Checksum = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 PartName: TypeAlias = Literal["train", "validation"]
+#: Which end of each document the end token is at.
+Eot: TypeAlias = Literal["append", "prepend", "none"]
 
 
 class EncodingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The encoding that made the ids; ``rank_table_sha256`` is over its ``.tiktoken`` form.
+    """The encoding that made the ids; ``rank_table_sha256`` is that of its ``.tiktoken`` form.
 
-    Of kind ``"words"`` it is a word tokenizer, and the hash is that of ``vocabulary.json``, which
-    then stands in the store.
+    An encoding of kind ``"words"`` is a word tokenizer, and the hash is that of ``vocabulary.json``,
+    which is then part of the store.
     """
 
     name: str
@@ -66,11 +68,11 @@ class EncodingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
 
 class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One shard: its sizes, its largest id (None without tokens), and where it came from.
+    """One shard: its sizes, its largest id (None without tokens), and its inputs.
 
-    The checksums are zlib's crc32 of each 16 MiB of the file, the last block shorter. They guard
-    against accidents, not against an attacker. ``bad_documents`` counts the documents that were left
-    out or mended, and ``bad`` says of the first thousand of them where they stand and what was wrong.
+    The checksums are zlib's crc32 of each 16 MiB of the file; the last block may be shorter. They
+    protect against accidents, not against an attacker. ``bad_documents`` counts the documents that were
+    skipped or repaired; ``bad`` lists the place and the fault of the first thousand.
     """
 
     tokens: Count
@@ -83,20 +85,19 @@ class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bad: list[Bad] = []
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of a corpus a store holds, and what fraction of it is for validation."""
+class PartRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The part of a corpus that a store holds, and the fraction of the corpus for validation."""
 
     name: PartName
     validation: Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All that is known about a store but the ids and document ends themselves.
+    """The facts about a store, except for the ids and document ends themselves.
 
-    ``end_token`` is the id that stands at the end of each document, or at its beginning where
-    ``end_token_first``, or None; ``separator``, ``field`` and ``on_error`` say how the inputs were
-    read; ``part`` is None for a store of the whole corpus; ``unicode_version`` is that of the
-    pattern's character classes.
+    ``end_token`` is the id at the end of each document, or at its beginning if ``end_token_first``, or
+    None. ``separator``, ``field`` and ``on_error`` are how the inputs were read. ``part`` is None for a
+    store of the whole corpus. ``unicode_version`` is that of the pattern's character classes.
     """
 
     format: Literal["fastprep token store"]
@@ -109,7 +110,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     separator: str | None
     field: str
     on_error: OnError = "raise"
-    part: Part | None = None
+    part: PartRecord | None = None
     unicode_version: str
     tokens: Count
     documents: Count
@@ -122,10 +123,8 @@ class _Header(msgspec.Struct):
 
 
 def shard_path(directory: Path, index: int, kind: Literal["bin", "ends"]) -> Path:
-    """The path of one file of a shard.
+    """Return the path of one file of a shard.
 
-    Examples
-    --------
     >>> shard_path(Path("store"), 7, "bin").as_posix()
     'store/shard-00007.bin'
     """
@@ -133,13 +132,10 @@ def shard_path(directory: Path, index: int, kind: Literal["bin", "ends"]) -> Pat
 
 
 def is_ours(name: str) -> bool:
-    """Whether a file name is one that a store's writer gives, finished or not.
+    """Return whether a file name is one of a store or of unfinished work on one.
 
-    Besides the store's own files these are what a job keeps while it is not finished: see
-    :mod:`fastprep.jobs.journal`.
+    See :mod:`fastprep.jobs.journal` for the files of unfinished work.
 
-    Examples
-    --------
     >>> is_ours("shard-00000.bin.tmp"), is_ours("notes.txt")
     (True, False)
     """
@@ -147,10 +143,8 @@ def is_ours(name: str) -> bool:
 
 
 def part_directories(directory: Path) -> list[Path]:
-    """Where the parts of a job with a validation split lie, whether they are there or not.
+    """Return the directories of the parts of a job with a validation split; they need not exist.
 
-    Examples
-    --------
     >>> [path.as_posix() for path in part_directories(Path("store"))]
     ['store/train', 'store/validation']
     """
@@ -158,10 +152,8 @@ def part_directories(directory: Path) -> list[Path]:
 
 
 def dtype_for(n_vocab: int) -> Literal["uint16", "uint32"]:
-    """The smallest of the two dtypes that holds every id of a vocabulary.
+    """Return the smaller of the two dtypes that holds every id of a vocabulary.
 
-    Examples
-    --------
     >>> dtype_for(65536), dtype_for(65537)
     ('uint16', 'uint32')
     """
@@ -169,10 +161,8 @@ def dtype_for(n_vocab: int) -> Literal["uint16", "uint32"]:
 
 
 def itemsize_of(dtype: Literal["uint16", "uint32"]) -> int:
-    """How many bytes an id takes.
+    """Return the number of bytes of an id.
 
-    Examples
-    --------
     >>> itemsize_of("uint16")
     2
     """
@@ -180,10 +170,8 @@ def itemsize_of(dtype: Literal["uint16", "uint32"]) -> int:
 
 
 class BlockChecksum:
-    """The crc32 of each 16 MiB of a file, from chunks of any size.
+    """The crc32 of each 16 MiB of a file, computed from chunks of any size.
 
-    Examples
-    --------
     >>> checksum = BlockChecksum()
     >>> checksum.update(b"1234")
     >>> checksum.update(b"56789")
@@ -197,7 +185,7 @@ class BlockChecksum:
         self._filled = 0
 
     def update(self, chunk: bytes | memoryview) -> None:
-        """Go on with a chunk: bytes, or a contiguous buffer of bytes."""
+        """Add a chunk: bytes, or a contiguous buffer of bytes."""
         view = memoryview(chunk)
         while len(view):
             part = view[: CHECKSUM_BYTES - self._filled]
@@ -209,15 +197,13 @@ class BlockChecksum:
                 self._value = self._filled = 0
 
     def values(self) -> list[int]:
-        """The checksums so far, of the unfinished block too."""
+        """Return the checksums so far, including that of the unfinished block."""
         return [*self._done, self._value] if self._filled else list(self._done)
 
 
 def encode(manifest: Manifest) -> bytes:
-    """A manifest as indented JSON with a newline at its end.
+    """Return a manifest as indented JSON with a newline at its end.
 
-    Examples
-    --------
     >>> record = EncodingRecord(
     ...     name="gpt2", rank_table_sha256="0" * 64, pattern=".", special_tokens={}
     ... )
@@ -233,16 +219,11 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def load(directory: Path) -> Manifest:
-    """Read and check the manifest of a store; the shards themselves are not looked at.
+    """Read and check the manifest of a store; the shards are not read.
 
-    Raises
-    ------
-    InvalidStore
-        when there is no manifest, or not one that this version can read, or one that contradicts
-        itself; the message names the file and the field.
+    Raises InvalidStore, with file and field, for a manifest that is missing, that this version cannot
+    read, or that contradicts itself.
 
-    Examples
-    --------
     >>> load(Path("missing"))
     Traceback (most recent call last):
     fastprep.errors.InvalidStore: missing: no such directory; make a store with `fastprep prepare`
@@ -250,9 +231,9 @@ def load(directory: Path) -> Manifest:
     path = directory / MANIFEST
     _check_present(directory, path)
     with path.open("rb") as file:
-        content = file.read(_MANIFEST_LIMIT + 1)
-    if len(content) > _MANIFEST_LIMIT:
-        raise InvalidStore(f"{path}: over {_MANIFEST_LIMIT} bytes; no manifest is that long")
+        content = file.read(_MAX_MANIFEST_BYTES + 1)
+    if len(content) > _MAX_MANIFEST_BYTES:
+        raise InvalidStore(f"{path}: over {_MAX_MANIFEST_BYTES} bytes; no manifest is that long")
     try:
         header = msgspec.json.decode(content, type=_Header)
         if header.format != FORMAT:
@@ -264,10 +245,12 @@ def load(directory: Path) -> Manifest:
             )
         manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidStore(f"{path}: not a manifest, or a damaged one: {error}; {MEND}") from None
+        raise InvalidStore(
+            f"{path}: not a manifest, or a damaged one: {error}; {HOW_TO_FIX}"
+        ) from None
     fault = _contradiction(manifest)
     if fault is not None:
-        raise InvalidStore(f"{path}: {fault}; {MEND}")
+        raise InvalidStore(f"{path}: {fault}; {HOW_TO_FIX}")
     return manifest
 
 
@@ -294,7 +277,7 @@ def _check_present(directory: Path, path: Path) -> None:
 
 
 def _contradiction(manifest: Manifest) -> str | None:
-    """What two fields of a manifest disagree about, if any do."""
+    """Return how fields of a manifest contradict each other, or None."""
     for name in ("tokens", "documents"):
         stated = cast(int, getattr(manifest, name))
         total = sum(getattr(shard, name) for shard in manifest.shards)
@@ -338,25 +321,18 @@ def _shard_contradiction(manifest: Manifest, shard: ShardRecord, itemsize: int) 
     return None
 
 
-def starts(counts: list[int]) -> list[int]:
-    """Where each of some runs begins when they stand one after another, and where the last ends.
+def offsets(counts: Iterable[int]) -> list[int]:
+    """Return where each of consecutive runs starts, and where the last one ends.
 
-    Examples
-    --------
-    >>> starts([2, 0, 3])
+    >>> offsets([2, 0, 3])
     [0, 2, 2, 5]
     """
-    total = [0]
-    for count in counts:
-        total.append(total[-1] + count)
-    return total
+    return list(accumulate(counts, initial=0))
 
 
 def block_ranges(count: int, itemsize: int) -> list[tuple[int, int]]:
-    """The item ranges of an array's checksum blocks.
+    """Return the item ranges of an array's checksum blocks.
 
-    Examples
-    --------
     >>> block_ranges(3, 2)
     [(0, 3)]
     """

@@ -1,9 +1,9 @@
-"""TokenStore: a store on disk, opened in no time and read in place.
+"""TokenStore: a store on disk, opened without reading its ids, and read in place.
 
-The format is described in :mod:`fastprep.store.manifest`. Opening looks at the manifest and at the size
-of each file, never at the ids: that is what :func:`fastprep.verify` is for. Files are mapped read
-only, when they are first used, and numpy is imported no sooner; another process that truncates a
-mapped file ends this one where ids are read here. The loader's own reads are guarded.
+The format is described in :mod:`fastprep.store.manifest`. To open a store is to check the manifest and
+the size of each file; :func:`fastprep.verify` checks the ids. Files are mapped read-only on first use,
+and numpy is imported then. If another process truncates a mapped file, a read of its ids through the
+map ends this process; the reads of the training loader are protected against that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from fastprep.errors import IdOutOfRange, InvalidStore
 from fastprep.store import manifest as manifests
-from fastprep.store.manifest import MEND, Manifest
+from fastprep.store.manifest import HOW_TO_FIX, Eot, Manifest
 from fastprep.system.cached import cached_property
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     Ids: TypeAlias = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
-# Before 3.13 Python keeps a file descriptor open for each map, so many shards need many of them.
+# Python before 3.13 keeps a file descriptor open per map, so many shards need many descriptors.
 _MAP_OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
 
 class TokenStore:
     """The token ids of a corpus, in the order of its documents, as one long read-only array.
 
-    Pickles as its path alone, so sending one to another process costs nothing.
+    A store pickles as its path, so it is cheap to send to another process.
 
     Parameters
     ----------
@@ -49,37 +49,35 @@ class TokenStore:
     path
         the directory, as given.
     manifest
-        all that is known about the store.
+        the facts about the store.
     num_tokens, num_documents
-        how many there are; ``len(store)`` is the number of tokens.
+        the number of each; ``len(store)`` is the number of tokens.
     dtype
         uint16 or uint32, little-endian.
     n_vocab
         every id is below it.
     encoding_name
-        the encoding that made the ids.
+        the name of the encoding that made the ids.
     eot_token
-        the id that stands at one end of each document, or None when there is none.
+        the end token: the id at one end of each document, or None if there is none.
     eot
-        where it stands: ``"append"``, ``"prepend"`` or ``"none"``.
+        its place: after each document (``"append"``), before it (``"prepend"``), or ``"none"``.
 
     Raises
     ------
     InvalidStore
-        for a directory that is not a whole store, naming the file, what was found, and the mend.
+        for a directory that is not a complete store: with the file, what was found, and how to fix it.
 
     Examples
     --------
-    >>> import tempfile
     >>> from fastprep.jobs.prepare import prepare
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "two.txt").write_text("One.<|endoftext|>Two.")
-    >>> store = prepare(directory / "two.txt", directory / "store", progress=False)
+    >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+    >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
     >>> store[:]
     array([ 3198,    13, 50256,  7571,    13, 50256], dtype=uint16)
     >>> store.document(1)
     array([ 7571,    13, 50256], dtype=uint16)
-    >>> TokenStore(directory / "store").num_documents
+    >>> TokenStore(tmp / "store").num_documents
     2
     """
 
@@ -91,18 +89,16 @@ class TokenStore:
         self.n_vocab: int = self.manifest.n_vocab
         self.encoding_name: str = self.manifest.encoding.name
         self.eot_token: int | None = self.manifest.end_token
-        self.eot: Literal["append", "prepend", "none"] = "none"
+        self.eot: Eot = "none"
         if self.eot_token is not None:
             self.eot = "prepend" if self.manifest.end_token_first else "append"
-        for index, shard in enumerate(self.manifest.shards):
-            self._check_file(
-                index, "bin", shard.tokens * manifests.itemsize_of(self.manifest.dtype)
-            )
-            self._check_file(index, "ends", shard.documents * 8)
         records = self.manifest.shards
-        self._token_starts = manifests.starts([shard.tokens for shard in records])
-        self._document_starts = manifests.starts([shard.documents for shard in records])
-        # Filled on first use. Two threads may both fill a place, with equal maps: no harm done.
+        for index in range(len(records)):
+            self._check_file(index, "bin")
+            self._check_file(index, "ends")
+        self._token_starts = manifests.offsets(shard.tokens for shard in records)
+        self._document_starts = manifests.offsets(shard.documents for shard in records)
+        # Filled on first use. Two threads may both fill an item, with equal maps, which is harmless.
         self._tokens: list[Ids | None] = [None] * len(records)
         self._ends: list[npt.NDArray[np.uint64] | None] = [None] * len(records)
         self._all_ends: npt.NDArray[np.uint64] | None = None
@@ -116,32 +112,32 @@ class TokenStore:
 
     @property
     def shards(self) -> tuple[Ids, ...]:
-        """The ids shard by shard: read-only arrays over the mapped files, some perhaps empty."""
+        """The ids of each shard: read-only arrays over the mapped files, which may be empty."""
         return tuple(self._shard(index) for index in range(len(self._tokens)))
 
     @property
     def shard_files(self) -> tuple[Path, ...]:
-        """The files of the ids, shard by shard."""
+        """The file of the ids of each shard."""
         return tuple(
             manifests.shard_path(self.path, index, "bin") for index in range(len(self._tokens))
         )
 
     @property
     def shard_sizes(self) -> tuple[int, ...]:
-        """How many ids each shard has."""
+        """The number of ids of each shard."""
         return tuple(shard.tokens for shard in self.manifest.shards)
 
     @property
     def shard_ends(self) -> tuple[npt.NDArray[np.uint64], ...]:
-        """Where documents end, shard by shard, in tokens from the shard's start: mapped files."""
+        """The document ends of each shard, in tokens from the shard's start: mapped files."""
         return tuple(self._shard_ends(index) for index in range(len(self._ends)))
 
     @property
     def document_ends(self) -> npt.NDArray[np.uint64]:
-        """The end of each document in tokens from the store's start: uint64, one a document.
+        """The end of each document in tokens from the store's start, as uint64.
 
-        Document ``i`` is ``store[ends[i - 1]:ends[i]]``. A store of one shard gives the mapped
-        file; one of more shards builds the array once, 8 bytes a document.
+        Document ``i`` is ``store[ends[i - 1]:ends[i]]``. For a store of one shard this is the mapped
+        file; for more shards the array is built once, with 8 bytes per document.
         """
         if self._all_ends is None:
             if len(self._ends) == 1:
@@ -159,14 +155,22 @@ class TokenStore:
         return self._all_ends
 
     def document(self, index: int) -> Ids:
-        """The ids of one document, the end token included where there is one.
+        """Return the ids of one document, including its end token, as a view of the mapped file.
 
-        No copy is made: the array is a view of the mapped file.
+        Parameters
+        ----------
+        index
+            the number of the document; negative ones count from the end.
+
+        Returns
+        -------
+        numpy.ndarray
+            read-only, uint16 or uint32.
 
         Raises
         ------
         IdOutOfRange
-            when there is no such document; it is an IndexError.
+            if there is no such document; it is an IndexError.
 
         Examples
         --------
@@ -184,6 +188,22 @@ class TokenStore:
         ends = self._shard_ends(shard)
         start = int(ends[number - 1]) if number else 0
         return self._shard(shard)[start : int(ends[number])]
+
+    def token_start(self, document: int) -> int:
+        """Return the position of a document's first token; of document `num_documents`, the end."""
+        shard = bisect.bisect_right(self._document_starts, document) - 1
+        within = document - self._document_starts[shard]
+        before = int(self._shard_ends(shard)[within - 1]) if within else 0
+        return self._token_starts[shard] + before
+
+    def shard_content(self, index: int, kind: Literal["bin", "ends"]) -> mmap.mmap | bytes:
+        """Map one file of a shard, without numpy: its ids (``"bin"``) or its document ends."""
+        # Checked again, because a read through a map of a file that was truncated ends the process.
+        size = self._check_file(index, kind)
+        if size == 0:  # an empty file cannot be mapped
+            return b""
+        with manifests.shard_path(self.path, index, kind).open("rb") as file:
+            return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, **_MAP_OPTIONS)
 
     def __len__(self) -> int:
         return self.num_tokens
@@ -220,7 +240,7 @@ class TokenStore:
             import numpy as np
 
             return np.empty(0, self.dtype)
-        # Of shards that begin at one place only the last has tokens: bisect_right finds it.
+        # Of shards that start at one position only the last has tokens: bisect_right finds it.
         shard = bisect.bisect_right(self._token_starts, start) - 1
         first = self._token_starts[shard]
         if stop <= self._token_starts[shard + 1]:
@@ -240,7 +260,10 @@ class TokenStore:
     def _shard(self, index: int) -> Ids:
         ids = self._tokens[index]
         if ids is None:
-            ids = self._map(index, "bin", self.dtype, self.manifest.shards[index].tokens)
+            import numpy as np
+
+            # A plain array: each slice of a np.memmap costs seven times as much.
+            ids = np.frombuffer(self.shard_content(index, "bin"), self.dtype)
             self._tokens[index] = ids
         return ids
 
@@ -249,37 +272,27 @@ class TokenStore:
         if ends is None:
             import numpy as np
 
-            count = self.manifest.shards[index].documents
-            ends = self._map(index, "ends", np.dtype("<u8"), count)
+            ends = np.frombuffer(self.shard_content(index, "ends"), np.dtype("<u8"))
             self._ends[index] = ends
         return ends
 
-    def _map(
-        self, index: int, kind: Literal["bin", "ends"], dtype: np.dtype[Any], count: int
-    ) -> npt.NDArray[Any]:
-        import numpy as np
-
-        # A plain array, not np.memmap, of which each slice costs seven times as much.
-        return np.frombuffer(self._content(index, kind, count * dtype.itemsize), dtype)
-
-    def _content(self, index: int, kind: Literal["bin", "ends"], size: int) -> mmap.mmap | bytes:
-        """A file of a shard, mapped."""
-        if size == 0:  # the system maps no empty file
-            return b""
-        # Looked at again, because a map of a file that has become shorter dies on first use.
-        self._check_file(index, kind, size)
-        with manifests.shard_path(self.path, index, kind).open("rb") as file:
-            return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, **_MAP_OPTIONS)
-
-    def _check_file(self, index: int, kind: Literal["bin", "ends"], size: int) -> None:
+    def _check_file(self, index: int, kind: Literal["bin", "ends"]) -> int:
+        """Check the size of one file of a shard against the manifest, and return it."""
+        record = self.manifest.shards[index]
+        size = record.documents * 8
+        if kind == "bin":
+            size = record.tokens * manifests.itemsize_of(self.manifest.dtype)
         path = manifests.shard_path(self.path, index, kind)
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            raise InvalidStore(f"{path}: missing, though the manifest lists it; {MEND}") from None
+            raise InvalidStore(
+                f"{path}: missing, though the manifest lists it; {HOW_TO_FIX}"
+            ) from None
         if not stat.S_ISREG(status.st_mode):
-            raise InvalidStore(f"{path}: not a regular file; {MEND}")
+            raise InvalidStore(f"{path}: not a regular file; {HOW_TO_FIX}")
         if status.st_size != size:
             raise InvalidStore(
-                f"{path}: {status.st_size} bytes, but the manifest says {size}; {MEND}"
+                f"{path}: {status.st_size} bytes, but the manifest says {size}; {HOW_TO_FIX}"
             )
+        return size

@@ -1,37 +1,29 @@
-"""Which part of a corpus a document belongs to: a function of its bytes and nothing else."""
+"""Draw of documents for validation, by a hash of their bytes."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
 
-# Documents are drawn by the first 64 bits of a hash that looks random whatever the text is.
+# The first 64 bits of a cryptographic hash: uniform for any text.
 _HASH_BYTES = 8
 
 
-class Split:
-    """Draws documents for validation.
+class ValidationDraw:
+    """Draw of a fraction of the documents, from 0 to 1, both excluded.
 
-    Which ones are drawn does not change with the order of documents, with the files they stand in, or
-    with the number of workers; equal documents go the same way. What is drawn for a small fraction is
-    drawn for a larger one, too.
+    It does not depend on the order of documents, on their files or on the number of workers, and equal
+    documents have the same result. A document drawn for a small fraction is also drawn for a larger one.
 
-    Parameters
-    ----------
-    validation
-        what fraction of the documents to draw, from 0 to 1, both excluded.
-
-    Examples
-    --------
-    >>> split = Split(0.1)
-    >>> sum(split.is_validation(b"document %d" % number) for number in range(1000))
+    >>> draw = ValidationDraw(0.1)
+    >>> sum(draw.is_validation(b"document %d" % number) for number in range(1000))
     107
     """
 
     def __init__(self, validation: float) -> None:
-        #: Documents whose hash, as a big-endian number of 64 bits, is below this are drawn.
+        #: A document is drawn if its hash, as a big-endian number of 64 bits, is below this.
         self.below = int(validation * (1 << 8 * _HASH_BYTES))
 
     def is_validation(self, document: bytes | memoryview) -> bool:
-        """Whether a document, as UTF-8, is drawn."""
+        """Return whether a document, as UTF-8, is drawn."""
         digest = blake2b(document, digest_size=_HASH_BYTES).digest()
         return int.from_bytes(digest, "big") < self.below

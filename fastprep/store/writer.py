@@ -1,4 +1,4 @@
-"""Batches of documents to one shard on disk, whole or not at all."""
+"""Writer of shards: encodes batches of documents into the two files of a shard."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from fastprep.corpus.documents import Bad, Batch, OnError, Span
 from fastprep.errors import IdOutOfRange, InvalidUtf8
 from fastprep.store.manifest import BlockChecksum, ShardRecord, dtype_for, shard_path
-from fastprep.store.validation import Split
+from fastprep.store.validation import ValidationDraw
 from fastprep.system.atomic import replacing
-from fastprep.system.byte_order import room_for, to_file
+from fastprep.system.byte_order import empty_array, to_file
 from fastprep.system.threads import map_in_order
 from fastprep_ext.base import Rows, largest, shift_ends
 
@@ -25,36 +25,25 @@ if TYPE_CHECKING:
     Ids: TypeAlias = memoryview[int]  # uint16 or uint32
     Ends: TypeAlias = memoryview[int]  # uint64
 
-# So many bad documents are listed; the others are only counted.
-_MOST_LISTED = 1000
+# Bad documents listed per shard; further ones are only counted.
+_MAX_LISTED = 1000
 
-# Called with the bytes of text, the documents and the tokens that were written since the last call.
+# Called with the numbers of bytes of text, documents and tokens written since the last call.
 Report = Callable[[int, int, int], object]
 
 
 class ShardWriter:
-    """Encodes batches of documents and writes them as one shard.
+    """Writer of one shard, which encodes batches of documents.
 
-    The files appear when :meth:`write` ends well, each under its name at once; nothing appears when it
-    does not. The buffers are reused from batch to batch: two or four bytes for each byte of a batch,
-    and 8 bytes a document, for each thread and two batches more.
+    The files appear under their names when :meth:`write` has finished, and not at all if it fails.
+    Buffers are reused from batch to batch: 2 or 4 bytes per byte of a batch and 8 bytes per document,
+    for each thread and for two more batches.
 
-    Parameters
-    ----------
-    encoding
-        makes the ids; decides the dtype.
-    end_token
-        the id that stands at the end of each document, or None.
-    end_token_first
-        whether it stands at the beginning instead.
-    on_error
-        what becomes of a document that is not UTF-8. Unless it is ``"raise"``, each batch must hold
-        whole documents.
-    split
-        draws documents for a second part of the corpus, of which each shard has its own files. Each
-        batch must hold whole documents then, too.
-    threads
-        how many batches are encoded at once; the shard's bytes do not depend on it.
+    ``end_token`` is the id after each document, or before it with ``prepend``, or None. ``on_error`` is
+    what to do with a document that is not UTF-8. ``draw`` draws the documents of a second part of the
+    corpus, whose shards have their own files. With ``draw``, or if ``on_error`` is not ``"raise"``, each
+    batch must hold whole documents. ``threads`` batches are encoded at a time; the shard's bytes do not
+    depend on it.
     """
 
     def __init__(
@@ -62,16 +51,16 @@ class ShardWriter:
         encoding: StoreEncoding,
         end_token: int | None,
         *,
-        end_token_first: bool = False,
+        prepend: bool = False,
         on_error: OnError = "raise",
-        split: Split | None = None,
+        draw: ValidationDraw | None = None,
         threads: int = 1,
     ) -> None:
         self._encoding = encoding
         self._end_token = end_token
-        self._first = end_token_first and end_token is not None
+        self._leading = end_token if prepend else None  # before each document
         self._on_error = on_error
-        self._split = split
+        self._draw = draw
         self._n_vocab = encoding.n_vocab
         self._letter: Letter = "H" if dtype_for(encoding.n_vocab) == "uint16" else "I"
         self._threads = threads
@@ -85,27 +74,16 @@ class ShardWriter:
         inputs: list[Span],
         report: Report = lambda size, documents, tokens: None,
     ) -> list[ShardRecord]:
-        """Write shard ``index`` into a directory, or into one for each part.
+        """Write shard ``index`` into a directory, or into one directory per part of the corpus.
 
-        Returns
-        -------
-        list of ShardRecord
-            the shard's entry in the manifest of each part. Bad documents, which belong to none, are
-            in the first one's.
-
-        Raises
-        ------
-        InvalidUtf8
-            naming the file and the byte.
-        IdOutOfRange
-            when the encoding gives an id that its own vocabulary does not have.
-        OSError
-            as the system says.
+        Returns the shard's entry in the manifest of each part. Bad documents, which belong to no part,
+        are listed in the first one's. Raises InvalidUtf8 with file and byte, IdOutOfRange if the
+        encoding returns an id outside its own vocabulary, and the system's OSError.
         """
         bad = _BadDocuments()
         with contextlib.ExitStack() as stack:
             parts = [_PartFiles(directory, index, stack) for directory in directories]
-            # Closed also where writing fails, so that no thread outlives this.
+            # Closed also if writing fails, so that its threads have ended.
             encoded = stack.enter_context(
                 contextlib.closing(self._encoded(self._jobs(batches, bad)))
             )
@@ -119,13 +97,7 @@ class ShardWriter:
         ]
 
     def count(self, batches: Iterable[Batch]) -> tuple[int, int]:
-        """How many documents and tokens some batches would be, written nowhere.
-
-        Raises
-        ------
-        InvalidUtf8, IdOutOfRange
-            as :meth:`write`.
-        """
+        """Count the documents and tokens of batches without writing them. Raises like :meth:`write`."""
         documents = tokens = 0
         for done in self._encoded(self._jobs(batches, _BadDocuments())):
             documents += len(done.ends)
@@ -134,13 +106,13 @@ class ShardWriter:
         return documents, tokens
 
     def _jobs(self, batches: Iterable[Batch], bad: _BadDocuments) -> Iterator[_Job]:
-        """Yield what to encode, in order, without the documents that are left out."""
+        """Yield the batches to encode for each part, in order, without skipped documents."""
         open_parts = [False, False]
         for batch in batches:
             texts, wrong = self._checked(batch) if self._on_error != "raise" else (batch.texts, ())
             bad.add(batch.bad)
             bad.add(wrong)
-            drawn = (texts,) if self._split is None else texts.draw(self._split.below)
+            drawn = (texts,) if self._draw is None else texts.draw(self._draw.below)
             for part, share in enumerate(drawn):
                 if len(share):
                     yield _Job(part, batch._replace(texts=share), open_parts[part])
@@ -153,7 +125,7 @@ class ShardWriter:
             yield from map_in_order(self._encode, jobs, self._threads)
 
     def _checked(self, batch: Batch) -> tuple[Rows, list[Bad]]:
-        """Return the texts without those that are not UTF-8, or repaired with U+FFFD; and those."""
+        """Drop or repair texts that are not UTF-8; return the texts, and the bad ones."""
         texts = batch.texts
         bad, repaired = [], {}
         for index in texts.invalid():
@@ -169,30 +141,33 @@ class ShardWriter:
         return texts.replaced(repaired) if bad else texts, bad
 
     def _encode(self, job: _Job) -> _Done:
-        """The ids of a batch and the ends of those documents that end in it."""
+        """Return the ids of a batch, and the ends of the documents that end in it."""
         batch = job.batch
-        # And an end token for each.
+        # One end token per document, and one before the first.
         wanted = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
         ids, ends = (
-            self._spare.pop() if self._spare else (room_for(0, self._letter), room_for(0, "Q"))
+            self._spare.pop()
+            if self._spare
+            else (empty_array(0, self._letter), empty_array(0, "Q"))
         )
         if len(ids) < wanted:
-            ids = room_for(wanted, self._letter)
+            ids = empty_array(wanted, self._letter)
         if len(ends) < len(batch.texts):
-            ends = room_for(len(batch.texts), "Q")
+            ends = empty_array(len(batch.texts), "Q")
         memory = ids, ends
-        # Tokens before documents are tokens behind the ones before them, all but the first and last.
+        # A token before document i is stored as the last token of document i - 1: only the first
+        # document needs one put in, and the last one gets none.
         before = 0
-        if self._first and self._end_token is not None and not job.begun:
+        if self._leading is not None and not job.continues:
             before = 1
-            ids[0] = self._end_token
+            ids[0] = self._leading
         try:
             count = self._encoding.encode_documents(
                 batch.texts,
                 ids[before:],
                 ends,
                 end_token=self._end_token,
-                close_last=batch.closed and not self._first,
+                close_last=batch.closed and self._leading is None,
             )
         except InvalidUtf8 as error:
             place, position = batch.place(error.index, error.offset)
@@ -200,7 +175,7 @@ class ShardWriter:
         ids, ends = ids[: count + before], ends[: len(batch.texts)]
         if before:
             shift_ends(ends, 1)
-        if self._first:
+        if self._leading is not None:
             shift_ends(ends[:-1], -1)
         if not batch.closed:
             ends = ends[:-1]
@@ -210,22 +185,22 @@ class ShardWriter:
         found = largest(ids)
         if found >= self._n_vocab:
             raise IdOutOfRange(
-                f"{self._encoding.name} gave the id {found}, but its vocabulary has "
+                f"{self._encoding.name} returned the id {found}, but its vocabulary has "
                 f"{self._n_vocab}; this is a fault of the encoding: do not use it"
             )
         return found
 
 
 class _Job(NamedTuple):
-    """A batch for a part; ``begun`` says that its first text continues the one before it."""
+    """A batch for a part; with ``continues`` its first text continues the previous batch's last."""
 
     part: int
     batch: Batch
-    begun: bool
+    continues: bool
 
 
 class _Done(NamedTuple):
-    """The ids of a batch for a part, its documents' ends, and the memory in which they lie."""
+    """The ids and document ends of a batch for a part, and the buffers that hold them."""
 
     part: int
     size: int
@@ -236,23 +211,23 @@ class _Done(NamedTuple):
 
 
 class _BadDocuments:
-    """How many documents were left out or mended, and the first of them."""
+    """The number of documents that were skipped or repaired, and a list of the first of them."""
 
     def __init__(self) -> None:
         self.count = 0
         self.listed: list[Bad] = []
 
     def add(self, bad: Sequence[Bad]) -> None:
-        """Some more."""
+        """Count and list more."""
         self.count += len(bad)
-        self.listed += bad[: _MOST_LISTED - len(self.listed)]
+        self.listed += bad[: _MAX_LISTED - len(self.listed)]
 
 
 class _PartFiles:
-    """The two files of a shard, in the making."""
+    """The two files of a shard while they are written."""
 
     def __init__(self, directory: Path, index: int, stack: contextlib.ExitStack) -> None:
-        # Names are synced once, with what says that the shard is finished.
+        # The names are synced once, with the file that marks the shard as finished.
         ids, ends = (
             stack.enter_context(replacing(shard_path(directory, index, kind), sync_names=False))
             for kind in ("bin", "ends")
@@ -263,7 +238,7 @@ class _PartFiles:
         self._max_id = -1
 
     def write(self, ids: Ids, ends: Ends, largest: int) -> None:
-        """Go on with the ids of a batch, and the ends of documents from the batch's start."""
+        """Append the ids of a batch, and its document ends counted from the batch's start."""
         self._max_id = max(self._max_id, largest)
         shift_ends(ends, self._tokens)
         self._ids_file.write(ids)
@@ -285,7 +260,7 @@ class _PartFiles:
 
 
 class _CheckedFile:
-    """Arrays to a file in little-endian order, with the checksums of its blocks."""
+    """Writer of arrays to a file in little-endian order, with the checksums of its blocks."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -69,13 +69,11 @@ def replacing(path: Path, *, sync: bool = True, sync_names: bool = True) -> Iter
 
     Examples
     --------
-    >>> import tempfile
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> with replacing(directory / "a.bin") as file:
+    >>> with replacing(tmp / "a.bin") as file:
     ...     _ = file.write(b"whole")
-    ...     (directory / "a.bin").exists()
+    ...     (tmp / "a.bin").exists()
     False
-    >>> (directory / "a.bin").read_bytes()
+    >>> (tmp / "a.bin").read_bytes()
     b'whole'
     """
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
@@ -119,11 +117,9 @@ def link(source: Path, target: Path) -> None:
 
     Examples
     --------
-    >>> import tempfile
-    >>> directory = Path(tempfile.mkdtemp())
-    >>> _ = (directory / "a.bin").write_bytes(b"ids")
-    >>> link(directory / "a.bin", directory / "b.bin")
-    >>> (directory / "b.bin").read_bytes()
+    >>> _ = (tmp / "a.bin").write_bytes(b"ids")
+    >>> link(tmp / "a.bin", tmp / "b.bin")
+    >>> (tmp / "b.bin").read_bytes()
     b'ids'
     """
     remove(target)
@@ -140,8 +136,7 @@ def sync_directory(path: Path) -> None:
 
     Examples
     --------
-    >>> import tempfile
-    >>> sync_directory(Path(tempfile.mkdtemp()))
+    >>> sync_directory(tmp)
     """
     before("sync names", path)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 BYTES_OF = {"H": 2, "I": 4, "Q": 8}
 
 
-def room_for(count: int, letter: Letter) -> memoryview[int]:
+def empty_array(count: int, letter: Letter) -> memoryview[int]:
     """Memory for so many integers, whose values mean nothing yet.
 
-    >>> len(room_for(3, "I"))
+    >>> len(empty_array(3, "I"))
     3
     """
     return memoryview(uninitialized(count * BYTES_OF[letter])).cast(letter)

@@ -19,9 +19,7 @@ _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
-def holding(
-    path: Path, busy: str, *, shared: bool = False, patience: float = 0.0
-) -> Iterator[None]:
+def holding(path: Path, busy: str, *, shared: bool = False, timeout: float = 0.0) -> Iterator[None]:
     """Hold the lock on a file, which is made if need be and stays when the block ends.
 
     Parameters
@@ -32,7 +30,7 @@ def holding(
         what the error says when somebody else holds it.
     shared
         whether others may hold it too, if they share it as well.
-    patience
+    timeout
         how many seconds to wait for it.
 
     Raises
@@ -42,14 +40,13 @@ def holding(
 
     Examples
     --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "run.lock"
+    >>> path = tmp / "run.lock"
     >>> with holding(path, "busy"), holding(path, "another run works here"):
     ...     pass
     Traceback (most recent call last):
     fastprep.errors.JobIsRunning: another run works here
     """
-    until = time.monotonic() + patience
+    until = time.monotonic() + timeout
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:

@@ -25,9 +25,7 @@ def words_of_inputs(inputs: Inputs, form: Format, threads: int = 1) -> WordEncod
 
     Memory per thread is a block of the inputs and one copy of each distinct word.
 
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> path = Path(tempfile.mkdtemp(), "two.txt")
+    >>> path = tmp / "two.txt"
     >>> _ = path.write_text("to be<|endoftext|>or not to be")
     >>> words_of_inputs(path, Format()).vocab
     {'be': 0, 'not': 1, 'or': 2, 'to': 3, '<|endoftext|>': 4, '<|unk|>': 5}

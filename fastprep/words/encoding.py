@@ -80,12 +80,12 @@ class WordEncoding:
     name = "words"
     #: Cuts of :mod:`fastprep.encoding.cutting` are at whitespace, where words end.
     may_be_cut = True
-    pat_str = _pat_str = RULE
+    pat_str = RULE
 
     def __init__(self, vocab: Mapping[str, int]) -> None:
         self.vocab = _checked(vocab)
         self.n_vocab = max(self.vocab.values()) + 1
-        self.special_tokens = self._special_tokens = {
+        self.special_tokens = {
             word: self.vocab[word] for word in (ENDOFTEXT, UNKNOWN) if word in self.vocab
         }
         ordinary = dict(self.vocab)

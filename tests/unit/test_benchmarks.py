@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -66,3 +67,10 @@ def test_a_run_without_peers_has_a_page_too(tmp_path):
     page = page_of({"files-mine": files}, tmp_path)
     assert "| r50k_base, 1 | 96 |" in page
     assert "x)" not in page
+
+
+@pytest.mark.parametrize("name", ["bench_prepare", "encode_child", "peers"])
+def test_the_tables_that_peers_read_are_there(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    module = importlib.import_module(name)
+    assert (module.VOCABULARIES / "r50k_base.tiktoken").is_file()

@@ -523,7 +523,7 @@ def test_documents_that_are_not_utf8_are_left_out_or_mended_and_listed(
 def test_what_the_reader_left_out_is_counted_and_the_list_is_bounded(
     gpt2: Encoding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "_MOST_LISTED", 3)
+    monkeypatch.setattr(shards, "_MAX_LISTED", 3)
     bad = [Bad(f"line {number}", "broken") for number in range(5)]
     batches = [
         Batch(rows_of(), True, PlacesInFile(""), bad[:2]),

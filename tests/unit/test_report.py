@@ -163,6 +163,16 @@ def test_the_pages_numbers_are_the_stores(store: TokenStore, page: Path) -> None
     assert settings["end token"] == "50256, at the end of each document"
 
 
+@pytest.mark.parametrize(
+    ("eot", "expected"),
+    [("prepend", "50256, at the beginning of each document"), ("none", "none")],
+)
+def test_the_page_says_where_the_end_token_is(eot: str, expected: str, tmp_path: Path) -> None:
+    store = make(tmp_path, ["One."], eot=eot)
+    shown = Page(write_report(store, tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert dict(row for row in shown.rows if len(row) == 2)["end token"] == expected
+
+
 def test_hostile_documents_stay_text(page: Path) -> None:
     content = page.read_text(encoding="utf-8")
     shown = Page(content)
