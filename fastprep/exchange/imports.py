@@ -16,7 +16,8 @@ from tqdm import tqdm
 from fastprep.errors import InvalidInput, StoreExists
 from fastprep.exchange import datatrove, llmc, megatron
 from fastprep.exchange.copies import ShardCopier
-from fastprep.exchange.layouts import FORMATS, FormatName, ShardSource, read_nanogpt
+from fastprep.exchange.formats import FORMATS, FormatName
+from fastprep.exchange.layouts import ShardSource, read_nanogpt
 from fastprep.jobs.job import Eot
 from fastprep.jobs.job import end_token as end_token_of
 from fastprep.jobs.journal import JOB, Journal

@@ -642,7 +642,7 @@ def test_the_command_counts_bad_documents_and_says_so_where_there_are_no_others(
     assert main(["prepare", str(path), "-o", output, "--on-error", "skip"]) == 0
     shown = capsys.readouterr()
     assert shown.err.count("Expected `str`") == 10
-    assert shown.out.endswith(f"{output}: 12 bad documents left out; the manifest lists all\n")
+    assert shown.out.endswith(f"{output}: 12 bad documents skipped; the manifest lists all\n")
     path.write_text('{"text": 5}\n' * 3)
     command = ["prepare", str(path), "-o", output, "--on-error", "skip", "--overwrite"]
     assert main(command) == 1
@@ -660,7 +660,7 @@ def test_the_command_says_how_many_shards_are_finished_and_of_how_many(
     command = ["prepare", *map(str, corpus), "-o", str(tmp_path / "store"), "--workers", "1"]
     command += ["--shard-bytes", "2000"]
     assert main([*command, "--task", "0/2"]) == 0
-    assert f"going on: {finished} of {finished} shards" in capsys.readouterr().err
+    assert f"resuming: {finished} of {finished} shards" in capsys.readouterr().err
     assert main(["prepare", "--merge", "-o", str(tmp_path / "store"), "--log", "json"]) == 1
     assert json.loads(capsys.readouterr().err)["shards_finished"] == finished
     content = corpus[1].read_bytes()
@@ -683,7 +683,7 @@ def test_the_command_runs_tasks_and_merges_them(
     assert main([*command, "--workers", "1"]) == 0
     shown = capsys.readouterr()
     assert "documents" in shown.out
-    assert "fastprep: going on: " in shown.err
+    assert "fastprep: resuming: " in shown.err
     assert main(["prepare", "--merge", "-o", output]) == 0
 
 
