@@ -482,7 +482,9 @@ def test_a_damaged_store_is_not_exported(store: TokenStore, tmp_path: Path) -> N
     content[3] ^= 1
     path.write_bytes(content)
     for to in ("megatron", "datatrove", "nanogpt", "llmc"):
-        with pytest.raises(InvalidStore, match="do not have the checksum that the manifest records"):
+        with pytest.raises(
+            InvalidStore, match="do not have the checksum that the manifest records"
+        ):
             export_store(store, to=to, output=tmp_path / to)  # type: ignore[arg-type]
         assert not list((tmp_path / to).iterdir())
 
