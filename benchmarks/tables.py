@@ -243,7 +243,7 @@ def encode_lines(results: Results) -> list[str]:
     ]
 
 
-# -- start, calls, words----------------------------------------------------------------------------
+# -- start, calls, words ---------------------------------------------------------------------------
 
 
 def load_lines(results: Results) -> list[str]:
