@@ -547,7 +547,7 @@ def test_memory_is_a_few_blocks_whatever_is_copied(
     import tracemalloc
 
     # Memory for the largest manifest is reserved and released untouched: not measured here.
-    monkeypatch.setattr("fastprep.store.manifest._MANIFEST_LIMIT", 1 << 20)
+    monkeypatch.setattr("fastprep.store.manifest._MAX_MANIFEST_BYTES", 1 << 20)
     ids = np.full(1 << 24, 7, np.uint16)
     ids[999::1000] = EOT
     ids.tofile(tmp_path / "train.bin")
