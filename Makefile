@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard $(foreach kind,pyx pxd h,fastprep_ext/*.$(kind) fastprep_ext/*/*.$(kind)))
 
-.PHONY: help build demo test check unit bench micro clean
+.PHONY: help build demo test check unit architecture bench micro clean
 
 help:   ## this list
-	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 21
 
 build: $(VENV)/built   ## virtual environment in .venv, with fastprep compiled into it
 
@@ -30,6 +30,9 @@ check: build   ## style and types
 
 unit: build   ## all tests and doctests, on as many cores as there are
 	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
+
+architecture:   ## the module tables of ARCHITECTURE.md, from the modules' docstrings
+	@$(PYTHON) tests/architecture.py
 
 # Your own text: make bench CORPUS="prose.jsonl code.txt"; a first look: make bench BENCH="--megabytes 2 --repeats 1"
 CORPUS ?=

@@ -40,13 +40,13 @@ Bars = dict[str, list[tuple[float, float] | None]]  # side to first and later MB
 
 
 def colour(side: str) -> str:
-    """A library's colour; paler for its second side."""
+    """Return a library's colour; paler for its second side."""
     package, _, way = side.partition(",")
     return COLOURS[package] + ("99" if way.strip() in ("lists", "1 thread") else "")
 
 
 def draw_bars(axes: Any, groups: list[str], bars: Bars) -> None:
-    """Bars side by side for each corpus: a bar the first pass, a line the later one; both in figures."""
+    """Draw bars for each corpus: the bar is the first pass, the line the later one, both in figures."""
     step = 0.86 / len(bars)
     width = step * 0.9
     most = max(max(pair) for pairs in bars.values() for pair in pairs if pair)
@@ -58,7 +58,7 @@ def draw_bars(axes: Any, groups: list[str], bars: Bars) -> None:
             left = group - 0.43 + number * step
             hue = colour(side)
             axes.bar(left, pair[0], width, align="edge", color=hue, label=label, linewidth=0)
-            # A later pass that is slower lies within its bar.
+            # A later pass that is slower is within its bar.
             line = hue[:7] if pair[1] >= pair[0] else "#ffffff"
             axes.hlines(pair[1], left, left + width, color=line, linewidth=1.6)
             label = None
@@ -76,7 +76,7 @@ def draw_bars(axes: Any, groups: list[str], bars: Bars) -> None:
 
 
 def draw_panels(panels: list[tuple[str, list[str], Bars]], path: Path) -> None:
-    """A panel an encoding, one legend above all."""
+    """Draw one panel per encoding, and one legend for all."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 2.1 * len(panels) + 0.6), layout="constrained")
@@ -94,7 +94,7 @@ def draw_panels(panels: list[tuple[str, list[str], Bars]], path: Path) -> None:
 
 
 def draw_files(results: Results, path: Path) -> bool:
-    """A text file to a file of ids."""
+    """Draw a text file to a file of ids."""
     found = results.by_corpus("files")
     if not found:
         return False
@@ -111,7 +111,7 @@ def draw_files(results: Results, path: Path) -> bool:
 
 
 def draw_peers(results: Results, path: Path) -> bool:
-    """All libraries on one thread."""
+    """Draw all libraries on one thread."""
     found = results.by_corpus("peers")
     panels = []
     for cells in rows_side_by_side(found) if found else []:
@@ -129,7 +129,7 @@ def draw_peers(results: Results, path: Path) -> bool:
 
 
 def draw_growth(results: Results, path: Path) -> bool:
-    """Throughput against size, a panel a corpus."""
+    """Draw throughput against size, one panel per corpus."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
@@ -166,12 +166,12 @@ def draw_growth(results: Results, path: Path) -> bool:
     return True
 
 
-#: File to what draws it and what it shows.
+#: From file name to the function that draws it, and its caption.
 PICTURES: dict[str, tuple[Callable[[Results, Path], bool], str]] = {
     "files.svg": (
         draw_files,
-        "Bars: a text file to a file of ids, first pass, gigatoken and fastprep; the line of each is a "
-        "later pass over other text of the kind.",
+        "Bars: a text file to a file of ids, first pass, gigatoken and fastprep; the line in each is "
+        "a later pass over other text of the kind.",
     ),
     "peers.svg": (
         draw_peers,
@@ -186,9 +186,9 @@ PICTURES: dict[str, tuple[Callable[[Results, Path], bool], str]] = {
 
 
 def draw_pictures(results: Results, directory: Path) -> dict[str, str]:
-    """Draw all that was measured; returns file names and what they show.
+    """Draw all that was measured, and return the captions by file name.
 
-    Raises ModuleNotFoundError where matplotlib is not installed.
+    Raises ModuleNotFoundError if matplotlib is not installed.
     """
     import matplotlib
 

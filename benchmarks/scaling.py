@@ -1,4 +1,4 @@
-"""What 10 TB take, from the rates that were measured: the table of docs/scaling.md."""
+"""The table of docs/scaling.md: how long 10 TB take, computed from measured rates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CORES = 64
 
 
 def hours(seconds: float) -> str:
-    """A time for people.
+    """Return a time in minutes, hours or days.
 
     >>> hours(90), hours(7200), hours(864000)
     ('1.5 min', '2.0 h', '10.0 days')
@@ -21,11 +21,11 @@ def hours(seconds: float) -> str:
 
 
 def scaling_lines(results: Results) -> list[str]:
-    """The table; nothing if no rate was measured."""
+    """Return the table; nothing if no rate was measured."""
     rows = []
     for name, result in results.by_corpus("prepare").items():
         for row in result["rows"]:
-            # By the CPU's clock: what others did on the machine meanwhile does not count.
+            # CPU time, which does not count what other processes did on the machine.
             size = result["corpus"]["bytes"] * result["copies"] / 1e6
             cpu = row["cpu_seconds"]
             rate = size / cpu["fastprep, 2 workers"]
@@ -46,6 +46,6 @@ def scaling_lines(results: Results) -> list[str]:
             )
     if not rows:
         return []
-    head = ["", "MB/s a core", "1 worker / 2", "one node", "100 nodes"]
-    head += ["GB/s read a node", "TB stored", "verified on one node"]
+    head = ["", "MB/s per core", "1 worker / 2", "one node", "100 nodes"]
+    head += ["GB/s read per node", "TB stored", "verified on one node"]
     return table(head, rows)[:-1]

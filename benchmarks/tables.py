@@ -1,4 +1,4 @@
-"""The tables of figures, from the JSON. A figure that was not measured does not appear."""
+"""Tables of figures, from the JSON of a run. A figure that was not measured does not appear."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from results_of import ENCODINGS, Results, rows_side_by_side
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """A table in Markdown, numbers to the right, and an empty line."""
+    """Return a table in Markdown, numbers aligned right, and an empty line."""
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
     return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
 def times(ratio: float) -> str:
-    """How many times faster; a loss must not be rounded into a draw.
+    """Return a ratio as text; a loss is never rounded into a draw.
 
     >>> times(2.345), times(0.96)
     ('2.3x', '0.96x')
@@ -24,7 +24,7 @@ def times(ratio: float) -> str:
 
 
 def rate(figure: float) -> str:
-    """MB/s or the like, with as many digits as mean something.
+    """Return a rate as text, with the digits that are significant.
 
     >>> rate(212.4), rate(3.84)
     ('212', '3.8')
@@ -33,7 +33,7 @@ def rate(figure: float) -> str:
 
 
 def side_rows(results: list[dict[str, Any]], figures: str, ratios: str) -> list[list[str]]:
-    """A row a side, a column a result: its figure, and in brackets a ratio where there is one."""
+    """Return one row per side, one column per result: its figure, and a ratio in brackets if any."""
     rows = []
     for side in results[0][figures]:
         row = [side]
@@ -49,7 +49,7 @@ def side_rows(results: list[dict[str, Any]], figures: str, ratios: str) -> list[
 
 
 def means(results: dict[str, dict[str, Any]], what: str) -> str:
-    """The geometric mean of all ratios and the smallest, for each number of threads."""
+    """Return the geometric mean of all ratios and the smallest, for each number of threads."""
     parts = []
     rows = [row for result in results.values() for row in result["rows"]]
     for threads in sorted({row["threads"] for row in rows}):
@@ -68,7 +68,7 @@ def means(results: dict[str, dict[str, Any]], what: str) -> str:
 
 
 def sizes_of(results: dict[str, dict[str, Any]]) -> str:
-    """How much text of each corpus was measured.
+    """Return how much text of each corpus was measured.
 
     >>> sizes_of({"prose": {"corpus": {"bytes": 2_000_000}}})
     'prose 2 MB'
@@ -77,7 +77,7 @@ def sizes_of(results: dict[str, dict[str, Any]]) -> str:
 
 
 def file_table(results: dict[str, dict[str, Any]], what: str) -> list[str]:
-    """MB/s from a text file to a file of ids, a row an encoding and number of threads."""
+    """Return MB/s from a text file to a file of ids, one row per encoding and number of threads."""
     rows = []
     for cells in rows_side_by_side(results):
         row = [f"{cells[0]['encoding']}, {cells[0]['threads']}"]
@@ -93,7 +93,7 @@ def file_table(results: dict[str, dict[str, Any]], what: str) -> list[str]:
 
 
 def memory_table(results: dict[str, dict[str, Any]]) -> list[str]:
-    """The largest resident memory of such a process, MiB."""
+    """Return the peak resident memory of such a process, MiB."""
     rows = []
     for cells in rows_side_by_side(results):
         row = [f"{cells[0]['encoding']}, {cells[0]['threads']}"]
@@ -105,7 +105,7 @@ def memory_table(results: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def file_lines(results: Results) -> list[str]:
-    """First pass, later pass, memory."""
+    """Return the tables of files of ids: whole process, first pass, later pass, memory."""
     found = results.by_corpus("files")
     if not found:
         return []
@@ -117,21 +117,21 @@ def file_lines(results: Results) -> list[str]:
         f"({sizes}). {means(found, 'process')}",
         "",
         *file_table(found, "process"),
-        f"The same work alone, {first['how']}. {means(found, 'first')}",
+        f"The work without the start: {first['how']}. {means(found, 'first')}",
         "",
         *file_table(found, "first"),
-        f"The same once the process has seen other text of the kind. {means(found, 'later')}",
+        f"The same after other text of the kind in the same process. {means(found, 'later')}",
         "",
         *file_table(found, "later"),
-        "The most memory that such a process had resident, MiB, gigatoken / fastprep: Python, the "
-        "encoding, and what the work takes.",
+        "Peak resident memory of such a process, MiB, gigatoken / fastprep: Python, the encoding "
+        "and the work.",
         "",
         *memory_table(found),
     ]
 
 
 def limit_lines(results: Results) -> list[str]:
-    """Splitting and copying beside encoding."""
+    """Return the table of encoding against splitting alone and copying alone."""
     found = results.by_corpus("limits")
     if not found:
         return []
@@ -145,15 +145,15 @@ def limit_lines(results: Results) -> list[str]:
                 row.append(figure if ratio is None else f"{figure} ({times(ratio)})")
             rows.append(row)
     return [
-        "How far the limit is: the same first pass, splitting alone, and a plain copy of the text in "
-        "memory; in brackets how many times faster than encoding.",
+        "Distance from the limits: the same first pass, splitting alone, and a plain copy of the text "
+        "in memory; in brackets how many times faster than encoding.",
         "",
         *table(["one thread", *found], rows),
     ]
 
 
 def growth_lines(results: Results) -> list[str]:
-    """What a byte costs as there are more of them."""
+    """Return the table of time per byte against the size of the text."""
     found = results.by_corpus("growth")
     if not found:
         return []
@@ -169,8 +169,9 @@ def growth_lines(results: Results) -> list[str]:
     unit = next(iter(found.values()))["rows"][0]["fastprep"]["bytes"][-4] / 1e6
     head += [f"{n} x" for n in (1, 2, 4, 8)]
     return [
-        "What a byte costs as new text grows, new processes on one thread, relative to the first column "
-        f"({unit:.1f} MB of the first corpus): 1.00 throughout is linear, less is caches that fill.",
+        "Time per byte as the amount of new text grows, new processes on one thread, relative to the "
+        f"first column ({unit:.1f} MB of the first corpus): 1.00 everywhere is linear, less means that "
+        "caches fill.",
         "",
         *table(head, rows),
     ]
@@ -180,7 +181,7 @@ def growth_lines(results: Results) -> list[str]:
 
 
 def peer_cell(row: dict[str, Any], side: str) -> str:
-    """Cold / warm, or why there is nothing."""
+    """Return cold / warm, or the reason why nothing was measured."""
     figures = row["megabytes_per_second"].get(side)
     if figures is None:
         return str(row["left_out"].get(side, "not installed"))
@@ -188,7 +189,7 @@ def peer_cell(row: dict[str, Any], side: str) -> str:
 
 
 def peer_lines(results: Results) -> list[str]:
-    """Every known tokenizer, a list of documents to ids."""
+    """Return the tables of all tokenizers: a list of documents to ids."""
     found = results.by_corpus("peers")
     if not found:
         return []
@@ -201,7 +202,7 @@ def peer_lines(results: Results) -> list[str]:
     lines = [
         f"A list of documents to ids ({sizes_of(found)}), all libraries, each by its fastest call: cold "
         "(the first pass of a new process that has encoded one letter) / warm (the same documents "
-        f"again). A side whose ids are others than tiktoken's is not timed. {versions}.",
+        f"again). A side whose ids differ from tiktoken's is not timed. {versions}.",
         "",
     ]
     for cells in rows_side_by_side(found):
@@ -213,7 +214,7 @@ def peer_lines(results: Results) -> list[str]:
 
 
 def encode_lines(results: Results) -> list[str]:
-    """Documents one by one and in batches, beside tiktoken."""
+    """Return the tables of documents one by one and in batches, against tiktoken."""
     lines = []
     for encoding in ENCODINGS:
         found = results.by_corpus(f"encode-{encoding}")
@@ -235,18 +236,18 @@ def encode_lines(results: Results) -> list[str]:
     if not lines:
         return []
     return [
-        "Encoding, documents one by one, one thread; in brackets how many times tiktoken's speed. Cold: "
+        "Encoding, documents one by one, one thread; in brackets the ratio to tiktoken's speed. Cold: "
         "the first pass of a new encoding over new text. Warm: the same text again.",
         "",
         *lines,
     ]
 
 
-# -- small things ----------------------------------------------------------------------------------
+# -- start, calls, words ---------------------------------------------------------------------------
 
 
 def load_lines(results: Results) -> list[str]:
-    """Milliseconds until a fresh process has an encoding, and until it has the first ids."""
+    """Return milliseconds until a new process has an encoding, and until it has the first ids."""
     found = results.get("load")
     if not found:
         return []
@@ -267,17 +268,17 @@ def load_lines(results: Results) -> list[str]:
                 f"{first[1]:.0f}",
             ]
         )
-    head = ["", "tiktoken", "fastprep", "part", "tiktoken, first ids", "fastprep, first ids"]
+    head = ["", "tiktoken", "fastprep", "ratio", "tiktoken, first ids", "fastprep, first ids"]
     return [
-        "A fresh process, milliseconds: until it has an encoding (tiktoken: importing + loading its "
-        "cached files; fastprep: both), as a part of tiktoken's time, and until it has the first ids.",
+        "A new process, milliseconds: until it has an encoding (tiktoken: importing + loading its "
+        "cached files; fastprep: both), the ratio to tiktoken's time, and until it has the first ids.",
         "",
         *table(head, rows),
     ]
 
 
 def call_lines(results: Results) -> list[str]:
-    """Microseconds of a call on a prompt, and milliseconds of decoding a million ids."""
+    """Return microseconds per call on a prompt, and milliseconds to decode a million ids."""
     found = results.get("calls")
     if not found:
         return []
@@ -299,7 +300,7 @@ def call_lines(results: Results) -> list[str]:
 
 
 def word_lines(results: Results) -> list[str]:
-    """MB/s of the word tokenizers and of the notebook's."""
+    """Return MB/s of the word tokenizers and of the notebook's."""
     lines = []
     for name, found in results.by_corpus("words").items():
         rows = [
@@ -317,16 +318,16 @@ def word_lines(results: Results) -> list[str]:
 
 
 def loader_lines(results: Results) -> list[str]:
-    """Mtok/s of each loader, and how many times that the package's is, a column a shape."""
+    """Return Mtok/s of each loader and how many times faster fastprep is, one column per shape."""
     found = results.get("loader")
     if not found:
         return []
     shapes, start = found["shapes"], found["start"]
     head = ["", *(f"L={shape['max_length']}, B={shape['batch_size']}" for shape in shapes)]
     return [
-        "Loaders, shuffled batches of int64 inputs and targets, million tokens a second, on "
-        f"{found['run']['cpu']}; in brackets how many times that the package has on one thread. The "
-        "plain widening copy is the bound: as many tokens in a row, shuffled not at all.",
+        "Loaders, shuffled batches of int64 inputs and targets, million tokens per second, on "
+        f"{found['run']['cpu']}; in brackets how many times faster fastprep is on one thread. The "
+        "plain widening copy is the bound: as many tokens in a row, not shuffled.",
         "",
         *table(head, side_rows(shapes, "million_tokens_per_second", "fastprep_one_thread_times")),
         f"The first batch of {start['windows'] / 1e9:.0f} billion windows, shuffled: "
@@ -337,7 +338,7 @@ def loader_lines(results: Results) -> list[str]:
 
 
 def prepare_lines(results: Results) -> list[str]:
-    """Whole processes from JSON lines to ids and document ends."""
+    """Return the tables of whole processes from JSON lines to ids and document ends."""
     found = results.by_corpus("prepare")
     if not found:
         return []
@@ -363,13 +364,13 @@ def prepare_lines(results: Results) -> list[str]:
     )
     return [
         "A file of JSON lines to ids and document ends, whole processes, MB/s of text; in brackets how "
-        "many times faster two workers are; and the largest process, MiB. The corpora "
+        "many times faster fastprep is with two workers; and the largest process, MiB. Each corpus "
         f"{first['copies']} times over, on a {first['run']['cpus']}-core {first['run']['cpu']}. "
         f"`verify` reads a store at no less than {rate(verify)} MB/s.",
         "",
         *table(["", *found, "MiB"], rows),
-        "What one thread reads of each kind of file when nobody encodes it, MB/s of text: as encoding "
-        "is fast, unpacking takes a good part of what the same cores do.",
+        "What one thread reads of each kind of file without encoding it, MB/s of text. Because encoding "
+        "is fast, unpacking takes a considerable part of the cores' time.",
         "",
         *table(["", *found], reading),
     ]

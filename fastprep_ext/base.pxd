@@ -1,4 +1,4 @@
-"""What all other units use of this one: bit operations, threads, UTF-8, buffers."""
+"""Declarations that other units cimport: bit operations, threads, UTF-8, buffers."""
 
 from cpython.buffer cimport Py_buffer
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t

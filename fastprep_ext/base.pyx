@@ -1,4 +1,4 @@
-"""What every stage uses: the SIMD choice, Unicode classes, buffers, passes over arrays, JSON outlines."""
+"""Shared by all stages: SIMD choice, Unicode classes, buffers, passes over arrays, JSON outlines."""
 
 import os
 

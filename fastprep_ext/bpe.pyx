@@ -1,6 +1,6 @@
 """Text -> ids -> text: splitting, byte-pair merging, special tokens, decoding.
 
-One unit, since the hot loop goes through all of it: within a unit the compiler inlines.
+One unit, because the hot loop passes through all of it: within a unit the compiler inlines.
 """
 
 cimport cython
@@ -10,6 +10,7 @@ from cpython.list cimport PyList_New
 from cpython.long cimport PyLong_Check
 from cpython.number cimport PyNumber_Index
 from cpython.ref cimport Py_DECREF, PyObject
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport SIZE_MAX, int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -18,17 +19,19 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 from itertools import accumulate
 
 from fastprep_ext.base cimport (
-    ITEM_INT32, ITEM_INT64, ITEM_UINT8, ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, NO_RANK, UC_LL, UC_LM, UC_LO, UC_LT, UC_LU, UC_M, UC_N, UC_SIGN, UC_SPACE, Array, Documents, Ids, Memory, allocate, array_of, load32,
-    lowest_bit, prefetch, pthread_cond_destroy, pthread_cond_init, pthread_cond_signal,
-    pthread_cond_wait, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock,
-    pthread_mutex_unlock, new_ids, unicode_classes, unlikely, utf8_decode, utf8_of, ids_view,
+    ITEM_INT32, ITEM_INT64, ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, ITEM_UINT8, NO_RANK, UC_LL,
+    UC_LM, UC_LO, UC_LT, UC_LU, UC_M, UC_N, UC_SIGN, UC_SPACE, Array, Documents, Ids, Memory,
+    allocate, array_of, ids_view, load32, lowest_bit, new_ids, prefetch, pthread_cond_destroy,
+    pthread_cond_init, pthread_cond_signal, pthread_cond_wait, pthread_mutex_destroy,
+    pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, unicode_classes, unlikely,
+    utf8_decode, utf8_of,
 )
 
 from fastprep.errors import BadVocabulary, InvalidUtf8
 from fastprep_ext.base import simd
 
 __all__ = [
-    "END_OF_MERGE", "NO_BYTE", "PATTERNS", "SPACE", "MERGE_METHODS", "Decoder", "Encoder", "Specials",
+    "END_OF_MERGE", "MERGE_METHODS", "NO_BYTE", "PATTERNS", "SPACE", "Decoder", "Encoder", "Specials",
     "TextBatch", "TokenRows", "Vocabulary", "count_pieces", "missing_bytes", "parse_tiktoken",
     "split_pieces",
 ]

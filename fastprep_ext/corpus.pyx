@@ -1,4 +1,4 @@
-"""Files -> the UTF-8 of documents."""
+"""Corpus files -> the UTF-8 of documents."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc

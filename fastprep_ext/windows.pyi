@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 class TokenShards:
-    """One long sequence of token ids that lies in one buffer or in several."""
+    """One long sequence of token ids in one or several buffers or files."""
 
     def __init__(
         self, shards: Iterable[object], files: Sequence[tuple[int, int, int]] | None = None
@@ -13,15 +13,15 @@ class TokenShards:
     num_tokens: int
 
 class DocumentEnds:
-    """Where the documents of a sequence of tokens end."""
+    """The ends of the documents of a sequence of tokens."""
 
     def __init__(self, parts: Iterable[tuple[int, NDArray[np.uint64]]]) -> None: ...
     @property
     def num_documents(self) -> int:
-        """How many documents end in all parts together."""
+        """The number of documents that end in all parts together."""
 
 class Order:
-    """In which order an epoch hands out the windows of one source or of several."""
+    """The order in which an epoch visits the windows of one or several sources."""
 
     def __init__(
         self,
@@ -35,15 +35,15 @@ class Order:
     ) -> None: ...
     @property
     def length(self) -> int:
-        """How many positions an epoch has."""
+        """The number of positions of an epoch."""
     @property
     def epoch(self) -> int:
-        """The epoch that this is the order of."""
+        """The epoch of this order."""
     def take(self, positions: range) -> list[int]:
-        """Give the windows at the positions of a range, as a list of ints."""
+        """Return the windows at the positions of a range, as a list of ints."""
 
 def best_fit(sizes: NDArray[np.int32], capacity: int) -> tuple[NDArray[np.int64], int]:
-    """Give each item a row, so that the sizes in a row add up to at most `capacity`."""
+    """Assign each item to a row, so that the sizes in a row add up to at most `capacity`."""
 
 class GatheredRows:
     """The windows of one sequence of tokens."""
@@ -60,7 +60,7 @@ class GatheredRows:
     ) -> None: ...
 
 class BatchMaker:
-    """Makes batches of windows into memory of its caller."""
+    """Fills batches of windows in memory of its caller."""
 
     sources: tuple[GatheredRows, ...]
 
@@ -79,23 +79,23 @@ class BatchMaker:
     def make(
         self, indices: Sequence[int], places: tuple[int, int, int, int, int]
     ) -> tuple[int, int]:
-        """Make the batch of the windows `indices`, a sequence of ints; the GIL is released."""
+        """Fill the batch of the windows `indices`, a sequence of ints; releases the GIL."""
 
 def read_tokens(tokens: TokenShards, start: int, count: int) -> list[int]:
-    """Read `count` ids from `start` on, as a list of ints."""
+    """Return `count` ids from `start` on as a list of ints."""
 
 Owner = TypeVar("Owner")
 
 class Prefetcher(Generic[Owner]):
-    """Makes the batches of an order, some of them ahead."""
+    """Makes the batches of an order, a bounded number ahead of the reader."""
 
     def __init__(self, maker: BatchMaker, order: Order, ahead: int) -> None: ...
     def __len__(self) -> int: ...
     def submit(
         self, positions: range, places: tuple[int, int, int, int, int], owner: Owner
     ) -> None:
-        """Ask for the batch of a range of positions, to be written to `places`."""
+        """Request the batch of a range of positions, to be written to `places`."""
     def take(self) -> tuple[Owner, int, int]:
-        """Give the oldest batch asked for: its owner, and what `BatchMaker.make` returns."""
+        """Return the oldest batch: its owner, and the result of `BatchMaker.make`."""
     def stop(self) -> None:
-        """End the thread, after the batch that it is at."""
+        """End the thread after its current batch."""

@@ -12,7 +12,7 @@ from collections import deque
 import numpy as np
 
 from fastprep_ext.base cimport (
-    ITEM_INT32, ITEM_INT64, ITEM_UINT8, ITEM_UINT64, Array, Memory, allocate, array_of,
+    ITEM_INT32, ITEM_INT64, ITEM_UINT64, ITEM_UINT8, Array, Memory, allocate, array_of,
     load_acquire, lowest_bit, mul_div, mul_fold, pause_core, prefetch, pthread_cond_init,
     pthread_cond_signal, pthread_cond_t, pthread_cond_wait, pthread_create, pthread_join,
     pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock, pthread_t,

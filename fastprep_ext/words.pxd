@@ -1,4 +1,4 @@
-"""Contracts of the kernels that split text into words and look these up."""
+"""Contracts of the kernels that split text into words and look them up."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset

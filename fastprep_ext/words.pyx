@@ -10,7 +10,8 @@ from libc.stdlib cimport calloc, free, malloc, qsort, realloc
 from libc.string cimport memchr, memcpy, memset
 
 from fastprep_ext.base cimport (
-    ITEM_UINT8, ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, Array, Memory, allocate, array_of, likely, lowest_bit, mul_fold, prefetch, unlikely,
+    ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, ITEM_UINT8, Array, Memory, allocate, array_of, likely,
+    lowest_bit, mul_fold, prefetch, unlikely,
 )
 
 from fastprep.errors import InvalidUtf8

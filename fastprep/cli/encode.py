@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fastprep.cli.encoding import add_encoding_options, encoding_of
+from fastprep.cli.options import add_encoding_options, encoding_of
 from fastprep.errors import InvalidInput, InvalidUtf8
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fastprep.cli.options import Commands
 
@@ -24,14 +24,16 @@ def _add_encode(commands: Commands) -> None:
         "encode",
         help="text to token ids",
         description="Print the token ids of a text, or of standard input, on one line. The text is "
-        "taken as it is, a newline at its end included.",
+        "encoded as it is, including a newline at its end.",
         epilog="example: printf 'Hello, world' | fastprep encode --encoding gpt2",
     )
-    command.add_argument("text", nargs="?", default="-", metavar="TEXT", help="- or none: stdin")
+    command.add_argument(
+        "text", nargs="?", default="-", metavar="TEXT", help="- or nothing: standard input"
+    )
     command.add_argument(
         "--allow-special",
         action="store_true",
-        help="encode <|endoftext|> and its like as special tokens, not as ordinary text",
+        help="encode <|endoftext|> and other special tokens as such, not as ordinary text",
     )
     add_encoding_options(command)
     command.set_defaults(run=_encode, usage=command.error)
@@ -45,7 +47,7 @@ def _add_decode(commands: Commands) -> None:
         "terminal.",
         epilog="example: fastprep decode 15496 11 995",
     )
-    command.add_argument("ids", nargs="*", metavar="IDS", help="none: ids from standard input")
+    command.add_argument("ids", nargs="*", metavar="IDS", help="nothing: ids from standard input")
     add_encoding_options(command)
     command.set_defaults(run=_decode, usage=command.error)
 
@@ -68,7 +70,7 @@ def _decode(options: argparse.Namespace) -> None:
             ids.append(int(word))
             encoding.decode_single_token_bytes(ids[-1])
         except (ValueError, KeyError, OverflowError):
-            raise InvalidInput(f"{word!r} is no token id of {encoding.name}") from None
+            raise InvalidInput(f"{word!r} is not a token id of {encoding.name}") from None
     sys.stdout.flush()
     sys.stdout.buffer.write(encoding.decode_bytes(ids))
     if sys.stdout.isatty():

@@ -1,17 +1,21 @@
-"""``fastprep export`` and ``fastprep import``: to and from the files of other programs."""
+"""``fastprep export`` and ``fastprep import``: token stores to and from other programs' files."""
 
 from __future__ import annotations
 
 import argparse
 
-from fastprep.cli.encoding import add_encoding_options, encoding_of
-from fastprep.cli.options import at_least_one, contents
+from fastprep.cli.options import (
+    add_encoding_options,
+    add_eot_options,
+    at_least_one,
+    contents,
+    encoding_of,
+)
+from fastprep.exchange.formats import FORMATS
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fastprep.cli.options import Commands
-
-_FORMATS = ["megatron", "datatrove", "nanogpt", "llmc"]
 
 
 def add(commands: Commands) -> None:
@@ -24,20 +28,22 @@ def _add_export(commands: Commands) -> None:
     command = commands.add_parser(
         "export",
         help="write a token store as the files of another program",
-        description="Write a token store as the files of Megatron-LM (an .idx beside each .bin, "
-        "nothing copied unless -o is given), datatrove and nanotron, nanoGPT, or llm.c.",
+        description="Write a token store as the files of Megatron-LM (an .idx next to each .bin; "
+        "without -o nothing is copied), datatrove and nanotron, nanoGPT, or llm.c.",
         epilog="example: fastprep export store --to nanogpt -o data/mine --validation 100",
     )
     command.add_argument("store", metavar="STORE", help="the store's directory")
-    command.add_argument("--to", required=True, choices=_FORMATS, help="whose files")
+    command.add_argument("--to", required=True, choices=FORMATS, help="program to write files for")
     command.add_argument(
-        "-o", "--output", metavar="DIR", help="directory to write into; megatron: default STORE"
+        "-o", "--output", metavar="DIR", help="directory to write to (default for megatron: STORE)"
     )
     command.add_argument(
-        "--link", action="store_true", help="megatron, datatrove: link to the shards, do not copy"
+        "--link",
+        action="store_true",
+        help="megatron, datatrove: link to the shards instead of a copy",
     )
     command.add_argument(
-        "--one-file", action="store_true", help="megatron: one pair for the whole store"
+        "--one-file", action="store_true", help="megatron: one pair of files for the whole store"
     )
     split = command.add_mutually_exclusive_group()
     split.add_argument(
@@ -47,45 +53,42 @@ def _add_export(commands: Commands) -> None:
         help="nanogpt, llmc: the first N documents are the validation split",
     )
     split.add_argument(
-        "--validation-store", metavar="STORE", help="nanogpt, llmc: that store is it"
+        "--validation-store",
+        metavar="STORE",
+        help="nanogpt, llmc: a store that is the validation split",
     )
     command.add_argument(
         "--shard-tokens",
         type=at_least_one,
         metavar="N",
-        help="llmc: ids a file (default: 100000000)",
+        help="llmc: ids per file (default: 100000000)",
     )
-    command.add_argument("--overwrite", action="store_true", help="replace files that are there")
-    command.add_argument("--quiet", action="store_true", help="do not list what was written")
+    command.add_argument("--overwrite", action="store_true", help="replace existing files")
+    command.add_argument("--quiet", action="store_true", help="do not list the written files")
     command.set_defaults(run=_export, usage=command.error)
 
 
 def _add_import(commands: Commands) -> None:
     command = commands.add_parser(
         "import",
-        help="make a token store of the files of another program",
-        description="Make a token store of Megatron-LM's .bin and .idx, datatrove's .ds, nanoGPT's or "
-        "llm.c's .bin. No such file says which encoding made it: name it with --encoding.",
+        help="make a token store from the files of another program",
+        description="Make a token store from the .bin and .idx of Megatron-LM, the .ds of datatrove, "
+        "or the .bin of nanoGPT or llm.c. These files do not record their encoding: name it with "
+        "--encoding.",
         epilog="example: fastprep import train.bin -o store --from nanogpt --encoding gpt2",
     )
-    command.add_argument("inputs", nargs="+", metavar="INPUT", help="a file; a shard each")
-    command.add_argument("-o", "--output", required=True, metavar="OUT", help="directory to make")
     command.add_argument(
-        "--from", dest="form", required=True, choices=_FORMATS, help="whose files they are"
+        "inputs", nargs="+", metavar="INPUT", help="a file; each becomes one shard"
     )
+    command.add_argument("-o", "--output", required=True, metavar="OUT", help="directory to create")
     command.add_argument(
-        "--eot",
-        choices=["append", "prepend", "none"],
-        default="append",
-        help="where the end token of each document stands (default: append)",
+        "--from", dest="form", required=True, choices=FORMATS, help="program that wrote the files"
     )
-    command.add_argument(
-        "--eot-token", metavar="TOKEN", help="which special token that is (default: <|endoftext|>)"
-    )
-    command.add_argument("--link", action="store_true", help="link to the files, do not copy")
+    add_eot_options(command)
+    command.add_argument("--link", action="store_true", help="link to the files instead of a copy")
     command.add_argument("--overwrite", action="store_true", help="replace a store at OUT")
     command.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    add_encoding_options(command, by_name="gpt2, cl100k_base and so on: what made the ids")
+    add_encoding_options(command, by_name="the encoding that made the ids: gpt2, cl100k_base, ...")
     command.set_defaults(run=_import, usage=command.error)
 
 

@@ -1,13 +1,12 @@
-"""``fastprep info``: what a token store holds."""
+"""``fastprep info``: the facts about a token store, and with ``--report`` a page about it."""
 
 from __future__ import annotations
 
 import argparse
 
-from fastprep.cli.options import as_json
-from fastprep.cli.report import add_report_option, write_report_of
+from fastprep.cli.options import add_encoding_options, as_json, encoding_of_file
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fastprep.cli.options import Commands
 
@@ -16,14 +15,17 @@ def add(commands: Commands) -> None:
     """Add the command."""
     command = commands.add_parser(
         "info",
-        help="say what a token store holds",
-        description="Say what a token store holds. Only its manifest and file sizes are looked at; "
-        "with --report all of it is read, and shown on one page of HTML.",
+        help="show what a token store holds",
+        description="Show what a token store holds. This reads only its manifest and file sizes; with "
+        "--report it reads the whole store, and writes one page of HTML.",
         epilog="example: fastprep info store --json",
     )
     command.add_argument("store", metavar="STORE", help="the store's directory")
-    command.add_argument("--json", action="store_true", help="as one JSON object")
-    add_report_option(command)
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument(
+        "--report", metavar="FILE", help="also write a page of HTML with plots and samples"
+    )
+    add_encoding_options(command, by_name=None)
     command.set_defaults(run=_info, usage=command.error)
 
 
@@ -32,7 +34,13 @@ def _info(options: argparse.Namespace) -> None:
     from fastprep.store.reader import TokenStore
 
     store = TokenStore(options.store)
-    write_report_of(store, options)
+    encoding = encoding_of_file(options)
+    if options.report is not None:
+        from fastprep.report.page import write_report
+
+        write_report(store, options.report, encoding=encoding)
+    elif encoding is not None:
+        options.usage("--encoding-file goes with --report")
     manifest = store.manifest
     inputs = {span.path: span.size for shard in manifest.shards for span in shard.inputs}
     facts = {

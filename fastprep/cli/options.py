@@ -1,15 +1,17 @@
-"""What the options of several commands are made of."""
+"""Options and output formats that several commands share."""
 
 from __future__ import annotations
 
 import argparse
 import re
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from fastprep.encoding.encoding import Encoding
     from fastprep.store.reader import TokenStore
+    from fastprep.words.encoding import WordEncoding
 
     # What each command adds itself to; the type has no public name.
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -17,16 +19,128 @@ if TYPE_CHECKING:
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
 
 
+def add_encoding_options(
+    command: argparse.ArgumentParser,
+    *,
+    by_name: str | None = "default: gpt2",
+    words: bool = False,
+) -> None:
+    """Add ``--encoding``, with the help `by_name`, and the options for encodings in files.
+
+    With `by_name` None, ``--encoding`` is left out. With `words`, ``--words`` is added: the encoding
+    is then made of the words of the inputs.
+    """
+    group = command.add_argument_group("encoding")
+    which = group.add_mutually_exclusive_group()
+    if by_name is not None:
+        which.add_argument("--encoding", metavar="NAME", help=by_name)
+    which.add_argument(
+        "--encoding-file",
+        metavar="FILE",
+        help="a tokenizer.json, a .tiktoken file, a vocab.bpe next to its encoder.json, or the "
+        "directory of one",
+    )
+    which.add_argument(
+        "--vocab",
+        metavar="FILE",
+        help="a word tokenizer (SimpleTokenizerV2): one JSON object from words to ids, such as a "
+        "store's vocabulary.json",
+    )
+    if words:
+        which.add_argument(
+            "--words",
+            action="store_true",
+            help="a word tokenizer with the words of the inputs, which are read twice",
+        )
+    group.add_argument(
+        "--pattern",
+        type=_pattern,
+        metavar="P",
+        help="how the text of a .tiktoken file is split: a regular expression, or one of r50k, "
+        "cl100k, o200k, llama3, qwen2, qwen35, tekken",
+    )
+    group.add_argument(
+        "--special",
+        action="append",
+        type=_token_and_id,
+        metavar="TOKEN=ID",
+        help="a special token of a .tiktoken file; may be repeated",
+    )
+    group.add_argument(
+        "--allow-pattern",
+        action="store_true",
+        help="run an unknown pattern of a tokenizer.json; only for files that you trust",
+    )
+
+
+def encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
+    """Return the encoding that the options name."""
+    from fastprep.registry import get_encoding
+
+    return encoding_of_file(options) or get_encoding(options.encoding or "gpt2")
+
+
+def encoding_of_file(options: argparse.Namespace) -> Encoding | WordEncoding | None:
+    """Return the encoding in the file that the options name, or None if they name none."""
+    if options.encoding_file is None:
+        for name in ("pattern", "special", "allow_pattern"):
+            if getattr(options, name):
+                options.usage(f"--{name.replace('_', '-')} goes with --encoding-file")
+        if options.vocab is None:
+            return None
+        from fastprep.words.encoding import WordEncoding
+
+        return WordEncoding.from_file(options.vocab)
+    from fastprep.encoding.encoding import Encoding
+
+    return Encoding.from_file(
+        options.encoding_file,
+        pat_str=options.pattern,
+        special_tokens=dict(options.special) if options.special else None,
+        allow_pattern=options.allow_pattern,
+    )
+
+
+def _pattern(given: str) -> str:
+    from fastprep.vocabulary.patterns import TIKTOKEN
+
+    by_family = {family: pattern for pattern, family in reversed(TIKTOKEN.items())}
+    # Text between matches of a pattern is lost, so an unknown name must not be taken for one.
+    if given not in by_family and given.replace("-", "_").isidentifier():
+        raise argparse.ArgumentTypeError(
+            f"{given!r} is not the name of a pattern, and as a regular expression it would lose text; "
+            f"the names are {', '.join(reversed(by_family))}"
+        )
+    return by_family.get(given, given)
+
+
+def _token_and_id(text: str) -> tuple[str, int]:
+    token, _, number = text.rpartition("=")
+    if not token or not number.isascii() or not number.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r}: write TOKEN=ID, as in '<|endoftext|>=100257'")
+    return token, int(number)
+
+
+def add_eot_options(command: argparse.ArgumentParser) -> None:
+    """Add ``--eot`` and ``--eot-token``."""
+    command.add_argument(
+        "--eot",
+        choices=["append", "prepend", "none"],
+        default="append",
+        help="where each document has its end token (default: append)",
+    )
+    command.add_argument(
+        "--eot-token",
+        metavar="TOKEN",
+        help="the special token to use as end token (default: <|endoftext|>)",
+    )
+
+
 def separator(text: str) -> str:
-    r"""A separator as typed: ``\n``, ``\r``, ``\t``, ``\0`` and ``\\`` stand for characters.
+    r"""Parse a separator, in which ``\n``, ``\r``, ``\t``, ``\0`` and ``\\`` are escapes.
 
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        for any other backslash.
+    Raises argparse.ArgumentTypeError for any other backslash, and for an empty separator.
 
-    Examples
-    --------
     >>> separator(r"\n\n")
     '\n\n'
     """
@@ -40,53 +154,9 @@ def separator(text: str) -> str:
     return re.sub(r"\\(.)", lambda match: _ESCAPES[match[1]], text)
 
 
-def as_json(facts: dict[str, object]) -> str:
-    """Facts as one line of JSON.
-
-    Examples
-    --------
-    >>> as_json({"path": "store", "tokens": 5})
-    '{"path":"store","tokens":5}'
-    """
-    import msgspec
-
-    try:
-        return msgspec.json.encode(facts).decode()
-    except UnicodeEncodeError:  # a path that is not UTF-8, which ASCII and escapes can tell
-        import json
-
-        return json.dumps(facts, separators=(",", ":"))
-
-
-def counted(count: int, what: str) -> str:
-    """How many of something there are.
-
-    Examples
-    --------
-    >>> counted(1, "shard"), counted(1234, "shard")
-    ('1 shard', '1,234 shards')
-    """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def contents(store: TokenStore) -> str:
-    """What is told of a store that was made."""
-    return (
-        f"{counted(store.num_tokens, 'token')} in {counted(store.num_documents, 'document')}, "
-        f"{counted(len(store.manifest.shards), 'shard')}"
-    )
-
-
 def at_least_one(text: str) -> int:
-    """A count as typed.
+    """Parse a count; raise argparse.ArgumentTypeError if it is not a whole number above 0.
 
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        for what is no whole number above 0.
-
-    Examples
-    --------
     >>> at_least_one("8")
     8
     """
@@ -99,10 +169,43 @@ def at_least_one(text: str) -> int:
     return number
 
 
+def as_json(facts: dict[str, object]) -> str:
+    """Format facts as one line of JSON.
+
+    >>> as_json({"path": "store", "tokens": 5})
+    '{"path":"store","tokens":5}'
+    """
+    import msgspec
+
+    try:
+        return msgspec.json.encode(facts).decode()
+    except UnicodeEncodeError:  # a path that is not UTF-8, which ASCII with escapes can represent
+        import json
+
+        return json.dumps(facts, separators=(",", ":"))
+
+
+def counted(count: int, noun: str) -> str:
+    """Format a count with its noun.
+
+    >>> counted(1, "shard"), counted(1234, "shard")
+    ('1 shard', '1,234 shards')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def contents(store: TokenStore) -> str:
+    """Summarize the contents of a store."""
+    return (
+        f"{counted(store.num_tokens, 'token')} in {counted(store.num_documents, 'document')}, "
+        f"{counted(len(store.manifest.shards), 'shard')}"
+    )
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a command as Ctrl-C does."""
 
 
 def terminate(*_: object) -> None:
-    """Raise Terminated; a handler of SIGTERM."""
+    """Raise Terminated; a signal handler for SIGTERM."""
     raise Terminated

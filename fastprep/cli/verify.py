@@ -1,4 +1,4 @@
-"""``fastprep verify``: every byte of a token store, looked at."""
+"""``fastprep verify``: a check of every byte of a token store."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import argparse
 import contextlib
 import sys
 
-from fastprep.cli.encoding import add_encoding_options, encoding_of_file
-from fastprep.cli.options import at_least_one, counted
+from fastprep.cli.options import add_encoding_options, at_least_one, counted, encoding_of_file
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -24,27 +23,27 @@ def add(commands: Commands) -> None:
     command = commands.add_parser(
         "verify",
         help="check every byte of a token store",
-        description="Check sizes, checksums, ids and document ends of a whole store; with "
-        "--against also encode its inputs again by another library and compare id by id.",
+        description="Check sizes, checksums, ids and document ends of a whole store. With --against, "
+        "also encode its inputs with another library, and compare id by id.",
         epilog="example: fastprep verify store --against tiktoken --sample 1000",
     )
     command.add_argument("store", metavar="STORE", help="the store's directory")
     command.add_argument(
         "--against",
         choices=["tiktoken", "tokenizers", "notebook"],
-        help="compare with that library; needs the input files",
+        help="compare with this library; needs the input files",
     )
     command.add_argument(
-        "--sample", type=at_least_one, metavar="N", help="compare N documents, not all"
+        "--sample", type=at_least_one, metavar="N", help="compare N documents instead of all"
     )
-    command.add_argument("--quiet", action="store_true", help="say nothing when all is well")
+    command.add_argument("--quiet", action="store_true", help="print nothing if the store is good")
     add_encoding_options(command, by_name=None)
     command.set_defaults(run=_verify, usage=command.error)
 
 
 def _verify(options: argparse.Namespace) -> None:
     if options.sample and not options.against:
-        options.usage("--sample goes with --against: all else is looked at whole")
+        options.usage("--sample goes with --against: all other checks are of the whole store")
     from fastprep.checks.verification import verify
     from fastprep.store.reader import TokenStore
 
@@ -70,7 +69,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _bar(store: TokenStore, *, quiet: bool) -> Iterator[Callable[[int], object]]:
-    """What is told how many bytes were read: on a terminal a bar, where they take long."""
+    """Yield a function that counts the bytes read, for a bar on a terminal if they take long."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield lambda _: None
         return

@@ -7,15 +7,16 @@ in place. The result is an array of pyarrow, which all of these accept without a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastprep.encoding.decoding import check_threads
 from fastprep.errors import InvalidUtf8
 from fastprep.system.arrow import Offsets, column_of, plain, pyarrow
+from fastprep.system.threads import map_in_order
 
 if TYPE_CHECKING:
     from fastprep.encoding.encoders import AnyEncoder
@@ -53,12 +54,12 @@ def encode_arrow(encoder: AnyEncoder, column: Any, *, num_threads: int = 8) -> A
     """
     pa = pyarrow("encode_arrow")
     source = _column(column, pa)
-    with ThreadPoolExecutor(num_threads) as pool:
-        if isinstance(source, pa.Array):
-            return _encode_chunk(encoder, source, pool.map, pa)
-        kind = _encode_chunk(encoder, pa.array([], source.type), map, pa).type
-        chunks = [_encode_chunk(encoder, chunk, pool.map, pa) for chunk in source.chunks]
-        return pa.chunked_array(chunks, type=kind)
+    check_threads(num_threads)
+    if isinstance(source, pa.Array):
+        return _encode_chunk(encoder, source, num_threads, pa)
+    kind = _encode_chunk(encoder, pa.array([], source.type), 1, pa).type
+    chunks = [_encode_chunk(encoder, chunk, num_threads, pa) for chunk in source.chunks]
+    return pa.chunked_array(chunks, type=kind)
 
 
 def _column(column: Any, pa: Any) -> Any:
@@ -74,7 +75,7 @@ def _column(column: Any, pa: Any) -> Any:
     )
 
 
-def _encode_chunk(encoder: AnyEncoder, chunk: Any, run: Callable[..., Any], pa: Any) -> Any:
+def _encode_chunk(encoder: AnyEncoder, chunk: Any, threads: int, pa: Any) -> Any:
     types = pa.types
     kind = chunk.type.value_type if types.is_dictionary(chunk.type) else chunk.type
     strings = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
@@ -83,7 +84,7 @@ def _encode_chunk(encoder: AnyEncoder, chunk: Any, run: Callable[..., Any], pa: 
     chunk = plain(chunk)
     offset_type = np.dtype(np.int64 if types.is_large_string(chunk.type) else np.int32)
     text, starts, ends, _ = column_of(chunk)
-    arrays, counts = _encode_rows(encoder, text, starts, ends, run)
+    arrays, counts = _encode_rows(encoder, text, starts, ends, threads)
     offsets = np.zeros(len(chunk) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     if offset_type.itemsize == 4 and offsets[-1] >> 31:
@@ -105,11 +106,12 @@ def _validity(chunk: Any) -> Any:
 
 
 def _encode_rows(
-    encoder: AnyEncoder, text: memoryview, starts: Offsets, ends: Offsets, run: Callable[..., Any]
+    encoder: AnyEncoder, text: memoryview, starts: Offsets, ends: Offsets, threads: int
 ) -> tuple[list[npt.NDArray[np.uint32]], Offsets]:
     """Return the ids of all rows in a few arrays, and the number of ids of each row."""
 
-    def encode(first: int, last: int) -> tuple[npt.NDArray[np.uint32], Offsets]:
+    def encode(part: tuple[int, int]) -> tuple[npt.NDArray[np.uint32], Offsets]:
+        first, last = part
         row_ends = np.empty(last - first, np.uint64)
         try:
             ids = encoder.encode_rows(text, starts[first:last], ends[first:last], row_ends)
@@ -124,6 +126,6 @@ def _encode_rows(
     total = int(sizes[-1]) if len(sizes) else 0
     between = np.searchsorted(sizes, range(_PART_BYTES, total, _PART_BYTES), "right")
     cuts = np.unique([0, *between.tolist(), len(starts)]).tolist()
-    found = list(run(encode, cuts[:-1], cuts[1:]))
+    found = list(map_in_order(encode, pairwise(cuts), threads))
     counts = [count for _, count in found]
     return [ids for ids, _ in found], np.concatenate([np.empty(0, np.int64), *counts])

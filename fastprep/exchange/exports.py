@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from fastprep.errors import IdOutOfRange, InvalidInput, StoreExists
 from fastprep.exchange import datatrove, llmc, megatron
-from fastprep.exchange.layouts import FORMATS, Ends, FormatName
+from fastprep.exchange.formats import FORMATS, FormatName
+from fastprep.exchange.layouts import Ends
 from fastprep.store.blocks import read_blocks, read_tokens
 from fastprep.store.reader import TokenStore
 from fastprep.system.atomic import link as link_file

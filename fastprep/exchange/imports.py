@@ -16,10 +16,11 @@ from tqdm import tqdm
 from fastprep.errors import InvalidInput, StoreExists
 from fastprep.exchange import datatrove, llmc, megatron
 from fastprep.exchange.copies import ShardCopier
-from fastprep.exchange.layouts import FORMATS, FormatName, ShardSource, read_nanogpt
+from fastprep.exchange.formats import FORMATS, FormatName
+from fastprep.exchange.layouts import ShardSource, read_nanogpt
 from fastprep.jobs.job import end_token as end_token_of
 from fastprep.jobs.journal import JOB, Journal
-from fastprep.jobs.output import check_ours, clear, stores_in, unlock
+from fastprep.jobs.output import check_output, clear, find_manifests, remove_locks
 from fastprep.store import manifest as manifests
 from fastprep.store.encodings import StoreEncoding, as_encoding, keep_vocabulary
 from fastprep.store.manifest import Eot
@@ -132,15 +133,15 @@ def import_tokens(
 @contextlib.contextmanager
 def _exclusive(output: Path, overwrite: bool) -> Iterator[None]:
     """Lock an empty output directory during the block, and clear it again if the block raises."""
-    check_ours(output)
-    if not overwrite and (stores_in(output) or (output / JOB).exists()):
+    check_output(output)
+    if not overwrite and (find_manifests(output) or (output / JOB).exists()):
         what = "unfinished work" if (output / JOB).exists() else "a token store already"
         raise StoreExists(
             f"{output}: {what}; pass overwrite=True (--overwrite) to replace it, or choose another "
             "output"
         )
     output.mkdir(parents=True, exist_ok=True)
-    with Journal(output).running(shared=False):
+    with Journal(output).lock_run(shared=False):
         try:
             clear(output)
             yield
@@ -148,7 +149,7 @@ def _exclusive(output: Path, overwrite: bool) -> Iterator[None]:
             clear(output)
             raise
         finally:
-            unlock(output)
+            remove_locks(output)
 
 
 def _sources(paths: list[Path], format: str, copier: ShardCopier) -> list[ShardSource]:

@@ -11,15 +11,12 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import InvalidInput
-
-FormatName: TypeAlias = Literal["megatron", "datatrove", "nanogpt", "llmc"]
-FORMATS: tuple[str, ...] = get_args(FormatName)
 
 Ends: TypeAlias = npt.NDArray[np.uint64]
 

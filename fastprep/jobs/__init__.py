@@ -1,1 +1,1 @@
-"""Jobs: inputs planned into tasks, run on threads, and sealed as a store."""
+"""Jobs of `prepare`: inputs planned into tasks, run on threads, and sealed as a store."""

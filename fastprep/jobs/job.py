@@ -1,13 +1,17 @@
-"""What a job is: the settings and inputs that its store's bytes depend on, and nothing else."""
+"""A job: the settings and inputs that determine the bytes of its store, and the plan that follows."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 
 import msgspec
 
 from fastprep.corpus.documents import Format, OnError
+from fastprep.corpus.in_memory import TableSpan
+from fastprep.corpus.inputs import Inputs, find
+from fastprep.corpus.plan import Task, default_shard_bytes, plan
+from fastprep.corpus.sources import empty
 from fastprep.errors import InvalidInput
 from fastprep.store.manifest import Count, EncodingRecord, Eot, TokenId, part_directories
 from fastprep.store.validation import ValidationDraw
@@ -17,8 +21,20 @@ if TYPE_CHECKING:
     from fastprep.store.encodings import StoreEncoding
 
 
+class Settings(NamedTuple):
+    """The settings of :func:`fastprep.prepare` that the store's bytes depend on, with its defaults."""
+
+    separator: str | None = ENDOFTEXT
+    field: str = "text"
+    on_error: OnError = "raise"
+    eot: Eot = "append"
+    eot_token: str | None = None
+    validation: float = 0.0
+    shard_bytes: int | None = None
+
+
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file that the job reads, and how many bytes it had when the job was planned."""
+    """An input file, and its size in bytes when the job was planned."""
 
     path: str
     size: Count
@@ -27,8 +43,8 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings, inputs and plan of one call to :func:`fastprep.prepare`.
 
-    Two equal jobs make the same bytes. ``shards`` says how many tasks the plan has; which spans each
-    of them has follows from the inputs, the form and ``shard_bytes``.
+    Equal jobs make equal bytes. `shards` is the number of tasks in the plan; the spans of each follow
+    from the inputs, the form and `shard_bytes`.
     """
 
     format: Literal["fastprep job"] = "fastprep job"
@@ -47,31 +63,89 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     @property
     def eot(self) -> Eot:
-        """Where the end token stands."""
+        """Where the end token of a document is."""
         if self.end_token is None:
             return "none"
         return "prepend" if self.end_token_first else "append"
 
     @property
     def form(self) -> Format:
-        """How documents lie in the inputs."""
+        """How documents are stored in the inputs."""
         return Format(separator=self.separator, field=self.field, on_error=self.on_error)
 
     @property
     def draw(self) -> ValidationDraw | None:
-        """What draws documents for validation, if any are drawn."""
+        """The rule that draws documents for validation, or None if none are drawn."""
         return ValidationDraw(self.validation) if self.validation else None
 
     def directories(self, output: Path) -> list[Path]:
-        """Where the job's stores lie: in the output itself, or in one directory for each part."""
+        """Return the directories of the job's stores: the output, or one in it for each part."""
         return part_directories(output) if self.validation else [output]
 
 
-def encoding_record(encoding: StoreEncoding) -> EncodingRecord:
-    """What a manifest says of an encoding.
+def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tuple[Job, list[Task]]:
+    """Return the job of a call to :func:`fastprep.prepare`, and its tasks, one per shard.
 
-    Examples
-    --------
+    Raises InvalidInput if a setting is out of range, or an input is missing, empty or of an unknown
+    kind.
+    """
+    shard_bytes, validation = settings.shard_bytes, settings.validation
+    if shard_bytes is not None and shard_bytes < 1:
+        raise InvalidInput(f"shard_bytes is {shard_bytes}; it must be at least 1")
+    if not 0 <= validation < 1:
+        raise InvalidInput(
+            f"validation is {validation}; it is a fraction of the documents, from 0 to below 1"
+        )
+    form = Format(settings.separator, settings.field, settings.on_error)
+    closing = end_token(encoding, settings.eot, settings.eot_token)
+    spans = find(inputs, form)
+    if settings.on_error == "raise":
+        # At the start, not in the last hour of the work.
+        for span in spans:
+            if not span.size and not isinstance(span, TableSpan):
+                raise empty(span)
+    if shard_bytes is None:
+        shard_bytes = default_shard_bytes(spans)
+    tasks = plan(spans, form, shard_bytes=shard_bytes)
+    job = Job(
+        encoding=encoding_record(encoding),
+        n_vocab=encoding.n_vocab,
+        end_token=closing,
+        end_token_first=settings.eot == "prepend",
+        separator=settings.separator,
+        field=settings.field,
+        on_error=settings.on_error,
+        validation=float(validation),
+        shard_bytes=shard_bytes,
+        shards=len(tasks),
+        inputs=[Input(span.path, span.size) for span in spans],
+    )
+    return job, tasks
+
+
+def shards_of_share(count: int, share: tuple[int, int] | None) -> list[int]:
+    """Return the shards that a run makes: all, or every n-th from the i-th on for the share (i, n).
+
+    Raises InvalidInput for a share that is not one of 0 to n - 1.
+
+    >>> shards_of_share(5, None), shards_of_share(5, (1, 3))
+    ([0, 1, 2, 3, 4], [1, 4])
+    """
+    if share is None:
+        return list(range(count))
+    number, total = share
+    if not 0 <= number < total:
+        raise InvalidInput(
+            f"task {number} of {total}: tasks are counted from 0, so they are 0 to {total - 1}"
+            if total > 0
+            else f"task {number} of {total}: there must be at least one"
+        )
+    return list(range(number, count, total))
+
+
+def encoding_record(encoding: StoreEncoding) -> EncodingRecord:
+    """Return the record of an encoding for a manifest.
+
     >>> from fastprep import get_encoding
     >>> encoding_record(get_encoding("gpt2")).special_tokens
     {'<|endoftext|>': 50256}
@@ -86,44 +160,37 @@ def encoding_record(encoding: StoreEncoding) -> EncodingRecord:
 
 
 def end_token(encoding: StoreEncoding, eot: Eot, eot_token: str | None) -> int | None:
-    """The id that stands at one end of each document, if one does.
+    """Return the id of the token that ends or begins each document, or None if there is none.
 
-    Examples
-    --------
+    Raises InvalidInput if the encoding does not have such a token.
+
     >>> from fastprep import get_encoding
     >>> end_token(get_encoding("gpt2"), "append", None)
     50256
-
-    Raises
-    ------
-    InvalidInput
-        when the encoding has no such token.
     """
     if eot not in get_args(Eot):
-        raise InvalidInput(f"eot is {eot!r}; it is one of {', '.join(get_args(Eot))}")
+        raise InvalidInput(f"eot is {eot!r}; it must be one of {', '.join(get_args(Eot))}")
     if eot == "none":
         if eot_token is not None:
-            raise InvalidInput(f"eot is 'none', so no {eot_token!r} is put anywhere; leave one out")
+            raise InvalidInput(f"eot is 'none', so eot_token={eot_token!r} has no use; omit one")
         return None
     token = ENDOFTEXT if eot_token is None else eot_token
     found = encoding.special_tokens.get(token)
     if found is None:
-        there = ", ".join(sorted(encoding.special_tokens_set)[:10]) or "none"
+        known = ", ".join(sorted(encoding.special_tokens_set)[:10]) or "none"
         raise InvalidInput(
             f"the encoding {encoding.name!r} has no {token} to {eot} to documents; pass eot='none' "
-            f"(--eot none), or another of its special tokens as eot_token (--eot-token): {there}"
+            f"(--eot none), or another of its special tokens as eot_token (--eot-token): {known}"
         )
     return found
 
 
-def differences(then: Job, now: Job) -> list[str]:
-    """In what two jobs differ, in the words of their user.
+def differences(old: Job, new: Job) -> list[str]:
+    """Return the differences between two jobs, in their user's words.
 
-    What becomes of bad documents is no difference between jobs: it matters to the shards that have
-    some, and to no others.
+    A change of `on_error` is not one: it matters only to shards with bad documents, which are made
+    again.
 
-    Examples
-    --------
     >>> record = EncodingRecord(
     ...     name="gpt2", rank_table_sha256="0" * 64, pattern=".", special_tokens={}
     ... )
@@ -137,32 +204,32 @@ def differences(then: Job, now: Job) -> list[str]:
     """
     found = []
     names = ["eot", "separator", "field", "validation", "shard_bytes"]
-    if then.encoding.name != now.encoding.name:
-        found.append(f"encoding was {then.encoding.name!r} and is {now.encoding.name!r}")
-    elif (then.encoding, then.n_vocab) != (now.encoding, now.n_vocab):
-        found.append(f"the encoding {now.encoding.name!r} has other tables, pattern or tokens")
-    elif then.eot == now.eot:
-        names.append("end_token")  # of the same tables another one: it was asked for
+    if old.encoding.name != new.encoding.name:
+        found.append(f"encoding was {old.encoding.name!r} and is {new.encoding.name!r}")
+    elif (old.encoding, old.n_vocab) != (new.encoding, new.n_vocab):
+        found.append(f"the encoding {new.encoding.name!r} has other tables, pattern or tokens")
+    elif old.eot == new.eot:
+        names.append("end_token")  # in the same tables, so another eot_token was given
     for name in names:
-        before, after = getattr(then, name), getattr(now, name)
+        before, after = getattr(old, name), getattr(new, name)
         if before != after:
             found.append(f"{name} was {before!r} and is {after!r}")
-    found += _input_differences(then.inputs, now.inputs)
-    if not found and then.shards != now.shards:
-        found.append(f"the plan had {then.shards} shards and has {now.shards}")
+    found += _input_differences(old.inputs, new.inputs)
+    if not found and old.shards != new.shards:
+        found.append(f"the plan had {old.shards} shards and has {new.shards}")
     return found
 
 
-def _input_differences(then: list[Input], now: list[Input]) -> list[str]:
-    if then == now:
+def _input_differences(old: list[Input], new: list[Input]) -> list[str]:
+    if old == new:
         return []
-    before = {entry.path: entry.size for entry in then}
-    after = {entry.path: entry.size for entry in now}
+    before = {entry.path: entry.size for entry in old}
+    after = {entry.path: entry.size for entry in new}
     found = [
         f"{path} had {size} bytes and has {after[path]}"
         for path, size in before.items()
         if path in after and after[path] != size
     ]
     found += [f"{path} is no longer an input" for path in before if path not in after]
-    found += [f"{path} was no input" for path in after if path not in before]
-    return found or ["the inputs stand in another order"]
+    found += [f"{path} is a new input" for path in after if path not in before]
+    return found or ["the inputs are in another order"]

@@ -1,14 +1,16 @@
-"""What a job has done so far, so that it can go on after anything that ended it.
+"""The journal of a job: the record of its finished shards, from which it resumes after any end.
 
-While a job is not finished its output directory holds, besides finished shards::
+Until a job is finished, its output directory holds, besides finished shards::
 
     job.json             settings, inputs and plan: written before any shard
-    shard-00007.done     that a shard is finished, and what is in it: written after its files
-    run.lock             held by whoever works here; job.lock, while the job is begun or sealed;
-    shard-00007.lock     while that shard is written
+    shard-00007.done     the record of a finished shard: written after its files
+    run.lock             held by each run in the directory
+    job.lock             held while the job is started or sealed
+    shard-00007.lock     held while that shard is written
 
-Each file appears whole or not at all, and only after all that it speaks of is safe on the disk. So at
-any moment the directory says truly what is left to do. All of it is removed when the manifests stand.
+Each file appears whole or not at all, and only after everything it refers to is safe on the disk. So
+the directory is at any moment a true record of what is left to do. The journal is removed after the
+manifests are written.
 """
 
 from __future__ import annotations
@@ -31,17 +33,21 @@ from fastprep.system.atomic import remove, replacing, sync_directory
 from fastprep.system.locking import holding
 
 JOB = "job.json"
-# How long to wait for a shard that somebody else writes: the workers of a killed run end in
-# milliseconds, but may be in the middle of a system call.
-_WRITER_SECONDS = 10.0
-_LEADER_SECONDS = 0.5  # they share its lock if they were forked
-_SEALING_SECONDS = 600.0
+# Seconds to wait for each lock. The kernel releases those of a killed run within milliseconds, unless
+# one of its threads is in the middle of a system call.
+_RUN_TIMEOUT = 0.5
+_SHARD_TIMEOUT = 10.0
+_JOB_TIMEOUT = 600.0
 
 T = TypeVar("T")
 
 
 class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A finished shard: its entry in each part's manifest, how old its inputs were, what was asked."""
+    """The record of a finished shard.
+
+    `records` has its entry for the manifest of each part, `modified` the times at which its inputs
+    were last changed, and `on_error` the setting that it was made with.
+    """
 
     records: list[ShardRecord]
     modified: list[int | None]
@@ -49,24 +55,17 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Redone(NamedTuple):
-    """A shard that was finished once and has to be made again, and why."""
+    """A finished shard that has to be made again, and the reason."""
 
     shard: int
     reason: str
 
 
 class Journal:
-    """The files in an output directory that say how far its job is.
+    """The files in an output directory that record the progress of its job.
 
-    Parameters
-    ----------
-    output
-        the directory.
-
-    Examples
-    --------
     >>> journal = Journal(tmp)
-    >>> journal.job() is None, journal.done(0) is None
+    >>> journal.read_job() is None, journal.read_done(0) is None
     (True, True)
     """
 
@@ -75,81 +74,76 @@ class Journal:
 
     # -- locks ------------------------------------------------------------------------------------
 
-    def running(self, *, shared: bool) -> AbstractContextManager[None]:
-        """Held while somebody works here: alone, or with others that share the work."""
+    def lock_run(self, *, shared: bool) -> AbstractContextManager[None]:
+        """Lock the directory for a run, either alone or `shared` with runs of other shares."""
         return holding(
             self.output / "run.lock",
-            f"{self.output}: another run works here; wait for its end, or stop it, and run the same "
-            "command again",
+            f"{self.output}: another run works here; wait until it ends, or stop it, and run the "
+            "same command again",
             shared=shared,
-            timeout=_LEADER_SECONDS,
+            timeout=_RUN_TIMEOUT,
         )
 
-    def deciding(self) -> AbstractContextManager[None]:
-        """Held for the moments in which a job is begun or sealed; waits for its turn."""
+    def lock_job(self) -> AbstractContextManager[None]:
+        """Lock the job for the moments in which it is started or sealed."""
         return holding(
             self.output / "job.lock",
-            f"{self.output}: another run has been beginning or sealing this job for "
-            f"{_SEALING_SECONDS:.0f} s; look after it",
-            timeout=_SEALING_SECONDS,
+            f"{self.output}: another run has been starting or sealing this job for "
+            f"{_JOB_TIMEOUT:.0f} s; check whether it hangs",
+            timeout=_JOB_TIMEOUT,
         )
 
-    def writing(self, index: int) -> AbstractContextManager[None]:
-        """Held while a shard is written."""
+    def lock_shard(self, index: int) -> AbstractContextManager[None]:
+        """Lock a shard while it is written."""
         path = self._shard_file(index, "lock")
         return holding(
             path,
             f"{path}: another process writes this shard; let it finish, or stop it, and run the same "
             "command again",
-            timeout=_WRITER_SECONDS,
+            timeout=_SHARD_TIMEOUT,
         )
 
     # -- the job ----------------------------------------------------------------------------------
 
-    def job(self) -> Job | None:
-        """The job that was begun here, None when there is none.
-
-        Raises
-        ------
-        InvalidStore
-            when its file is damaged.
-        """
+    def read_job(self) -> Job | None:
+        """Return the job that was started here, or None; raise InvalidStore if its file is damaged."""
         return self._read(self.output / JOB, Job)
 
-    def begin(self, job: Job) -> None:
-        """Note the job, before any of it is done."""
+    def start(self, job: Job) -> None:
+        """Write the job's file, before any of its shards."""
         for directory in job.directories(self.output):
             directory.mkdir(exist_ok=True)
         self._write(self.output / JOB, job, sync_names=True)
 
     def count_done(self) -> int:
-        """How many shards are finished, whoever made them."""
+        """Count the finished shards, those of other runs included."""
         return sum(entry.suffix == ".done" for entry in self.output.iterdir())
 
     # -- its shards -------------------------------------------------------------------------------
 
-    def done(self, index: int) -> Done | None:
-        """What is known of a shard that is finished, None for one that is not."""
+    def read_done(self, index: int) -> Done | None:
+        """Return the record of a finished shard, or None if it is not finished."""
         return self._read(self._shard_file(index, "done"), Done)
 
-    def finish(self, index: int, done: Done, directories: Iterable[Path]) -> None:
-        """Note that a shard is finished: all its files are there and synced, but not their names."""
+    def write_done(self, index: int, done: Done, directories: Iterable[Path]) -> None:
+        """Write the record of a finished shard, whose files are synced but whose names are not."""
         for directory in directories:
             if directory != self.output:
                 sync_directory(directory)
-        # The names of the shard's files, where they lie here, become safe with this one.
         sync_directory(self.output)
-        # Should a power cut take back this name, the shard is made again and nothing else.
+        # Not synced: if a power cut loses this name, the shard is made again, and that is all.
         self._write(self._shard_file(index, "done"), done, sync_names=False)
 
-    def finished(self, job: Job, tasks: dict[int, Task]) -> tuple[dict[int, Done], list[Redone]]:
-        """Which of some tasks are done and need not be done again; and which must be, and why."""
+    def check_shards(
+        self, job: Job, tasks: dict[int, Task]
+    ) -> tuple[dict[int, Done], list[Redone]]:
+        """Return which tasks have a finished shard that is usable, and which one that is not."""
         finished: dict[int, Done] = {}
         redone = []
         for index, task in tasks.items():
             try:
-                done = self.done(index)
-                reason = None if done is None else self._unfit(job, index, task, done)
+                done = self.read_done(index)
+                reason = None if done is None else self._fault(job, index, task, done)
             except InvalidStore as error:
                 done, reason = None, str(error)
             if reason is not None:
@@ -158,19 +152,19 @@ class Journal:
                 finished[index] = done
         return finished, redone
 
-    def forget(self, index: int) -> None:
-        """Take back that a shard is finished."""
+    def remove_done(self, index: int) -> None:
+        """Remove the record of a finished shard, so that it is made again."""
         remove(self._shard_file(index, "done"))
 
-    def _unfit(self, job: Job, index: int, task: Task, done: Done) -> str | None:
-        """Why a finished shard cannot be used, if it cannot."""
+    def _fault(self, job: Job, index: int, task: Task, done: Done) -> str | None:
+        """Return why a finished shard cannot be used, or None if it can."""
         directories = job.directories(self.output)
         if len(done.records) != len(directories) or done.records[0].inputs != list(task):
             return "it was made from other inputs"
         if done.on_error != job.on_error and done.records[0].bad_documents:
             return f"its bad documents were handled as on_error={done.on_error!r} says"
-        for span, then, now in zip(task, done.modified, modified(task), strict=True):
-            if then != now:
+        for span, old, new in zip(task, done.modified, modified(task), strict=True):
+            if old != new:
                 return f"{span.path} was changed since"
         itemsize = manifests.itemsize_of(manifests.dtype_for(job.n_vocab))
         for directory, record in zip(directories, done.records, strict=True):
@@ -178,7 +172,7 @@ class Journal:
                 (shard_path(directory, index, "bin"), record.tokens, itemsize, record.bin_crc32),
                 (shard_path(directory, index, "ends"), record.documents, 8, record.ends_crc32),
             ):
-                fault = _fault(path, count, size, checksums)
+                fault = _file_fault(path, count, size, checksums)
                 if fault is not None:
                     return f"{path.name} {fault}"
         return None
@@ -198,7 +192,7 @@ class Journal:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidStore(
                 f"{path}: damaged, or of another version of fastprep: {error}; pass overwrite=True "
-                "(--overwrite) to begin anew"
+                "(--overwrite) to start over"
             ) from None
 
     def _write(self, path: Path, content: Job | Done, *, sync_names: bool) -> None:
@@ -206,8 +200,8 @@ class Journal:
             file.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
 
 
-def _fault(path: Path, count: int, itemsize: int, checksums: list[int]) -> str | None:
-    """What is wrong with a file: its size, or the checksum of its first or last block."""
+def _file_fault(path: Path, count: int, itemsize: int, checksums: list[int]) -> str | None:
+    """Check a file's size, and the checksums of its first and last block; return what is wrong."""
     blocks = block_ranges(count, itemsize)
     try:
         if path.stat().st_size != count * itemsize:

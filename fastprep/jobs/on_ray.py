@@ -1,4 +1,4 @@
-"""Tasks on the machines of a Ray cluster: ``pip install 'fastprep[ray]'``."""
+"""Tasks on a Ray cluster: ``pip install 'fastprep[ray]'``."""
 
 from __future__ import annotations
 
@@ -17,28 +17,24 @@ from fastprep.jobs.workers import TICK_SECONDS, Tick
 def run_on_ray(
     work: Work, tasks: dict[int, Task], workers: int | None, tick: Tick
 ) -> Iterator[tuple[int, Done]]:
-    """Do some tasks in a Ray cluster; they come in the order in which they end.
+    """Run tasks in a Ray cluster, and yield the index and result of each as it ends.
 
-    The cluster is the one that this process is connected to, or that ``RAY_ADDRESS`` names; else one
-    is started on this machine, and ended again. Ray gives the task of a machine that died to another
-    one; what that had finished is not done again.
-
-    Raises
-    ------
-    FastprepError
-        when Ray is not installed, or when it gave a task up.
+    The cluster is the one that this process is connected to, or that ``RAY_ADDRESS`` names; otherwise
+    one is started on this machine, and shut down at the end. If a machine fails, Ray moves its tasks
+    to others; finished shards are not made again. Raises FastprepError if Ray is not installed, or
+    gives up on a task.
     """
     try:
         import ray
     except ImportError:
         raise FastprepError("ray is not installed; pip install 'fastprep[ray]'") from None
-    begun = not ray.is_initialized()
-    if begun:
+    started = not ray.is_initialized()
+    if started:
         ray.init(log_to_driver=False, include_dashboard=False)
     try:
         yield from _results(ray, work, tasks, workers, tick)
     finally:
-        if begun:
+        if started:
             ray.shutdown()
 
 
@@ -46,14 +42,14 @@ def _results(
     ray: Any, work: Work, tasks: dict[int, Task], workers: int | None, tick: Tick
 ) -> Iterator[tuple[int, Done]]:
     remote = ray.remote(num_cpus=1, max_retries=3)(_run_remotely)
-    most = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-    shared = ray.put(work)  # travels to each machine once
-    left = iter(tasks.items())
+    max_running = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+    shared = ray.put(work)  # sent to each machine once
+    waiting = iter(tasks.items())
     running: dict[Any, int] = {}
     try:
         while True:
-            while len(running) < most and (following := next(left, None)) is not None:
-                index, task = following
+            while len(running) < max_running and (item := next(waiting, None)) is not None:
+                index, task = item
                 running[remote.remote(shared, index, task, str(Path.cwd()))] = index
             if not running:
                 return
@@ -70,12 +66,11 @@ def _result(ray: Any, reference: Any) -> Done:
     try:
         done: Done = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
-        # The error that the task raised, as if it had been raised here.
+        # The task's own error, as if it had been raised here.
         raise error.cause from None
     except ray.exceptions.RayError as error:
         raise FastprepError(
-            f"Ray gave a task up: {error}; run the same command again: it goes on from the shards "
-            "that are finished"
+            f"Ray gave up on a task: {error}; the same command resumes from the finished shards"
         ) from None
     return done
 

@@ -1,4 +1,4 @@
-"""What a job tells about itself: a progress bar for people, events for machines."""
+"""Progress of a job: a progress bar for people, log events for machines."""
 
 from __future__ import annotations
 
@@ -19,38 +19,26 @@ from fastprep.jobs.task import TaskCounter
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-#: One thing that happened, as a dict that JSON can hold; ``event`` says what, ``time`` when (Unix).
+#: A log event as a dict for JSON; ``event`` is its kind, ``time`` the Unix time.
 Event: TypeAlias = dict[str, object]
 Log: TypeAlias = Callable[[Event], object]
 
-_SECONDS_BETWEEN_LOOKS = 0.2
-# All that is promised, in the 80 columns of a terminal as it is opened.
+_UPDATE_SECONDS = 0.2
+# Every field that the README promises, within 80 columns.
 _BAR = "{percentage:3.0f}%{bar} {total_fmt}B, {rate_fmt}, {remaining} left{postfix}"
 
 
 class Reporter:
-    """Follows a run from its first task to its last.
+    """A progress bar and log of one run.
 
-    Parameters
-    ----------
-    tasks
-        what this run has to do, by shard.
-    finished_bytes
-        how many bytes of input were done before.
-    counters
-        what each task has done so far, by shard.
-    show
-        whether to show a progress bar on stderr; None: when it is a terminal.
-    log
-        is called with each event.
-    form
-        how documents lie in the inputs.
+    `tasks` are the tasks of the run and `counters` their counts so far, both by shard;
+    `finished_bytes` is the size of the input that earlier runs have finished. `show` says whether to
+    show a progress bar on stderr, None to show one if stderr is a terminal. `log` is called with each
+    event. `form` says how documents are stored in the inputs.
 
-    Examples
-    --------
     >>> events = []
     >>> with Reporter({}, 0, {}, False, events.append, Format()) as reporter:
-    ...     reporter.say("started", tasks=0)
+    ...     reporter.log("started", tasks=0)
     >>> events[0]["event"], events[0]["tasks"]
     ('started', 0)
     """
@@ -68,15 +56,15 @@ class Reporter:
         self._form = form
         self._sizes = {index: task_bytes(task) for index, task in tasks.items()}
         self._counters = counters
-        self._log = log
+        self._call_log = log
         is_terminal = sys.stderr is not None and sys.stderr.isatty()
         self._show = is_terminal if show is None else show
-        # Until a bar is shown nobody asks for more.
+        # Estimated when a bar is first shown, because nothing else needs them.
         self._text_sizes: dict[int, float] = {i: size or 1 for i, size in self._sizes.items()}
         self._finished_bytes = finished_bytes
         self._done: set[int] = set()
         self._bar: tqdm[Any] | None = None
-        self._start = self._looked = time.monotonic()
+        self._start = self._updated = time.monotonic()
 
     def __enter__(self) -> Reporter:
         return self
@@ -87,11 +75,11 @@ class Reporter:
             self._bar.close()
 
     def tick(self) -> None:
-        """Bring the progress bar up to date, if it is time; to be called every now and then."""
+        """Update the progress bar if the last update is old enough; to be called often."""
         now = time.monotonic()
-        if not self._show or now < self._looked + _SECONDS_BETWEEN_LOOKS:
+        if not self._show or now < self._updated + _UPDATE_SECONDS:
             return
-        self._looked = now
+        self._updated = now
         if self._bar is None:
             from tqdm import tqdm
 
@@ -106,22 +94,22 @@ class Reporter:
             self._bar.start_t -= self._seconds()
         self._refresh(self._bar)
 
-    def say(self, event: str, **facts: object) -> None:
-        """Tell an event to the log."""
-        if self._log is not None:
-            self._log({"event": event, "time": round(time.time(), 3), **facts})
+    def log(self, event: str, **facts: object) -> None:
+        """Send an event to the log."""
+        if self._call_log is not None:
+            self._call_log({"event": event, "time": round(time.time(), 3), **facts})
 
     def task_done(self, index: int, done: Done) -> None:
-        """Count a task as done, and tell its bad documents."""
+        """Count a task as done, and log it and its bad documents."""
         documents = sum(record.documents for record in done.records)
         tokens = sum(record.tokens for record in done.records)
-        # What another machine did was not counted here.
+        # Exact counts, and the only ones for a task that ran on another machine.
         self._counters[index] = TaskCounter(self._sizes[index], documents, tokens)
         self._done.add(index)
         bad = done.records[0]
         for place, reason in bad.bad:
-            self.say("bad document", shard=index, place=place, reason=reason)
-        self.say(
+            self.log("bad document", shard=index, place=place, reason=reason)
+        self.log(
             "task done",
             shard=index,
             bytes=self._sizes[index],
@@ -130,13 +118,13 @@ class Reporter:
             bad_documents=bad.bad_documents,
         )
 
-    def finished(self, whole: bool) -> None:
-        """Tell what the run did, and whether the job is whole."""
+    def finished(self, complete: bool) -> None:
+        """Log the totals of the run, and whether the job is complete."""
         seconds = self._seconds()
         size, documents, tokens = self._totals()
-        self.say(
+        self.log(
             "finished",
-            whole=whole,
+            whole=complete,
             bytes=size,
             documents=documents,
             tokens=tokens,
@@ -149,10 +137,10 @@ class Reporter:
         return max(time.monotonic() - self._start, 1e-9)
 
     def _totals(self) -> tuple[int, int, int]:
-        """Bytes of input, documents and tokens of this run so far."""
+        """Return the bytes of input, documents and tokens of this run so far."""
         size = documents = tokens = 0
         for index, counter in self._counters.items():
-            # The text is shorter or longer than the file around it: what was read is an estimate.
+            # An estimate, because text is shorter or longer than the file that holds it.
             done = index in self._done
             part = 1.0 if done else min(counter.size / self._text_sizes[index], 1.0)
             size += round(self._sizes[index] * part)
@@ -172,7 +160,7 @@ class Reporter:
 
 
 def _short(count: int) -> str:
-    """A count in full while it is short, else three digits of it: ``173M``."""
+    """Format a count: in full below 10,000, otherwise three digits of it, as in ``173M``."""
     if count < 10_000:
         return f"{count:,}"
     from tqdm import tqdm
@@ -182,9 +170,9 @@ def _short(count: int) -> str:
 
 
 def _text_sizes(tasks: dict[int, Task], form: Format) -> dict[int, float]:
-    """How many bytes of text each task has, about: packed files unpack to several times their size.
+    """Estimate the bytes of text of each task: compressed files hold several times their size.
 
-    One file of each kind is looked at for all of them.
+    One file of each kind is sampled for all of its kind.
     """
     known: dict[Kind | None, float] = {}
     sizes: dict[int, float] = {}
@@ -194,7 +182,7 @@ def _text_sizes(tasks: dict[int, Task], form: Format) -> dict[int, float]:
             kind = kind_of(span.path)
             if kind not in known:
                 known[kind] = 1.0
-                with contextlib.suppress(FastprepError, OSError):  # whoever reads it will say so
+                with contextlib.suppress(FastprepError, OSError):  # the task will raise it
                     known[kind] = text_per_byte(span, form) or 1.0
             sizes[index] += (span.end - span.start) * known[kind]
     return sizes

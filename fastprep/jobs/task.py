@@ -1,4 +1,4 @@
-"""One task: its spans of the inputs to one finished shard."""
+"""A task: spans of the inputs, read and encoded into one finished shard."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class Work(NamedTuple):
-    """What all tasks of a run have in common."""
+    """The arguments that all tasks of a run have in common."""
 
     output: Path
     job: Job
     encoding: StoreEncoding
     block_bytes: int
-    threads: int = 1  # that encode, per task
+    threads: int = 1  # per task
 
 
 class TaskCounter:
-    """What a task has done so far: bytes of text, documents and tokens."""
+    """The bytes of text, documents and tokens that a task has finished."""
 
     __slots__ = ("documents", "size", "tokens")
 
@@ -40,7 +40,7 @@ class TaskCounter:
         self.tokens = tokens
 
     def add(self, size: int, documents: int, tokens: int) -> None:
-        """Count some more."""
+        """Add to the counts."""
         self.size += size
         self.documents += documents
         self.tokens += tokens
@@ -53,17 +53,12 @@ def run_task(
     counter: TaskCounter | None = None,
     stop: StopFlag | None = None,
 ) -> Done:
-    """Run one task: read its spans, write its shard, note that it is finished.
+    """Run one task: read its spans, write its shard, and record that it is finished.
 
-    A shard that another run has finished by now is not made again. A stop is checked at each block, and
-    raises :class:`~fastprep.system.threads.Stopped`.
-
-    Raises
-    ------
-    JobIsRunning
-        when another process writes this shard, and continues to.
-    InvalidInput
-        naming file and place; and when an input was changed while it was read.
+    A shard that another run has finished by now is not made again. The stop flag is checked at each
+    block, and raises :class:`~fastprep.system.threads.Stopped`. Raises JobIsRunning if another process
+    holds the lock of this shard, and InvalidInput, with file and place, for an input that cannot be
+    read or was changed while it was read.
     """
     counter = counter or TaskCounter()
     stop = stop or StopFlag()
@@ -74,12 +69,12 @@ def run_task(
 
     job = work.job
     journal = Journal(work.output)
-    with journal.writing(index):
-        finished = journal.done(index)
+    with journal.lock_shard(index):
+        finished = journal.read_done(index)
         if finished is not None:
             return finished
         before = modified(task)
-        whole = job.on_error != "raise" or job.draw is not None
+        whole_documents = job.on_error != "raise" or job.draw is not None
         writer = ShardWriter(
             work.encoding,
             job.end_token,
@@ -93,18 +88,18 @@ def run_task(
             task,
             job.form,
             block_bytes=work.block_bytes,
-            cut=work.encoding.may_be_cut and not whole,
+            cut=work.encoding.may_be_cut and not whole_documents,
             stop=stop,
         )
-        # Closed also where writing fails, so that an error that is kept keeps no thread and no file.
+        # Closed also if writing fails: an error that the caller keeps must not keep threads or files.
         with contextlib.closing(found) as batches:
             records = writer.write(directories, index, batches, list(task), report)
-        for span, then, now in zip(task, before, modified(task), strict=True):
-            if then != now:
+        for span, old, new in zip(task, before, modified(task), strict=True):
+            if old != new:
                 raise InvalidInput(
                     f"{span.path}: it was changed while it was read; do not change the inputs while "
                     "they are in use, and run the same command again"
                 )
         done = Done(records, before, job.on_error)
-        journal.finish(index, done, directories)
+        journal.write_done(index, done, directories)
         return done

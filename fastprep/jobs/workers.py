@@ -1,4 +1,4 @@
-"""Tasks on threads of this process: the one way to run them on one machine.
+"""Threads of this process that run tasks: the only way to run them on one machine.
 
 All that a task does to a block of text releases the GIL, so threads scale as processes would, and need
 neither a fork, nor a new interpreter, nor a guard in the user's script.
@@ -19,21 +19,21 @@ from fastprep.jobs.journal import Done
 from fastprep.jobs.task import TaskCounter, Work, run_task
 from fastprep.system.threads import StopFlag, Stopped
 
-#: Called every now and then while work is under way.
+#: Called every TICK_SECONDS or more often while tasks run.
 Tick: TypeAlias = Callable[[], None]
 TICK_SECONDS = 0.2
-# How long a stopped job waits for its threads. They check for a stop at each block, in milliseconds;
-# one that is in a long system call ends by itself, holding the lock of its shard until then.
-_STOP_SECONDS = 0.4
+# Seconds that a stopped job waits for its threads. They check the stop flag at each block, within
+# milliseconds; one in a long system call ends later, and holds the lock of its shard until then.
+_STOP_TIMEOUT = 0.4
 
 
 def run_on_threads(
     work: Work, tasks: dict[int, Task], counters: dict[int, TaskCounter], workers: int, tick: Tick
 ) -> Iterator[tuple[int, Done]]:
-    """Run tasks on `workers` threads, and yield what each ends with, in the order in which they end.
+    """Run tasks on `workers` threads, and yield the index and result of each as it ends.
 
-    The first error of a task is raised here. Then, as after an interrupt, the other threads stop at
-    their next block.
+    The first error of a task is raised here. After it, as after an interrupt, the other threads stop
+    at their next block.
     """
     waiting = deque(tasks.items())
     ended: SimpleQueue[tuple[int, Done | BaseException]] = SimpleQueue()
@@ -73,7 +73,7 @@ def run_on_threads(
             tick()
     finally:
         stop.set()
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + _STOP_TIMEOUT
         for thread in started:
             thread.join(max(deadline - time.monotonic(), 0))
 

@@ -1,4 +1,4 @@
-/* The few operations that C has no portable word for. */
+/* Operations that C has no portable name for. */
 #ifndef FASTPREP_BITS_H
 #define FASTPREP_BITS_H
 
@@ -12,7 +12,7 @@
 #error "fastprep packs text into integers in little-endian order; this machine has another"
 #endif
 
-/* No token has this rank. */
+/* Not a token, not a pair. */
 #define NO_RANK UINT32_MAX
 
 /* Index of the lowest set bit; x must not be 0. */
@@ -51,12 +51,12 @@ static inline uint64_t mul_div(uint64_t a, uint64_t b, uint64_t add, uint64_t d)
     return (uint64_t)(((unsigned __int128)a * b + add) / d);
 }
 
-/* What another thread has written there by now, and all it wrote before. */
+/* Load with acquire order: sees what the writing thread wrote before. */
 static inline int64_t load_acquire(const int64_t *place) {
     return __atomic_load_n(place, __ATOMIC_ACQUIRE);
 }
 
-/* Leave the core to its other thread for a moment, while waiting in a loop. */
+/* Spin-wait hint: yields to the core's other hardware thread. */
 static inline void pause_core(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -65,7 +65,8 @@ static inline void pause_core(void) {
 #endif
 }
 
-/* a == b ? same : other, where nothing could predict which: a compiler makes a branch of ?: here. */
+/* a == b ? same : other, without a branch: the outcome is unpredictable, and compilers turn ?: into a
+ * branch here. */
 static inline const void *choose(uint32_t a, uint32_t b, const void *same, const void *other) {
 #if defined(__x86_64__)
     __asm__("cmpl %2, %1\n\tcmoveq %3, %0" : "+r"(other) : "r"(a), "ri"(b), "r"(same) : "cc");

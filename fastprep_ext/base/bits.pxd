@@ -1,7 +1,7 @@
-"""Operations on bits and memory that C has no portable word for."""
+"""Operations that C has no portable name for (bits.h)."""
 
 cdef extern from "base/bits.h" nogil:
-    const uint32_t NO_RANK     # no token, no pair
+    const uint32_t NO_RANK     # not a token, not a pair
     int lowest_bit(uint64_t x)
     bint likely(bint x)
     bint unlikely(bint x)

@@ -1,7 +1,6 @@
-"""Python objects that own or keep alive the memory that kernels work on."""
+"""Python objects that own, or keep alive, the memory that kernels work on."""
 
-
-# Bytes of an item, and whether it is signed.
+# Bytes per item; ITEM_SIGNED is added for signed integers.
 cdef enum:
     ITEM_SIGNED = 16
     ITEM_UINT8 = 1
@@ -12,16 +11,17 @@ cdef enum:
     ITEM_INT64 = 8 + ITEM_SIGNED
 
 
-# One row of numbers of one type in a buffer, which is held as long as this object lives. (Cython's typed
-# memoryviews do the same for a sixth of each module's size and of its time to compile, and import
-# `collections`, which takes longer than to load a module.)
+# A row of numbers of one type in a buffer, held as long as this object lives. (Cython's typed
+# memoryviews did the same, but took a sixth of the size and compile time of each module, and imported
+# `collections`, which takes longer than loading a module.)
 cdef class Array:
     cdef Py_buffer view
-    cdef void *at              # [count]; not to be read where count is 0
+    cdef void *at              # [count]; must not be read if count is 0
     cdef Py_ssize_t count
 
 
-# The items of a one-dimensional, contiguous buffer. TypeError, ValueError or BufferError for another one.
+# Return the items of a one-dimensional, contiguous buffer. TypeError, ValueError or BufferError for
+# any other.
 cdef Array array_of(object source, int kind, bint writable=*)
 
 
@@ -30,11 +30,11 @@ cdef class Memory:
     cdef void *at
 
 
-# Uninitialized. MemoryError, which says what the memory is for.
+# Return uninitialized memory. MemoryError, with the purpose in its message.
 cdef Memory allocate(size_t size, str purpose)
 
 
-# Ids in memory of their own (malloc), as a buffer of uint32.
+# Ids in memory of their own, exported as a buffer of uint32.
 cdef class Ids:
     cdef uint32_t *ids
     cdef Py_ssize_t count
@@ -42,22 +42,22 @@ cdef class Ids:
     cdef Py_ssize_t strides[1]
 
 
-# Room for so many ids, which are not there yet. MemoryError.
+# Allocate memory for `ids` ids; count is 0 until ids_view sets it. MemoryError.
 cdef Ids new_ids(size_t ids)
-# The first `count` of them as a writable memoryview, without the room behind them.
+# Return the first `count` ids as a writable memoryview; the unused memory is given back.
 cdef object ids_view(Ids self, Py_ssize_t count)
 
 
-# Where the UTF-8 of many texts lies: Rows, or str and buffers.
+# Addresses of the UTF-8 of many texts: Rows, or a sequence of str and buffers.
 cdef class Documents:
     cdef object kept
     cdef readonly Py_ssize_t count
-    cdef const uint8_t **texts # [count]
-    cdef size_t *sizes         # [count] bytes of each
+    cdef const uint8_t **texts  # [count]
+    cdef size_t *sizes          # [count] bytes of each text
     cdef Py_buffer *views
     cdef Py_ssize_t held
     cdef readonly size_t total
 
 
-# A str's UTF-8, which lives as long as the str. TypeError, UnicodeEncodeError.
+# Return the UTF-8 of a str, which lives as long as the str. TypeError, UnicodeEncodeError.
 cdef const uint8_t *utf8_of(object text, Py_ssize_t *n) except NULL

@@ -1,5 +1,4 @@
-"""Ids that numpy reads without a copy, and texts that kernels read without one."""
-
+"""Buffers without copies: ids that numpy reads, texts that kernels read."""
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -34,8 +33,8 @@ cdef Array array_of(object source, int kind, bint writable=False):
         or form[1] != 0
     ):
         raise ValueError(
-            f"expected a row of {'int' if kind & ITEM_SIGNED else 'uint'}{8 * (kind & ~ITEM_SIGNED)}, got "
-            f"a buffer of {self.view.ndim} dimensions and format {self.view.format.decode()!r}"
+            f"expected a row of {'int' if kind & ITEM_SIGNED else 'uint'}{8 * (kind & ~ITEM_SIGNED)}, "
+            f"got a buffer of {self.view.ndim} dimensions and format {self.view.format.decode()!r}"
         )
     self.at = self.view.buf
     self.count = self.view.shape[0]
@@ -59,7 +58,7 @@ cdef Memory allocate(size_t size, str purpose):
 
 
 cdef class Ids:
-    """Ids in memory of their own, which goes when the last view of it does."""
+    """Ids in memory of their own, freed with the last view of them."""
 
     def __dealloc__(self):
         free(self.ids)
@@ -100,7 +99,7 @@ cdef object ids_view(Ids self, Py_ssize_t count):
 
 
 cdef class Documents:
-    """Where the UTF-8 of many texts lies; keeps their buffers alive."""
+    """Addresses of the UTF-8 of many texts; keeps their buffers alive."""
 
     def __cinit__(self, texts):
         cdef Py_ssize_t i, n
@@ -148,7 +147,7 @@ cdef const uint8_t *utf8_of(object text, Py_ssize_t *n) except NULL:
 
 
 def uninitialized(Py_ssize_t size) -> bytearray:
-    """A bytearray of that size whose bytes mean nothing: for who reads only what was written to it.
+    """Return an uninitialized bytearray; the caller must write every byte before reading it.
 
     >>> len(uninitialized(5))
     5

@@ -1,8 +1,8 @@
-"""Writes unicode_class.h: the class of every code point, as tiktoken sees it.
+"""Generate unicode_class.h: the class of every code point, as tiktoken sees it.
 
-The oracle is tiktoken itself, not `unicodedata` or `regex`, whose Unicode versions differ from its
-own. An encoding whose ranks are the 256 single bytes and whose pattern is one class drops all text
-that the pattern does not match, so encoding every code point spells out the class.
+The oracle is tiktoken itself: `unicodedata` and `regex` have other Unicode versions. An encoding
+whose ranks are the 256 single bytes and whose pattern matches one class drops all text that the
+pattern does not match, so encoding every code point lists the class.
 
     python fastprep_ext/base/generate_unicode_class.py > fastprep_ext/base/unicode_class.h
 """
@@ -15,7 +15,7 @@ import tiktoken
 
 UNICODE_VERSION = "16.0.0"
 
-# Name in the header, pattern, number of code points that it must have in this Unicode version.
+# Name in the header, pattern, expected number of code points in this Unicode version.
 CLASSES = [
     ("UC_OTHER", None, None),
     ("UC_LU", r"\p{Lu}", 1858),
@@ -31,7 +31,7 @@ CLASSES = [
 
 
 def code_points(pattern: str) -> list[int]:
-    """All code points that match `pattern`, a pattern for one character."""
+    """List the code points that match `pattern`, a pattern for one character."""
     single_bytes = tiktoken.Encoding(
         "single bytes",
         pat_str=pattern,
@@ -47,7 +47,7 @@ def code_points(pattern: str) -> list[int]:
 
 
 def header() -> str:
-    """The text of unicode_class.h."""
+    """Return the text of unicode_class.h."""
     classes = bytearray(0x110000)
     for number, (name, pattern, size) in enumerate(CLASSES):
         if pattern is None:
@@ -59,7 +59,7 @@ def header() -> str:
             )
         for point in points:
             if classes[point]:
-                raise SystemExit(f"{name}: U+{point:04X} already is {CLASSES[classes[point]][0]}")
+                raise SystemExit(f"{name}: U+{point:04X} is already {CLASSES[classes[point]][0]}")
             classes[point] = number
     runs = [
         (point, classes[point])
@@ -79,7 +79,7 @@ def header() -> str:
         "",
         "enum { " + ", ".join(name for name, _, _ in CLASSES) + " };",
         "",
-        "/* Where a run of one class begins, and the class: first code point << 4 | class. */",
+        "/* Runs of one class: first code point << 4 | class. */",
         "static const uint32_t unicode_runs[] = {",
     ]
     entries = [f"0x{point << 4 | number:x}" for point, number in runs]
@@ -87,8 +87,8 @@ def header() -> str:
     lines += [
         "};",
         "",
-        "/* Writes the class of every code point into classes[0x110000], which is zeroed: class 0",
-        " * is not written, so most of its pages are never touched. */",
+        "/* Write the class of every code point to classes[0x110000], which is zeroed: class 0 is not",
+        " * written, so most of its pages are never mapped. */",
         "static void unicode_fill(uint8_t *classes) {",
         "    size_t i, count = sizeof unicode_runs / sizeof *unicode_runs;",
         "    for (i = 0; i < count; i++) {",

@@ -1,17 +1,18 @@
-"""The outline of a JSON text, before anything is decoded: how many keys and items, how long strings.
+"""Outline of a JSON text before it is decoded: number of keys and items, length of the longest string.
 
-A decoder keeps the last of two equal keys and makes an object of every item, so what a file would
-cost, and whether a key stands in it twice, has to be known first. Nothing is checked here but that.
+A decoder keeps the last of two equal keys and makes an object per item. So the cost of decoding a
+file, and whether a key occurs in it twice, must be known beforehand. Nothing else is validated
+here.
 """
-
 
 cdef struct Outline:
     size_t keys
     size_t items
-    size_t longest             # bytes of the longest string, as it is written
+    size_t longest             # bytes of the longest string, as written
 
 
-# Where the quote stands that ends the string whose first byte is at `i`; n or more if none does.
+# Return the index of the quote that ends the string whose first byte is at `i`; n or more if there is
+# none.
 cdef inline size_t end_of_string(const uint8_t *text, size_t n, size_t i) noexcept nogil:
     while True:
         while i < n and text[i] != c'"' and text[i] != c'\\':
@@ -45,17 +46,16 @@ cdef void read_outline(const uint8_t *text, size_t n, size_t limit, Outline *out
 
 
 def json_outline(text, Py_ssize_t limit=-1) -> tuple:
-    """How many colons and commas stand outside the strings of a JSON text, and its longest string.
+    """Count the colons and commas outside the strings of a JSON text, and measure its longest string.
 
     Parameters
     ----------
     text : the JSON, in UTF-8
-    limit : count those at this depth or above only; 1 is the outermost value. Negative: all.
+    limit : count only down to this depth; 1 is the outermost value. Negative: all.
 
     Returns
-    -------
-    (int, int, int) : colons, commas, bytes of the longest string as it is written. For a text that is
-    no JSON, some numbers.
+    ------- (int, int, int) : colons, commas, bytes of the longest string as written. The numbers
+    mean nothing for a text that is not JSON.
     """
     cdef Array bytes = array_of(text, ITEM_UINT8)
     cdef Outline found
@@ -64,7 +64,8 @@ def json_outline(text, Py_ssize_t limit=-1) -> tuple:
     return found.keys, found.items, found.longest
 
 
-# Where each `every`-th comma of the outermost value stands, at limit `capacity` of them; how many.
+# Write the index of each `every`-th comma of the outermost value, at most `capacity` of them; return
+# how many.
 cdef size_t find_json_commas(
     const uint8_t *text, size_t n, size_t every, uint64_t *places, size_t capacity
 ) noexcept nogil:
@@ -88,9 +89,9 @@ cdef size_t find_json_commas(
 
 
 def json_commas(text, Py_ssize_t every, places) -> int:
-    """Where each `every`-th comma between the items of a JSON array or object stands.
+    """Write the index of each `every`-th comma between the items of a JSON array or object to `places`.
 
-    Fills `places` and returns how many there are, at limit as many as `places` has capacity for.
+    Returns how many there are, at most as many as fit into `places`.
     """
     cdef Array bytes = array_of(text, ITEM_UINT8), out = array_of(places, ITEM_UINT64, True)
     cdef size_t count

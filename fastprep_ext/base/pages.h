@@ -1,7 +1,6 @@
-/* Zeroed memory for large tables, in huge pages where the system has them.
+/* Zeroed memory for large tables, in huge pages if the system has them.
  *
- * A table looked up at random misses the address cache at every second look-up when it lies in
- * pages of 4 KiB.
+ * In pages of 4 KiB, every second random lookup in a large table misses the TLB.
  */
 #ifndef FASTPREP_PAGES_H
 #define FASTPREP_PAGES_H
@@ -12,10 +11,11 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
-/* Not NULL: `size` zeroed bytes on a huge page's edge; give them back with pages_free. */
+/* Allocate `size` zeroed bytes, aligned to a huge page; NULL without memory. Free with pages_free. */
 static void *pages_alloc(size_t size) {
-    size_t room = size + HUGE_PAGE;
-    char *memory = (char *)mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t mapped = size + HUGE_PAGE;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    char *memory = (char *)mmap(NULL, mapped, PROT_READ | PROT_WRITE, flags, -1, 0);
     char *begin;
     size_t before;
     if (memory == MAP_FAILED) return NULL;
@@ -24,7 +24,7 @@ static void *pages_alloc(size_t size) {
     if (before) munmap(memory, before);
     if (before < HUGE_PAGE) munmap(begin + size, HUGE_PAGE - before);
 #ifdef MADV_HUGEPAGE
-    madvise(begin, size, MADV_HUGEPAGE); /* a wish: where it is refused, small pages do */
+    madvise(begin, size, MADV_HUGEPAGE); /* a hint: if refused, small pages serve */
 #endif
     return begin;
 }

@@ -7,9 +7,9 @@ cdef bytes _wanted = os.environ.get("FASTPREP_SIMD", "").encode()
 cdef const char *_path = simd_path_name(_wanted)
 if _path == NULL:
     raise ImportError(
-        f"FASTPREP_SIMD={_wanted.decode()!r} is no SIMD path of this machine; "
+        f"FASTPREP_SIMD={_wanted.decode()!r} is not a SIMD path of this machine; "
         "set it to 'portable', 'sse2' or 'avx2', or unset it to have the best one chosen"
     )
 
-#: The name of the path.
+#: Its name.
 simd = _path.decode()

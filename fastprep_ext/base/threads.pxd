@@ -1,4 +1,4 @@
-"""What kernels use of threads."""
+"""The part of pthreads that kernels use."""
 
 cdef extern from "<pthread.h>" nogil:
     ctypedef struct pthread_t:

@@ -9,7 +9,7 @@
 
 enum { UC_OTHER, UC_LU, UC_LT, UC_LL, UC_LM, UC_LO, UC_M, UC_N, UC_SPACE, UC_SIGN };
 
-/* Where a run of one class begins, and the class: first code point << 4 | class. */
+/* Runs of one class: first code point << 4 | class. */
 static const uint32_t unicode_runs[] = {
     0x0, 0x98, 0xe0, 0x208, 0x219, 0x307, 0x3a9, 0x411, 0x5b9, 0x613,
     0x7b9, 0x7f0, 0x858, 0x860, 0xa08, 0xa19, 0xaa5, 0xab9, 0xad0, 0xae9,
@@ -362,8 +362,8 @@ static const uint32_t unicode_runs[] = {
     0x2f8005, 0x2fa1e0, 0x300005, 0x3134b0, 0x313505, 0x323b00, 0xe01006, 0xe01f00,
 };
 
-/* Writes the class of every code point into classes[0x110000], which is zeroed: class 0
- * is not written, so most of its pages are never touched. */
+/* Write the class of every code point to classes[0x110000], which is zeroed: class 0 is not
+ * written, so most of its pages are never mapped. */
 static void unicode_fill(uint8_t *classes) {
     size_t i, count = sizeof unicode_runs / sizeof *unicode_runs;
     for (i = 0; i < count; i++) {

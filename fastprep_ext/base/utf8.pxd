@@ -1,5 +1,4 @@
-"""One UTF-8 character at a time, and the Unicode class of it."""
-
+"""UTF-8, one character at a time, and Unicode classes of characters."""
 
 cdef extern from "base/unicode_class.h" nogil:
     const char *UNICODE_VERSION
@@ -15,12 +14,12 @@ cdef extern from "base/unicode_class.h" nogil:
         UC_SPACE
         UC_SIGN
 
-# The class (UC_...) of every code point, [0x110000].
+# Return the class (UC_...) of every code point, [0x110000].
 cdef const uint8_t *unicode_classes() noexcept nogil
 
 
-# Length in bytes of the character that begins at text[0], its code point in point[0];
-# 0 where no character of strict UTF-8 begins (no surrogates, no overlong forms, nothing cut off).
+# Decode the character at text[0] to point[0] and return its length in bytes; 0 if no character of
+# strict UTF-8 starts there (no surrogates, no overlong forms, nothing truncated).
 cdef inline int utf8_decode(const uint8_t *text, size_t n, uint32_t *point) noexcept nogil:
     cdef uint32_t first
     if n == 0:

@@ -1,10 +1,9 @@
-"""The table behind `unicode_classes`, filled once when the module is loaded, never changed."""
-
+"""The Unicode class table: filled once when the module is loaded, immutable after that."""
 
 cdef extern from "base/unicode_class.h" nogil:
     void unicode_fill(uint8_t *classes)
 
-# Flat: one load a character, no stages. Only the lines of the scripts in use are ever touched.
+# Flat: one load per character, no stages. Only the cache lines of the scripts in use are read.
 cdef uint8_t *CLASSES = <uint8_t *>calloc(0x110000, 1)
 if CLASSES == NULL:
     raise MemoryError("no memory for the Unicode class table")
@@ -19,9 +18,9 @@ unicode_version = UNICODE_VERSION.decode()
 
 
 def unicode_class(size_t point):
-    """The name of a code point's class, as in unicode_class.h: "LU", "M", "SPACE" and so on."""
+    """Return the name of a code point's class, as in unicode_class.h: "LU", "M", "SPACE" and so on."""
     if point > 0x10FFFF:
-        raise ValueError(f"{point:#x} is no code point")
+        raise ValueError(f"{point:#x} is not a code point")
     return _NAMES[CLASSES[point]]
 
 

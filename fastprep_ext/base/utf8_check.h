@@ -1,4 +1,4 @@
-/* Whether bytes are strict UTF-8: no surrogates, no overlong forms, nothing cut off. */
+/* Validation of strict UTF-8: no surrogates, no overlong forms, nothing truncated. */
 #ifndef FASTPREP_UTF8_CHECK_H
 #define FASTPREP_UTF8_CHECK_H
 
@@ -34,18 +34,19 @@ static inline int is_utf8_portable(const uint8_t *text, size_t n) {
 }
 
 #if defined(__x86_64__)
-/* 32 bytes a step, by the method of Keiser and Lemire ("Validating UTF-8 in less than one instruction
- * per byte", 2021): three tables, by the two digits of a byte and the first one of the byte after it,
- * each say which errors are possible, and what all three say is one. */
+/* 32 bytes per step, by the method of Keiser and Lemire ("Validating UTF-8 in less than one
+ * instruction per byte", 2021): three tables, indexed by the two hex digits of a byte and the first
+ * digit of the next byte, each give the errors that are possible; an error that all three give has
+ * occurred. */
 enum {
-    U8_SHORT = 1,        /* a lead without the bytes it needs */
+    U8_SHORT = 1,        /* a lead byte without its continuations */
     U8_LONG = 2,         /* a continuation after ASCII */
     U8_OVERLONG_3 = 4,
     U8_LARGE = 8,        /* above U+10FFFF */
     U8_SURROGATE = 16,
     U8_OVERLONG_2 = 32,
     U8_OVERLONG_4 = 64,  /* and above U+10FFFF by a lead of F5-FF */
-    U8_CONTINUED = -128, /* two continuations: right only as third and fourth byte */
+    U8_CONTINUED = -128, /* two continuations: valid only as third and fourth byte */
     U8_CARRY = U8_SHORT | U8_LONG | U8_CONTINUED,
 };
 
@@ -84,7 +85,7 @@ __attribute__((target("avx2"))) static inline __m256i utf8_errors_avx2(__m256i b
             _mm256_shuffle_epi8(first_high, _mm256_and_si256(_mm256_srli_epi16(one, 4), digit)),
             _mm256_shuffle_epi8(first_low, _mm256_and_si256(one, digit))),
         _mm256_shuffle_epi8(second_high, _mm256_and_si256(_mm256_srli_epi16(now, 4), digit)));
-    /* The third byte of three and the third and fourth of four must be such second continuations. */
+    /* Byte three of three, and three and four of four, must be second continuations. */
     __m256i third = _mm256_subs_epu8(two, _mm256_set1_epi8((char)(0xE0 - 0x80)));
     __m256i fourth = _mm256_subs_epu8(three, _mm256_set1_epi8((char)(0xF0 - 0x80)));
     __m256i wanted = _mm256_and_si256(_mm256_or_si256(third, fourth), _mm256_set1_epi8((char)0x80));
@@ -93,7 +94,7 @@ __attribute__((target("avx2"))) static inline __m256i utf8_errors_avx2(__m256i b
 
 __attribute__((target("avx2"))) static int is_utf8_avx2(const uint8_t *text, size_t n) {
     __m256i before = _mm256_setzero_si256(), now, errors = before;
-    uint8_t rest[64] = {0}; /* at least a zero after the last byte, so that no lead stays open */
+    uint8_t rest[64] = {0}; /* at least one zero after the last byte, which ends an open character */
     size_t i = 0;
     for (; i + 32 <= n; i += 32) {
         now = _mm256_loadu_si256((const __m256i *)(text + i));

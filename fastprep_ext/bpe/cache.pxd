@@ -1,11 +1,11 @@
-"""Piece -> ids, remembered: the same few hundred thousand pieces make up nearly all text.
+"""Piece -> ids, cached: the same few hundred thousand pieces make up nearly all text.
 
-A newcomer takes the newer place of its line and pushes what was there to the older one. Up to three ids
-lie in the entry, seven where every id of the vocabulary is below 65,536; more, and the bytes of a piece
-that is not its own key, lie in an arena. The table grows with what it is asked, up to a bound; then the
-older of two neighbours is forgotten, and in the arena the oldest. One a thread.
+A new entry takes the newer place of its line and moves what was there to the older one. Up to three
+ids are stored in the entry, seven if every id of the vocabulary is below 65,536; more ids, and the
+bytes of a piece that is not its own key, are stored in an arena. The table grows with use, up to a
+bound; after that the older of the two entries of a line is evicted, and in the arena the oldest
+words. One cache per thread.
 """
-
 
 cdef extern from "bpe/keys.h" nogil:
     enum:
@@ -39,36 +39,36 @@ cdef extern from "bpe/keys.h" nogil:
     void key_short(Key *key, const uint8_t *piece, size_t n, size_t readable)
 
 cdef enum:
-    NARROW_IDS = 7                 # in an entry, of 16 bits each
-    WIDE_IDS = 3                   # of 32
-    FIRST_LINES = 1 << 11          # 128 KiB
-    MAX_LINES = 1 << 19           # 32 MiB
-    ARENA_WORDS = 1 << 22          # 16 MiB
+    NARROW_IDS = 7         # 16-bit ids in an entry
+    WIDE_IDS = 3           # 32-bit ids in an entry
+    FIRST_LINES = 1 << 11  # 128 KiB
+    MAX_LINES = 1 << 19    # 32 MiB
+    ARENA_WORDS = 1 << 22  # 16 MiB
 
 cdef struct Cache:
     const KeyPath *path
     Line *lines
     uint64_t mask
-    size_t capacity                # lines that there is memory for
-    size_t entered             # entries written since the table had its size
-    bint narrow                # whether every id is below 65,536
-    uint16_t max_inline       # NARROW_IDS or WIDE_IDS
-    uint32_t *arena            # a ring: what is written last overwrites what is oldest
-    uint64_t used              # words ever written to it
+    size_t capacity        # allocated lines
+    size_t entered         # entries written since the table was resized
+    bint narrow            # whether every id is below 65,536
+    uint16_t max_inline    # NARROW_IDS or WIDE_IDS
+    uint32_t *arena        # a ring: new words overwrite the oldest
+    uint64_t used          # words written so far
 
 cdef int cache_begin(Cache *self, bint narrow) noexcept nogil
 cdef void cache_free(Cache *self) noexcept nogil
 
-# Makes the table larger if what it was asked calls for it. Lines move: call between batches only.
+# Enlarge the table if it was used enough. Lines move: call between batches only.
 cdef void cache_grow(Cache *self) noexcept nogil
 
-# The ids of a piece that a look did not find to ids[count], if they lie elsewhere; -1 if not. For a long
-# piece equal keys are not yet equal bytes: they lie in the arena before its ids.
+# Copy the ids of a piece that `look` did not find to ids[count] if they are in the arena; -1 if not.
+# Equal keys of long pieces need not be equal bytes, so those are compared, too.
 cdef Py_ssize_t cache_get(
     const Cache *self, uint32_t slot, const Key *key, const uint8_t *piece, size_t n, uint32_t *ids
 ) noexcept nogil
 
-# Remembers the ids of a piece that is not there. `piece` is read only if the key is a long one.
+# Add the ids of a piece that is not in the cache. `piece` is read only if it is longer than a key.
 cdef void cache_add(
     Cache *self, const Key *key, const uint8_t *piece, size_t n, const uint32_t *ids, size_t count
 ) noexcept nogil

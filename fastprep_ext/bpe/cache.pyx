@@ -1,5 +1,4 @@
-"""The cache's slow half: making, growing, adding, forgetting."""
-
+"""The slow half of the cache: allocation, growth, insertion, eviction."""
 
 cdef extern from "bpe/keys.h" nogil:
     const KeyPath *key_path(const char *path)
@@ -31,8 +30,8 @@ cdef void cache_free(Cache *self) noexcept nogil:
     memset(self, 0, sizeof(Cache))
 
 
-# A small table is replaced by a larger one; a large one has capacity to grow where it stands, of which
-# nothing is touched before its time. Huge pages: 1.1 times the speed on new text.
+# A small table is replaced by a larger one; a large one has address space to grow in place, of which
+# nothing is mapped before it is used. Huge pages: 1.1 times the speed on new text.
 cdef bint make_lines(Cache *self, size_t count) noexcept nogil:
     cdef size_t capacity = count if count * sizeof(Line) < HUGE_PAGE else <size_t>MAX_LINES
     cdef Line *lines = <Line *>pages_alloc(capacity * sizeof(Line))
@@ -54,7 +53,7 @@ cdef void cache_grow(Cache *self) noexcept nogil:
     if count < capacity:
         self.mask = 2 * count - 1
     elif not make_lines(self, 4 * count):
-        return                  # no memory for a larger one: this one serves on
+        return                  # no memory for a larger table: keep this one
     for i in range(count):
         line = lines[i]
         memset(&lines[i], 0, sizeof(Line))
@@ -76,7 +75,7 @@ cdef inline void put_entry(Cache *self, const Entry *entry) noexcept nogil:
     self.entered += 1
 
 
-# How many words were written to the arena before the entry's.
+# The number of words written to the arena before those of the entry.
 cdef inline uint64_t *arena_place(Entry *entry) noexcept nogil:
     return <uint64_t *>&entry.value
 
@@ -117,7 +116,7 @@ cdef void cache_add(
     else:
         at = self.used & (ARENA_WORDS - 1)
         if at + words > ARENA_WORDS:
-            self.used += ARENA_WORDS - at       # what is left at the end is too little
+            self.used += ARENA_WORDS - at       # too few words are left at the end
             at = 0
         entry.key.high |= <uint64_t>FAR_KEY << 56
         entry.value.count = <uint16_t>count

@@ -1,10 +1,10 @@
-"""Many texts, encoded in chunks by as many threads as come; one of them takes the ids in order."""
-
+"""Chunks of texts, encoded by any number of threads, and TextBatch, which makes lists of them."""
 
 cdef enum:
-    # Bytes of a chunk, unless one text is longer: its ids stay in a core's cache until they are taken.
+    # Bytes per chunk, unless one text is longer: its ids stay in a core's cache until they are
+    # consumed.
     CHUNK_BYTES = 1 << 16
-    TEXT_COST = 64             # a text without characters is work, too
+    TEXT_COST = 64             # an empty text is work, too
 
 
 cdef int chunks_init(Chunks *self, Py_ssize_t texts) noexcept nogil:
@@ -16,7 +16,7 @@ cdef int chunks_init(Chunks *self, Py_ssize_t texts) noexcept nogil:
     pthread_cond_init(&self.chunk_done, NULL)
     for i in range(texts):
         all += self.sizes[i] + TEXT_COST
-    # All but the last are full.
+    # All chunks but the last are full.
     self.at = <Chunk *>calloc(all // CHUNK_BYTES + 1, sizeof(Chunk))
     if self.at == NULL:
         return -1
@@ -104,23 +104,23 @@ cdef extern from "Python.h":
 
 
 cdef class TextBatch:
-    """Texts that threads encode together: each in :meth:`work`, one in :meth:`lists`.
+    """Texts that threads encode together: each thread in :meth:`work`, one in :meth:`lists`.
 
-    Threads encode without the GIL, and one alone makes lists. To share that out was tried: each list
-    counts up the same int objects, whose lines then wander between the cores, and what waits for the
-    GIL does not encode; two threads took longer than one.
+    Threads encode without the GIL, and only one makes lists. Sharing that work was tried: each list
+    increments the reference counts of the same int objects, whose cache lines then move between the
+    cores, and a thread that waits for the GIL does not encode; two threads took longer than one.
 
     Parameters
     ----------
     vocabulary
-        encodes them.
+        the encoder.
     texts
         the texts.
     specials
-        the special tokens that cut them, or None.
+        the special tokens to recognize, or None.
     excluded
-        one byte a text: those with a 1 are not encoded but given to `one` by :meth:`lists`. Texts that
-        have no UTF-8 are added to them.
+        one byte per text: texts with a 1 are not encoded but passed to `one` by :meth:`lists`. Texts
+        that cannot be UTF-8 are added to them.
     """
 
     cdef Vocabulary vocabulary
@@ -176,11 +176,11 @@ cdef class TextBatch:
         free(self.ends)
 
     def __len__(self):
-        """How many chunks there are."""
+        """Return the number of chunks."""
         return self.chunks.n
 
     def work(self):
-        """Encode chunks until nobody has to begin one."""
+        """Encode chunks until all are started."""
         cdef Scratch scratch = self.vocabulary.acquire()
         with nogil:
             while chunks_work(&self.chunks, &scratch.worker):
@@ -188,14 +188,15 @@ cdef class TextBatch:
         self.vocabulary.release(scratch)
 
     def stop(self):
-        """Let threads end after the chunk that they are at."""
+        """Let the threads end after their current chunk."""
         chunks_stop(&self.chunks)
 
     def lists(self, one) -> list:
-        """The ids of each text, in order: to be asked for once. Encodes, where no others have, itself.
+        """Return the ids of each text, in order; call it once. Encodes chunks that no thread has
+        started.
 
-        `one(text)` is called for each text that was left out, or could not be encoded; what it raises
-        is raised.
+        `one(text)` is called for each text that was excluded or could not be encoded; its
+        exceptions propagate.
         """
         cdef Scratch scratch = self.vocabulary.acquire()
         cdef list result = [], ids
@@ -213,8 +214,8 @@ cdef class TextBatch:
                     result.append(one(self.kept[i]))
                     continue
                 ids = self.vocabulary.as_list(chunk.ids + begin, self.ends[i] - begin)
-                # Every seven hundredth list makes the garbage collector look at each int of all of them
-                # (1.3 times the time), and there are no cycles among ints.
+                # Every seven hundred lists trigger the garbage collector, which visits each int of all
+                # of them (1.3 times the time); ints form no cycles.
                 PyObject_GC_UnTrack(<void *>ids)
                 result.append(ids)
                 begin = self.ends[i]

@@ -1,19 +1,18 @@
 """Exact cuts.
 
-A merge across a border within a piece makes a token whose bytes lie in the piece on both sides of it.
-So **where no token occurs in the piece across a border, no merge ever crosses it, and both sides can
-be merged apart**: the merges of either side come in the same order as before, since each next one is the
-smallest (rank, position) of all and so of its side.
+A merge across a border within a piece makes a token whose bytes are in the piece on both sides of
+it. So **if no token occurs in the piece across a border, no merge ever crosses it, and both sides
+can be merged apart**: the merges of either side come in the same order as before, since each next
+one is the smallest (rank, position) of all and so of its side.
 
-Whether a token occurs across a border is asked of a few bytes around it: no two bytes across it are a
-token, no three are, and no four across it occur in any token of four or more (which would hold four
-such bytes). A set of bits may say yes where the answer is no: then there is one cut less. (A set of
-bits for pairs of bytes, too, in place of their ranks: no effect.)
+Whether a token occurs across a border is decided by a few bytes around it: no two bytes across it
+are a token, no three are, and no four across it occur in any token of four or more (which would
+contain four such bytes). The bit set may give false positives, which cost one cut each. (A bit set
+for pairs of bytes, too, instead of their ranks: no effect.)
 
-It makes short pieces of long ones: those of more than 32 bytes in multilingual text fall into parts of
-3.0 bytes on average in r50k, 4.7 in cl100k, 11.5 in o200k.
+Pieces of more than 32 bytes in multilingual text are cut into parts of 3.0 bytes on average in
+r50k, 4.7 in cl100k, 11.5 in o200k.
 """
-
 
 cdef enum:
     MIN_GRAM_BITS = 16
@@ -78,7 +77,7 @@ cdef uint64_t cuts_at(
     last.three = three
     last.four = four
     if at == 0:
-        crossed |= 1               # the piece's own start
+        crossed |= 1               # the start of the piece
     if stretch < 64:
         crossed |= <uint64_t>-1 << stretch
     return ~crossed

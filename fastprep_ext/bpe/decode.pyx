@@ -1,5 +1,4 @@
-"""ids -> bytes."""
-
+"""Ids -> bytes."""
 
 cdef extern from "Python.h":
     bint PyLong_CheckExact(PyObject *item)
@@ -19,15 +18,15 @@ ctypedef fused any_id_t:
     int64_t
 
 cdef enum:
-    DECODED_ON_STACK = 256             # ids of a list that need no memory of their own
-    KEEP_GIL_IDS = 256             # below so many ids, giving the GIL away costs more than the work
-    SHORT_TOKEN = 15                 # bytes of a token that lie in its row
-    LONG_TOKEN = 254                 # no length: the token is longer, its bytes lie elsewhere
-    NO_TOKEN_ROW = 255               # no length: there is no such token
-    SPELL_BLOCK = 512                # ids whose tokens stay in the nearest caches between two looks at them
+    DECODED_ON_STACK = 256  # ids of a list that are read without allocating
+    KEEP_GIL_IDS = 256      # below this, releasing the GIL costs more than the work
+    SHORT_TOKEN = 15        # bytes that fit into a token's row
+    LONG_TOKEN = 254        # as length: the token is longer, its bytes are in the blob
+    NO_TOKEN_ROW = 255      # as length: there is no such token
+    SPELL_BLOCK = 512       # ids whose tokens stay in the nearest caches for the second pass
 
-# A token: its bytes and how many, in one row, so that to spell_ids it is one load and one store. Of a
-# longer one `bytes` holds where it lies among all tokens' bytes, and its length.
+# A token: its bytes and their number in one row, so that writing it is one load and one store. For a
+# longer token, `bytes` holds its offset in the blob and its length.
 cdef struct Token:
     uint8_t bytes[SHORT_TOKEN]
     uint8_t length
@@ -36,16 +35,16 @@ cdef struct TokenPlace:
     uint64_t start
     uint32_t length
 
-# All tokens. `ids` NULL: the one with id i is at[i]. Else it is at[k] where ids[k] is i, sorted: a
-# few tokens with huge ids must not take memory by the largest.
+# All tokens. With `ids` NULL, the token of id i is at[i]. Otherwise it is at[k] with ids[k] == i,
+# sorted: a few tokens with huge ids must not take memory up to the largest id.
 cdef struct Tokens:
     const Token *at
     size_t n
     const uint32_t *ids
     const uint8_t *blob
 
-# How far the ids are spelled: those before `at`, in out[done], which has capacity for `capacity` bytes.
-# `needed` is how many bytes the next block takes: it may be SIZE_UNKNOWN, or NOT_A_TOKEN where ids[at] is no token.
+# Progress of decoding: ids before `at` are written, to out[done] of `capacity` bytes. `needed` is the
+# size of the next block: SIZE_UNKNOWN until it is measured, NOT_A_TOKEN if ids[at] is not a token.
 cdef struct Spelling:
     size_t at
     uint8_t *out
@@ -57,7 +56,7 @@ cdef size_t SIZE_UNKNOWN = <size_t>-1
 cdef size_t NOT_A_TOKEN = <size_t>-2
 
 
-# The token with this id, or NULL.
+# Return the token with this id, or NULL.
 cdef inline const Token *token_of(const Tokens *self, uint64_t id) noexcept nogil:
     cdef size_t low = 0, high = self.n, middle
     if self.ids == NULL:
@@ -82,7 +81,7 @@ cdef inline size_t token_size(const Token *token) noexcept nogil:
     return token.length if token.length <= SHORT_TOKEN else token_place(token).length
 
 
-# Writes a token's bytes, and nothing else.
+# Write exactly the bytes of a token.
 cdef inline void copy_token(const Tokens *self, const Token *token, uint8_t *out) noexcept nogil:
     if token.length <= SHORT_TOKEN:
         memcpy(out, token.bytes, token.length)
@@ -90,7 +89,7 @@ cdef inline void copy_token(const Tokens *self, const Token *token, uint8_t *out
         memcpy(out, self.blob + token_place(token).start, token_place(token).length)
 
 
-# Bytes that a block of ids spells; -1 - i where ids[i] is no token.
+# Return the number of bytes of a block of ids; -1 - i if ids[i] is not a token.
 cdef inline Py_ssize_t measure_ids(
     const Tokens *tokens, const any_id_t *ids, size_t count
 ) noexcept nogil:
@@ -105,7 +104,7 @@ cdef inline Py_ssize_t measure_ids(
     return total
 
 
-# Writes the bytes of a block of ids, all of which are tokens, to out; nothing behind `end`.
+# Write the bytes of a block of ids, all of which are tokens, to out; nothing beyond `end`.
 cdef inline void write_tokens(
     const Tokens *tokens, const any_id_t *ids, size_t count, uint8_t *out, const uint8_t *end
 ) noexcept nogil:
@@ -113,7 +112,8 @@ cdef inline void write_tokens(
     cdef const Token *token
     for i in range(count):
         token = token_of(tokens, <uint64_t>ids[i])
-        # A copy_token of a fixed size is one load and one store; what it writes too much is written over.
+        # A copy of constant size is one load and one store; its excess is overwritten by the next
+        # token.
         if token.length <= SHORT_TOKEN and end - out >= <Py_ssize_t>sizeof(Token):
             memcpy(out, token, sizeof(Token))
         else:
@@ -121,8 +121,8 @@ cdef inline void write_tokens(
         out += token_size(token)
 
 
-# Spells ids a block at a time: to look twice at few takes 0.4 to 1 of the time of all twice.
-# Stops at the end, before a block for which there is no capacity, or at an id that is no token.
+# Write ids block by block: two passes over few ids take 0.4 to 1 of the time of two passes over all.
+# Stops at the end, before a block that does not fit, or at an id that is not a token.
 cdef void spell_ids(
     const Tokens *tokens, const any_id_t *ids, size_t count, Spelling *to
 ) noexcept nogil:
@@ -131,7 +131,7 @@ cdef void spell_ids(
     while to.at < count:
         size = min(<size_t>SPELL_BLOCK, count - to.at)
         if to.needed == SIZE_UNKNOWN:
-            # A whole block waits for memory once, not for each length that is guessed wrong.
+            # Waits for memory once per block, not for each mispredicted length.
             if size == SPELL_BLOCK and tokens.ids == NULL:
                 for i in range(to.at, to.at + size):
                     if <uint64_t>ids[i] < tokens.n:
@@ -150,7 +150,7 @@ cdef void spell_ids(
         to.needed = SIZE_UNKNOWN
 
 
-# The count_characters that begin in a token's bytes: all that are not 10xxxxxx.
+# Count the characters that start in the bytes of a token: all bytes but 10xxxxxx.
 cdef inline size_t count_characters(const uint8_t *bytes, size_t n) noexcept nogil:
     cdef size_t i, count = 0
     for i in range(n):
@@ -158,13 +158,14 @@ cdef inline size_t count_characters(const uint8_t *bytes, size_t n) noexcept nog
     return count
 
 
-# Anything with __index__ is an id, a float is none.
+# Accept anything with __index__ as an id, but not a float.
 cdef inline uint32_t id_of(object item) except? 0xFFFFFFFF:
     return <uint32_t>(item if PyLong_Check(item) else PyNumber_Index(item))
 
 
-# The ids of a list up to the first that is no int, or no id, by borrowed pointers; how many. (A tuple
-# of them made decoding take twice as long: the ints lie scattered, and it counts each up and down.)
+# Read the ids of a list up to the first item that is not an int or not an id, by borrowed pointers;
+# return how many. (By way of a tuple decoding took twice as long: the ints are scattered, and each
+# reference count is changed twice.)
 cdef Py_ssize_t plain_ids(list items, Py_ssize_t count, uint32_t *values) noexcept:
     cdef Py_ssize_t i, limit = min(count, <Py_ssize_t>len(items))
     cdef PyObject *item
@@ -179,8 +180,8 @@ cdef Py_ssize_t plain_ids(list items, Py_ssize_t count, uint32_t *values) noexce
     return limit
 
 
-# Makes capacity for the next block, and for what the rest may need if it is like what came before: what
-# is too much is given back in the end.
+# Make room for the next block and, by extrapolation, for the rest; the excess is given back at the
+# end.
 cdef int reserve_spelling(PyObject **spelled, Spelling *to, size_t count) except -1:
     cdef size_t seen = min(to.at + SPELL_BLOCK, count)
     cdef size_t capacity = to.done + to.needed
@@ -203,11 +204,11 @@ cdef class Decoder:
     blob : bytes
         The tokens' bytes, back to back.
     ends : buffer of uint64, [n]
-        Where each token ends in `blob`.
+        End of each token in `blob`.
     ids : buffer of uint32, [n]
-        Each token's id. Of two tokens with one id the first is meant.
+        Each token's id. Of two tokens with the same id the first is used.
     extra : list of (bytes, int)
-        Tokens that come after these, each with its id.
+        More tokens, each with its id.
     """
 
     cdef Tokens tokens
@@ -238,7 +239,7 @@ cdef class Decoder:
         if largest < 8 * <uint64_t>n + 4096:
             self.tokens.n = largest + 1
         else:
-            # Stable, so that of equal ids the first token's comes first.
+            # A stable sort: of tokens with equal ids the first comes first.
             all_ids = [token_ids[i] for i in range(rows)] + extra_ids
             order = sorted(range(n), key=all_ids.__getitem__)
             self.tokens.n = n
@@ -250,7 +251,7 @@ cdef class Decoder:
         self.tokens.ids = self.sorted_ids
         self.tokens.blob = <const uint8_t *>PyBytes_AS_STRING(self.blob)
         memset(self.rows, NO_TOKEN_ROW, (self.tokens.n + 1) * sizeof(Token))
-        # Where each of `extra` begins, and where the last one ends.
+        # Offsets of the tokens of `extra`, and the end of the last.
         starts = list(accumulate([len(token) for token, _ in extra], initial=len(blob)))
         for k in range(n):
             i = k if self.sorted_ids == NULL else order[k]
@@ -281,9 +282,9 @@ cdef class Decoder:
         free(self.sorted_ids)
 
     def decode_bytes(self, ids not None) -> bytes:
-        """The bytes that `ids` spell_ids: a sequence of int, or an array of integers.
+        """Return the bytes of `ids`, a sequence of int or an array of integers.
 
-        Raises KeyError for an id that is no token, OverflowError for one that cannot be an id.
+        Raises KeyError for an id that is not a token, OverflowError for a number that cannot be an id.
         """
         cdef Array held
         if isinstance(ids, list):
@@ -308,7 +309,7 @@ cdef class Decoder:
         return self._decode_items(tuple(ids))
 
     def decode_token(self, token_id) -> bytes:
-        """The bytes of one token. Raises KeyError where there is none."""
+        """Return the bytes of one token. Raises KeyError if there is none."""
         cdef uint32_t id = id_of(token_id)
         cdef const Token *token = token_of(&self.tokens, id)
         if token == NULL:
@@ -318,13 +319,13 @@ cdef class Decoder:
         return spelled
 
     def decode_each(self, ids not None) -> list:
-        """The bytes of each token."""
+        """Return the bytes of each token."""
         return [self.decode_token(id) for id in ids]
 
     def offsets(self, list tokens not None) -> list:
-        """For the bytes of each token the character of their text in which they begin.
+        """Return, for the bytes of each token, the character of their text in which they start.
 
-        A token that begins within a character begins in that one.
+        A token that starts within a character counts as starting in it.
         """
         cdef Py_ssize_t seen = 0
         cdef bytes token
@@ -351,7 +352,7 @@ cdef class Decoder:
                 if to.needed == NOT_A_TOKEN:
                     wrong = ids[to.at]
                     if not 0 <= wrong <= 2**32 - 1:
-                        raise OverflowError(f"{wrong} is no token id: ids are 0 to 4294967295")
+                        raise OverflowError(f"{wrong} is not a token id: ids are 0 to 4294967295")
                     raise KeyError(f"Invalid token for decoding: {wrong}")
                 reserve_spelling(&spelled, &to, count)
             if to.capacity > to.done:

@@ -1,23 +1,22 @@
-"""The binding of the encoder: Python texts in, ids out, the GIL released once a call."""
-
+"""Encoder: Python texts in, ids out, the GIL released once per call."""
 
 cdef enum:
-    ENCODED_ON_STACK = 2048            # texts up to this many bytes need no memory of their own
-    KEEP_GIL_BYTES = 256             # and below this, giving the GIL away costs more than the work
+    ENCODED_ON_STACK = 2048  # longest text, in bytes, that is encoded without allocating
+    KEEP_GIL_BYTES = 256     # below this, releasing the GIL costs more than the work
 
 
-# The caller's capacity for ids, of uint16 or uint32.
+# The caller's buffer for ids, of uint16 or uint32.
 cdef Array writable_ids(object out):
     return array_of(out, ITEM_UINT16 if memoryview(out).itemsize == 2 else ITEM_UINT32, True)
 
 
 cdef class Encoder(Vocabulary):
-    """A vocabulary that encodes texts; it is made as a `fastprep_ext.vocabulary.Vocabulary`."""
+    """A vocabulary that encodes texts; constructed as :class:`Vocabulary`."""
 
     def encode(
         self, text not None, Specials specials=None, size_t limit=SIZE_MAX >> 1
     ) -> list:
-        """The ids of a str as a list: those of `specials` cut it, and no more than `limit` of them.
+        """Return the ids of a str as a list, at most `limit` of them, with special tokens recognized.
 
         Raises UnicodeEncodeError on a lone surrogate.
         """
@@ -37,7 +36,7 @@ cdef class Encoder(Vocabulary):
     def encode_to_buffer(
         self, text not None, Specials specials=None, size_t limit=SIZE_MAX >> 1
     ) -> memoryview | bytearray:
-        """The ids of a str, or of a buffer of UTF-8: a writable buffer of uint32, back to back."""
+        """Return the ids of a str, or of a buffer of UTF-8, as a writable buffer of uint32."""
         cdef Documents source
         cdef Ids out
         cdef uint32_t small[ENCODED_ON_STACK + BPE_SLACK]
@@ -49,7 +48,7 @@ cdef class Encoder(Vocabulary):
             source = Documents((text,))
             utf8, n = source.texts[0], source.sizes[0]
         if n <= ENCODED_ON_STACK:
-            # To make anything larger than a bytearray takes as long as to encode a prompt.
+            # Creating anything heavier than a bytearray takes as long as encoding a prompt.
             n = self._run(utf8, n, specials, limit, small)
             return PyByteArray_FromStringAndSize(<char *>small, n * sizeof(uint32_t))
         out = new_ids(n + BPE_SLACK)
@@ -58,7 +57,7 @@ cdef class Encoder(Vocabulary):
     def encode_into(
         self, text not None, out not None, Specials specials=None, size_t limit=SIZE_MAX >> 1
     ) -> int:
-        """Writes the ids of a str, or of a buffer of UTF-8, to a uint16 or uint32 buffer; how many."""
+        """Write the ids of a str, or of UTF-8, to a uint16 or uint32 buffer; return how many."""
         cdef Documents source = Documents((text,))
         cdef size_t n = source.sizes[0], capacity
         cdef Array held = writable_ids(out)
@@ -82,12 +81,12 @@ cdef class Encoder(Vocabulary):
         return count
 
     def last_piece(self, text) -> int:
-        """The byte at which the last piece of a UTF-8 text begins."""
+        """Return the byte at which the last piece of a UTF-8 text starts."""
         ends = split_pieces(text, self.pattern)
         return ends[len(ends) - 2] if len(ends) > 1 else 0
 
     def count(self, text not None, Specials specials=None) -> int:
-        """How many ids a str, or a buffer of UTF-8, has."""
+        """Count the ids of a str, or of a buffer of UTF-8."""
         cdef Documents source
         cdef Py_ssize_t n
         cdef const uint8_t *utf8
@@ -100,7 +99,7 @@ cdef class Encoder(Vocabulary):
     def encode_documents(
         self, texts not None, out not None, ends not None, *, end_token=None, bint close_last=True
     ) -> int:
-        """Encodes documents back to back into the caller's buffers; see `Encoding`."""
+        """Encode documents back to back into the caller's buffers; see `Encoding`."""
         cdef Documents sources = Documents(texts)
         cdef Py_ssize_t documents = sources.count, written, failed = 0
         cdef uint64_t last = 0 if end_token is None else end_token
@@ -141,9 +140,9 @@ cdef class Encoder(Vocabulary):
         return written
 
     def encode_rows(self, text, starts, stops, ends) -> memoryview:
-        """The ids of rows that lie in one buffer of UTF-8, back to back, as a memoryview of uint32.
+        """Return the ids of rows of one buffer of UTF-8, back to back, as a memoryview of uint32.
 
-        Row i is text[starts[i]:stops[i]]; `ends`, as long, receives the index behind its last id.
+        Row i is text[starts[i]:stops[i]]; `ends`, of the same length, receives the end of its ids.
         """
         cdef Array held = array_of(text, ITEM_UINT8), held_ends = array_of(ends, ITEM_UINT64, True)
         cdef Array held_starts = array_of(starts, ITEM_INT64), held_stops = array_of(stops, ITEM_INT64)

@@ -1,11 +1,11 @@
-/* Merging up to 64 bytes, as nearly all pieces have.
+/* Merging up to 64 bytes, which covers nearly all pieces.
  *
- * Each step of a merge needs the ranks of the two pairs that the step before it has made, and the table
- * of pairs is larger than the near caches. So several pieces take their steps in turn, and each asks for
- * the lines of its next step before it lets the others go on. The parts of a piece lie side by side: a
- * step closes the gap that it makes, which takes as many instructions as there are vectors.
+ * Each step of a merge needs the ranks of the two pairs that the previous step created, and the
+ * table of pairs is larger than the near caches. So several pieces take steps in turn, and each
+ * prefetches the lines of its next step before the others run. The parts of a piece are contiguous:
+ * a step closes the gap that it makes, with one instruction per vector.
  *
- * (Parts that stay where they are, and a bit for each that is left: 1.3 times the instructions.)
+ * (Parts that keep their positions, with a bit for each that is left: 1.3 times the instructions.)
  */
 #ifndef FASTPREP_FEW_H
 #define FASTPREP_FEW_H
@@ -17,9 +17,9 @@
 #define FEW_RUNNING 16
 #define FEW_PLACE_BITS 6
 #define FEW_PLACES ((1u << FEW_PLACE_BITS) - 1)
-#define NO_TOKEN ((UINT32_C(1) << PAIR_TOKEN_BITS) - 1) /* the neighbour of the first part and of the last */
+#define NO_TOKEN ((UINT32_C(1) << PAIR_TOKEN_BITS) - 1) /* neighbour of the first and the last part */
 
-/* What merging asks of a rank table. */
+/* The tables that merging reads. */
 typedef struct {
     const Pairs *pairs;
     const uint32_t *byte_ranks; /* [256] */
@@ -32,28 +32,29 @@ typedef struct {
     const uint8_t *piece;
     uint32_t *out;  /* [n] its tokens */
     uint32_t n;
-    uint32_t count; /* how many there are */
+    uint32_t count; /* number of its tokens */
 } FewTask;
 
-/* A pair whose rank is not known yet. */
+/* A lookup in progress. */
 typedef struct {
-    const PairBucket *bucket; /* where it would be */
+    const PairBucket *bucket; /* where the pair would be */
     uint32_t tag;
 } PairRequest;
 
-/* A piece on its way. Its parts count from 1. */
+/* A piece being merged. Its parts are numbered from 1. */
 typedef struct {
-    uint32_t unused[7]; /* so that the first key begins a vector */
+    uint32_t unused[7]; /* aligns the first key to a vector */
     uint32_t keys[2 * FEW_BYTES + 16]; /* rank << 6 | place, of the pair of a part and the next one */
     uint32_t tokens[2 * FEW_BYTES + 16];
     uint32_t parts;
-    uint32_t at; /* the part made last */
+    uint32_t at; /* the part created last */
     PairRequest right; /* its pair with the next part */
     PairRequest left;  /* and with the one before */
     FewTask *task;
 } __attribute__((aligned(32))) Few;
 
-#define NO_PAIR_KEY (UINT32_MAX >> 2) /* NO_PAIR_RANK, at a place that none reaches however often it is lessened */
+/* NO_PAIR_RANK, at a place that stays out of range however often it is decremented. */
+#define NO_PAIR_KEY (UINT32_MAX >> 2)
 static const uint32_t FEW_NO_PAIRS[8] = {
     NO_PAIR_KEY, NO_PAIR_KEY, NO_PAIR_KEY, NO_PAIR_KEY,
     NO_PAIR_KEY, NO_PAIR_KEY, NO_PAIR_KEY, NO_PAIR_KEY,
@@ -61,7 +62,7 @@ static const uint32_t FEW_NO_PAIRS[8] = {
 
 typedef void (*MergeTasks)(const MergeTables *tables, FewTask *tasks, size_t count);
 
-/* The next task, from *next on, whose keys want so many lanes of 16, 32 and 64; NULL: none. */
+/* The next task, from *next on, whose keys need exactly `lanes` of 16, 32 or 64; NULL if none. */
 static inline FewTask *next_task(FewTask *tasks, size_t *next, size_t count, uint32_t lanes) {
     while (*next < count) {
         FewTask *task = &tasks[(*next)++];
@@ -75,7 +76,7 @@ static inline FewTask *next_task(FewTask *tasks, size_t *next, size_t count, uin
 #include "few_avx2.h"
 #endif
 
-/* The way of the SIMD path of this name (simd.h), which this machine has. */
+/* The function of the SIMD path of this name (base/cpu.h), which this machine must have. */
 static MergeTasks merge_tasks_of(const char *path) {
 #if defined(__x86_64__)
     if (!strcmp(path, "avx2") && __builtin_cpu_supports("bmi2")) return merge_tasks_avx2;

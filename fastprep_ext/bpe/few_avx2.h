@@ -1,4 +1,4 @@
-/* AVX2: eight parts or pairs in a vector. Built for every x86-64, called only where the CPU has it. */
+/* AVX2: eight parts or pairs in a vector. Built for every x86-64, called only if the CPU has it. */
 #include <immintrin.h>
 
 #define FEW(name) name##_avx2

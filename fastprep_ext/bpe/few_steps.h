@@ -1,17 +1,17 @@
-/* Merging pieces of a few bytes, for one SIMD path; few.h includes this once for each.
+/* Merging of short pieces for one SIMD path; few.h includes this file once per path.
  *
  * FEW(name)     the name of a function of this path
  * FEW_TARGET    the attribute that compiles a function for it
  * FEW(lowest)   (keys, lanes): the lowest of `lanes` keys
- * FEW(close_up) (numbers, lanes, less): each becomes the one behind it, less `less`
- * FEW(matches)  (bucket, tag): which of a bucket's places have this tag, one bit each
+ * FEW(close_up) (numbers, lanes, less): each becomes its successor minus `less`
+ * FEW(matches)  (bucket, tag): the places of a bucket that have this tag, one bit each
  */
 
 FEW_TARGET static inline uint32_t FEW(rank_of)(const Pairs *pairs, const PairRequest *asked) {
     return pairs_rank_of(pairs, asked->bucket, asked->tag, FEW(matches)(asked->bucket, asked->tag));
 }
 
-/* The ranks that the last step asked for. */
+/* Read the ranks that the last step requested. */
 FEW_TARGET static inline void FEW(receive_ranks)(const Pairs *pairs, Few *few) {
     uint32_t at = few->at;
     few->keys[at] = FEW(rank_of)(pairs, &few->right) << FEW_PLACE_BITS | at;
@@ -27,7 +27,7 @@ FEW_TARGET static inline void FEW(request_rank)(
     prefetch(asked->bucket);
 }
 
-/* Merges at the lowest rank and asks for the new ones. False if nothing merges. */
+/* Merge at the lowest rank and request the ranks of the new pairs. False if nothing merges. */
 FEW_TARGET static inline int FEW(step)(
     const Pairs *pairs, const uint32_t *merges, Few *few, uint32_t lanes) {
     uint32_t lowest = FEW(lowest)(few->keys + 1, lanes);
@@ -40,7 +40,7 @@ FEW_TARGET static inline int FEW(step)(
     right = few->tokens[at + 2];
     few->tokens[at] = made;
     FEW(close_up)(few->tokens + at + 1, lanes, 0);
-    FEW(close_up)(few->keys + at + 1, lanes, 1); /* each key's place is one less */
+    FEW(close_up)(few->keys + at + 1, lanes, 1); /* decrements the place in each key */
     few->parts--;
     few->at = at;
     FEW(request_rank)(pairs, &few->right, made, right, right);
@@ -69,12 +69,12 @@ FEW_TARGET static inline void FEW(finish)(const Few *few) {
     uint32_t i;
     for (i = 0; i < few->parts; i++) {
         few->task->out[i] = few->tokens[i + 1];
-        __asm__ volatile("" ::: "memory"); /* no call of memcpy for two or three */
+        __asm__ volatile("" ::: "memory"); /* keeps the compiler from calling memcpy for two or three */
     }
     few->task->count = few->parts;
 }
 
-/* Those of the tasks that want so many lanes. Which is always the same here, so that no branch asks. */
+/* Merge the tasks that need `lanes` lanes, a constant here, so that no branch depends on it. */
 FEW_TARGET static inline __attribute__((always_inline)) void FEW(merge_those)(
     const MergeTables *tables, FewTask *tasks, size_t count, uint32_t lanes) {
     const Pairs pairs = *tables->pairs;

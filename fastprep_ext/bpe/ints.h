@@ -1,11 +1,11 @@
-/* Python's int as a number, without a call where it is small; and ints that threads share. */
+/* Values of Python ints, without a call for small ones; and int objects that threads share. */
 #ifndef FASTPREP_INTS_H
 #define FASTPREP_INTS_H
 
 #include <Python.h>
 
-/* The value of an int (of the very type, no other object) if it is one digit of Python's, below 2^30;
- * else what PyLong_AsLongLong says, with its error. */
+/* The value of an int (of exactly this type): fast if it is one digit of CPython's, below 2^30;
+ * else by PyLong_AsLongLong, with its error. */
 static inline long long int_value(PyObject *item) {
 #if PY_VERSION_HEX >= 0x030C0000
     if (PyUnstable_Long_IsCompact((PyLongObject *)item))
@@ -16,7 +16,7 @@ static inline long long int_value(PyObject *item) {
     return PyLong_AsLongLong(item);
 }
 
-/* The int that stands there, whole, or NULL; and to put one there that others may see at once. */
+/* Atomic load of a shared int object, or NULL; and the store that publishes one. */
 static inline PyObject *int_load(PyObject **place) {
     return __atomic_load_n(place, __ATOMIC_ACQUIRE);
 }

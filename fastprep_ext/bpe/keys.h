@@ -1,7 +1,8 @@
-/* Piece -> key -> line of the cache, and the look whether a line has a key.
+/* Piece -> key -> line of the cache, and the lookup of a key in its line.
  *
- * A piece of up to 15 bytes is its own key: its bytes and its length. A longer one is known by its hash,
- * and its bytes are kept elsewhere, to compare. Two entries share a line, which is one of memory's.
+ * A piece of up to 15 bytes is its own key: its bytes and its length. The key of a longer one is
+ * its hash, and its bytes are kept in the arena for comparison. Two entries share a line, which is
+ * one cache line.
  */
 #ifndef FASTPREP_KEYS_H
 #define FASTPREP_KEYS_H
@@ -9,16 +10,16 @@
 #include "base/bits.h"
 
 #define KEY_BYTES 15    /* longest piece that is its own key */
-#define LONG_BYTES 1024 /* longest piece that is remembered at all */
+#define LONG_BYTES 1024 /* longest piece that is cached */
 #define LONG_KEY 0x7F   /* in place of the length */
-#define FAR_KEY 0x80    /* with an entry's length: its ids lie elsewhere, and a look does not find it */
+#define FAR_KEY 0x80    /* in the length byte: the ids are in the arena, and `look` skips the entry */
 
 typedef struct {
     uint64_t low;  /* bytes 0-7; of a longer piece its hash */
-    uint64_t high; /* bytes 8-14 and the length in the top byte; 0: no key */
+    uint64_t high; /* bytes 8-14 and the length in the top byte; 0: empty */
 } __attribute__((aligned(16))) Key;
 
-/* The ids of a piece in 16 bytes, to be copied as they are: up to seven of 16 bits, or three of 32. */
+/* The ids of a piece in 16 bytes, copied as a whole: up to seven of 16 bits, or three of 32. */
 typedef struct {
     uint16_t narrow[7];
     uint16_t count;
@@ -26,7 +27,7 @@ typedef struct {
 
 typedef struct {
     Key key;
-    Value value; /* of one that lies elsewhere the first half is where */
+    Value value; /* with FAR_KEY, the first 8 bytes are the position in the arena (Cache.used) */
 } Entry;
 
 typedef struct {
@@ -34,20 +35,20 @@ typedef struct {
     Entry newer;
 } __attribute__((aligned(64))) Line;
 
-/* How a SIMD path goes about it. A table is looked up by the way that filled it. */
+/* The functions of a SIMD path. A table must be looked up by the path that filled it. */
 typedef struct {
     /* The number of a key's line. */
     uint32_t (*slot)(const Key *key, uint64_t mask);
-    /* Keys and lines of pieces of a text of n bytes, the first of which is at `begin`; asks for the
-     * lines. */
+    /* Compute keys and slots of pieces of a text of n bytes, the first of which starts at `begin`, and
+     * prefetch their lines. */
     void (*make_keys)(const Line *lines, uint64_t mask, const uint8_t *text, size_t n, size_t begin,
                       const size_t *ends, size_t pieces, Key *keys, uint32_t *slots);
-    /* The values of those keys that are there, and which are missing; returns how many those are. */
+    /* Copy the values of the keys that are cached; list those that are missing and return how many. */
     size_t (*look)(const Line *lines, const Key *keys, const uint32_t *slots, size_t pieces,
                    Value *found, uint32_t *missing);
 } KeyPath;
 
-/* For each length of a piece: all bits of so many bytes, and the length where it stands in a key. */
+/* For each length of a piece: a mask of its bytes, and the length at its position in the key. */
 #define LOW_BYTES(n) ((n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << (8 * ((n) & 7))) - 1)
 #define KEY_PARTS(n) {LOW_BYTES(n), (n) > 8 ? LOW_BYTES((n) - 8) : 0, 0, (uint64_t)(n) << 56}
 static const struct {
@@ -58,8 +59,8 @@ static const struct {
     KEY_PARTS(12), KEY_PARTS(13), KEY_PARTS(14), KEY_PARTS(15),
 };
 
-/* Of a piece of 1 to 15 bytes, of which `readable` may be read, n or more. Masks from a table: a branch
- * on the length, to shift either word, guesses wrong at every seventh piece. */
+/* The key of a piece of 1 to 15 bytes; `readable` bytes, at least n, may be read. Masks from a
+ * table: a branch on the length, to shift either word, was mispredicted at every seventh piece. */
 static inline void key_short(Key *key, const uint8_t *piece, size_t n, size_t readable) {
     uint8_t padded[16];
     if (unlikely(readable < 16)) {
@@ -70,7 +71,7 @@ static inline void key_short(Key *key, const uint8_t *piece, size_t n, size_t re
     key->high = (load64(piece + 8) & KEY_MASK[n].high) | KEY_MASK[n].length;
 }
 
-/* Eight bytes a step; n >= 8. */
+/* Eight bytes per step; n >= 8. */
 static inline uint64_t long_hash(const uint8_t *piece, size_t n) {
     uint64_t h = n;
     size_t i;
@@ -94,8 +95,8 @@ static inline int key_equal(const Key *a, const Key *b) {
     return ((a->low ^ b->low) | (a->high ^ b->high)) == 0;
 }
 
-/* The entry with the key if one of the line's has it, else whichever. Reckoned, since a compiler may
- * make a branch of a choice, and none could be guessed (0.9 times). */
+/* The entry of the line that has the key, if any; else either. By arithmetic, since compilers may
+ * turn a choice into a branch, which would be unpredictable (0.9 times the speed). */
 static inline const Entry *line_entry(const Line *line, const Key *key) {
     return &line->older + key_equal(&line->newer.key, key);
 }
@@ -116,7 +117,7 @@ static void make_keys_plain(const Line *lines, uint64_t mask, const uint8_t *tex
     }
 }
 
-/* No branch asks whether a key is there. */
+/* Without a branch on whether a key is cached. */
 static size_t look_plain(const Line *lines, const Key *keys, const uint32_t *slots, size_t pieces,
                          Value *found, uint32_t *missing) {
     size_t i, count = 0;
@@ -135,7 +136,7 @@ static const KeyPath KEYS_PLAIN = {slot_plain, make_keys_plain, look_plain};
 #include "keys_avx2.h"
 #endif
 
-/* The way of the SIMD path of this name (simd.h), which this machine has. */
+/* The functions of the SIMD path of this name (base/cpu.h), which this machine must have. */
 static const KeyPath *key_path(const char *path) {
 #if defined(__x86_64__)
     if (!strcmp(path, "avx2") && __builtin_cpu_supports("aes")) return &KEYS_AVX2;

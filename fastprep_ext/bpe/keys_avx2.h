@@ -1,5 +1,5 @@
-/* AVX2 and AES: a key is one vector, and two rounds of a cipher are its hash. (Of one round each 32 bits
- * depend on 4 bytes of the key alone.) */
+/* AVX2 and AES: a key is one vector, and two rounds of AES are its hash. (After one round, each 32
+ * bits depend on only 4 bytes of the key.) */
 #include <immintrin.h>
 
 #define KEYS_TARGET __attribute__((target("avx2,aes")))
@@ -22,7 +22,7 @@ KEYS_TARGET static void make_keys_avx2(const Line *lines, uint64_t mask, const u
                                        size_t begin, const size_t *ends, size_t pieces, Key *keys,
                                        uint32_t *slots) {
     size_t i, readable = pieces;
-    /* Those that have a vector's bytes before the text's end. */
+    /* Pieces with at least 16 bytes up to the end of the text. */
     while (readable && (readable > 1 ? ends[readable - 2] : begin) + 16 > n) readable--;
     for (i = 0; i < readable; begin = ends[i++]) {
         size_t length = ends[i] - begin;

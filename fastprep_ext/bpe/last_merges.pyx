@@ -1,36 +1,36 @@
-"""Which two tokens each token is made of.
+"""The two tokens that each token is made of.
 
-Any two tokens that together spell a token T may merge, but at limit one such pair ever does. For
+Any two tokens that together spell a token T may merge, but at most one such pair ever does. For
 suppose that merging some text makes T of two neighbours. Until then no merge crossed T's edges, so
-inside them there happened what happens when the bytes of T are merged alone, in the same order. So
-the two are what is left last when those bytes are merged: T's *last merge*. A table of the last merges
-merges all text as the table of all pairs does: among the pairs that could merge next it always has the
-one that does.
+inside them the same merges happened as when the bytes of T are merged alone, in the same order. So
+the two are those left last when those bytes are merged: T's *last merge*. A table of the last
+merges merges all text as the table of all pairs does: among the pairs that could merge next it
+always has the one that does.
 
-They are found in the order of rank, each by merging a token's bytes with those found before. This is
-right as long as just two parts are left: a pair of higher rank could come into play only where the
-lower ones leave more than two, and T's own pair only when two are left. Where more are left, a token
-is not made of tokens before it, and all pairs have to be looked for (ranks.pyx).
+They are found in the order of rank, each by merging a token's bytes with those found before. This
+is right as long as exactly two parts are left: a pair of higher rank could matter only if the lower
+ones leave more than two, and T's own pair only if two are left. If more are left, the token is not
+made of tokens before it, and all pairs have to be searched for (ranks.pyx).
 
 Many tokens are merged at once, with the pairs before all of them. One that needs a pair of another
-among them stops where that pair would merge, since all that could go on rank higher and are among them,
-too: at least three parts are left, and it is merged once more when its turn comes.
+token among them stops where that pair would merge, since all pairs that could follow rank higher
+and are among them, too: at least three parts are left, and the token is merged again when its turn
+comes.
 
 For o200k these are 199,742 pairs of 446,189.
 
-To look for them takes longer than all else about a vocabulary. So where it is known beforehand how many
-bytes the left one of the two has, its tokens are only looked up.
+The search takes longer than all other work on a vocabulary. So if the length of the left token of
+each pair is known beforehand, the two tokens are only looked up.
 """
-
 
 cdef extern from "bpe/pairs.h" nogil:
     uint64_t pair_hash(uint32_t left, uint32_t right)
     const void *pair_bucket(const Pairs *pairs, uint64_t hash)
 
 cdef enum:
-    MAX_MERGED_BYTES = 512              # bytes of a token: merged on the stack
+    MAX_MERGED_BYTES = 512          # bytes of a token, which is merged on the stack
     MERGES_AT_ONCE = 64
-    MAX_VOCABULARY_BYTES = 1 << 23       # of all tokens: more is no vocabulary's. o200k has 1.4 million
+    MAX_VOCABULARY_BYTES = 1 << 23  # of all tokens; o200k has 1.4 million
 
 
 cdef bint last_merges(Ranks *ranks) noexcept nogil:
@@ -38,7 +38,7 @@ cdef bint last_merges(Ranks *ranks) noexcept nogil:
     cdef size_t i
     for i in range(256):
         if ranks.byte_ranks[i] == NO_RANK:
-            return False       # merging begins with bytes
+            return False       # merging starts with bytes
     if ranks.ends[ranks.n - 1] > MAX_VOCABULARY_BYTES:
         return False
     while first < ranks.n:
@@ -96,7 +96,7 @@ cdef int known_merges(Ranks *ranks) noexcept nogil:
     return 0
 
 
-# In steps, so that all of them wait for memory together.
+# In steps, so that all tokens wait for memory together.
 cdef int add_known_merges(Ranks *ranks, uint32_t first, uint32_t last) noexcept nogil:
     cdef uint64_t hashes[MERGES_AT_ONCE][2]
     cdef uint32_t two[MERGES_AT_ONCE][2]
@@ -123,7 +123,7 @@ cdef int add_known_merges(Ranks *ranks, uint32_t first, uint32_t last) noexcept 
             continue
         two[i][0] = ranks_find_hashed(ranks, bytes, left, hashes[i][0])
         two[i][1] = ranks_find_hashed(ranks, bytes + left, n - left, hashes[i][1])
-        if two[i][0] >= token or two[i][1] >= token:        # and so if one is no token
+        if two[i][0] >= token or two[i][1] >= token:        # also if one is not a token
             return RANKS_BAD_MERGE
         if n == 2:
             ranks.byte_pairs[<size_t>bytes[0] << 8 | bytes[1]] = token

@@ -1,5 +1,7 @@
-"""Bytes -> tokens: repeatedly the leftmost pair of lowest rank. The ways for what is long."""
+"""Bytes -> tokens: repeatedly merge the leftmost pair of lowest rank.
 
+Short pieces are merged several at once (few): while one waits for memory, the others proceed.
+"""
 
 cdef extern from "bpe/few.h" nogil:
     enum:
@@ -7,37 +9,38 @@ cdef extern from "bpe/few.h" nogil:
     # A piece to merge: n <= FEW_BYTES bytes, all of which must be tokens.
     ctypedef struct FewTask:
         const uint8_t *piece
-        uint32_t *out              # [n] its tokens
+        uint32_t *out      # [n] its tokens
         uint32_t n
-        uint32_t count             # how many there are
+        uint32_t count     # number of its tokens
 
-# Merges each of the tasks. The pieces as wholes are not looked up.
+# Merge each task. The pieces are not looked up as wholes.
 cdef void merge_tasks(const Ranks *ranks, FewTask *tasks, size_t count) noexcept nogil
 
-# The same for one piece, `plain` or by this process's SIMD path; returns how many tokens it has.
+# The same for one piece, by the SIMD path of this process or the `plain` one; returns the number of
+# tokens.
 cdef size_t merge_few(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out, bint plain=*
 ) noexcept nogil
 
 cdef enum:
-    MERGE_SHORT = 96          # up to this many bytes a linear search for the minimum beats a heap
+    MERGE_SHORT = 96       # up to this many bytes a linear search for the minimum beats a heap
     MERGE_NO_MEMORY = -1
-    MERGE_TOO_LONG = -2       # 4 GiB or more that would have to be merged at once
+    MERGE_TOO_LONG = -2    # 4 GiB or more that would have to be merged at once
 
-# Each writes the tokens of the piece (n >= 1 bytes, all of which must be tokens) to out[n] and
-# returns how many there are, or a negative status. The piece as a whole is not looked up.
+# Each of these writes the tokens of the piece (n >= 1 bytes, all of which must be tokens) to out[n] and
+# returns how many there are, or a negative status. The piece is not looked up as a whole.
 
-# Whatever its length.
+# Any length.
 cdef Py_ssize_t merge_whole(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil
 
-# Merges the piece until two tokens are left or none merge; how many are left. `scratch` has room for n.
+# Merge until two tokens are left or none merge; return how many are left. `scratch` must hold n.
 cdef size_t merge_to_two(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out, uint32_t *scratch
 ) noexcept nogil
 
-# The ways behind it, which agree on every piece (with merge_few of few.pyx, too):
+# The methods of merge_whole, which agree on every piece (also with merge_few):
 # n <= MERGE_SHORT; any n; any n, in windows.
 cdef Py_ssize_t merge_short(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out

@@ -1,21 +1,20 @@
-"""Merging what is too long for few.pyx: a search for the shorter, a heap, windows for giants.
+"""Merging: up to 64 bytes several at once (few.h), then by linear search, by heap, in windows.
 
-The first two keep for each part the rank of the pair that it and its right neighbour are, and always
+Search and heap keep for each part the rank of the pair of it and its right neighbour, and always
 merge at the smallest (rank, position).
 
-Windows rest on this. Call two tokens *settled* next to each other if merging their bytes alone
+Why windows are exact: call two tokens *settled* next to each other if merging their bytes alone
 gives just these two. **A sequence of tokens in which all neighbours are settled is what merging
 the whole text gives.** For suppose not; then some merge is the first to cross a border of the
-sequence, between a and b say. Until then nothing crossed a border, so inside a and b there
-happened what happens when their bytes are merged alone, in the same order, since each next merge is
-the smallest (rank, position) of all and so of those two as well. Hence the merge across the border
+sequence, between a and b say. Until then nothing crossed a border, so inside a and b the same
+merges happened as when their bytes are merged alone, in the same order, since each next merge is
+the smallest (rank, position) of all and so also of those two. Hence the merge across the border
 comes next there too, and a and b are not settled. Conversely neighbours in the result of any merging
 are settled, by the same argument. So a long text can be merged a window at a time: take back a few
-tokens, merge their bytes with the next ones, and look at the one new border. Time is linear and all
-of it happens in the first-level cache. (The heap alone fell from 9 to 1.5 MB/s between 64 KiB and
-16 MiB of digits, and wanted 32 bytes of memory for each byte of the piece.)
+tokens, merge their bytes with the next ones, and check the one new border. Time is linear, and the
+work stays in the first-level cache. (The heap alone fell from 9 to 1.5 MB/s between 64 KiB and
+16 MiB of digits, and needed 32 bytes of memory per byte of the piece.)
 """
-
 
 cdef extern from "bpe/few.h" nogil:
     ctypedef struct MergeTables:
@@ -56,11 +55,12 @@ cdef size_t merge_few(
     return task.count
 
 cdef enum:
-    MERGED_ON_STACK = 512             # bytes that the heap merges without asking for memory
-    WINDOW_STEP = 64                  # bytes that a window adds (24, for few.pyx: spaces, of which tokens are
-                               # longer, fell to an eighth of their speed in cl100k)
-    MIN_TAKEN_BACK = 8             # bytes that it at least takes back, in whole tokens
-    MAX_REWORK = 8                 # times the piece may be merged over before the heap takes all of it
+    MERGED_ON_STACK = 512  # bytes that are merged without allocating
+    # Bytes that a window adds. With 24, runs of spaces, whose tokens are longer, fell to an eighth of
+    # their speed in cl100k.
+    WINDOW_STEP = 64
+    MIN_TAKEN_BACK = 8     # least number of bytes that it takes back, in whole tokens
+    MAX_REWORK = 8         # times the piece may be merged over before the heap takes all of it
 
 
 cdef Py_ssize_t merge_whole(
@@ -88,7 +88,7 @@ cdef size_t merge_to_two(
     return merge_by_search(ranks, piece, n, out, scratch, 2)
 
 
-# Merges until no more than `least` tokens are left, or none merge.
+# Merge until at most `least` tokens are left, or none merge.
 cdef inline size_t merge_by_search(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out, uint32_t *rank, size_t least
 ) noexcept nogil:
@@ -118,12 +118,12 @@ cdef inline size_t merge_by_search(
     return count
 
 
-# A part of a piece in the heap. It is named by the position of its first byte.
+# A part of a piece in the heap, identified by the position of its first byte.
 cdef struct HeapPart:
     uint32_t token
-    uint32_t rank             # of the pair it begins, NO_RANK where there is none or it is gone
+    uint32_t rank          # of the pair it starts; NO_RANK if there is none or the part is gone
     uint32_t before
-    uint32_t after            # n: none
+    uint32_t after         # n: none
 
 
 cdef Py_ssize_t merge_heap(
@@ -148,8 +148,8 @@ cdef Py_ssize_t merge_heap(
     return count
 
 
-# The heap's items are rank << 32 | position; those that no longer hold are passed over. n - 1 pairs
-# at first, and a merge takes one item off and adds at limit two: 2 n items are room enough.
+# The items of the heap are rank << 32 | position; stale ones are skipped. There are n - 1 pairs at
+# first, and a merge removes one item and adds at most two: 2 n items suffice.
 cdef Py_ssize_t merge_by_heap(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out, HeapPart *parts, uint64_t *heap
 ) noexcept nogil:
@@ -253,7 +253,7 @@ cdef Py_ssize_t merge_windows(
         while True:
             done += tail + step
             if done > MAX_REWORK * n:
-                return merge_heap(ranks, piece, n, out)    # borders keep moving: no place for windows
+                return merge_heap(ranks, piece, n, out)    # borders keep moving: windows do not help
             window = few
             if tail + step > MERGED_ON_STACK:
                 window = <uint32_t *>malloc((tail + step) * sizeof(uint32_t))
@@ -294,13 +294,13 @@ cdef inline size_t total_bytes(const Ranks *ranks, const uint32_t *tokens, size_
     return total
 
 
-# Two tokens last found settled: in a run of one character it is always the same two.
+# The two tokens last found settled: in a run of one character they are always the same two.
 cdef struct Settled:
     uint32_t left
     uint32_t right
 
 
-# Whether two neighbours are settled, whose border is at `border`.
+# Return whether two neighbours, whose border is at `border`, are settled.
 cdef bint is_settled(
     const Ranks *ranks, const uint8_t *border, uint32_t left, uint32_t right, Settled *last
 ) noexcept nogil:
@@ -313,7 +313,7 @@ cdef bint is_settled(
     if n > MERGED_ON_STACK:
         merged = <uint32_t *>malloc(n * sizeof(uint32_t))
         if merged == NULL:
-            return False       # takes more tokens back, and in the end all of them
+            return False       # takes more tokens back, in the end all of them
     settled = merge_once(ranks, border - before, n, merged) == 2 and merged[0] == left
     if settled:
         last.left = left

@@ -1,13 +1,12 @@
-"""Parts recur where long pieces do not: limit are found in the cache of pieces.
+"""Parts recur more often than long pieces: most are found in the cache of pieces.
 
-All pieces that are new in a round of text are taken in before anything is looked up or merged, since only
-many parts hide each other's waiting for memory. (With rounds and vectors, new prose 1.05 and multilingual
-text 1.1 times as fast as a piece and a batch at a time.)
+All new pieces of a round of text are added before anything is looked up or merged, since only many
+parts can hide each other's memory latency. (With rounds and vectors, new prose is 1.05 and
+multilingual text 1.1 times as fast as with one piece and one batch at a time.)
 """
 
-
 cdef enum:
-    LEAST_CUT = 32             # bytes up to which merging costs less than to look for cuts
+    MIN_CUT_BYTES = 32             # bytes up to which merging costs less than searching for cuts
     NO_TASK = 0xFFFFFFFF
 
 
@@ -23,7 +22,7 @@ cdef int parts_add(Parts *self, Piece *piece, const uint8_t *bytes, size_t n) no
     cdef uint64_t cuts
     cdef int status
     piece.count = 0
-    if n <= LEAST_CUT:
+    if n <= MIN_CUT_BYTES:
         return add_part(self, piece, bytes, n, 0, n)
     last.two = last.three = last.four = 0
     while at < n:
@@ -90,7 +89,7 @@ cdef void parts_finish(Parts *self) noexcept nogil:
                 part.count = entry.value.count
                 get_inline(&entry.value, self.cache.narrow, part.out)
                 continue
-            # The same part twice: the first one's task serves both.
+            # The same part twice: both use the task of the first.
             same = &self.same[part.slot & (SAME - 1)]
             if same[0] < tasks and self.parts[self.task_part[same[0]]].looked_up \
                     and key_equal(&self.parts[self.task_part[same[0]]].key, &part.key):

@@ -1,11 +1,10 @@
 """The rank table: piece -> token, (left, right) -> rank of the pair. Immutable, shared by all threads.
 
-A token is named by its row in the table, 0 to n - 1, which is also its id as long as the ids have no
-gap; `ids` maps one to the other. A pair's *rank* is its place in the order of merging. In tiktoken's
-vocabularies that is the row of the token it makes; where a file lists its merges, it is the place in
-that list, and the list says which token is made.
+A token is identified by its row in the table, 0 to n - 1, which is also its id if the ids have no
+gap; `ids` maps rows to ids. A pair's *rank* is its place in the order of merging. In tiktoken's
+vocabularies that is the row of the token it makes; if a file lists its merges, it is the place in
+that list, and the list gives the token.
 """
-
 
 cdef extern from "bpe/pairs.h" nogil:
     ctypedef struct PairBucket:
@@ -22,57 +21,57 @@ cdef extern from "bpe/pairs.h" nogil:
 
 cdef enum:
     TOKEN_BITS = 20
-    MAX_TOKENS = (1 << TOKEN_BITS) - 1      # one more number fits, which is no token
+    MAX_TOKENS = (1 << TOKEN_BITS) - 1  # one more number fits, which stands for no token
     MAX_PAIRS = 1 << 22
-    FILTER_BITS = 4                # of the filter for each slot of the table of pieces
+    FILTER_BITS = 4                     # of the filter per slot of the table of pieces
 
 cdef struct Ranks:
-    size_t n                       # tokens
-    const uint8_t *blob            # their bytes, back to back, row after row
-    const uint64_t *ends           # [n] where each ends in `blob`
-    const uint32_t *ids            # [n]
-    const uint32_t *merges         # [n_merges][left, right, made] in order of rank, or NULL: a pair's
-    size_t n_merges                # rank is the row of the token that its bytes spell
-    const uint8_t *lefts           # [n] bytes of the left token of each one's last merge, or NULL
-    bint whole_pieces              # a piece that is a token is that token, whatever merging makes
-    size_t longest                 # bytes of the longest token
-    uint64_t *pieces               # open addressing: high half of the hash << 32 | token + 1
+    size_t n                # tokens
+    const uint8_t *blob     # their bytes, back to back, row after row
+    const uint64_t *ends    # [n] end of each in `blob`
+    const uint32_t *ids     # [n]
+    const uint32_t *merges  # [n_merges][left, right, made] in order of rank, or NULL: a pair's
+    size_t n_merges         # rank is the row of the token that its bytes spell
+    const uint8_t *lefts    # [n] bytes of the left token of each token's last merge, or NULL
+    bint whole_pieces       # a piece that is a token is that token, whatever merging gives
+    size_t longest          # bytes of the longest token
+    uint64_t *pieces        # open addressing: high half of the hash << 32 | token + 1
     uint64_t piece_mask
-    uint64_t *piece_filter         # a bit for each quarter of a slot: whether a token hashes there
+    uint64_t *piece_filter  # one bit per quarter slot: whether a token hashes there
     Pairs pairs
-    bint merge_only                # merging alone gives the ids, pieces as wholes need no look-up
-    bint same_ids                  # each token's id is its row
+    bint merge_only         # merging alone gives the ids: pieces need not be looked up as wholes
+    bint same_ids           # the id of each token is its row
     uint32_t byte_ranks[256]
-    uint64_t *grams                # a set of bits: which bytes occur in tokens (cuts.pyx)
+    uint64_t *grams         # bit set of byte sequences that occur in tokens (cuts.pyx)
     int gram_shift
-    uint32_t *byte_pairs           # [256 * 256] first byte << 8 | second byte -> rank
+    uint32_t *byte_pairs    # [256 * 256] first byte << 8 | second byte -> rank
 
-# Builds the table over arrays that stay the caller's: n, blob, ends, ids, lefts, and merges with their
-# number and whole_pieces are set, all else is 0. Returns 0 or a negative status.
+# Build the table over arrays that the caller keeps: n, blob, ends, ids, lefts, and merges with
+# n_merges and whole_pieces are set, all else is 0. Returns 0 or a negative status.
 cdef int ranks_build(Ranks *self) noexcept nogil
-# The same for n, blob and ends alone, and just enough for ranks_find.
+# The same for n, blob and ends only, as far as ranks_find needs it.
 cdef int ranks_build_pieces(Ranks *self) noexcept nogil
 cdef void ranks_free(Ranks *self) noexcept nogil
 
 cdef enum:
     RANKS_NO_MEMORY = -1
-    RANKS_DUPLICATE = -2           # a token stands in the table twice
-    RANKS_TOO_MANY_PAIRS = -3      # or too long tokens to find them all in good time
-    RANKS_BAD_MERGE = -4           # one whose two tokens do not spell what it makes, or are none
+    RANKS_DUPLICATE = -2       # a token is in the table twice
+    RANKS_TOO_MANY_PAIRS = -3  # or tokens too long to find them all in reasonable time
+    RANKS_BAD_MERGE = -4       # one whose two tokens do not spell the third, or are not tokens
     RANKS_MERGE_TWICE = -5
-    RANKS_CROWDED = -6             # too many pairs that hash alike
+    RANKS_CROWDED = -6         # too many pairs with similar hashes
 
 
 cdef inline size_t token_bytes(const Ranks *self, uint32_t token) noexcept nogil:
     return self.ends[token] - (self.ends[token - 1] if token else 0)
 
 
-# The token that a pair of this rank makes.
+# Return the token that a pair of this rank makes.
 cdef inline uint32_t token_made(const Ranks *self, uint32_t rank) noexcept nogil:
     return rank if self.merges == NULL else self.merges[3 * <size_t>rank + 2]
 
 
-# A polynomial in the bytes: a hash of any slice then follows from two hashes of prefixes.
+# A polynomial in the bytes: the hash of any slice follows from the hashes of two prefixes.
 cdef enum:
     HASH_BASE = 0x9E3779B1
 
@@ -89,7 +88,7 @@ cdef inline uint64_t spread(uint64_t h) noexcept nogil:
     return mul_fold(h ^ <uint64_t>0xA0761D6478BD642F, <uint64_t>0xE7037ED1A0B428DB)
 
 
-# The token that is the piece whose hash is `h`, or NO_RANK.
+# Return the token whose bytes are this piece, with hash `h`, or NO_RANK.
 cdef inline uint32_t ranks_find_hashed(
     const Ranks *self, const uint8_t *piece, size_t n, uint64_t h
 ) noexcept nogil:
@@ -112,13 +111,13 @@ cdef inline uint64_t filter_mask(const Ranks *self) noexcept nogil:
     return FILTER_BITS * (self.piece_mask + 1) - 1
 
 
-# Whether a token may have this hash; if not, none has.
+# Return whether a token may have this hash; False is certain.
 cdef inline bint may_be_piece(const Ranks *self, uint64_t h) noexcept nogil:
     cdef uint64_t bit = spread(h) & filter_mask(self)
     return self.piece_filter[bit >> 6] >> (bit & 63) & 1
 
 
-# The token that a piece is, or NO_RANK.
+# Return the token whose bytes are this piece, or NO_RANK.
 cdef inline uint32_t ranks_find(const Ranks *self, const uint8_t *piece, size_t n) noexcept nogil:
     cdef uint64_t h
     if n > self.longest:
@@ -127,7 +126,7 @@ cdef inline uint32_t ranks_find(const Ranks *self, const uint8_t *piece, size_t 
     return ranks_find_hashed(self, piece, n, h) if may_be_piece(self, h) else NO_RANK
 
 
-# The rank of a pair of neighbours, or NO_RANK where they do not merge.
+# Return the rank of a pair of neighbours, or NO_RANK if they do not merge.
 cdef inline uint32_t ranks_find_pair(const Ranks *self, uint32_t left, uint32_t right) noexcept nogil:
     return pairs_find(&self.pairs, left, right)
 

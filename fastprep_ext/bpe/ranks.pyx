@@ -1,15 +1,14 @@
 """Building the rank table.
 
-tiktoken's vocabularies ask for the rank of two neighbours' concatenated bytes, whatever merges once
-made them: *every* two tokens that together spell a token merge (108,299 for r50k, 446,189 for o200k).
-Of those, one a token is ever needed where each token is made of tokens before it (last_merges.pyx
-says why), as in all that is published. A vocabulary with a list of merges has just those pairs, in
-that order, and the same token may be made by several.
+tiktoken's vocabularies define the rank of two neighbours by their concatenated bytes, whatever
+merges once made them: *every* two tokens that together spell a token merge (108,299 pairs for r50k,
+446,189 for o200k). Only one of them per token is ever needed if each token is made of tokens before
+it (proof in last_merges.pyx), which holds for all published vocabularies. A vocabulary with a list
+of merges has exactly those pairs, in that order, and several may make the same token.
 
-Vocabularies come from anywhere, so building is bounded: n tokens that are prefixes of one another have
-n * n / 2 pairs, and tokens whose hashes collide are compared byte by byte.
+Vocabularies are untrusted, so building is bounded: n tokens that are prefixes of one another have n
+* n / 2 pairs, and tokens whose hashes collide are compared byte by byte.
 """
-
 
 cdef extern from "base/pages.h" nogil:
     void *pages_alloc(size_t size)
@@ -53,8 +52,8 @@ cdef void ranks_free(Ranks *self) noexcept nogil:
     memset(self, 0, sizeof(Ranks))
 
 
-# The slot of a token with these bytes, whose hash is `h`, or the one where it would go; counts the bytes
-# that it compares.
+# Return the slot of the token with these bytes, whose hash is `h`, or the free slot for it; adds the
+# bytes that it compares to `compared`.
 cdef inline uint64_t *seek_piece(
     const Ranks *self, const uint8_t *piece, size_t n, uint64_t h, uint64_t *compared
 ) noexcept nogil:
@@ -72,7 +71,7 @@ cdef inline uint64_t *seek_piece(
         slot = (slot + 1) & self.piece_mask
 
 
-# As ranks_find_hashed, while the table is being built.
+# Like ranks_find_hashed, while the table is being built.
 cdef uint32_t find_piece(
     const Ranks *self, const uint8_t *piece, size_t n, uint64_t h, uint64_t *compared
 ) noexcept nogil:
@@ -80,7 +79,7 @@ cdef uint32_t find_piece(
     return <uint32_t>entry - 1 if entry else NO_RANK
 
 
-# Some tokens at a time, so that they wait for memory together.
+# Several tokens at a time, so that they wait for memory together.
 cdef int build_pieces(Ranks *self, uint64_t *compared) noexcept nogil:
     cdef uint64_t size = 64, start = 0
     cdef uint64_t hashes[PIECES_AT_ONCE]
@@ -109,7 +108,7 @@ cdef int build_pieces(Ranks *self, uint64_t *compared) noexcept nogil:
     return 0
 
 
-# False if the token is there already.
+# Returns False if the token is in the table already.
 cdef inline bint put_piece(Ranks *self, uint32_t token, uint64_t h, uint64_t *compared) noexcept nogil:
     cdef size_t n = token_bytes(self, token)
     cdef uint64_t *place = seek_piece(self, self.blob + self.ends[token] - n, n, h, compared)
@@ -143,7 +142,7 @@ cdef void pairs_free(Pairs *self) noexcept nogil:
     memset(self, 0, sizeof(Pairs))
 
 
-# An empty table for so many pairs: at limit half full.
+# Allocate an empty table for `count` pairs: at most half full.
 cdef int pairs_allocate(Pairs *self, size_t count) noexcept nogil:
     cdef size_t buckets = PAIR_BUCKETS
     cdef PairBucket *memory
@@ -156,7 +155,7 @@ cdef int pairs_allocate(Pairs *self, size_t count) noexcept nogil:
     return 0
 
 
-# The pairs of a list of merges.
+# Add the pairs of a list of merges.
 cdef int list_pairs(Ranks *self) noexcept nogil:
     cdef size_t rank, before, after
     cdef uint32_t left, right, made
@@ -186,7 +185,8 @@ cdef int list_pairs(Ranks *self) noexcept nogil:
     return 0
 
 
-# All pairs of tokens that spell a token. Collected first, so that the table is made to measure.
+# Add all pairs of tokens that spell a token. They are collected first, so that the table has the
+# right size.
 cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
     cdef size_t capacity = 4 * self.n + 64, count = 0, made, length, k, i, tried
     cdef uint64_t start = 0, after
@@ -221,8 +221,8 @@ cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
                 status = RANKS_NO_MEMORY
                 break
             found = grown
-        # Two bits of the filter, which is in a near cache, spare limit look-ups in the table; those
-        # that are left wait for memory together.
+        # Two bits of the filter, which is in a near cache, save most lookups in the table; the rest
+        # wait for memory together.
         tried = 0
         for k in range(1, length):
             if not may_be_piece(self, prefix[k]):
@@ -262,7 +262,7 @@ cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
     return status
 
 
-# The first look at a piece is for its bytes and their pairs: plain arrays instead of hashing.
+# The first lookups of a piece are its bytes and pairs of bytes: plain arrays instead of hashing.
 cdef int build_bytes(Ranks *self) noexcept nogil:
     cdef size_t i
     cdef uint8_t byte

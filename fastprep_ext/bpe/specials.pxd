@@ -1,22 +1,21 @@
-"""Special tokens in a text: where the next one is. One pass, however many tokens there are."""
+"""Search for special tokens in a text: one pass, however many tokens there are."""
 
-
-# The tokens, sorted by their bytes, so that those with a common beginning lie side by side.
+# The tokens, sorted by their bytes, so that those with a common prefix are neighbours.
 cdef struct SpecialTable:
     size_t n
     const uint8_t *blob
-    const uint64_t *ends       # [n]
-    const uint64_t *values     # [n] the token's id; larger than any id: it is passed over as text
-    const uint32_t *turns      # [n] of tokens that begin at one place the smallest turn is taken
-    uint8_t first[256]         # whether a token begins with this byte
-    int only_first             # the byte that all of them begin with, or -1
+    const uint64_t *ends        # [n]
+    const uint64_t *values      # [n] the token's id; above any id: found, but left as text
+    const uint32_t *priorities  # [n] priority: of tokens that start at one place the lowest wins
+    uint8_t first[256]          # whether a token starts with this byte
+    int only_first              # the byte that all tokens start with, or -1
 
 cdef struct Special:
     size_t begin
     size_t end
     size_t token               # its row in the table
 
-# The first token in text[at:n] that is not passed over. False: there is none.
+# Find the first token in text[at:n] that is not left as text. False if there is none.
 cdef bint special_next(
     const SpecialTable *self, const uint8_t *text, size_t n, size_t at, Special *found
 ) noexcept nogil
@@ -27,4 +26,4 @@ cdef class Specials:
     cdef bytes blob
     cdef readonly list tokens
     cdef uint64_t *numbers     # ends, then values
-    cdef uint32_t *turns
+    cdef uint32_t *priorities

@@ -1,5 +1,4 @@
-"""Finding special tokens. A candidate's bytes narrow_range a range of the sorted tokens, one by one."""
-
+"""Search for special tokens: the bytes of a candidate narrow a range of the sorted tokens."""
 
 cdef bint special_next(
     const SpecialTable *self, const uint8_t *text, size_t n, size_t at, Special *found
@@ -20,7 +19,7 @@ cdef bint special_next(
     return False
 
 
-# The token at `at` whose turn comes first.
+# Find the token of the lowest priority number that starts at `at`.
 cdef bint special_at(
     const SpecialTable *self, const uint8_t *text, size_t n, size_t at, Special *found
 ) noexcept nogil:
@@ -31,9 +30,9 @@ cdef bint special_at(
         length += 1
         if low == high:
             break
-        # The shortest token of the range comes first in it.
+        # The shortest token of a range is its first.
         if special_length(self, low) == length:
-            if not any or self.turns[low] < self.turns[found.token]:
+            if not any or self.priorities[low] < self.priorities[found.token]:
                 found.begin = at
                 found.end = at + length
                 found.token = low
@@ -52,7 +51,7 @@ cdef inline uint8_t special_byte(const SpecialTable *self, size_t token, size_t 
     return self.blob[(self.ends[token - 1] if token else 0) + at]
 
 
-# Narrows tokens low to high, which agree up to byte `at` and go on there, to those with `byte` there.
+# Narrow tokens low to high, which agree up to byte `at` and are longer, to those with `byte` there.
 cdef void narrow_range(
     const SpecialTable *self, size_t at, uint8_t byte, size_t *low, size_t *high
 ) noexcept nogil:
@@ -77,13 +76,13 @@ cdef void narrow_range(
 
 
 cdef class Specials:
-    """Special tokens to look for.
+    """A set of special tokens to search for.
 
     Parameters
     ----------
     tokens : sequence of (bytes, int or None)
-        Each token, not empty, none twice, with its id. None: it is found and passed over, which hides
-        the tokens that begin where it does. The first in the sequence is found first.
+        Distinct non-empty tokens, each with its id. None: the token is found but left as text, which
+        hides the other tokens that start there. Earlier tokens of the sequence have priority.
     """
 
     def __cinit__(self, tokens not None):
@@ -93,19 +92,19 @@ cdef class Specials:
         self.tokens = [tokens[row][0] for row in order]
         self.blob = b"".join(self.tokens)
         self.numbers = <uint64_t *>calloc(2 * count + 1, sizeof(uint64_t))
-        self.turns = <uint32_t *>calloc(count + 1, sizeof(uint32_t))
-        if self.numbers == NULL or self.turns == NULL:
+        self.priorities = <uint32_t *>calloc(count + 1, sizeof(uint32_t))
+        if self.numbers == NULL or self.priorities == NULL:
             raise MemoryError(f"no memory for {count} special tokens")
         self.table.only_first = -1
         for i in range(count):
             token = self.tokens[i]
             if not token or (i and token == self.tokens[i - 1]):
-                raise ValueError(f"special token {token!r} is empty or stands there twice")
+                raise ValueError(f"special token {token!r} is empty or given twice")
             end += len(token)
             value = tokens[order[i]][1]
             self.numbers[i] = end
             self.numbers[count + i] = <uint64_t>-1 if value is None else <uint32_t>value
-            self.turns[i] = order[i]
+            self.priorities[i] = order[i]
             self.table.first[<uint8_t>token[0]] = True
         if count and self.tokens[0][0] == self.tokens[count - 1][0]:
             self.table.only_first = self.tokens[0][0]
@@ -113,14 +112,14 @@ cdef class Specials:
         self.table.blob = self.blob
         self.table.ends = self.numbers
         self.table.values = self.numbers + count
-        self.table.turns = self.turns
+        self.table.priorities = self.priorities
 
     def __dealloc__(self):
         free(self.numbers)
-        free(self.turns)
+        free(self.priorities)
 
     def search(self, text not None):
-        """The first of the tokens in `text`, as bytes, or None.
+        """Return the first of the tokens in `text`, as bytes, or None.
 
         Raises UnicodeEncodeError on a lone surrogate.
         """
@@ -132,7 +131,7 @@ cdef class Specials:
         return None
 
     def cut(self, text) -> list:
-        """Where the tokens are in a UTF-8 text: (first byte, byte behind the last, id) of each."""
+        """List the tokens in a UTF-8 text: (first byte, end, id) of each."""
         cdef Array bytes = array_of(text, ITEM_UINT8)
         cdef list cuts = []
         cdef Special found

@@ -1,7 +1,6 @@
-"""Loops over the parts of a text and over texts."""
+"""Loops over the sections of a text and over texts."""
 
-
-# Each part between special tokens is split as a text of its own.
+# Each section between special tokens is split as a text of its own.
 cdef Py_ssize_t encode_parts(
     const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n,
     const SpecialTable *specials, size_t limit, uint32_t *out
@@ -50,8 +49,7 @@ cdef Py_ssize_t encode_each(
     return written
 
 
-# Where the caller's capacity ends within the encoder's slack,
-# the ids take a detour through memory of their own.
+# Near the end of the caller's buffer, which has no slack, ids are copied from a temporary buffer.
 cdef Py_ssize_t encode_documents(
     const Ranks *ranks, Worker *worker, int pattern, const uint8_t **texts, const size_t *sizes,
     Py_ssize_t documents, id_t *out, Py_ssize_t capacity, uint64_t *ends, bint has_end, uint64_t last,

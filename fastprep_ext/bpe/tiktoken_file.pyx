@@ -1,5 +1,4 @@
-"""Reading a ``.tiktoken`` file: a line a token, ``base64(bytes) rank``."""
-
+"""Parser of ``.tiktoken`` files: one token per line, ``base64(bytes) rank``."""
 
 cdef enum:
     PARSE_OK = 0
@@ -27,7 +26,8 @@ cdef void set_base64_digits() noexcept nogil:
 set_base64_digits()
 
 
-# One line's base64 up to its space -> bytes at out. Characters read, or -1 for what is no base64.
+# Decode the base64 of one line, up to its space, to out. Returns the characters read, or -1 for
+# invalid base64.
 cdef Py_ssize_t decode_base64(
     const uint8_t *text, size_t n, uint8_t *out, size_t *written
 ) noexcept nogil:
@@ -35,7 +35,7 @@ cdef Py_ssize_t decode_base64(
     cdef uint32_t bits = 0
     cdef int value, held = 0, a, b, c, d
     written[0] = 0
-    # Four digits at a time; what is no digit, a sign of the end too, is left to the loop behind.
+    # Four digits at a time; anything else, including padding, is left to the next loop.
     while i + 4 <= n:
         a, b = BASE64_DIGITS[text[i]], BASE64_DIGITS[text[i + 1]]
         c, d = BASE64_DIGITS[text[i + 2]], BASE64_DIGITS[text[i + 3]]
@@ -108,13 +108,13 @@ cdef int parse_lines(
 
 
 def parse_tiktoken(text, ends, ranks) -> tuple:
-    """The tokens of a ``.tiktoken`` file in file order.
+    """Parse a ``.tiktoken`` file; tokens are in file order.
 
     Parameters
     ----------
     text : the file's bytes
-    ends : uint64 buffer, filled with where each token ends in the returned bytes
-    ranks : uint32 buffer as long, filled with each token's rank
+    ends : uint64 buffer, filled with the end of each token in the returned bytes
+    ranks : uint32 buffer of the same length, filled with each token's rank
 
     Returns
     -------
@@ -123,7 +123,7 @@ def parse_tiktoken(text, ends, ranks) -> tuple:
     Raises
     ------
     ValueError
-        naming the line that is not ``base64 rank``.
+        With the number of the first line that is not ``base64 rank``.
     """
     cdef Array held = array_of(text, ITEM_UINT8), held_ends = array_of(ends, ITEM_UINT64, True)
     cdef Array held_ranks = array_of(ranks, ITEM_UINT32, True)
@@ -140,9 +140,10 @@ def parse_tiktoken(text, ends, ranks) -> tuple:
     out = <uint8_t *>bytes_address(blob)
     with nogil:
         status = parse_lines(
-            <const uint8_t *>held.at, n, out, <uint64_t *>held_ends.at, rank, capacity, &count, &line, &size
+            <const uint8_t *>held.at, n, out, <uint64_t *>held_ends.at, rank, capacity, &count, &line,
+            &size,
         )
-    # Cut off, not copied: a new page of memory takes longer than the reading of it.
+    # Truncated, not copied: mapping new pages takes longer than parsing.
     _PyBytes_Resize(&blob, size)
     tokens = <object>blob
     Py_DECREF(tokens)

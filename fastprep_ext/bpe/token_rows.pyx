@@ -1,25 +1,24 @@
-"""Which row of a vocabulary each token of a list of merges is."""
+"""The row of each token of a list of merges."""
 
-
-# What stands between the bytes of merges.
+# Codes between the bytes of merges.
 cdef enum:
-    NOTHING = 256
-    BETWEEN = 257
-    BEHIND = 258
+    CODE_NO_BYTE = 256
+    CODE_SPACE = 257
+    CODE_END = 258
 
-NO_BYTE = NOTHING
-SPACE = BETWEEN
-END_OF_MERGE = BEHIND
+NO_BYTE = CODE_NO_BYTE
+SPACE = CODE_SPACE
+END_OF_MERGE = CODE_END
 
 cdef enum:
     MERGE_NOT_TWO = 1      # not two tokens with one space between them
     MERGE_NO_LEFT = 2
     MERGE_NO_RIGHT = 3
-    MERGE_NO_WHOLE = 4
+    MERGE_NO_MADE = 4
 
 
-# The rows of merges: left, right, and the token that they make. `scratch` has capacity for n bytes. 0, or
-# what is wrong with merge number `count`.
+# Find the rows of merges: left, right, and the token that they make. `scratch` must hold n bytes. 0,
+# or the error of merge number count[0].
 cdef int find_merge_rows(
     const Ranks *ranks, const uint16_t *codes, size_t n, uint8_t *scratch, uint32_t *rows,
     size_t capacity, size_t *count
@@ -31,11 +30,11 @@ cdef int find_merge_rows(
     while at < n and count[0] < capacity:
         length = left = 0
         spaces = strange = 0
-        while at < n and codes[at] != BEHIND:
-            if codes[at] == BETWEEN:
+        while at < n and codes[at] != CODE_END:
+            if codes[at] == CODE_SPACE:
                 spaces += 1
                 left = length
-            elif codes[at] == NOTHING:
+            elif codes[at] == CODE_NO_BYTE:
                 strange += 1
             else:
                 scratch[length] = <uint8_t>codes[at]
@@ -53,25 +52,25 @@ cdef int find_merge_rows(
         if row[1] == NO_RANK:
             return MERGE_NO_RIGHT
         if row[2] == NO_RANK:
-            return MERGE_NO_WHOLE
+            return MERGE_NO_MADE
         count[0] += 1
     return 0
 
 
 cdef class TokenRows:
-    """A vocabulary's tokens by their bytes.
+    """Tokens of a vocabulary, looked up by their bytes.
 
     Parameters
     ----------
     blob : bytes
         All tokens' bytes, back to back.
     ends : buffer of uint64, [n]
-        Where each token ends in `blob`; none may be empty.
+        End of each token in `blob`; none may be empty.
 
     Raises
     ------
     BadVocabulary
-        Too many tokens, a token twice, or tokens made to collide.
+        For too many tokens, a token that occurs twice, or tokens crafted to collide.
     """
 
     cdef Ranks ranks
@@ -84,7 +83,7 @@ cdef class TokenRows:
         cdef size_t n = held.count
         cdef int status
         if n == 0 or n > MAX_TOKENS or end[n - 1] != <size_t>len(blob):
-            raise BadVocabulary(f"{n} tokens, where 1 to {MAX_TOKENS} should stand")
+            raise BadVocabulary(f"{n} tokens; a vocabulary has 1 to {MAX_TOKENS}")
         self._blob = blob
         self._ends = held
         self.ranks.n = n
@@ -93,9 +92,9 @@ cdef class TokenRows:
         with nogil:
             status = ranks_build_pieces(&self.ranks)
         if status == RANKS_DUPLICATE:
-            raise BadVocabulary("the same token stands there twice; leave one out")
+            raise BadVocabulary("the same token is listed twice; remove one")
         if status == RANKS_TOO_MANY_PAIRS:
-            raise BadVocabulary("its tokens are too long, and too much alike, to be told apart")
+            raise BadVocabulary("its tokens are too long and too similar to be looked up")
         if status != 0:
             raise MemoryError("no memory for the tokens")
 
@@ -103,7 +102,7 @@ cdef class TokenRows:
         ranks_free(&self.ranks)
 
     def find(self, token) -> int:
-        """The row of a token, or -1."""
+        """Return the row of a token, or -1."""
         cdef Array bytes = array_of(token, ITEM_UINT8)
         cdef uint32_t row = NO_RANK
         if bytes.count:
@@ -111,11 +110,13 @@ cdef class TokenRows:
         return -1 if row == NO_RANK else row
 
     def of_merges(self, codes, rows) -> tuple:
-        """The rows of merges, each two tokens with SPACE between them, and END_OF_MERGE between merges.
+        """Find the rows of merges: each is two tokens with SPACE between them, and END_OF_MERGE
+        separates merges.
 
-        Fills `rows`, [3 * m], with the rows of the two and of the token they make. Returns 0 and how
-        many merges there were, or what is wrong and with which: 1, that there are not two tokens; 2 to
-        4, that the left one, the right one or the one they make is not in the vocabulary.
+        Fills `rows`, [3 * m], with the rows of the two tokens and of the token they make. Returns 0
+        and the number of merges, or an error and the number of the merge: 1 if there are not two
+        tokens; 2 to 4 if the left token, the right one or the one they make is not in the
+        vocabulary.
         """
         cdef Array held = array_of(codes, ITEM_UINT16), out = array_of(rows, ITEM_UINT32, True)
         cdef size_t n = held.count, count = 0

@@ -1,5 +1,4 @@
-"""The binding of the rank table: a vocabulary is built, and single pieces become ids."""
-
+"""Vocabulary: the rank table as a Python object, and the ids of single pieces."""
 
 cdef extern from "Python.h":
     void list_set_item "PyList_SET_ITEM"(object items, Py_ssize_t at, PyObject *item)
@@ -12,7 +11,7 @@ cdef extern from "bpe/ints.h":
     void int_store(PyObject **place, PyObject *item)
 
 
-#: The ways to merge a piece, and how many bytes each takes at limit.
+#: The methods of merging a piece, and the length in bytes of the longest piece that each accepts.
 MERGE_METHODS = {
     "few": FEW_BYTES, "few, plain": FEW_BYTES, "search": MERGE_SHORT, "heap": 1 << 32,
     "windows": 1 << 32, "cuts": 1 << 32,
@@ -32,31 +31,31 @@ cdef class Scratch:
 
 
 cdef class Vocabulary:
-    """A rank table, compiled, and the splitter that goes with it.
+    """A compiled rank table with its splitter.
 
     Parameters
     ----------
     blob : bytes
         All tokens' bytes, back to back, in the order of their ids.
     ends : buffer of uint64, [n]
-        Where each token ends in `blob`.
+        End of each token in `blob`.
     ids : buffer of uint32, [n]
         Each token's id, increasing.
     pattern : int
-        One of `fastprep_ext.splitters.PATTERNS`.
+        One of `fastprep_ext.bpe.PATTERNS`.
     merges : buffer of uint32, [3 * m], or None
-        For each merge, in the order of merging, the rows in the table of its two tokens and of the
-        one they make. None: two tokens merge if their bytes spell a token, in the order of the table.
+        For each merge, in the order of merging, the rows of its two tokens and of the token they make.
+        None: two tokens merge if their bytes spell a token, in the order of the table.
     whole_pieces : bool
-        Whether a piece that is a token is that token even if merging would not make it.
+        Whether a piece that is a token is encoded as that token even if merging would not make it.
     lefts : bytes, or None
-        For each token the length of the left one of the two that merging makes it of, 0 for a single
-        byte: what `last_merges` says, to spare the search. Its being right is the caller's matter.
+        For each token the length of the left token of its last merge, 0 for a single byte, as found by
+        `last_merges`; saves the search. The caller must make sure that it is right.
 
     Raises
     ------
     BadVocabulary
-        Too many tokens or pairs, a token or a merge twice, a single byte that is no token.
+        For too many tokens or pairs, a token or a merge that occurs twice, a single byte without token.
     """
 
     def __cinit__(
@@ -74,7 +73,7 @@ cdef class Vocabulary:
                 f"this one has {n} ids, {held_ends.count} ends and {len(blob)} bytes"
             )
         if pattern not in PATTERNS.values():
-            raise ValueError(f"pattern {pattern} is none of {PATTERNS}")
+            raise ValueError(f"pattern {pattern} is not one of {PATTERNS}")
         for i in range(n):
             if end[i] <= (end[i - 1] if i else 0) or (i and id[i] <= id[i - 1]):
                 raise BadVocabulary(
@@ -95,37 +94,41 @@ cdef class Vocabulary:
         if merges is not None:
             self._merges = array_of(merges, ITEM_UINT32)
             self.ranks.n_merges = self._merges.count // 3
-            # A list of no merges is a list, too: its place must not be NULL.
+            # An empty list of merges is a list, too: its address must not be NULL.
             self.ranks.merges = <const uint32_t *>self._merges.at if self.ranks.n_merges else id
         if lefts is not None:
             if <size_t>len(lefts) != n or merges is not None:
-                raise ValueError(f"{n} tokens have so many left parts, not {len(lefts)}, and no merges")
+                raise ValueError(
+                    f"lefts has {len(lefts)} lengths for {n} tokens; it needs one each, and no merges"
+                )
             self._lefts = lefts
             self.ranks.lefts = <const uint8_t *><char *>lefts
         with nogil:
             status = ranks_build(&self.ranks)
         if status == RANKS_DUPLICATE:
-            raise BadVocabulary("the same token stands in the rank table twice; leave one out")
+            raise BadVocabulary("the same token is in the rank table twice; remove one")
         if status == RANKS_TOO_MANY_PAIRS:
             raise BadVocabulary(
                 f"the tokens are made of one another in too many ways: the limit is {MAX_PAIRS} pairs "
                 "of tokens that make a token; leave out long repetitions"
             )
         if status == RANKS_BAD_MERGE:
-            raise BadVocabulary("two tokens of a merge do not spell the token it makes, or are no tokens")
+            raise BadVocabulary(
+                "two tokens of a merge do not spell the token it makes, or are not tokens"
+            )
         if status == RANKS_MERGE_TWICE:
-            raise BadVocabulary("the same two tokens merge twice in the list of merges; leave one out")
+            raise BadVocabulary("the same two tokens merge twice in the list of merges; remove one")
         if status == RANKS_CROWDED:
             raise BadVocabulary(
                 "hundreds of merges hash alike, which does not happen by chance; get the file from "
-                "where it was made"
+                "its source again"
             )
         if status != 0:
             raise MemoryError("no memory for the rank table")
         for i in range(256):
             if self.ranks.byte_ranks[i] == NO_RANK:
                 raise BadVocabulary(
-                    f"byte 0x{i:02X} is no token of the rank table, so text that holds it has no "
+                    f"byte 0x{i:02X} is not a token of the rank table, so text that contains it has no "
                     "ids; a byte-level vocabulary has all 256 single bytes"
                 )
 
@@ -137,18 +140,31 @@ cdef class Vocabulary:
                 decrement(self._ints[id])
             free(self._ints)
 
+    # Each thread gets what it had before, if that is idle: its cache is in the memory of that core.
     cdef Scratch acquire(self):
+        cdef unsigned long thread = PyThread_get_thread_ident()
+        cdef Scratch scratch, other
+        cdef Py_ssize_t i
         try:
-            return self._idle_scratch.pop()
+            scratch = self._idle_scratch.pop()
         except IndexError:
             return Scratch(self.largest < 1 << 16)
+        if scratch.thread != thread:
+            with cython.critical_section(self):
+                for i in range(len(self._idle_scratch)):
+                    other = self._idle_scratch[i]
+                    if other.thread == thread:
+                        self._idle_scratch[i] = scratch
+                        return other
+        return scratch
 
     cdef int release(self, Scratch scratch) except -1:
+        scratch.thread = PyThread_get_thread_ident()
         self._idle_scratch.append(scratch)
         return 0
 
     def encode_piece(self, piece) -> list:
-        """The ids of one piece: looked up and merged as it is, not split. Any bytes."""
+        """Return the ids of one piece, any bytes: looked up and merged as it is, not split."""
         cdef Array bytes = array_of(piece, ITEM_UINT8)
         cdef Py_ssize_t count
         cdef Scratch scratch
@@ -165,7 +181,7 @@ cdef class Vocabulary:
         return ids
 
     def merge_piece(self, piece, str method not None) -> list:
-        """The ids of one piece by merging alone, in one of `MERGE_METHODS`: for tests that they agree."""
+        """Return the ids of one piece by one of `MERGE_METHODS`, for tests that they agree."""
         cdef Array held = array_of(piece, ITEM_UINT8)
         cdef const uint8_t *bytes = <const uint8_t *>held.at
         cdef Py_ssize_t n = held.count, count = 0
@@ -173,7 +189,8 @@ cdef class Vocabulary:
         cdef uint32_t *tokens
         if method not in MERGE_METHODS or not 1 <= n <= MERGE_METHODS[method]:
             raise ValueError(
-                f"a piece of {n} bytes by {method!r}; the methods and their longest pieces: {MERGE_METHODS}"
+                f"a piece of {n} bytes by {method!r}; the methods and their longest pieces: "
+                f"{MERGE_METHODS}"
             )
         memory = allocate(n * sizeof(uint32_t), f"a piece of {n} bytes")
         tokens = <uint32_t *>memory.at
@@ -194,7 +211,7 @@ cdef class Vocabulary:
         return [self.ranks.ids[tokens[i]] for i in range(count)]
 
     def cuts(self, piece) -> list:
-        """The places at which a piece may be cut before it is merged: for tests of that."""
+        """List the positions at which a piece is cut before it is merged, for tests."""
         cdef Array bytes = array_of(piece, ITEM_UINT8)
         cdef bytearray cut = bytearray(bytes.count)
         find_cuts(
@@ -203,11 +220,11 @@ cdef class Vocabulary:
         return [i for i, is_cut in enumerate(cut) if is_cut]
 
     def last_merges(self, made) -> int:
-        """For each token that merging makes, the last merge on the way to it.
+        """Find the last merge of each token that merging makes.
 
-        Fills `made`, [3 * n], with rows of the table as the constructor takes them, and returns how
-        many merges there are. They are as_list by the row of the token they make, and merge all text
-        as the whole table does: merge_list.pxd says why.
+        Fills `made`, [3 * n], with rows of the table as the constructor takes them, and returns the
+        number of merges. They are in the order of the tokens they make, and merge all text as the
+        whole table does: last_merges.pyx has the proof.
         """
         cdef Array out = array_of(made, ITEM_UINT32, True)
         cdef Memory scratch
@@ -222,7 +239,7 @@ cdef class Vocabulary:
         return count
 
     def find(self, token) -> int:
-        """The id of the token with these bytes, or -1."""
+        """Return the id of the token with these bytes, or -1."""
         cdef Array bytes = array_of(token, ITEM_UINT8)
         cdef uint32_t row = NO_RANK
         if bytes.count:
@@ -235,8 +252,8 @@ cdef class Vocabulary:
         cdef Py_ssize_t i
         cdef uint32_t kept = self.largest + 1 if self._ints != NULL else 0
         for i in range(count):
-            # Bare pointers: a variable of Cython's counts each object up and down once more.
-            # (Fetching the objects ahead of their use was tried: no effect.)
+            # Bare pointers: Cython would increment and decrement each reference count once more.
+            # (Prefetching the objects was tried: no effect.)
             item = int_load(&self._ints[ids[i]]) if ids[i] < kept else NULL
             if item == NULL:
                 item = self.new_int(ids[i])
@@ -245,12 +262,12 @@ cdef class Vocabulary:
             list_set_item(result, i, item)
         return result
 
-    # An int is made when its id is first as_list, so that those in use lie side by side: made for all ids
-    # in their order, limit of what came into the caches with one was never used (0.84 times the speed of
+    # Ints are created when their id is first listed, so that those in use are neighbours in memory:
+    # created for all ids in order, most of each cache line was never used (0.84 times the speed of
     # lists of prose in o200k).
     cdef PyObject *new_int(self, uint32_t id) except NULL:
         cdef PyObject *item
-        # Without a GIL another thread may have made it meanwhile; with one this is no lock at all.
+        # Without a GIL another thread may have created it already; with a GIL this takes no lock.
         with cython.critical_section(self):
             if self._ints == NULL and self.largest < MAX_KEPT_INTS:
                 self._ints = <PyObject **>calloc(self.largest + 1, sizeof(PyObject *))
@@ -279,14 +296,14 @@ cdef int check_status(Py_ssize_t status, Scratch scratch, Py_ssize_t index=0) ex
 
 
 def missing_bytes(bytes blob not None, ends) -> bytes:
-    """The single bytes that are no tokens, in their order.
+    """Return the single bytes that are not tokens, in ascending order.
 
     Parameters
     ----------
     blob : bytes
         All tokens' bytes, back to back.
     ends : buffer of uint64, [n]
-        Where each token ends in `blob`.
+        End of each token in `blob`.
     """
     cdef Array held = array_of(ends, ITEM_UINT64)
     cdef const uint64_t *end = <const uint64_t *>held.at

@@ -1,4 +1,4 @@
-/* What a reader of JSON strings spends its time on: runs of plain bytes. */
+/* Scanning of runs of plain bytes, in which a reader of JSON strings spends its time. */
 #ifndef FASTPREP_JSON_SCAN_H
 #define FASTPREP_JSON_SCAN_H
 
@@ -8,7 +8,7 @@
 #include <emmintrin.h>
 #endif
 
-/* Plain is what stands for itself inside a string: all but the quote, the backslash and U+0000-1F. */
+/* Plain bytes of a string: all but the quote, the backslash and U+0000-1F. */
 static inline int is_plain(uint8_t c) { return c >= 0x20 && c != '"' && c != '\\'; }
 
 #if defined(__SSE2__)
@@ -22,7 +22,7 @@ static inline uint32_t special16(__m128i v) {
 }
 #endif
 
-/* Where the first byte stands, from `i` on, that is not plain; n if none does. */
+/* Return the index of the first byte from `i` on that is not plain; n if all are. */
 static inline size_t skip_plain(const uint8_t *text, size_t i, size_t n) {
 #if defined(__SSE2__)
     for (; i + 16 <= n; i += 16) {
@@ -34,8 +34,8 @@ static inline size_t skip_plain(const uint8_t *text, size_t i, size_t n) {
     return i;
 }
 
-/* The same, and copies what it passes over to `out`, which has room for as many bytes as are left of
- * the text. Every byte's high bit goes into `high`. */
+/* The same, and copy the plain bytes to `out`, which must hold as many bytes as the text has left.
+ * The high bits of all bytes are or-ed into `high`. */
 static inline size_t copy_plain(
     const uint8_t *text, size_t i, size_t n, uint8_t *out, uint8_t *high) {
 #if defined(__SSE2__)
@@ -44,7 +44,7 @@ static inline size_t copy_plain(
         __m128i v = _mm_loadu_si128((const __m128i *)(text + i));
         uint32_t special = special16(v);
         _mm_storeu_si128((__m128i *)out, v);
-        /* Bytes behind the special one count, too: at worst UTF-8 is checked that need not be. */
+        /* Bytes after the special one count, too: at worst UTF-8 is checked needlessly. */
         above |= (uint32_t)_mm_movemask_epi8(v);
         if (special) {
             *high |= above != 0 ? 0x80 : 0;

@@ -1,15 +1,15 @@
-"""What several patterns do alike, over one block's masks. Scalar loops only where masks cannot see."""
-
+"""Mask algebra that several patterns share. Scalar loops only for what masks cannot express."""
 
 cdef enum:
-    KIND_NONE = 15    # no UTF-8 character
-    KIND_CJK = 16     # beside the class: of those that deepseek3 takes out
+    KIND_NONE = 15         # not a UTF-8 character
+    KIND_CJK = 16          # a flag beside the class: deepseek3 sets the character apart
 
 
-# What a character of class `kind` is to the patterns of a chain.
+# Return the class of a character as a chain of patterns leaves it to its last pattern: characters
+# that an earlier pattern removes count as the end of the text for the last one.
 cdef inline uint8_t kind_apart(int chain, uint32_t point, uint8_t kind) noexcept nogil:
     if chain == PATTERN_DEEPSEEK3:
-        # [一-龥぀-ゟ゠-ヿ], marks, signs and unassigned ones among them.
+        # [一-龥぀-ゟ゠-ヿ], including marks, signs and unassigned code points.
         if 0x4E00 <= point <= 0x9FA5 or 0x3040 <= point <= 0x30FF:
             return kind | KIND_CJK
     # The Digits step of the tokenizers library has a table of its own, of Unicode 17.
@@ -18,23 +18,23 @@ cdef inline uint8_t kind_apart(int chain, uint32_t point, uint8_t kind) noexcept
     return kind
 
 
-# The class of the character at byte `at`, which must lie within the text.
+# Return the class of the character at byte `at`, which must be within the text.
 cdef inline uint8_t kind_at(const Split *self, size_t at) noexcept nogil:
     cdef uint32_t point
     if utf8_decode(self.text + at, self.n - at, &point) == 0:
-        return KIND_NONE    # reported when the splitter comes to it
+        return KIND_NONE    # reported when the splitter reaches it
     if self.chain == 0:
         return self.classes[point]
     return kind_apart(self.chain, point, self.classes[point])
 
 
-# From each bit of `seeds` upwards as long as `run` has bits. Adding a seed to its run carries through
-# to the run's end; so a run must not have two seeds, and each must be a bit of it.
+# Extend each bit of `seeds` upwards through consecutive bits of `run`. Adding a seed to its run
+# carries to the end of the run, so each seed must be a bit of a run and a run must not have two.
 cdef inline uint64_t flood(uint64_t run, uint64_t seeds) noexcept nogil:
     return run & ~(run + seeds)
 
 
-# As flood, where one run may have several seeds.
+# Like flood, but a run may have several seeds.
 cdef inline uint64_t flood_each(uint64_t run, uint64_t seeds) noexcept nogil:
     cdef uint64_t filled = 0
     while seeds:
@@ -43,7 +43,7 @@ cdef inline uint64_t flood_each(uint64_t run, uint64_t seeds) noexcept nogil:
     return filled
 
 
-# The newlines (and what else `run` holds) that belong to the others right before them.
+# Return the newlines (and what else `run` holds) that belong to the others right before them.
 cdef inline uint64_t take_newlines(Split *self, uint64_t run, uint64_t seeds) noexcept nogil:
     cdef uint64_t taken
     seeds |= run & self.taken
@@ -55,8 +55,8 @@ cdef inline uint64_t take_newlines(Split *self, uint64_t run, uint64_t seeds) no
     return taken
 
 
-# The first character of each run of others that starts a piece of its own, on all of its bytes:
-# where a letter follows it, it belongs to that word.
+# Return the first character, on all of its bytes, of each run of others that starts a piece: it
+# belongs to the word if a letter follows.
 cdef inline uint64_t first_of_others(
     const Split *self, const Block *block, uint64_t other, uint64_t free_other
 ) noexcept nogil:
@@ -69,7 +69,7 @@ cdef inline uint64_t first_of_others(
     return first
 
 
-# Where whitespace is cut behind the last newline of a run, if whitespace follows it there.
+# Return the starts of whitespace after the last newline of a run.
 cdef inline uint64_t white_after_newline(
     const Split *self, uint64_t white, uint64_t newline
 ) noexcept nogil:
@@ -86,7 +86,7 @@ cdef inline uint64_t white_after_newline(
     while left:
         at = lowest_bit(left)
         left &= left - 1
-        ends = ~(blank >> at)          # shifted-in zeros: a run at the block's edge ends there, too
+        ends = ~(blank >> at)          # a run at the end of the block ends there: zeros are shifted in
         length = lowest_bit(ends) if ends else 64
         if at + length < 64:
             if newline >> (at + length) & 1:
@@ -96,7 +96,8 @@ cdef inline uint64_t white_after_newline(
     return starts
 
 
-# Whether the whitespace at byte `at` goes on to a newline, or to the end of a text that is not cut.
+# Return whether the whitespace at byte `at` continues to a newline, or to the end of a text that is
+# not cut there.
 cdef inline bint newline_follows(const Split *self, size_t at) noexcept nogil:
     cdef uint32_t point
     cdef int length
@@ -110,7 +111,7 @@ cdef inline bint newline_follows(const Split *self, size_t at) noexcept nogil:
     return not self.cuts_at_end
 
 
-# Where groups of digits start within a run. A group is as many characters as the pattern says.
+# Return the starts of groups of digits within a run, each of self.group characters.
 cdef inline uint64_t cut_digits(Split *self, const Block *block, uint64_t digit) noexcept nogil:
     cdef uint64_t starts = 0, leads, run_starts
     cdef int at
@@ -136,7 +137,7 @@ cdef inline uint64_t cut_digits(Split *self, const Block *block, uint64_t digit)
 ctypedef int (*Contraction)(const uint8_t *text, size_t n) noexcept nogil
 
 
-# Contractions that are pieces of their own: starts with those of `apostrophes` taken into account.
+# Return `starts` with the contractions at `apostrophes` made pieces of their own.
 cdef inline uint64_t cut_contractions(
     Split *self, uint64_t starts, uint64_t apostrophes, Contraction contraction
 ) noexcept nogil:
@@ -150,7 +151,7 @@ cdef inline uint64_t cut_contractions(
     return starts
 
 
-# Makes the `length` bytes from `at` on go on with the piece before them, and a piece start behind.
+# Join the `length` bytes from `at` on to the piece before them, and start a piece after them.
 cdef inline uint64_t join(Split *self, uint64_t starts, int at, int length) noexcept nogil:
     cdef uint64_t bytes = (<uint64_t>1 << length) - 1
     if at < 64:
@@ -166,14 +167,14 @@ cdef inline uint64_t join(Split *self, uint64_t starts, int at, int length) noex
     return starts
 
 
-# Length in bytes of the contraction at text[0], which is an apostrophe; 0 for none.
+# Return the length in bytes of the contraction at text[0], an apostrophe; 0 if there is none.
 cdef inline int contraction_lower(const uint8_t *text, size_t n) noexcept nogil:
     if n < 2:
         return 0
     return contraction_of(text[1], text[2] if n > 2 else 0)
 
 
-# The same in any case. Unicode's case folding makes U+017F, the long s, an s.
+# The same in any case. By Unicode case folding U+017F, the long s, is an s.
 cdef inline int contraction_any_case(const uint8_t *text, size_t n) noexcept nogil:
     if n < 2:
         return 0

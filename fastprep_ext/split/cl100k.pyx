@@ -4,13 +4,13 @@ Qwen 3.5.
     '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+
     |\s++$|\s*[\r\n]|\s+(?!\S)|\s
 
-- A word is a run of letters and the one character before it, if that is no newline, no digit and
-  not taken by another piece: the last whitespace of a run, or an other character that stands alone.
-- Digits go in groups of three, counted in characters.
-- A run of others takes a space before it and all newlines right after it.
-- Other whitespace is cut behind its last newline, and gives its last character back as in gpt2.
+- A word is a run of letters and the one character before it, unless that is a newline, a digit or
+  part of another piece: the last whitespace of a run, or a single other character.
+- Digits form groups of three characters.
+- A run of others includes a space before it and all newlines right after it.
+- Other whitespace is cut after its last newline, and its last character is left to the text that
+  follows, as in gpt2.
 """
-
 
 cdef uint64_t starts_cl100k(Split *self, const Block *block) noexcept nogil:
     cdef uint64_t letter = block.letter | (block.mark & self.marks_in_words)
@@ -18,7 +18,7 @@ cdef uint64_t starts_cl100k(Split *self, const Block *block) noexcept nogil:
     cdef uint64_t other = ~(letter | digit | block.white)
     cdef uint64_t after_other = other << 1 | self.other, after_space = space << 1 | self.space
     cdef uint64_t taken, white, newline, blank, free_other, alone, starts, apostrophes
-    # Newlines behind others belong to them; what is left is whitespace proper.
+    # Newlines after others belong to them; the rest is whitespace proper.
     taken = take_newlines(self, block.newline, block.newline & after_other)
     white = block.white & ~taken
     newline = block.newline & ~taken

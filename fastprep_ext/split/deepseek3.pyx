@@ -1,28 +1,30 @@
-r"""The three patterns of DeepSeek V3, as mask algebra. Each splits the pieces that the one before left.
+r"""The three patterns of DeepSeek V3, as mask algebra. Each splits the pieces left by the one before.
 
     \p{N}{1,3}
     [一-龥぀-ゟ゠-ヿ]+
     [!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+
     | ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 
-- Groups of digits are pieces. So are runs of Chinese characters and kana, but that signs among them
-  are cut out by the last pattern.
-- Neither joins what stands around it. To whitespace before it, it is the end of the text: nothing is
-  given back.
-- A word is a run of letters and marks, with the one character before it that is neither newline nor
+- Groups of digits are pieces. So are runs of Chinese characters and kana, except that the last
+  pattern cuts
+  signs out of them.
+- Neither joins its neighbours. For whitespace before it, it counts as the end of the text: the
+  whitespace
+  keeps its last character.
+- A word is a run of letters and marks, with the one character before it that is neither a newline nor a
   sign (punctuation or symbol): whitespace, or a loose character.
-- ASCII letters behind an ASCII sign that starts a piece are a piece with it, and end there: a letter
-  or mark beyond ASCII that follows starts anew.
-- A run of signs takes a space before it and all newlines right after it.
-- Whitespace goes as in Llama 3's pattern.
-- Loose characters (controls, formats, private and unassigned ones) match nothing but as the first
-  character of a word. A run of them is a piece, without the one that a word takes.
+- ASCII letters after an ASCII sign that starts a piece form a piece with it, which ends with them:
+  a letter
+  or mark beyond ASCII that follows starts a new piece.
+- A run of signs includes a space before it and all newlines right after it.
+- Whitespace is split as in Llama 3's pattern.
+- Loose characters (control, format, private and unassigned ones) match only as the first character of a
+  word. A run of them is a piece, without the one that a word takes.
 """
 
-
-# Of what the byte before the block is, `letter` says that a word goes on behind it, `other` that it is
-# a sign, `alone` that it is an ASCII sign that starts a piece, `both` that it is a letter behind such a
-# sign, `lower` that it is Chinese or kana, `blank` that it is loose.
+# Of the byte before the block: `letter`: a word continues after it; `other`: it is a sign; `alone`:
+# an ASCII sign that starts a piece; `both`: a letter after such a sign; `lower`: Chinese or kana;
+# `blank`: a loose character.
 cdef uint64_t starts_deepseek3(Split *self, const Block *block) noexcept nogil:
     cdef uint64_t word = block.letter | block.mark, digit = block.digit, cjk = block.cjk
     cdef uint64_t ascii_letter = block.letter & ~block.high
@@ -33,7 +35,7 @@ cdef uint64_t starts_deepseek3(Split *self, const Block *block) noexcept nogil:
     cdef uint64_t taken, white, newline, free_sign, behind_sign, goes_on, starts
     sign = (sign & ~loose) | block.sign
     after_sign = (sign & ~cjk) << 1 | (self.other & ~self.lower)
-    # Newlines behind signs belong to them; what is left is whitespace proper.
+    # Newlines after signs belong to them; the rest is whitespace proper.
     taken = take_newlines(self, block.newline, block.newline & after_sign)
     white = block.white & ~taken
     newline = block.newline & ~taken
@@ -66,7 +68,7 @@ cdef uint64_t starts_deepseek3(Split *self, const Block *block) noexcept nogil:
     return starts
 
 
-# The control characters among some ASCII bytes of the block.
+# Return the control characters among the `candidates`, ASCII bytes of the block.
 cdef inline uint64_t controls(const Split *self, uint64_t candidates) noexcept nogil:
     cdef const uint8_t *bytes = self.text + self.at
     cdef uint64_t found = 0
@@ -80,7 +82,7 @@ cdef inline uint64_t controls(const Split *self, uint64_t candidates) noexcept n
     return found
 
 
-# Of the loose characters that begin at these bytes, those that a letter or mark follows.
+# Of the loose characters that start at `leads`, return those followed by a letter or mark.
 cdef uint64_t first_of_words(
     const Split *self, const Block *block, uint64_t leads
 ) noexcept nogil:

@@ -1,5 +1,4 @@
-"""The frame that all splitters share, and the choice among them."""
-
+"""The frame that all splitters share, and the choice of the splitter."""
 
 cdef extern from "split/simd.h" nogil:
     const SimdPath *simd_path(const char *name)
@@ -49,7 +48,7 @@ cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogi
             return 0
         starts = self.starts(self, &block)
         if self.at == 0:
-            starts &= ~<uint64_t>1    # the text's own start ends no piece
+            starts &= ~<uint64_t>1    # the start of the text ends no piece
         first = self.at
         if self.n - first < 64:
             starts &= (<uint64_t>1 << (self.n - first)) - 1
@@ -62,7 +61,7 @@ cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogi
     return count
 
 
-# Classes of the next 64 bytes.
+# Classify the next 64 bytes.
 cdef inline void read_block(Split *self, Block *block) noexcept nogil:
     cdef uint8_t padded[64]
     cdef const uint8_t *bytes = self.text + self.at
@@ -70,7 +69,7 @@ cdef inline void read_block(Split *self, Block *block) noexcept nogil:
     cdef Lanes lanes
     cdef uint64_t white_follows
     if left < 64:
-        # Spaces, so that a run of whitespace at the end of the text is followed by no text.
+        # Spaces, so that no text follows a run of whitespace at the end of the text.
         memset(padded, 0x20, 64)
         memcpy(padded, bytes, left)
         bytes = padded
@@ -93,19 +92,20 @@ cdef inline void read_block(Split *self, Block *block) noexcept nogil:
     if unlikely(lanes.high != 0):
         read_high(self, block, lanes.high)
     block.apart = (block.digit | block.cjk) & self.sets_apart
-    # A run that reaches the block's edge: its last character is in here if no whitespace follows.
+    # A run that reaches the end of the block: its last character is included if no whitespace
+    # follows.
     white_follows = 0
     if block.white >> 63 and white_at(self, self.at + 64):
         white_follows = <uint64_t>1 << 63
     block.last_white |= lanes.white & ~((block.white | block.apart) >> 1 | white_follows)
 
 
-# The same for characters of several bytes, whose bytes are `high`.
+# Classify the characters of several bytes, whose bytes are `high`.
 cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
-    cdef uint64_t of[16]       # the bytes of each class
+    cdef uint64_t of[16]         # the bytes of each class
     cdef uint64_t bytes
     cdef int at, length
-    cdef uint8_t kind, any_kind    # apart, so that the first need not lie in memory
+    cdef uint8_t kind, any_kind  # two variables, so that the first can stay in a register
     memset(of, 0, sizeof(of))
     if self.carried:
         bytes = (<uint64_t>1 << self.carried) - 1
@@ -136,8 +136,9 @@ cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
     block.sign |= of[UC_SIGN]
 
 
-# The bytes and the class of the character at byte `at` of the block, if it is an ordinary one: of two or
-# three bytes, within the block and not at the end of the text, no whitespace, and no chain. Else 0.
+# Return the length of the character at byte `at` of the block, and its class, if it is a common one:
+# of two or three bytes, within the block and not at the end of the text, not whitespace, no chain.
+# Otherwise 0.
 cdef inline int common_decode(const Split *self, int at, uint8_t *kind) noexcept nogil:
     cdef uint32_t bytes, point
     if unlikely(at > 61 or self.n - self.at - at < 4 or self.chain != 0):
@@ -154,8 +155,8 @@ cdef inline int common_decode(const Split *self, int at, uint8_t *kind) noexcept
     return 0
 
 
-# The same for any character; notes whitespace that text follows, and what crosses the block's edge. 0:
-# there is none, and `self.at` is where.
+# The same for any character; notes whitespace that text follows, and what crosses the end of the
+# block. 0 if there is no character at `self.at`.
 cdef int decode_any(Split *self, Block *block, int at, uint8_t *kind) noexcept nogil:
     cdef uint32_t point
     cdef int length = utf8_decode(self.text + self.at + at, self.n - self.at - at, &point)
@@ -178,7 +179,8 @@ cdef int decode_any(Split *self, Block *block, int at, uint8_t *kind) noexcept n
     return length
 
 
-# Whether whitespace is at byte `at`, or the end of the text, or a character that is as good as that.
+# Return whether whitespace is at byte `at`, or the end of the text, or a character set apart, which
+# counts as such.
 cdef inline bint white_at(const Split *self, size_t at) noexcept nogil:
     cdef uint8_t kind
     if at >= self.n:
@@ -188,9 +190,9 @@ cdef inline bint white_at(const Split *self, size_t at) noexcept nogil:
 
 
 def lanes_of(block, str path):
-    """The ASCII class masks of 64 bytes, as one SIMD path makes them: for tests of the paths.
+    """Return the ASCII class masks of 64 bytes as one SIMD path computes them, for tests of the paths.
 
-    None where `path` ("portable", "sse2", "avx2") does not run on this machine.
+    None if `path` ("portable", "sse2", "avx2") does not run on this machine.
     """
     cdef Array bytes = array_of(block, ITEM_UINT8)
     cdef const SimdPath *chosen = simd_path(path.encode())
@@ -204,9 +206,9 @@ def lanes_of(block, str path):
 
 
 def places_of(uint64_t bits, str path):
-    """Where the bits of a number are, lowest first, as one SIMD path lists them: for tests of the paths.
+    """List the set bits of a number, lowest first, as one SIMD path does, for tests of the paths.
 
-    None where `path` does not run on this machine.
+    None if `path` does not run on this machine.
     """
     cdef const SimdPath *chosen = simd_path(path.encode())
     cdef size_t places[64]

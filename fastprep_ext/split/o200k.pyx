@@ -4,18 +4,19 @@ r"""The pattern of o200k_base and o200k_harmony, as mask algebra; with other set
     |[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?
     |\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
 
-Much as cl100k, but for these:
+Like cl100k, except:
 
 - A word is letters and marks. It is cut between a lower-case letter and an upper-case one. Letters
-  without case and marks are both upper and lower: between them and an upper-case letter the first
-  alternative gives back what it must, so there a look at the letters around decides.
-- A mark behind others belongs to them, unless that other stands alone: then it is the prefix of a
-  word that begins with the mark.
+  without
+  case and marks count as both: before an upper-case letter the first alternative backtracks over
+  them as far as it must, so the letters around them decide.
+- A mark after others belongs to them, unless it follows a single other: that is then the prefix of
+  a word
+  that starts with the mark.
 - A contraction belongs to the word before it.
-- Others take slashes as well as newlines behind them, once a newline has come.
-- The end of the text changes nothing about newlines.
+- After a newline, others include slashes as well as newlines.
+- The end of the text makes no difference for newlines.
 """
-
 
 cdef uint64_t starts_o200k(Split *self, const Block *block) noexcept nogil:
     cdef uint64_t digit = block.digit, space = block.space, word = block.letter
@@ -69,14 +70,14 @@ cdef uint64_t starts_o200k(Split *self, const Block *block) noexcept nogil:
     return starts
 
 
-# The marks that belong to words; the rest of them belong to the others before them.
+# Return the marks that belong to words; the others belong to the characters before them.
 cdef uint64_t marks_of_words(const Split *self, const Block *block) noexcept nogil:
     cdef uint64_t word = block.letter, other = ~(word | block.digit | block.white | block.mark)
     cdef uint64_t of_words = flood(block.mark, block.mark & (word << 1 | self.letter))
     cdef uint64_t left = block.mark & ~of_words
     cdef uint64_t run, bit, seeds, taken, standing, after_other, alone
     while left:
-        # From left to right, since each run's place depends on what stands before it.
+        # From left to right: the class of each run depends on the one before it.
         bit = left & -left
         run = flood(left, bit)
         left &= ~run
@@ -96,7 +97,7 @@ cdef uint64_t marks_of_words(const Split *self, const Block *block) noexcept nog
     return of_words
 
 
-# An apostrophe behind a word, unless that word is itself a contraction's end.
+# Join a contraction to the word before it, unless that word itself ends with a contraction.
 cdef uint64_t join_contractions(
     Split *self, uint64_t starts, uint64_t apostrophes
 ) noexcept nogil:
@@ -113,7 +114,8 @@ cdef uint64_t join_contractions(
     return starts
 
 
-# For upper-case letters behind letters without case or marks: those that start a piece.
+# Of the upper-case letters that follow letters without case or marks, return those that start a
+# piece.
 cdef uint64_t cut_before_upper(
     const Split *self, uint64_t starts, uint64_t undecided, size_t contracted
 ) noexcept nogil:
@@ -124,8 +126,8 @@ cdef uint64_t cut_before_upper(
         at = lowest_bit(undecided)
         undecided &= undecided - 1
         first = first_of_both(self, self.at + at)
-        # If a lower-case letter of the same piece stands before them, the piece cannot go on. A
-        # contraction is no such letter: its piece has ended.
+        # After a lower-case letter of the same piece the piece cannot continue. A contraction does not
+        # count: its piece has ended.
         if first > 0 and first != contracted \
                 and not (first >= self.at and starts >> (first - self.at) & 1) \
                 and class_before(self, first) == UC_LL:
@@ -135,7 +137,7 @@ cdef uint64_t cut_before_upper(
     return cut
 
 
-# Where the letters without case and marks begin that end before byte `at`.
+# Return the start of the letters without case and marks that end before byte `at`.
 cdef inline size_t first_of_both(const Split *self, size_t at) noexcept nogil:
     cdef uint8_t kind
     while at > 0:
@@ -159,8 +161,8 @@ cdef inline uint8_t class_before(const Split *self, size_t at) noexcept nogil:
     return self.classes[point]
 
 
-# Whether the upper-case letters at byte `at` are followed by more of the word: if so, the first
-# alternative of the pattern need not give anything back.
+# Return whether more of the word follows the upper-case letters at byte `at`: then the first
+# alternative of the pattern need not backtrack.
 cdef inline bint goes_on_after_upper(const Split *self, size_t at) noexcept nogil:
     cdef uint32_t point
     cdef uint8_t kind

@@ -1,17 +1,17 @@
-r"""The pattern of gpt2, r50k_base, p50k_base and p50k_edit, as mask algebra; with digits apart that of
-StarCoder.
+r"""The pattern of gpt2, r50k_base, p50k_base and p50k_edit, as mask algebra; with digits set apart,
+that of StarCoder.
 
     '(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s
 
-- A run of letters, of digits or of others goes on while its class does; a space before it joins.
-- A run of whitespace gives its last character back when text follows: a space then joins that
-  text, any other character is a piece of its own. At the end of the text the run stays whole.
-- StarCoder's file takes out each digit first. So no space joins one, and whitespace before one is at
-  the end of a text.
-- A contraction matters only where an apostrophe starts a piece: the letters after it belong to
-  it, and whatever follows them starts anew.
+- A run of letters, of digits or of others is a piece, with a space before it.
+- A run of whitespace leaves its last character to the text that follows: a space joins that text, any
+  other character is a piece of its own. At the end of the text the run stays whole.
+- StarCoder's file sets each digit apart first. So a space does not join a digit, and whitespace before
+  one counts as the end of the text.
+- A contraction matters only if its apostrophe starts a piece: the letters after it belong to it,
+  and the
+  character after them starts a piece.
 """
-
 
 cdef uint64_t starts_r50k(Split *self, const Block *block) noexcept nogil:
     cdef uint64_t letter = block.letter, digit = block.digit, white = block.white
@@ -24,7 +24,7 @@ cdef uint64_t starts_r50k(Split *self, const Block *block) noexcept nogil:
     apostrophes = starts & block.apostrophe
     starts |= white & ~(white << 1 | self.white)
     starts |= block.last_white
-    starts |= block.apart & ~block.tail    # no bits but for starcoder
+    starts |= block.apart & ~block.tail    # empty except for starcoder
     starts = (starts | self.added) & ~self.removed
     self.added = 0
     self.removed = 0

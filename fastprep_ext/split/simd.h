@@ -1,7 +1,6 @@
-/* 64 bytes of text -> one bit a byte for each ASCII class.
+/* 64 bytes of text -> one bit per byte for each ASCII class.
  *
- * One file a CPU behind one pair of functions. The portable path is always built; `simd_path` chooses by
- * name, or the best that this very machine runs.
+ * One file per SIMD path, with the same two functions. The portable path is always built.
  */
 #ifndef FASTPREP_SIMD_H
 #define FASTPREP_SIMD_H
@@ -9,7 +8,7 @@
 #include "base/bits.h"
 #include "base/cpu.h"
 
-/* Bit i is about byte i. A byte of 0x80 and above is in `high` alone. */
+/* Bit i stands for byte i. A byte of 0x80 or above is only in `high`. */
 typedef struct {
     uint64_t letter;     /* A-Z a-z */
     uint64_t digit;      /* 0-9 */
@@ -25,8 +24,8 @@ typedef struct {
 typedef struct {
     const char *name;
     void (*lanes)(const uint8_t *block, Lanes *lanes);
-    /* Writes `first` and the index of each bit, lowest first, to places[64]; returns how many. What is
-     * behind the last may be written as well. */
+    /* Write `first` plus the index of each bit, lowest first, to places[64] and return how many. May
+     * write beyond the last of them, within places[64]. */
     size_t (*places)(uint64_t bits, size_t first, size_t *places);
 } SimdPath;
 

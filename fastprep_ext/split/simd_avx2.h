@@ -1,10 +1,11 @@
-/* AVX2: 32 bytes a step. Built for every x86-64, called only where the CPU has it. */
+/* AVX2: 32 bytes per step. Built for every x86-64, called only if the CPU has it. */
 #include <immintrin.h>
 
 #define AVX2_TARGET __attribute__((target("avx2,bmi,popcnt")))
 
-/* The classes of a byte are what its low half and its high half agree on, one bit a class: two look-ups
- * in tables of 16 instead of a comparison for each class. A byte of 0x80 and above finds 0 in the first. */
+/* The classes of a byte are the bits that its low and its high half have in common, one bit per
+ * class: two lookups in tables of 16 instead of a comparison per class. A byte of 0x80 or above
+ * gets 0 from the first. */
 enum {
     OF_40_60 = 1,  /* letters, in two parts */
     OF_50_70 = 2,
@@ -71,7 +72,7 @@ AVX2_TARGET static void lanes_avx2(const uint8_t *block, Lanes *lanes) {
 
 #undef AVX2_BIT
 
-/* No branch for each bit: twelve are most often enough, and twenty nearly always. */
+/* No branch per bit: twelve are usually enough, and twenty nearly always. */
 AVX2_TARGET static size_t places_avx2(uint64_t bits, size_t first, size_t *places) {
     size_t count = (size_t)__builtin_popcountll(bits), i;
 #pragma GCC unroll 12

@@ -12,12 +12,12 @@ static const uint8_t ascii_class[256] = {
     2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 0, 0, /* 30: digits */
     0, 65, 65, 65, 65, 65, 65, 65, U8, U8, 65, 65, 65, 0, 0, 0, 0, 0, /* 40: A-Z */
     0, 1, 1, 1, 1, 1, 1, 1, L8, L8, 1, 1, 1, 0, 0, 0, 0, 0, /* 60: a-z */
-    /* 80-FF: none of these */
+    /* 80-FF: no class */
 };
 #undef L8
 #undef U8
 
-/* Eight bytes of 0 or 1 -> eight bits, byte i to bit i: the product puts each in the top byte. */
+/* Eight bytes of 0 or 1 -> eight bits, byte i to bit i: the product moves each into the top byte. */
 static inline uint64_t gather_low_bits(uint64_t bytes) {
     return ((bytes & 0x0101010101010101u) * 0x0102040810204080u) >> 56;
 }

@@ -1,4 +1,4 @@
-/* SSE2, which every x86-64 machine has: 16 bytes a step. */
+/* SSE2, which every x86-64 machine has: 16 bytes per step. */
 #include <emmintrin.h>
 
 /* A range test in one signed comparison: shift the range's first value to -128. */

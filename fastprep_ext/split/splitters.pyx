@@ -1,7 +1,6 @@
-"""The binding of the splitters: which there are, and the pieces that one makes of a text."""
+"""Python functions of the splitters."""
 
-
-#: Patterns that have a splitter, by family name; fastprep.vocabulary.patterns says which those are.
+#: Patterns that have a splitter, by family name; fastprep.vocabulary.patterns defines the families.
 PATTERNS = {
     "r50k": PATTERN_R50K,
     "cl100k": PATTERN_CL100K,
@@ -16,7 +15,7 @@ PATTERNS = {
 
 
 def split_pieces(text, int pattern=PATTERN_R50K) -> list:
-    """The ends of the pieces of a UTF-8 text, in bytes: what the encoder looks up one by one.
+    """Return the ends, in bytes, of the pieces of a UTF-8 text, which the encoder looks up one by one.
 
     >>> split_pieces(b"two words", PATTERNS["o200k"])
     [3, 9]
@@ -40,12 +39,12 @@ def split_pieces(text, int pattern=PATTERN_R50K) -> list:
 
 
 def count_pieces(text, int pattern=PATTERN_R50K) -> int:
-    """How many pieces a UTF-8 text has: all that splitting costs, without a list of them.
+    """Count the pieces of a UTF-8 text: the cost of splitting without a list.
 
     >>> count_pieces(b"two words", PATTERNS["o200k"])
     2
 
-    Holds no GIL while it counts. Raises InvalidUtf8.
+    Releases the GIL. Raises InvalidUtf8.
     """
     cdef Array bytes = array_of(text, ITEM_UINT8)
     cdef Split split
@@ -64,7 +63,7 @@ def count_pieces(text, int pattern=PATTERN_R50K) -> int:
 
 cdef int begin_split(Split *split, Array text, int pattern) except -1:
     if pattern not in PATTERNS.values():
-        raise ValueError(f"pattern {pattern} is none of {PATTERNS}")
+        raise ValueError(f"pattern {pattern} is not one of {PATTERNS}")
     split_begin(split, pattern, <const uint8_t *>text.at, text.count)
     return 0
 

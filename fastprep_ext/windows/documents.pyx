@@ -1,8 +1,7 @@
-"""Where documents end -> position ids, document ids, masked targets and sequence lengths."""
+"""Document ends -> position ids, document ids, masked targets and sequence lengths."""
 
-
+# Return how many of the ascending `ends` are at most `place`.
 cdef inline int64_t first_above(const uint64_t *ends, int64_t count, uint64_t place) noexcept nogil:
-    """How many of the ascending `ends` are at limit `place`."""
     cdef int64_t low = 0
     cdef int64_t high = count
     cdef int64_t middle
@@ -15,10 +14,10 @@ cdef inline int64_t first_above(const uint64_t *ends, int64_t count, uint64_t pl
     return low
 
 
+# Mark `count` consecutive places that belong to one document.
 cdef inline void mark_piece(
     Marks *marks, int64_t at, int64_t count, int64_t document
 ) noexcept nogil:
-    """Marks of `count` places in a row that belong to one document."""
     cdef int64_t i
     if marks.positions != NULL:
         for i in range(count):
@@ -50,7 +49,7 @@ cdef void mark_tokens(
     cdef int64_t part = 0
     cdef int64_t document, known, end, take
     cdef int64_t done = 0
-    # Parts are few beside documents, but a store may have thousands of shards.
+    # There are fewer parts than documents, but a store may have thousands of shards.
     cdef int64_t high = ends.num_parts - 1
     cdef int64_t middle
     while part < high:
@@ -69,7 +68,7 @@ cdef void mark_tokens(
         if document < known:
             end = ends.token_base[part] + <int64_t>ends.ends[part][document]
         else:
-            end = ends.token_base[part + 1]  # tokens behind the last end
+            end = ends.token_base[part + 1]  # tokens after the last end
         take = min(end - start, count - done)
         if take > 0:
             mark_piece(marks, at + done, take, ends.document_base[part] + document)
@@ -81,18 +80,18 @@ cdef void mark_tokens(
 
 
 cdef class DocumentEnds:
-    """Where the documents of a sequence of tokens end.
+    """The ends of the documents of a sequence of tokens.
 
     Parameters
     ----------
     parts
-        for each part of the sequence (a shard) how many tokens it has and where its documents
-        end, uint64, ascending, in tokens from the part's start.
+        for each part of the sequence (a shard) its number of tokens and the ends of its documents,
+        uint64, ascending, in tokens from the start of the part.
 
     Raises
     ------
     InvalidWindow
-        for ends that are not uint64, or whose last one lies behind its part.
+        for ends that are not uint64, or whose last one is beyond its part.
 
     Examples
     --------
@@ -143,5 +142,5 @@ cdef class DocumentEnds:
 
     @property
     def num_documents(self):
-        """How many documents end in all parts together."""
+        """The number of documents that end in all parts together."""
         return self.ends.document_base[self.ends.num_parts]

@@ -1,9 +1,9 @@
-/* A page of a mapped file that cannot be read raises SIGBUS: the file was cut meanwhile, or its
- * disk failed. The guard turns the signal into a return value.
+/* Reading a page of a mapped file raises SIGBUS if the file was truncated or its disk failed. The
+ * guard turns the signal into a return value.
  *
- * Only a thread that is inside `guarded` is rescued; every other fault goes to the handler that
- * was there before, or kills the process as it always did. What runs guarded holds no lock, no
- * memory and no Python object, so that leaving it by a jump leaves nothing behind.
+ * It catches faults only of a thread that is inside `guarded`; every other fault goes to the
+ * previous handler, or kills the process as without the guard. Code that runs guarded must not hold
+ * locks, memory or Python objects, since it may be left by a jump.
  */
 #ifndef FASTPREP_FAULT_GUARD_H
 #define FASTPREP_FAULT_GUARD_H
@@ -23,13 +23,13 @@ static void guard_on_signal(int number, siginfo_t *info, void *context) {
     if (guard_before.sa_flags & SA_SIGINFO) {
         guard_before.sa_sigaction(number, info, context);
     } else if (guard_before.sa_handler == SIG_DFL || guard_before.sa_handler == SIG_IGN) {
-        sigaction(number, &guard_before, NULL); /* the access repeats, and dies of it */
+        sigaction(number, &guard_before, NULL); /* the access is repeated, and kills the process */
     } else {
         guard_before.sa_handler(number);
     }
 }
 
-/* Called with the GIL, whenever a loader is opened: another handler may have come meanwhile. */
+/* Called with the GIL whenever a loader is opened: another handler may have been installed. */
 static void guard_install(void) {
     struct sigaction now, ours;
     if (sigaction(SIGBUS, NULL, &now)) return;
@@ -42,7 +42,7 @@ static void guard_install(void) {
     sigaction(SIGBUS, &ours, NULL);
 }
 
-/* Returns body(context, job), or FAULTED. */
+/* Return body(context, job), or FAULTED. */
 static int64_t guarded(int64_t (*body)(void *, void *), void *context, void *job) {
     sigjmp_buf here;
     int64_t status;

@@ -1,5 +1,4 @@
-"""The contract of a batch: window indices in, filled tensors out."""
-
+"""Batches: window indices in, filled tensors out."""
 
 cdef extern from "windows/fault_guard.h" nogil:
     const int64_t FAULTED
@@ -8,9 +7,9 @@ cdef enum:
     NO_MEMORY = -3
     BAD_INDEX = -4
 
-# The windows of one sequence of tokens. Row i begins at token i * stride; or, where row_first is
-# not NULL, it is the stretches row_first[i] .. row_first[i + 1] - 1: sizes[k] pairs of neighbours
-# from token starts[k] on.
+# The windows of one sequence of tokens. Row i starts at token i * stride; or, if row_first is not
+# NULL, it consists of the stretches row_first[i] .. row_first[i + 1] - 1: sizes[k] pairs of
+# neighbours from token starts[k] on.
 cdef struct Source:
     const Tokens *tokens
     const Ends *ends  # NULL: documents do not matter
@@ -23,13 +22,13 @@ cdef struct Source:
 
 cdef struct Maker:
     Source *sources
-    int64_t *first_index  # of each source; one more at the end
+    int64_t *first_index   # of each source, and the end
     int64_t num_sources
     RowForm row
-    bint mask  # targets in another document than their input
+    bint mask              # whether targets in another document than their input are masked
 
-# One batch to make: its windows are those at `rows` positions of an order, from `first` on in
-# steps of `step`, or, where order is NULL, `indices`.
+# One batch to make: its windows are at `rows` positions of an order, from `first` on in steps of
+# `step`, or, if order is NULL, `indices`.
 cdef struct Batch:
     const OrderState *order
     int64_t first
@@ -39,10 +38,10 @@ cdef struct Batch:
     char *inputs
     char *targets
     Marks marks
-    int64_t row  # how far it got
-    int64_t status  # 0, or what went wrong in `row`
+    int64_t row            # the current row
+    int64_t status         # 0, or the error in `row`
 
-# Fills a batch and sets its status.
+# Fill a batch and set its status.
 cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil
 
 cdef class GatheredRows:

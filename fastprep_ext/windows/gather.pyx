@@ -1,9 +1,8 @@
 """Window indices -> a filled batch.
 
-A :class:`BatchMaker` knows the sources and how a row is written; it makes batches into memory
-that its caller owns, without the GIL.
+A :class:`BatchMaker` has the sources and the form of rows; it fills batches in memory of its
+caller, without the GIL.
 """
-
 
 cdef extern from "windows/fault_guard.h" nogil:
     void guard_install()
@@ -11,7 +10,7 @@ cdef extern from "windows/fault_guard.h" nogil:
 
 
 cdef enum:
-    PREFETCHED_WINDOWS = 4  # windows asked for beforehand; 1, 2 and 8 differ by less than the noise
+    PREFETCHED_WINDOWS = 4  # 1, 2 and 8 differ by less than the noise
 
 
 cdef inline int64_t source_of(const Maker *maker, int64_t index) noexcept nogil:
@@ -27,18 +26,18 @@ cdef inline int64_t first_token(const Source *source, int64_t row) noexcept nogi
     return source.starts[source.row_first[row]]
 
 
+# Prefetch the start of a window.
 cdef inline void prefetch_window(const Maker *maker, int64_t index) noexcept nogil:
-    """Have the memory of a window on its way before its turn comes."""
     cdef int64_t number = source_of(maker, index)
     cdef const Source *source = &maker.sources[number]
     index -= maker.first_index[number]
     prefetch_tokens(source.tokens, first_token(source, index), maker.row.length)
 
 
+# Write one row to the places from `at` on of the flattened batch.
 cdef int64_t write_row(
     const Maker *maker, const Source *source, int64_t row, Batch *batch, int64_t at
 ) noexcept nogil:
-    """Write one row to the places from `at` on of the flattened batch."""
     cdef const RowForm *form = &maker.row
     cdef int64_t end = at + form.length
     cdef int64_t stretch, last, start, count, status, alone
@@ -62,7 +61,7 @@ cdef int64_t write_row(
         status = write_pairs(source.tokens, form, start, count, inputs, targets)
         if status != 0:
             return status
-        # The last token of all, in a window that runs past it, is an input without a target.
+        # In a window that extends beyond the last token, that token is an input without a target.
         alone = 1 if source.row_first == NULL and count < form.length else 0
         if alone:
             targets += count * form.itemsize
@@ -120,7 +119,7 @@ cdef int64_t write_rows(void *context, void *job) noexcept nogil:
 
 
 cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
-    cdef Maker own = maker[0]  # its scratch is this call's
+    cdef Maker own = maker[0]  # with scratch memory of this call
     cdef int64_t *given = batch.indices
     batch.row = 0
     own.row.scratch = <char *>malloc((own.row.length + 1) * 8)
@@ -148,15 +147,15 @@ cdef class GatheredRows:
     tokens
         a :class:`~TokenShards`.
     num_rows, stride
-        how many windows there are, and the distance from one to the next in tokens.
+        the number of windows, and the distance between their starts in tokens.
     segments
-        None, or ``(row_first, starts, sizes)``, int64, int64 and int32: row i is the stretches
-        ``row_first[i]`` to ``row_first[i + 1] - 1``, ``sizes[k]`` pairs of neighbours from token
-        ``starts[k]`` on.
+        None, or ``(row_first, starts, sizes)``, int64, int64 and int32: row i consists of the
+        stretches ``row_first[i]`` to ``row_first[i + 1] - 1``, ``sizes[k]`` pairs of neighbours
+        from token ``starts[k]`` on.
     ends
         None, or a :class:`~DocumentEnds` of the same tokens.
     describe
-        turns a position in the tokens into the name of the file there.
+        returns the name of the file that holds a position in the tokens.
     """
 
     def __cinit__(self, TokenShards tokens not None, int64_t num_rows, int64_t stride, *,
@@ -186,7 +185,7 @@ cdef class GatheredRows:
 
 
 cdef class BatchMaker:
-    """Makes batches of windows into memory of its caller.
+    """Fills batches of windows in memory of its caller.
 
     Parameters
     ----------
@@ -195,19 +194,19 @@ cdef class BatchMaker:
     length
         pairs in a row, L.
     out
-        "same" for ids as they lie, "int32" or "int64".
+        "same" for ids of the stored type, "int32" or "int64".
     input_fill, target_fill
-        what stands where a row has nothing.
+        values of places without token.
     mask
         whether targets in another document than their input become `target_fill`.
     vocab_size
-        ids must be below it; 0: any will do.
+        ids must be below it; 0: no limit.
 
     Notes
     -----
-    Batches are given as addresses ``(inputs, targets, positions, documents, seqlens)``, of which
+    Batches are passed as addresses ``(inputs, targets, positions, documents, seqlens)``, of which
     the last three may be 0: ``[rows, L]`` of the type of `out`, twice; int64 ``[rows, L]``, twice;
-    int32 of ``rows * L + 1``. The memory must be there until the batch is made.
+    int32 of ``rows * L + 1``. The memory must stay valid until the batch is made.
     """
 
     def __cinit__(self, sources, int64_t length, *, str out="int64", int64_t input_fill=0,
@@ -253,23 +252,23 @@ cdef class BatchMaker:
         return self.maker.first_index[self.maker.num_sources]
 
     def make(self, indices, places):
-        """Make the batch of the windows `indices`, a sequence of ints; the GIL is released.
+        """Fill the batch of the windows `indices`, a sequence of ints; releases the GIL.
 
         Returns
         -------
         tuple
-            how many pieces the sequence lengths count, and the longest of them.
+            the number of pieces in the sequence lengths, and the length of the longest.
 
         Raises
         ------
         IndexError
-            for an index that is no window.
+            for an index that is not a window.
         InvalidWindow
             for a negative id.
         IdOutOfRange
             for an id that is not below `vocab_size`.
         InvalidStore
-            for a file that cannot be read any more.
+            for a file that can no longer be read.
         """
         cdef Batch batch
         cdef int64_t rows = len(indices)
@@ -297,8 +296,8 @@ cdef class BatchMaker:
         batch.marks.documents = <int64_t *><uintptr_t>documents
         batch.marks.seqlens = <int32_t *><uintptr_t>seqlens
 
+    # Raise the error of a batch's status; `batch.first` is the window it is about.
     cdef raise_error(self, Batch *batch):
-        """Raise what the status of a batch says; `batch.first` is the window it is about."""
         cdef int64_t index = batch.first
         cdef int64_t source, row, start, stretch
         cdef GatheredRows rows
@@ -313,7 +312,7 @@ cdef class BatchMaker:
         if batch.status in (READ_FAILED, FAULTED):
             place = rows.describe(start) if rows.describe is not None else "the tokens"
             raise InvalidStore(
-                f"{place}: cannot be read, about token {start} of all; the file was cut or its "
+                f"{place}: cannot be read near token {start} of all; the file was cut or its "
                 f"disk failed while it was open, so restore it and open the store again"
             )
         stretches = [(start, min(self.maker.row.length, rows.source.num_tokens - 1 - start))]
@@ -339,7 +338,7 @@ cdef class BatchMaker:
 
 
 def read_tokens(TokenShards tokens not None, int64_t start, int64_t count):
-    """Read `count` ids from `start` on, as a list of ints.
+    """Return `count` ids from `start` on as a list of ints.
 
     Examples
     --------

@@ -1,12 +1,11 @@
-"""The contract of the order kernels: positions of an epoch in, window indices out."""
-
+"""Shuffled order: positions of an epoch in, window indices out."""
 
 cdef enum:
-    SMALL = 1024  # windows; up to here rounds cost less than a bad shuffle does
+    SMALL = 1024  # windows; up to this size more rounds cost less than a bad shuffle
     SMALL_ROUNDS = 32
     ROUNDS = 8
 
-# A bijection of [0, size), another one for every key; `left` * `right` >= size is its grid.
+# A bijection of [0, size), different for every key, on a grid of `left` * `right` >= size cells.
 cdef struct Permutation:
     uint64_t size
     uint64_t left
@@ -17,7 +16,7 @@ cdef struct Permutation:
 cdef void make_permutation(Permutation *p, uint64_t size, uint64_t key) noexcept nogil
 cdef uint64_t permute(const Permutation *p, uint64_t position) noexcept nogil
 
-# A node of the tree that shares positions among sources: of any `total` positions in a row that
+# A node of the tree that shares positions among sources: of any `total` consecutive positions that
 # reach it, `share` go to `left`, the others to `right`; a child below 0 is source -1 - child.
 cdef struct ShareNode:
     uint64_t share
@@ -25,7 +24,7 @@ cdef struct ShareNode:
     int64_t left
     int64_t right
 
-# What an order is made of; see the class.
+# The parameters of an order; see the class.
 cdef struct OrderState:
     int64_t num_sources
     int64_t *sizes
@@ -36,7 +35,7 @@ cdef struct OrderState:
     uint64_t seed
     bint shuffle
 
-# The windows at `count` positions: first, first + step, first + 2 * step, ...
+# Write the windows at `count` positions: first, first + step, first + 2 * step, ...
 cdef void fill_order(
     const OrderState *order, int64_t first, int64_t step, int64_t count, int64_t *indices
 ) noexcept nogil

@@ -2,11 +2,10 @@
 
 The permutation is a Feistel network over a grid of about sqrt(n) by sqrt(n) cells, with additions
 modulo the sides in place of exclusive or (Black and Rogaway, "Ciphers with Arbitrary Finite
-Domains", 2002). The grid has at limit 2 * sqrt(n) cells more than there are windows; a position
-that lands on one of those goes round again (cycle-walking), which is rare. So any window of any
-epoch is found in some 50 nanoseconds, from nothing but the key.
+Domains", 2002). The grid has at most 2 * sqrt(n) cells more than there are windows; a position
+mapped to one of those is mapped again (cycle-walking), which is rare. So any window of any epoch is
+found in about 50 nanoseconds, from the key alone.
 """
-
 
 cdef enum:
     NO_SOURCE = -1
@@ -16,8 +15,8 @@ cdef uint64_t GOLDEN = 0x9E3779B97F4A7C15
 cdef uint64_t PI = 0x243F6A8885A308D3
 
 
+# A bijection of 64 bits in which every bit of x affects every bit (Stafford's mix 13).
 cdef inline uint64_t mix(uint64_t x) noexcept nogil:
-    """A bijection of 64 bits in which every bit of x moves every bit (Stafford's mix 13)."""
     x += GOLDEN
     x = (x ^ (x >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
     x = (x ^ (x >> 27)) * <uint64_t>0x94D049BB133111EB
@@ -40,10 +39,9 @@ cdef void make_permutation(Permutation *p, uint64_t size, uint64_t key) noexcept
         p.keys[r] = key
 
 
+# Eight rounds suffice on a large grid. On a grid of 2 by 3 they do not: all 720 orders of six windows
+# are equally likely (chi-square over 43,200 keys) from 24 rounds on.
 cdef inline uint64_t permute(const Permutation *p, uint64_t position) noexcept nogil:
-    """Eight rounds are plenty on a large grid. On a grid of 2 by 3 they are not: all 720 orders
-    of six windows are equally likely (chi-square over 43,200 keys) from 24 rounds on.
-    """
     cdef uint64_t at = position
     cdef uint64_t left, right
     cdef int r
@@ -60,8 +58,8 @@ cdef inline uint64_t permute(const Permutation *p, uint64_t position) noexcept n
             return at
 
 
+# Return how many of the positions below `position` go left: the share, rounded to the nearest.
 cdef inline uint64_t share_of(const ShareNode *split, uint64_t position) noexcept nogil:
-    """How many of the positions below `position` go left: the share, rounded to the nearest."""
     return mul_div(position, split.share, split.total // 2, split.total)
 
 
@@ -105,22 +103,21 @@ cdef void fill_order(
 
 
 cdef class Order:
-    """In which order an epoch hands out the windows of one source or of several.
+    """The order in which an epoch visits the windows of one or several sources.
 
     Parameters
     ----------
     sizes
-        how many windows each source has; those of source k are numbered from
-        ``sum(sizes[:k])`` on.
+        the number of windows of each source; those of source k are numbered from ``sum(sizes[:k])`` on.
     splits
-        the tree that shares positions among sources, its root first: of any `total` positions in
-        a row that reach a node, `share` go left; ``(share, total, left, right)``, where a child
+        the tree that shares positions among sources, its root first: of any `total` consecutive
+        positions that reach a node, `share` go left; ``(share, total, left, right)``, where a child
         below 0 is source ``-1 - child``. Empty for one source.
     length
-        how many positions an epoch has. A source whose windows run out begins an epoch of its
-        own; epochs of a mixture go on where the one before stopped.
+        the number of positions of an epoch. A source whose windows are used up starts an epoch of its
+        own; an epoch of a mixture continues where the one before stopped.
     seed, epoch
-        what the order is a function of.
+        the order is a function of these.
     shuffle
         False: each source in its own order.
 
@@ -173,16 +170,16 @@ cdef class Order:
 
     @property
     def length(self):
-        """How many positions an epoch has."""
+        """The number of positions of an epoch."""
         return self.order.length
 
     @property
     def epoch(self):
-        """The epoch that this is the order of."""
+        """The epoch of this order."""
         return self.order.epoch
 
     def take(self, positions):
-        """Give the windows at the positions of a range, as a list of ints.
+        """Return the windows at the positions of a range, as a list of ints.
 
         Raises
         ------

@@ -1,12 +1,14 @@
 """Sizes -> rows of bounded size, by best fit decreasing.
 
-The largest item first, each into the fullest row that still has capacity for it. Used for documents
-as in "Fewer Truncations Improve Language Modeling" (Ding and others, 2024). Sizes and rooms are
-small integers, so a stack of rows for each capacity and a bitmap of the stacks that hold any take the
-place of a search tree: 100 nanoseconds an item, sorting included.
+The largest item first, each into the fullest row in which it still fits. Used for documents as in "Fewer
+Truncations Improve Language Modeling" (Ding and others, 2024). Sizes are small integers, so a stack of
+rows per free space and a bitmap of the non-empty stacks replace a search tree: 100 nanoseconds per item,
+including the sort.
 """
 
-
+# Assign each of the `items` to a row and return the number of rows. tops[s] is 1 + the last row whose
+# free space became s, below[r] 1 + the row under row r on that stack; 0 is none. Bit s of `filled`
+# says whether stack s holds a row.
 cdef int64_t pack(
     const int32_t *sizes,
     const int64_t *items,
@@ -17,11 +19,6 @@ cdef int64_t pack(
     int64_t *below,
     int64_t *rows,
 ) noexcept nogil:
-    """Give each of the `items` its row and return how many rows there are.
-
-    tops[s] is 1 + the last row that came to have the space s, below[r] 1 + the row under row r on
-    that stack; 0 is none. Bit s of `filled` says whether stack s holds any.
-    """
     cdef int64_t num_rows = 0
     cdef int64_t i, item, space, row, word
     cdef uint64_t bits
@@ -53,7 +50,7 @@ cdef int64_t pack(
 
 
 def best_fit(sizes, int64_t capacity):
-    """Give each item a row, so that the sizes in a row add up to at most `capacity`.
+    """Assign each item to a row, so that the sizes in a row add up to at most `capacity`.
 
     Parameters
     ----------
@@ -65,8 +62,8 @@ def best_fit(sizes, int64_t capacity):
     Returns
     -------
     tuple
-        the row of each item, int64, numbered from 0 in the order in which they were opened, and
-        how many rows there are.
+        the row of each item, int64, numbered from 0 in the order in which rows were opened, and the
+        number of rows.
 
     Raises
     ------

@@ -1,10 +1,9 @@
-"""Batches made ahead of their use, by a thread of its own.
+"""Prefetching of batches by a thread.
 
-A native thread, not one of Python's: it takes no GIL, so a training loop that holds it cannot
-hold up the next batch. It sleeps when there is nothing to make. The reader never waits for a
-batch that nobody has started: it makes that one itself.
+A native thread, not one of Python's: it never takes the GIL, so a training loop that holds the GIL
+cannot delay the next batch. It sleeps while the queue is empty. The reader never waits for a batch
+that is not started: it makes that one itself.
 """
-
 
 cdef extern from "<signal.h>" nogil:
     ctypedef struct sigset_t:
@@ -19,9 +18,9 @@ cdef extern from "<unistd.h>" nogil:
 
 
 cdef enum:
-    # Looks at what another thread does before a sleep, some 20 microseconds. Waking a sleeper
-    # takes 5 to 10, more than a small batch does: without this, 0.3 times the speed of batches
-    # of 8192 tokens that nothing is done with.
+    # Checks of what another thread does before sleeping, about 20 microseconds. Waking a thread takes
+    # 5 to 10, longer than making a small batch: without spinning, 0.3 times the speed of batches of
+    # 8192 tokens in an empty loop.
     MAX_SPINS = 400
 
 cdef enum:
@@ -33,7 +32,8 @@ cdef struct Slot:
     Batch batch
     int64_t state
 
-# A queue: jobs number..., of which `started` are taken by someone and `taken` handed out.
+# A queue of batches in order: of `submitted` ones, `started` are started by a thread and `taken`
+# handed out.
 cdef struct Queue:
     const Maker *maker
     Slot *slots
@@ -42,21 +42,21 @@ cdef struct Queue:
     int64_t started
     int64_t taken
     bint stop
-    bint thread_sleeps  # the thread sleeps
-    bint reader_waits  # the reader does
+    bint thread_sleeps
+    bint reader_waits
     pthread_t thread
     pthread_mutex_t lock
     pthread_cond_t work
     pthread_cond_t ready
 
 
+# The thread: make batches until it is stopped.
 cdef void *run_queue(void *context) noexcept nogil:
-    """What the thread does until it is stopped."""
     cdef Queue *queue = <Queue *>context
     cdef Slot *slot
     cdef sigset_t signals
     cdef int64_t known, spins
-    # Signals are the other threads' business, but for those that this one raises itself.
+    # Other threads handle signals, except those that this thread raises itself.
     sigfillset(&signals)
     sigdelset(&signals, SIGBUS)
     sigdelset(&signals, SIGSEGV)
@@ -92,8 +92,8 @@ cdef void *run_queue(void *context) noexcept nogil:
     return NULL
 
 
+# Wait for the oldest batch, or make it here if it is not started.
 cdef void await_batch(Queue *queue, Slot *slot) noexcept nogil:
-    """Have the oldest batch made: wait for it, or make it here if nobody has started it."""
     cdef int64_t spins = 0
     pthread_mutex_lock(&queue.lock)
     if slot.state == WAITING:
@@ -116,31 +116,30 @@ cdef void await_batch(Queue *queue, Slot *slot) noexcept nogil:
     pthread_mutex_unlock(&queue.lock)
 
 
-# Not cleared by the garbage collector: what the thread writes to must outlive it.
+# Not cleared by the garbage collector: the memory that the thread writes to must outlive it.
 @cython.no_gc_clear
 cdef class Prefetcher:
-    """Makes the batches of an order, some of them ahead.
+    """Makes the batches of an order, a bounded number ahead of the reader.
 
     Parameters
     ----------
     maker
-        makes them.
+        the :class:`BatchMaker`.
     order
         the order of the epoch.
     ahead
-        how many batches may wait, made or to be made; 0: none, and there is no thread.
+        maximum number of batches in the queue; 0: there is no thread.
 
     Notes
     -----
-    In a process forked meanwhile the thread does not exist; batches are then made when they are
-    asked for.
+    In a forked process the thread does not exist; batches are then made when they are taken.
     """
 
     cdef Queue queue
     cdef BatchMaker maker
     cdef Order order
     cdef object owners
-    cdef int process  # the one that has the thread; 0: none has
+    cdef int process  # the process that has the thread; 0: none
 
     def __cinit__(self, BatchMaker maker not None, Order order not None, int64_t ahead):
         self.maker = maker
@@ -155,7 +154,7 @@ cdef class Prefetcher:
         pthread_mutex_init(&self.queue.lock, NULL)
         pthread_cond_init(&self.queue.work, NULL)
         pthread_cond_init(&self.queue.ready, NULL)
-        # Where no thread can be had, batches are made when they are asked for.
+        # If no thread can be created, batches are made when they are taken.
         if ahead > 0 and pthread_create(&self.queue.thread, NULL, run_queue, &self.queue) == 0:
             self.process = getpid()
 
@@ -164,14 +163,14 @@ cdef class Prefetcher:
         free(self.queue.slots)
 
     def __len__(self):
-        """How many batches were submitted and not taken."""
+        """Return how many batches are submitted and not taken."""
         return self.queue.submitted - self.queue.taken
 
     def submit(self, positions, places, owner):
-        """Ask for the batch of a range of positions, to be written to `places`.
+        """Request the batch of a range of positions, to be written to `places`.
 
-        `owner` keeps that memory; it is given back by :meth:`take`. At limit `ahead` batches, or
-        one, may be under way.
+        `owner` keeps that memory alive; :meth:`take` returns it. At most `ahead` batches, or one,
+        may be in the queue.
         """
         cdef Slot *slot = &self.queue.slots[self.queue.submitted % self.queue.capacity]
         slot.batch.order = &self.order.order
@@ -188,17 +187,17 @@ cdef class Prefetcher:
         pthread_mutex_unlock(&self.queue.lock)
 
     def take(self):
-        """Give the oldest batch asked for: its owner, and what :meth:`BatchMaker.make` returns.
+        """Return the oldest batch: its owner, and the result of :meth:`BatchMaker.make`.
 
         Raises
         ------
         FastprepError
-            what :meth:`BatchMaker.make` raises.
+            as raised by :meth:`BatchMaker.make`.
         """
         cdef Slot *slot = &self.queue.slots[self.queue.taken % self.queue.capacity]
         cdef Slot *started
         if self.process and self.process != getpid():
-            # The lock may be held by a thread that was not forked: everything is this thread's.
+            # A thread that was not forked may hold the lock: this thread now owns everything.
             pthread_mutex_init(&self.queue.lock, NULL)
             self.process = 0
             started = &self.queue.slots[(self.queue.started - 1) % self.queue.capacity]
@@ -214,7 +213,7 @@ cdef class Prefetcher:
         return owner, slot.batch.marks.num_seqlens, slot.batch.marks.longest
 
     def stop(self):
-        """End the thread, after the batch that it is at."""
+        """End the thread after its current batch."""
         if self.process == 0:
             return
         mine = self.process == getpid()

@@ -1,5 +1,4 @@
-"""The contract of the window kernels: token ids in, rows of inputs and targets out."""
-
+"""Windows: token ids in, rows of inputs and targets out."""
 
 cdef extern from "windows/widen.h" nogil:
     ctypedef int64_t (*PairsFunction)(
@@ -7,7 +6,7 @@ cdef extern from "windows/widen.h" nogil:
     )
     PairsFunction pairs_function(int kind, int out)
 
-# In the order of widen.h's table.
+# In the order of the table in widen.h.
 cdef enum Kind:
     UINT8
     UINT16
@@ -24,8 +23,8 @@ cdef enum:
     BAD_ID = -1
     READ_FAILED = -2
 
-# Shard k holds the tokens bounds[k] .. bounds[k + 1] - 1 of one long sequence; bounds[0] is 0.
-# They lie at places[k], or, where that is NULL, in the file files[k] from byte offsets[k] on.
+# Shard k holds the tokens bounds[k] .. bounds[k + 1] - 1 of one long sequence; bounds[0] is 0. They
+# are in memory at places[k], or, if that is NULL, in the file files[k] from byte offsets[k] on.
 cdef struct Tokens:
     const char **places
     int *files
@@ -34,7 +33,7 @@ cdef struct Tokens:
     int64_t num_shards
     int64_t itemsize
 
-# How a row is written. `last` is the largest id allowed.
+# How rows are written. `last` is the largest id allowed.
 cdef struct RowForm:
     PairsFunction pairs
     int64_t itemsize
@@ -42,12 +41,13 @@ cdef struct RowForm:
     int64_t input_fill
     int64_t target_fill
     int64_t last
-    char *scratch  # length + 1 tokens, 2 at least, for what lies in no single place in memory
+    char *scratch  # length + 1 tokens, at least 2, for tokens that are not contiguous in memory
 
+# Prefetch the start of a window while others are copied.
 cdef void prefetch_tokens(const Tokens *tokens, int64_t start, int64_t count) noexcept nogil
 
-# Writes `count` pairs of neighbours, the tokens from `start` on and those one place further on.
-# 0, BAD_ID or READ_FAILED.
+# Write `count` pairs of neighbours: the tokens from `start` on, and those one position later. 0,
+# BAD_ID or READ_FAILED.
 cdef int64_t write_pairs(
     const Tokens *tokens,
     const RowForm *row,
@@ -57,11 +57,13 @@ cdef int64_t write_pairs(
     void *targets,
 ) noexcept nogil
 
-# Writes one token as an input, and the fill as its target.
+# Write one token as an input, with the fill as its target.
 cdef int64_t write_last(
     const Tokens *tokens, const RowForm *row, int64_t start, void *inputs, void *targets
 ) noexcept nogil
 cdef void fill(void *out, int64_t count, int64_t value, int64_t itemsize) noexcept nogil
+# Return the address of `count` consecutive tokens, in place or copied to `scratch`; NULL if they
+# cannot be read.
 cdef const char *fetch(
     const Tokens *tokens, int64_t start, int64_t count, char *scratch
 ) noexcept nogil
@@ -70,4 +72,4 @@ cdef class TokenShards:
     cdef Tokens tokens
     cdef readonly int64_t num_tokens
     cdef Kind kind
-    cdef tuple views  # keeps the buffers exported, so that nobody moves what `places` point at
+    cdef tuple views  # keeps the buffers exported, so that `places` stay valid

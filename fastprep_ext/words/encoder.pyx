@@ -1,9 +1,8 @@
-"""A vocabulary of words with numbers for ids: documents in, ids into the caller's arrays.
+"""WordEncoder: a vocabulary of words with integer ids; documents in, ids into the caller's arrays.
 
-:mod:`fastprep_ext.words` gives back the very objects that a dict holds, as the notebook does; here no
-object is made for a token.
+WordTable returns the objects that a dict holds, as the notebook does; here no object is created per
+token.
 """
-
 
 ctypedef fused Id:
     uint16_t
@@ -11,12 +10,12 @@ ctypedef fused Id:
 
 
 cdef class WordEncoder:
-    """A vocabulary, read once; it never changes, so threads may share it.
+    """A compiled vocabulary; immutable, so threads may share it.
 
     Parameters
     ----------
     vocab
-        a dict from str to int, each of 0 to 2**32 - 1.
+        a dict from str to int, from 0 to 2**32 - 1.
     unknown
         the id of every word that is not in `vocab`.
     """
@@ -37,7 +36,7 @@ cdef class WordEncoder:
         index_free(&self.index)
         table_free(&self.long_words)
 
-    # Fills the index and the table of long words; False: these seeds will not do.
+    # Fill the index and the table of long words; False if these seeds do not work.
     cdef bint build(self, dict vocab, int attempt) except -1:
         cdef Table short_words
         cdef Table *table
@@ -57,7 +56,7 @@ cdef class WordEncoder:
                 if table_reserve(table, 1, word.length) < 0:
                     raise MemoryError(f"no memory for a table of {len(vocab)} words")
                 table_put(table, &word, number)
-            # A look-up asks the table even if it is empty.
+            # A lookup reads the table even if it is empty.
             status = table_reserve(&self.long_words, 1, 0)
             if status == 0:
                 status = index_build(&self.index, &short_words)
@@ -70,7 +69,7 @@ cdef class WordEncoder:
     def encode_documents(
         self, texts not None, out not None, ends not None, *, end_token=None, bint close_last=True
     ) -> int:
-        """Encodes documents back to back into the caller's arrays; see `WordEncoding`."""
+        """Encode documents back to back into the caller's arrays; see `WordEncoding`."""
         cdef Array ids, held_ends = array_of(ends, ITEM_UINT64, True)
         cdef uint64_t *end = <uint64_t *>held_ends.at
         cdef Py_ssize_t count = len(texts)
@@ -118,7 +117,7 @@ cdef Py_ssize_t encode_words(
     return written
 
 
-# Writes the ids of a text; how many, or -1 where there may be no capacity.
+# Write the ids of a text; return how many, or -1 if they may not fit.
 cdef int64_t look_up_ids(
     WordEncoder self, const Text *text, Id *out, int64_t capacity
 ) noexcept nogil:
@@ -143,5 +142,5 @@ cdef str decoded(object text, Py_ssize_t index):
         return str(text, "utf-8")
     except UnicodeDecodeError as error:
         raise InvalidUtf8(
-            f"text {index}, byte {error.start}: no UTF-8 character begins here", index, error.start
+            f"text {index}, byte {error.start}: no UTF-8 character starts here", index, error.start
         ) from None

@@ -1,6 +1,5 @@
 """Short words -> values by a perfect hash."""
 
-
 cdef extern from * nogil:
     """
     static inline uint64_t mul_high(uint64_t a, uint64_t b) {
@@ -11,12 +10,12 @@ cdef extern from * nogil:
 
 
 cdef enum:
-    WORDS_PER_BUCKET = 4      # at limit, on average
+    WORDS_PER_BUCKET = 4      # at most, on average
     MAX_PILOT = 65535
 
 
-# The lowest bits choose the bucket and the product's highest ones the entry, so that the words of a
-# bucket are strangers to one another, and part as the pilot counts up.
+# The lowest bits select the bucket and the highest bits of the product the entry, so that the words
+# of a bucket are unrelated, and separate as the pilot increases.
 cdef inline uint64_t bucket_of(const Index *index, uint64_t h) noexcept nogil:
     return h & index.bucket_mask
 
@@ -27,8 +26,8 @@ cdef inline uint64_t entry_place(const Index *index, uint64_t h, uint64_t pilot)
 
 cdef inline int64_t value_at(const Entry *entry, const Key *key, int64_t unknown) noexcept nogil:
     cdef uint64_t differ = (entry.low ^ key.low) | (entry.high ^ key.high)
-    # Arithmetic, for compilers make a branch of `unknown if differ else entry.value`, and unknown
-    # words come when no processor expects them.
+    # By arithmetic: compilers turn `unknown if differ else entry.value` into a branch, and unknown
+    # words are unpredictable.
     cdef int64_t same = <int64_t>(differ != 0) - 1
     return (entry.value & same) | (unknown & ~same)
 
@@ -37,8 +36,8 @@ cdef bint look_up_window(
     const Index *shared_index, const Table *long_words, const Text *text, const Window *window,
     int64_t unknown, int64_t *values
 ) noexcept nogil:
-    cdef Index index = shared_index[0]      # a copy that no store can be taken to change
-    cdef Key keys[64]         # so many entries are on their way from memory at once
+    cdef Index index = shared_index[0]  # a copy that cannot alias a store
+    cdef Key keys[64]                   # so many entries are prefetched at once
     cdef Key *key
     cdef int64_t first, i, many, value, signs = 0
     for first in range(0, window.count, 64):
@@ -73,8 +72,8 @@ cdef int64_t index_find(
     return value_at(index.entries + key.hash, &key, -1)
 
 
-# Puts a bucket's words into the first places that are free for all of them, and returns the pilot;
-# -1 if there is none.
+# Put a bucket's words into the first entries that are free for all of them, and return the pilot; -1
+# if there is none.
 cdef int64_t settle(
     Index *index, const Entry *words, const uint64_t *hashes, const int64_t *members, int64_t many
 ) noexcept nogil:
@@ -95,12 +94,12 @@ cdef int64_t settle(
     return -1
 
 
-# What is needed while building; freed by index_build.
+# Temporary arrays; freed by index_build.
 cdef struct Draft:
-    Entry *words              # n
-    uint64_t *hashes          # n
-    int64_t *members          # n: the words of bucket 0, of bucket 1, ...
-    int64_t *ends             # of each bucket in members
+    Entry *words           # n
+    uint64_t *hashes       # n
+    int64_t *members       # n: the words of bucket 0, of bucket 1, ...
+    int64_t *ends          # of each bucket in members
 
 
 cdef void list_words(Draft *draft, const Index *index, const Table *table) noexcept nogil:
@@ -115,7 +114,7 @@ cdef void list_words(Draft *draft, const Index *index, const Table *table) noexc
             n += 1
 
 
-# A counting sort; returns the size of the largest bucket.
+# Counting sort; returns the size of the largest bucket.
 cdef int64_t fill_buckets(
     Draft *draft, const Index *index, int64_t n, int64_t buckets
 ) noexcept nogil:
@@ -135,7 +134,7 @@ cdef int64_t fill_buckets(
     return largest
 
 
-# Large buckets first, while there is much room.
+# Large buckets first, while most entries are free.
 cdef int settle_all(
     Index *index, const Draft *draft, int64_t buckets, int64_t largest
 ) noexcept nogil:

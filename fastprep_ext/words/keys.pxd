@@ -1,14 +1,13 @@
-"""Words as integers: what both tables of words have in common.
+"""Words as integers: the keys of both tables of words.
 
-A word of up to 15 code points below U+0100 is *short*: 16 bytes, its code points, zeros and its
-length, are its key. (Without the length, a word and the same with a NUL behind it were one.) Every
-other word is *long*.
+A word of up to 15 code points below U+0100 is *short*: its key is 16 bytes, the code points, zeros
+and the length. (Without the length, a word and the same word followed by a NUL would be equal.)
+Every other word is *long*.
 """
-
 
 cdef extern from * nogil:
     """
-    /* The 16 bytes from KEEP + 16 - n on keep n bytes of a key. */
+    /* The 16 bytes from KEEP + 16 - n on mask n bytes of a key. */
     static const unsigned char KEEP[32] = {
         255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
     #define LONG_WORD UINT64_MAX
@@ -17,26 +16,26 @@ cdef extern from * nogil:
     const uint64_t LONG_WORD
 
 cdef enum:
-    SHORT = 15                # longest short word
+    SHORT = 15                # length of the longest short word
 
 cdef struct Key:
-    uint64_t low              # code points 0-7
-    uint64_t high             # code points 8-14, and the length in the highest byte; or LONG_WORD
-    uint64_t hash             # not set for a long word
+    uint64_t low           # code points 0-7
+    uint64_t high          # code points 8-14, and the length in the highest byte; or LONG_WORD
+    uint64_t hash          # not set for a long word
 
 cdef inline uint64_t short_hash(
     const uint64_t *seeds, uint64_t low, uint64_t high
 ) noexcept nogil:
     return mul_fold(low ^ seeds[0], high ^ seeds[1])
 
-# Whether a piece of up to SHORT code points has one that latin does not hold.
+# Return whether a piece of up to SHORT code points has one that `latin` cannot hold.
 cdef inline bint is_wide(const Window *window, uint64_t start, int64_t length) noexcept nogil:
     cdef uint64_t bits = window.wide[start >> 6] >> (start & 63)
     if start & 63 > 64 - SHORT:
         bits |= window.wide[(start >> 6) + 1] << (64 - (start & 63))
     return bits & ((<uint64_t>1 << length) - 1) != 0
 
-# The key of the window's piece i; returns whether it is short.
+# Compute the key of the window's piece i; return whether it is short.
 cdef inline bint piece_key(
     const uint64_t *seeds, const Window *window, int64_t i, Key *key
 ) noexcept nogil:
@@ -65,7 +64,7 @@ cdef inline bint is_short(const Text *word) noexcept nogil:
             return False
     return word.length <= SHORT
 
-# The key of the whole text as one word; returns whether it is short.
+# Compute the key of the whole text as one word; return whether it is short.
 cdef inline bint word_key(const uint64_t *seeds, const Text *word, Key *key) noexcept nogil:
     cdef uint8_t bytes[16]
     cdef int64_t i

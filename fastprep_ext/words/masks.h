@@ -1,7 +1,6 @@
-/* Blocks of 64 Latin-1 characters -> one bit a character for each class that splits words.
+/* Blocks of 64 Latin-1 characters -> one bit per character for each class that splits words.
  *
- * One function a CPU behind one function type; the portable one is always built. The path is
- * chosen by the same names as in simd.h.
+ * One function per SIMD path; the portable one is always built.
  */
 #ifndef FASTPREP_WORD_MASKS_H
 #define FASTPREP_WORD_MASKS_H
@@ -13,28 +12,28 @@
 #include <immintrin.h>
 #endif
 
-/* Bit i is about character i. */
+/* Bit i stands for character i. */
 typedef struct {
     uint64_t word;   /* neither whitespace nor separator */
     uint64_t opens;  /* a separator, one of , . : ; ? _ ! " ( ) ' */
-    uint64_t closes; /* the same: where it ends */
-    uint64_t dash;   /* -, a character of a word as far as this goes */
+    uint64_t closes; /* the same: its end */
+    uint64_t dash;   /* -, here a character of a word */
 } WordMasks;
 
 typedef void (*WordMasksFunction)(const uint8_t *latin, int64_t blocks, WordMasks *masks);
 
-/* Comparisons instead of a table: the compiler runs 16 of them at once. */
+/* Comparisons instead of a table: the compiler vectorizes them. */
 static inline int is_separator(uint8_t c) {
     return ((uint8_t)(c - '!') < 2) | ((uint8_t)(c - '\'') < 3) | (c == ',') | (c == '.') |
            ((uint8_t)(c - ':') < 2) | (c == '?') | (c == '_');
 }
 
-/* Python's whitespace, as \s and str.strip() know it: U+001C-U+001F are part of it. */
+/* Python's whitespace, as in \s and str.strip(), which includes U+001C-U+001F. */
 static inline int is_latin_white(uint8_t c) {
     return ((uint8_t)(c - 0x09) < 5) | ((uint8_t)(c - 0x1C) < 5) | (c == 0x85) | (c == 0xA0);
 }
 
-/* 64 bytes of 0 or 1 -> 64 bits: each product puts its eight in the top byte. */
+/* 64 bytes of 0 or 1 -> 64 bits: each product moves its eight into the top byte. */
 static inline uint64_t gather_flags(const uint8_t *flags) {
     uint64_t bits = 0;
     for (int group = 0; group < 64; group += 8)

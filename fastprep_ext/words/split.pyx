@@ -1,6 +1,5 @@
 """Text -> words and punctuation: class masks of 64 code points, then the ends of their runs."""
 
-
 cdef extern from "words/masks.h" nogil:
     ctypedef void (*WordMasksFunction)(
         const uint8_t *latin, int64_t blocks, WordMasks *masks
@@ -12,7 +11,7 @@ cdef extern from "words/masks.h" nogil:
 cdef enum:
     SPACE = 0x20
     DASH = 0x2D
-    WIDE = 0xFF               # stands for a code point >= U+0100 that is no whitespace
+    WIDE = 0xFF               # stands for a code point >= U+0100 that is not whitespace
 
 cdef WordMasksFunction MASKS = word_masks_function(simd.encode())
 
@@ -34,12 +33,12 @@ cdef inline bint is_white(uint32_t c) noexcept nogil:
     return is_latin_white(<uint8_t>c) if c < 256 else is_wide_white(c)
 
 
-# The bit of code point i in its block's mask.
+# The bit of code point i in the mask of its block.
 cdef inline uint64_t bit(int64_t i) noexcept nogil:
     return <uint64_t>1 << (i & 63)
 
 
-# Fills copy and wide from n units. The classes of all that follows depend on Latin-1 alone.
+# Fill copy and wide from n units. All later steps classify by Latin-1 only.
 cdef void narrow(const Unit *units, int64_t n, Window *window) noexcept nogil:
     cdef int64_t i, begin, end, block = 0
     cdef uint32_t seen
@@ -67,7 +66,7 @@ cdef void narrow(const Unit *units, int64_t n, Window *window) noexcept nogil:
         window.wide[block] = 0
 
 
-# Makes each `--` a separator, from the left: `---` is `--` and the first character of a word.
+# Make each `--` a separator, from the left: `---` is `--` and the first character of a word.
 cdef void mark_pairs(Window *window, int64_t n) noexcept nogil:
     cdef const uint8_t *at = window.latin
     cdef const uint8_t *end = window.latin + n
@@ -88,7 +87,7 @@ cdef void mark_pairs(Window *window, int64_t n) noexcept nogil:
         at += 2
 
 
-# Whether a dash follows a dash.
+# Return whether a dash follows a dash.
 cdef inline bint has_neighbours(const Window *window, int64_t blocks) noexcept nogil:
     cdef uint64_t dash, before = 0, found = 0
     cdef int64_t block
@@ -99,12 +98,12 @@ cdef inline bint has_neighbours(const Window *window, int64_t blocks) noexcept n
     return found != 0
 
 
-# Masks -> positions; returns how many pieces.
+# Convert masks to positions; returns the number of pieces.
 cdef int64_t list_pieces(Window *window, int64_t blocks) noexcept nogil:
     cdef const WordMasks *masks = window.masks
     cdef uint16_t *starts_out = window.starts
     cdef uint16_t *ends_out = window.ends
-    cdef uint64_t last = <uint64_t>1 << 63      # keeps lowest_bit defined where no bit is left
+    cdef uint64_t last = <uint64_t>1 << 63      # keeps lowest_bit defined if no bit is left
     cdef int64_t block, base, n = 0
     cdef uint64_t word, before, starts, ends, closing, open = 0, word_before = 0, closes_before = 0
     for block in range(blocks):
@@ -115,13 +114,13 @@ cdef int64_t list_pieces(Window *window, int64_t blocks) noexcept nogil:
         ends = (before & ~word) | masks[block].closes << 1 | closes_before
         word_before = word >> 63
         closes_before = masks[block].closes >> 63
-        # Piece n may have begun in an earlier block. No branch asks so, since it is one in two.
+        # Piece n may have started in an earlier block. Without a branch: it happens half of the time.
         closing = open & (ends != 0)
         ends_out[n] = <uint16_t>(base + lowest_bit(ends | last))
         ends &= ends - closing
         open ^= closing
         n += closing
-        # Now each end has its start in this block, and a start may be left over.
+        # Now each end has its start in this block, and one start may be left.
         while ends:
             starts_out[n] = <uint16_t>(base + lowest_bit(starts))
             ends_out[n] = <uint16_t>(base + lowest_bit(ends))
@@ -133,7 +132,7 @@ cdef int64_t list_pieces(Window *window, int64_t blocks) noexcept nogil:
     return n
 
 
-# Where the word that reaches over `at` ends.
+# Return the end of the word that extends over `at`.
 cdef int64_t word_end(const Unit *units, int64_t at, int64_t length) noexcept nogil:
     cdef uint32_t c
     while at < length:
@@ -146,7 +145,7 @@ cdef int64_t word_end(const Unit *units, int64_t at, int64_t length) noexcept no
     return length
 
 
-# Makes the window's Latin-1 text and its masks, which say nothing of what lies behind n.
+# Compute the window's Latin-1 text and its masks, which are undefined after n.
 cdef void classify(const Text *text, int64_t origin, int64_t n, Window *window) noexcept nogil:
     cdef int64_t blocks = n // 64
     if text.kind == 1 and text.length - origin >= WINDOW + LOAD:
@@ -168,7 +167,7 @@ cdef void classify(const Text *text, int64_t origin, int64_t n, Window *window) 
 
 cdef int64_t cut_window(const Text *text, int64_t origin, Window *window) noexcept nogil:
     cdef int64_t n = min(<int64_t>WINDOW, text.length - origin)
-    cdef int64_t blocks = n // 64 + 1         # in the last one ends what reaches up to n
+    cdef int64_t blocks = n // 64 + 1         # the last one holds ends at n
     cdef int64_t last, start
     classify(text, origin, n, window)
     if unlikely(has_neighbours(window, blocks)):
@@ -179,12 +178,13 @@ cdef int64_t cut_window(const Text *text, int64_t origin, Window *window) noexce
     last = n - 1
     if origin + n == text.length or not window.masks[last >> 6].word & bit(last):
         return origin + n
-    # The last word may go on behind the window: it is left to the next one, unless it is alone.
+    # The last word may continue after the window: it is left to the next one, unless it is the only
+    # one.
     start = window.starts[window.count - 1]
     if start > 0:
         window.count -= 1
         return origin + start
-    # Its last character is looked at again: it may be the first half of a `--`.
+    # Includes its last character again, which may be the first half of a `--`.
     if text.kind == 1:
         window.giant = word_end(<const uint8_t *>text.units, origin + last, text.length)
     elif text.kind == 2:
@@ -194,7 +194,7 @@ cdef int64_t cut_window(const Text *text, int64_t origin, Window *window) noexce
     return window.giant
 
 
-# Every unit is copied, and a closer takes back the whitespace that was copied just before it.
+# Copies every unit; a closer removes the whitespace copied just before it.
 cdef int64_t close_up_units(
     const Unit *units, int64_t length, uint64_t closers, Unit *out
 ) noexcept nogil:
@@ -217,9 +217,9 @@ cdef int64_t close_up(const Text *text, uint64_t closers, void *out) noexcept no
 
 
 def masks_of(block, str path):
-    """The class masks of 64 Latin-1 characters, as one SIMD path makes them: for tests.
+    """Return the class masks of 64 Latin-1 characters as one SIMD path computes them, for tests.
 
-    None where `path` ("portable", "sse2", "avx2") does not run on this machine.
+    None if `path` ("portable", "sse2", "avx2") does not run on this machine.
     """
     cdef Array bytes = array_of(block, ITEM_UINT8)
     cdef WordMasksFunction function = word_masks_function(path.encode())

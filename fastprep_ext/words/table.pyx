@@ -1,5 +1,4 @@
-"""A set of words that grows: short words by their keys, an arena for the long ones."""
-
+"""A growing set of words: short words by their keys, long ones in an arena."""
 
 cdef extern from * nogil:
     uint64_t reversed_bytes "__builtin_bswap64"(uint64_t x)
@@ -23,7 +22,7 @@ cdef bint same_units(const Unit *units, const uint32_t *stored, int64_t length) 
     return True
 
 
-# The slot of a long word, or the free slot where it belongs; `hash_out` gets its hash.
+# Return the slot of a long word, or the free slot for it; `hash_out` gets its hash.
 cdef Slot *long_slot_units(
     const Table *table, const Unit *units, int64_t length, uint64_t *hash_out
 ) noexcept nogil:
@@ -145,7 +144,7 @@ cdef void table_free(Table *table) noexcept nogil:
     table_init(table, table.seeds[0], table.seeds[1])
 
 
-# At limit half of the slots are taken, so that limit probes end where they begin.
+# At most half of the slots are used, so that most probes end at the first slot.
 cdef int reserve_slots(Table *table, int64_t words) noexcept nogil:
     cdef uint64_t old_size = table.mask + 1 if table.slots != NULL else 0
     cdef uint64_t size = max(<uint64_t>64, old_size)

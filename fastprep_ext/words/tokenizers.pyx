@@ -1,23 +1,22 @@
 """The notebook's word tokenizers: str in, lists of ids or of words out."""
 
-
 cdef extern from "Python.h":
-    # On bare pointers: Cython's own would count each reference up and down again.
+    # On bare pointers: Cython would increment and decrement each reference count once more.
     void Py_INCREF(PyObject *o)
     void PyList_SET_ITEM(object list, Py_ssize_t i, PyObject *o)
     list PyList_New(Py_ssize_t n)
 
 
 cdef enum:
-    RELEASE_GIL = 1 << 14     # code points from which on other threads may run meanwhile
-    PREFETCHED_IDS = 32                # ids
-    DONE = 0                  # what look_up returns
+    RELEASE_GIL = 1 << 14  # code points from which on the GIL is released
+    PREFETCHED_IDS = 32    # ids
+    DONE = 0               # results of look_up
     FULL = 1
     UNKNOWN = 2
 
-# The ids of a text's pieces so far: the addresses of objects, which the kernels take for integers.
+# The ids of a text's pieces so far: addresses of objects, which the kernels treat as integers.
 cdef struct FoundIds:
-    int64_t at                # the next window's origin
+    int64_t at                # origin of the next window
     int64_t count
     int64_t capacity
     int64_t *items
@@ -29,21 +28,21 @@ cdef Text text_of(object text) except *:
     return Text(PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), PyUnicode_KIND(text))
 
 
-# Python's hash of a str is keyed anew in every process, so these are.
+# Seeded by Python's hash of str, which is keyed per process.
 cdef int seed_table(Table *table, int attempt=0) except -1:
     table_init(table, <uint64_t>hash(f"low {attempt}") | 1, <uint64_t>hash(f"high {attempt}") | 1)
     return 0
 
 
 cdef class WordTable:
-    """A vocabulary, read once: words in, their ids out.
+    """A compiled vocabulary: words in, their ids out.
 
     Parameters
     ----------
     vocab
-        a dict from words to ids of any kind; what changes in it later is not seen.
+        a dict from words to ids of any kind; later changes have no effect.
     unknown
-        the word whose id stands for every word that is not in `vocab`, or None.
+        the word whose id is used for every word that is not in `vocab`, or None.
     """
 
     cdef Index index
@@ -72,7 +71,7 @@ cdef class WordTable:
             word = text_of(unknown)
             self.unknown_id = index_find(&self.index, &self.long_words, &word)
 
-    # Fills the index and the table of long words; False: these seeds will not do.
+    # Fill the index and the table of long words; False if these seeds do not work.
     cdef bint build(self, list words, int attempt) except -1:
         cdef Table short_words
         cdef Table *table
@@ -89,7 +88,7 @@ cdef class WordTable:
                 if table_reserve(table, 1, word.length) < 0:
                     raise MemoryError(f"no memory for a table of {len(words)} words")
                 table_put(table, &word, address(number))
-            # A look-up asks the table even if it is empty.
+            # A lookup reads the table even if it is empty.
             status = table_reserve(&self.long_words, 1, 0)
             if status == 0:
                 status = index_build(&self.index, &short_words)
@@ -104,22 +103,22 @@ cdef class WordTable:
         table_free(&self.long_words)
 
     def __len__(self):
-        """The length that the vocabulary had."""
+        """Return the length that the vocabulary had."""
         return self.size
 
     def __reduce__(self):
         return type(self), (self.vocab, self.unknown)
 
     def encode(self, text):
-        """The ids of the words of `text`, the very objects that the vocabulary held.
+        """Return the ids of the words of `text`, the same objects that the vocabulary held.
 
-        A word without an id, and without an `unknown` to stand for it, is looked up in the
-        vocabulary itself, whose KeyError is the caller's.
+        A word without an id, if there is no `unknown`, is looked up in the vocabulary itself, whose
+        KeyError propagates.
         """
         cdef Text units = text_of(text)
         cdef Window window
         cdef FoundIds ids = FoundIds(0, 0, 0, NULL)
-        cdef list others = []     # keeps alive what is in `ids` and not in the vocabulary
+        cdef list others = []     # keeps alive the ids that are not from the vocabulary
         cdef int status
         try:
             while True:
@@ -137,7 +136,7 @@ cdef class WordTable:
         finally:
             free(ids.items)
 
-    # Windows until the text is DONE, the ids are FULL, or the last window has an UNKNOWN word.
+    # Encode windows until the text is DONE, the ids are FULL, or the last window has an UNKNOWN word.
     cdef int look_up(self, const Text *text, Window *window, FoundIds *ids) noexcept nogil:
         cdef bint any_unknown
         while ids.at < text.length:
@@ -153,9 +152,11 @@ cdef class WordTable:
                 return UNKNOWN
         return DONE
 
-    # Gives the window's unknown words the ids that the vocabulary has for them, and keeps these in
-    # `others`. A plain dict raises KeyError; one with __missing__ has an answer.
-    cdef int look_up_in_vocab(self, object text, const Window *window, FoundIds *ids, list others) except -1:
+    # Look up the window's unknown words in the vocabulary, and keep their ids alive in `others`. A
+    # plain dict raises KeyError; one with __missing__ returns a value.
+    cdef int look_up_in_vocab(
+        self, object text, const Window *window, FoundIds *ids, list others
+    ) except -1:
         cdef int64_t *items = ids.items + (ids.count - window.count)
         cdef int64_t i
         for i in range(window.count):
@@ -175,8 +176,8 @@ cdef inline int64_t address(object value) noexcept:
     return <int64_t><intptr_t><PyObject *>value
 
 
-# The objects lie scattered in memory: each is sent for PREFETCHED_IDS of its turn,
-# which saves a fifth of the whole time where there are 130,000.
+# The objects are scattered in memory: prefetching each PREFETCHED_IDS ahead saves a fifth of the
+# total time with 130,000 of them.
 cdef list list_of(const FoundIds *ids):
     cdef list found = PyList_New(ids.count)
     cdef int64_t i, prefetched = max(<int64_t>0, ids.count - PREFETCHED_IDS)
@@ -193,7 +194,7 @@ cdef inline void put_in_list(list found, int64_t i, PyObject *item) noexcept:
     PyList_SET_ITEM(found, i, item)
 
 
-# A text has at limit as many pieces as code points; prose has one for five.
+# A text has at most as many pieces as code points; prose has one per five.
 cdef int grow_ids(FoundIds *ids, const Text *text) except -1:
     cdef int64_t capacity = max(2 * ids.capacity, text.length // 4)
     cdef int64_t *items
@@ -207,7 +208,7 @@ cdef int grow_ids(FoundIds *ids, const Text *text) except -1:
 
 
 def split_words(text):
-    """The pieces of `text`, each as a str, in order."""
+    """Return the pieces of `text`, each as a str, in order."""
     cdef Text units = text_of(text)
     cdef Window window
     cdef int64_t i, at = 0
@@ -221,7 +222,7 @@ def split_words(text):
     return words
 
 
-# All windows of the text into the table. 0, or -1: no memory.
+# Add all windows of the text to the table. 0, or -1 without memory.
 cdef int collect(Table *table, const Text *text, Window *window) noexcept nogil:
     cdef int64_t next_at, at = 0
     while at < text.length:
@@ -233,8 +234,8 @@ cdef int collect(Table *table, const Text *text, Window *window) noexcept nogil:
     return 0
 
 
-# Sorted short words are made in that order, so that what is done with the list next finds them side
-# by side in memory; with words in the table's order build_vocab took twice as long.
+# Short words are created in sorted order, so that later passes over the list find them contiguous in
+# memory; in the order of the table, build_vocab took twice as long.
 cdef list words_of(const Table *table):
     cdef list words = []
     cdef ShortWord *sorted_words
@@ -262,9 +263,9 @@ cdef list words_of(const Table *table):
 
 
 def unique_words(texts):
-    """The words of all texts, each once: sorted ones of up to 15 Latin-1 characters, then others.
+    """Return the distinct words of all texts: sorted ones of up to 15 Latin-1 characters, then others.
 
-    A str is made for each of these alone, not for each time that one occurs.
+    A str is created only per distinct word, not per occurrence.
     """
     cdef Table table
     cdef Text units
@@ -287,7 +288,7 @@ def unique_words(texts):
 
 
 def join_words(words, ids, str closers):
-    """The words of `ids` with one space between them, less the whitespace before `closers`.
+    """Join the words of `ids` with spaces, and remove the whitespace before `closers`.
 
     `words` maps ids to words; `closers` are ASCII code points below 64.
     """
@@ -298,7 +299,7 @@ def join_words(words, ids, str closers):
     cdef Memory out
     for closer in closers:
         if ord(closer) >= 64:
-            raise ValueError(f"{closer!r} is no closer: its code point is 64 or more")
+            raise ValueError(f"{closer!r} is not a closer: its code point is 64 or more")
         mask |= <uint64_t>1 << <int>ord(closer)
     out = allocate(units.length * units.kind, f"a text of {units.length} characters")
     with nogil:

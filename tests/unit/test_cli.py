@@ -8,11 +8,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from fastprep.cli.main import main
+from fastprep.cli.main import _parser, main
 from fastprep.cli.options import separator
+from fastprep.jobs.job import Eot, Settings
 
 VERDICT = "I HAD always thought Jack Gisburn rather a cheap genius"
 
@@ -64,6 +66,18 @@ def test_options_reach_the_job(
     assert "separator          none\n" in shown
     assert "end token          none\n" in shown
     assert "documents          1\n" in shown
+
+
+def test_defaults_of_the_command_are_those_of_the_library() -> None:
+    options = _parser("prepare").parse_args(["prepare", "a.txt", "-o", "store"])
+    assert Settings(**{name: getattr(options, name) for name in Settings._fields}) == Settings()
+    for eot in get_args(Eot):
+        assert (
+            _parser("import")
+            .parse_args(["import", "a.bin", "-o", "store", "--from", "llmc", "--eot", eot])
+            .eot
+            == eot
+        )
 
 
 def test_an_error_is_one_line_on_stderr(tmp_path: Path) -> None:
@@ -163,7 +177,7 @@ def test_bad_bytes_and_bad_ids_are_named(
     assert "standard input, byte 2: 0xff" in capsys.readouterr().err
     for word in ("x", "50257", "99999999999999999999", "-1"):
         assert main(["decode", "--", word]) == 1
-        assert f"'{word}' is no token id of gpt2" in capsys.readouterr().err
+        assert f"'{word}' is not a token id of gpt2" in capsys.readouterr().err
 
 
 def test_a_closed_pipe_ends_quietly(text: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from fastprep.errors import (
 from fastprep.jobs.estimate import estimate
 from fastprep.jobs.journal import Journal
 from fastprep.jobs.prepare import merge_tasks, prepare
-from fastprep.jobs.run import seal_if_whole
+from fastprep.jobs.run import seal_if_complete
 from fastprep.registry import get_encoding
 from fastprep.store import writer as shards
 from fastprep.store.reader import TokenStore
@@ -179,8 +179,8 @@ def test_other_inputs_are_refused_by_name(corpus: list[Path], tmp_path: Path) ->
     more.write_text("One.")
     for inputs, message in (
         (corpus[:1], "b.jsonl is no longer an input"),
-        ([*corpus, more], "more.txt was no input"),
-        (corpus[::-1], "the inputs stand in another order"),
+        ([*corpus, more], "more.txt is a new input"),
+        (corpus[::-1], "the inputs are in another order"),
     ):
         with pytest.raises(OtherJob, match=message):
             prepare(inputs, tmp_path / "store", **SETTINGS)
@@ -267,12 +267,12 @@ def test_an_input_that_changes_while_it_is_read_is_an_error(
 
 def test_a_second_run_is_refused_while_one_is_alive(corpus: list[Path], tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
-    with Journal(tmp_path / "store").running(shared=False):
+    with Journal(tmp_path / "store").lock_run(shared=False):
         for settings in ({}, {"overwrite": True}, {"task": (0, 2)}):
             with pytest.raises(JobIsRunning, match="another run works here"):
                 prepare(corpus, tmp_path / "store", **SETTINGS, **settings)
     half_done(corpus, tmp_path / "store")
-    with Journal(tmp_path / "store").running(shared=True):
+    with Journal(tmp_path / "store").lock_run(shared=True):
         with pytest.raises(JobIsRunning):
             prepare(corpus, tmp_path / "store", **SETTINGS)
         prepare(corpus, tmp_path / "store", **SETTINGS, task=(1, 2))
@@ -325,7 +325,7 @@ def test_of_tasks_that_found_nothing_the_other_says_so_too(tmp_path: Path) -> No
     with pytest.raises(InvalidInput, match="no documents found"):
         prepare(tmp_path / "a.txt", tmp_path / "store", **SETTINGS, task=(1, 2))
     with pytest.raises(UnfinishedJob, match="another run ended this job without a store"):
-        seal_if_whole(journal)
+        seal_if_complete(journal)
 
 
 def test_a_task_with_other_settings_is_refused(corpus: list[Path], tmp_path: Path) -> None:
@@ -642,7 +642,7 @@ def test_the_command_counts_bad_documents_and_says_so_where_there_are_no_others(
     assert main(["prepare", str(path), "-o", output, "--on-error", "skip"]) == 0
     shown = capsys.readouterr()
     assert shown.err.count("Expected `str`") == 10
-    assert shown.out.endswith(f"{output}: 12 bad documents left out; the manifest lists all\n")
+    assert shown.out.endswith(f"{output}: 12 bad documents skipped; the manifest lists all\n")
     path.write_text('{"text": 5}\n' * 3)
     command = ["prepare", str(path), "-o", output, "--on-error", "skip", "--overwrite"]
     assert main(command) == 1
@@ -660,7 +660,7 @@ def test_the_command_says_how_many_shards_are_finished_and_of_how_many(
     command = ["prepare", *map(str, corpus), "-o", str(tmp_path / "store"), "--workers", "1"]
     command += ["--shard-bytes", "2000"]
     assert main([*command, "--task", "0/2"]) == 0
-    assert f"going on: {finished} of {finished} shards" in capsys.readouterr().err
+    assert f"resuming: {finished} of {finished} shards" in capsys.readouterr().err
     assert main(["prepare", "--merge", "-o", str(tmp_path / "store"), "--log", "json"]) == 1
     assert json.loads(capsys.readouterr().err)["shards_finished"] == finished
     content = corpus[1].read_bytes()
@@ -683,7 +683,7 @@ def test_the_command_runs_tasks_and_merges_them(
     assert main([*command, "--workers", "1"]) == 0
     shown = capsys.readouterr()
     assert "documents" in shown.out
-    assert "fastprep: going on: " in shown.err
+    assert "fastprep: resuming: " in shown.err
     assert main(["prepare", "--merge", "-o", output]) == 0
 
 
@@ -738,7 +738,7 @@ def test_a_bar_is_shown_when_asked_and_names_what_was_done(
     corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("fastprep.jobs.progress._SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("fastprep.jobs.progress._UPDATE_SECONDS", 0.0)
     store = prepare(corpus, tmp_path / "store", **{**SETTINGS, "progress": True})
     shown = capsys.readouterr().err
     assert "100%" in shown

@@ -209,7 +209,7 @@ def test_a_directory_with_other_files_is_left_alone(
     for leftover in ("shard-00000.bin", name):
         (output / leftover).parent.mkdir(parents=True, exist_ok=True)
         (output / leftover).write_text("mine")
-    with pytest.raises(StoreExists, match="no token store's"):
+    with pytest.raises(StoreExists, match="not a token store's"):
         prepare(corpus[3], output, overwrite=True)
     assert (output / name).read_text() == (output / "shard-00000.bin").read_text() == "mine"
 

@@ -29,7 +29,7 @@ zstandard = pytest.importorskip("zstandard")
 
 
 def test_a_bar_tells_all_that_it_has_to_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastprep.jobs.progress._SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("fastprep.jobs.progress._UPDATE_SECONDS", 0.0)
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
     task = (Span("a.txt", 0, 444_000_000, 448_000_000),)
@@ -52,7 +52,7 @@ def test_a_bar_tells_all_that_it_has_to_in_80_columns(monkeypatch: pytest.Monkey
 def test_a_bar_of_packed_inputs_is_not_full_before_they_are_read(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastprep.jobs.progress._SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("fastprep.jobs.progress._UPDATE_SECONDS", 0.0)
     texts = [f"This is document {number}, much like all others." for number in range(20_000)]
     content = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
     path = tmp_path / f"a{suffix}"
