@@ -277,7 +277,9 @@ def test_a_cut_needs_something_visible_before_it() -> None:
         (b'{"text": "\xff"}', ["convert the file to UTF-8", "(--on-error)"]),
     ],
 )
-def test_what_to_do_about_a_bad_line_is_told(tmp_path: Path, line: bytes, mends: list[str]) -> None:
+def test_errors_of_bad_lines_say_how_to_fix_them(
+    tmp_path: Path, line: bytes, mends: list[str]
+) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"text": "One."}\n' + line)
     with pytest.raises(InvalidInput, match=r"a\.jsonl, line 2") as error:

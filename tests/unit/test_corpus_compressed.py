@@ -82,7 +82,7 @@ def test_a_packed_file_has_the_documents_of_what_was_packed(
 @pytest.mark.parametrize("packing", sorted(PACK))
 @pytest.mark.parametrize("suffix", [".txt", ".jsonl"])
 @pytest.mark.parametrize("on_error", ["raise", "skip", "replace"])
-def test_every_truncation_is_named_and_what_stands_before_it_is_not_lost(
+def test_every_truncation_is_reported_and_the_text_before_it_is_kept(
     tmp_path: Path, packing: str, suffix: str, on_error: str
 ) -> None:
     texts = [f"text {number} é" for number in range(40)]
@@ -136,7 +136,7 @@ def test_what_is_no_member_is_named_by_the_byte_where_it_begins(
     assert read([whole(path)], Format("|", on_error="skip")) == [b"one"]
 
 
-def test_damage_in_a_file_of_an_odd_name_is_told_in_the_right_parts(tmp_path: Path) -> None:
+def test_damage_in_a_file_of_an_odd_name_has_the_right_place_and_reason(tmp_path: Path) -> None:
     path = tmp_path / "a: b; c.txt.gz"
     path.write_bytes(PACK[".gz"](b"one|two|three")[:-9])
     (bad,) = bad_in([whole(path)], Format("|", on_error="skip"))

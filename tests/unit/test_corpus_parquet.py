@@ -126,7 +126,7 @@ def test_a_null_is_named_by_its_row(write: Write) -> None:
             assert found == ["row 2 (of row group 1)", "row 4 (of row group 2)"]
 
 
-def test_a_row_is_named_wherever_in_its_batch_it_stands(write: Write) -> None:
+def test_a_row_is_named_at_any_position_in_its_batch(write: Write) -> None:
     path = write({"text": ["one", None, "two", "three"] * 3}, row_group_size=4)
     places = [
         batch.place(index, 1)[0]

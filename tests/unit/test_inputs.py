@@ -38,7 +38,7 @@ def names(found: list[Span], folder: Path) -> list[str]:
     return [Path(span.path).relative_to(folder).as_posix() for span in found]
 
 
-def test_a_folder_stands_for_what_can_be_read_in_it_at_any_depth_by_name(folder: Path) -> None:
+def test_a_folder_is_its_readable_files_at_any_depth_sorted_by_name(folder: Path) -> None:
     expected = ["a.jsonl", "a.parquet", "a[1].txt", "b.txt", "c.json.gz", "sub/deep/y.txt.zst"]
     assert names(inputs.find(folder), folder) == [*expected, "sub/z.ndjson"]
     assert names(inputs.find([folder / "sub", folder / "b.txt"]), folder) == [
@@ -46,7 +46,7 @@ def test_a_folder_stands_for_what_can_be_read_in_it_at_any_depth_by_name(folder:
     ]
 
 
-def test_a_pattern_stands_for_the_files_of_it_that_can_be_read(folder: Path) -> None:
+def test_a_pattern_is_the_readable_files_that_match_it(folder: Path) -> None:
     assert names(inputs.find(folder / "*.txt"), folder) == ["a[1].txt", "b.txt"]
     assert names(inputs.find(folder / "*"), folder) == [
         *("a.jsonl", "a.parquet", "a[1].txt", "b.txt", "c.json.gz", "meta.json")
@@ -70,9 +70,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder: Path) -> No
         ("none.txt", "no such file"),
     ],
 )
-def test_an_input_that_stands_for_nothing_is_an_error(
-    folder: Path, name: str, message: str | None
-) -> None:
+def test_an_input_without_files_is_an_error(folder: Path, name: str, message: str | None) -> None:
     (folder / "empty").mkdir()
     if message is None:  # a hidden folder is read if it is itself the input
         assert names(inputs.find(folder / name), folder) == ["sub/.cache/w.txt"]

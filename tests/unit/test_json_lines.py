@@ -159,7 +159,7 @@ def test_blocks_of_good_and_bad_lines_go_on_where_they_should() -> None:
         assert [replaced.origin(index) for index in range(len(replaced))] == numbers
 
 
-def test_text_that_is_longer_once_it_is_mended_leaves_room_for_what_follows() -> None:
+def test_text_that_is_longer_after_repair_leaves_space_for_the_next() -> None:
     lines = [b'{"text": "' + b"\xff" * 500 + b'"}', b'{"text": "two"}'] * 20
     found, _ = decoded(b"\n".join(lines), Format(on_error="replace"))
     assert list(found) == ["\ufffd".encode() * 500, b"two"] * 20

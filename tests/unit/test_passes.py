@@ -54,7 +54,7 @@ def test_ends_rise_where_each_is_above_the_one_before(
 
 
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 99), st.randoms())
-def test_an_id_stands_at_all_of_some_places_and_at_no_other(
+def test_occurs_exactly_at_checks_all_places_and_no_others(
     ids: list[int], offset: int, rng: random.Random
 ) -> None:
     places = [place + offset for place, one in enumerate(ids) if one == 3]
@@ -81,7 +81,7 @@ def test_ends_move_by_any_number(ends: list[int], by: int) -> None:
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(0, 30))
-def test_rows_are_told_apart_in_runs_of_at_most_so_many_bytes(sizes: list[int], most: int) -> None:
+def test_reach_ends_a_run_of_rows_at_a_limit_of_bytes(sizes: list[int], most: int) -> None:
     edges = np.cumsum([0, *sizes], dtype=np.int64)
     rows = Rows(b"x" * int(edges[-1]), edges[:-1], edges[1:])
     first = 0

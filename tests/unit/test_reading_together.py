@@ -86,7 +86,7 @@ def test_a_packed_file_that_is_unpacked_ahead_has_the_same_documents_and_errors(
     assert not readers()
 
 
-def test_whoever_stops_early_leaves_no_thread_and_no_open_file_behind(
+def test_a_consumer_that_stops_early_leaves_no_thread_and_no_open_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(corpus, "_MIN_BYTES_FOR_THREAD", 1)
@@ -98,7 +98,7 @@ def test_whoever_stops_early_leaves_no_thread_and_no_open_file_behind(
     assert not readers()
 
 
-def test_whoever_stops_early_does_not_wait_for_ever_where_closing_fails() -> None:
+def test_a_consumer_that_stops_early_does_not_hang_if_closing_fails() -> None:
     def things() -> Iterator[int]:
         try:
             yield from range(1000)
@@ -173,7 +173,7 @@ def test_of_two_errors_the_first_in_order_is_raised_after_what_comes_before_it(f
     assert not readers()
 
 
-def test_whoever_stops_using_what_threads_make_leaves_no_thread_behind() -> None:
+def test_a_consumer_of_mapped_items_that_stops_early_leaves_no_thread() -> None:
     found = map_in_order(str, iter(range(1000)), 4)
     next(found)
     found.close()  # type: ignore[attr-defined]

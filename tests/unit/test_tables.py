@@ -166,7 +166,9 @@ def test_a_table_is_named_in_the_manifest_and_cannot_be_read_by_name(tmp_path: P
         find(span.path)
 
 
-def test_what_is_no_input_is_told_apart_and_not_told_in_full(tmp_path: Path) -> None:
+def test_objects_that_are_not_inputs_are_refused_without_showing_them_in_full(
+    tmp_path: Path,
+) -> None:
     text = "This is a text, not a path. " * 100
     for texts in (
         text,
