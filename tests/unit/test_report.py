@@ -268,7 +268,7 @@ def test_a_damaged_store_has_no_page(tmp_path: Path) -> None:
     made = make(tmp_path, ["One.", "Two."])
     path = made.shard_files[0]
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
-    with pytest.raises(InvalidStore, match="not those that the manifest has the checksum of"):
+    with pytest.raises(InvalidStore, match="do not have the checksum that the manifest records"):
         write_report(made, tmp_path / "a.html")
     assert not (tmp_path / "a.html").exists()
 
