@@ -44,6 +44,6 @@ def test_a_training_that_is_killed_goes_on_to_the_same_losses(tmp_path: Path) ->
     killed = run("train.py", *texts, *options, *there, "--die-after", 5, OMP_NUM_THREADS="1")
     assert killed.returncode == -9
     resumed = run("train.py", *texts, *options, *there, OMP_NUM_THREADS="2", OMP_DYNAMIC="true")
-    assert "# goes on after step 4" in resumed.stdout
+    assert "# resumes after step 4" in resumed.stdout
     assert losses(killed.stdout) | losses(resumed.stdout) == expected
     assert list(losses(resumed.stdout)) == [str(step) for step in range(5, 8)]
