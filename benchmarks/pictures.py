@@ -1,4 +1,4 @@
-"""The pictures of figures: SVG without a background, legible on a light page and on a dark one.
+"""Pictures of the results: SVG without a background, legible on light and dark pages.
 
 matplotlib draws them (``pip install 'fastprep[report]'``); text stays text.
 """
@@ -36,17 +36,19 @@ STYLE: Any = {
 MARKERS = {"r50k_base": "o", "cl100k_base": "s", "o200k_base": "^"}
 LINES = {"r50k_base": "-", "cl100k_base": "--", "o200k_base": ":"}
 
-Bars = dict[str, list[tuple[float, float] | None]]  # side to first and later MB/s of each corpus
+Bars = dict[
+    str, list[tuple[float, float] | None]
+]  # from side to first and later MB/s of each corpus
 
 
 def colour(side: str) -> str:
-    """A library's colour; paler for its second side."""
+    """Return a library's colour, paler for its second side."""
     package, _, way = side.partition(",")
     return COLOURS[package] + ("99" if way.strip() in ("lists", "1 thread") else "")
 
 
 def draw_bars(axes: Any, groups: list[str], bars: Bars) -> None:
-    """Bars side by side for each corpus: a bar the first pass, a line the later one; both in figures."""
+    """Draw grouped bars for each corpus: bars for first passes, lines for later ones, with figures."""
     step = 0.86 / len(bars)
     width = step * 0.9
     most = max(max(pair) for pairs in bars.values() for pair in pairs if pair)
@@ -58,11 +60,11 @@ def draw_bars(axes: Any, groups: list[str], bars: Bars) -> None:
             left = group - 0.43 + number * step
             hue = colour(side)
             axes.bar(left, pair[0], width, align="edge", color=hue, label=label, linewidth=0)
-            # A later pass that is slower lies within its bar.
+            # The line of a slower later pass is inside its bar.
             line = hue[:7] if pair[1] >= pair[0] else "#ffffff"
             axes.hlines(pair[1], left, left + width, color=line, linewidth=1.6)
             label = None
-            written = {max(pair): pair[0]}  # too near each other for two figures
+            written = {max(pair): pair[0]}  # too close for two figures
             if pair[1] - pair[0] > most * 0.1:
                 written = {pair[0]: pair[0], pair[1]: pair[1]}
             for height, figure in written.items():
@@ -76,7 +78,7 @@ def draw_bars(axes: Any, groups: list[str], bars: Bars) -> None:
 
 
 def draw_panels(panels: list[tuple[str, list[str], Bars]], path: Path) -> None:
-    """A panel an encoding, one legend above all."""
+    """Draw one panel per encoding, with one legend above."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 2.1 * len(panels) + 0.6), layout="constrained")
@@ -94,7 +96,7 @@ def draw_panels(panels: list[tuple[str, list[str], Bars]], path: Path) -> None:
 
 
 def draw_files(results: Results, path: Path) -> bool:
-    """A text file to a file of ids."""
+    """Draw the rates from a text file to a file of ids."""
     found = results.by_corpus("files")
     if not found:
         return False
@@ -111,7 +113,7 @@ def draw_files(results: Results, path: Path) -> bool:
 
 
 def draw_peers(results: Results, path: Path) -> bool:
-    """All libraries on one thread."""
+    """Draw all libraries on one thread."""
     found = results.by_corpus("peers")
     panels = []
     for cells in rows_side_by_side(found) if found else []:
@@ -129,7 +131,7 @@ def draw_peers(results: Results, path: Path) -> bool:
 
 
 def draw_growth(results: Results, path: Path) -> bool:
-    """Throughput against size, a panel a corpus."""
+    """Draw throughput against size, one panel per corpus."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
@@ -166,7 +168,7 @@ def draw_growth(results: Results, path: Path) -> bool:
     return True
 
 
-#: File to what draws it and what it shows.
+#: From file name to its drawing function and caption.
 PICTURES: dict[str, tuple[Callable[[Results, Path], bool], str]] = {
     "files.svg": (
         draw_files,
@@ -186,9 +188,9 @@ PICTURES: dict[str, tuple[Callable[[Results, Path], bool], str]] = {
 
 
 def draw_pictures(results: Results, directory: Path) -> dict[str, str]:
-    """Draw all that was measured; returns file names and what they show.
+    """Draw all pictures of the results; return their file names and captions.
 
-    Raises ModuleNotFoundError where matplotlib is not installed.
+    Raises ModuleNotFoundError if matplotlib is not installed.
     """
     import matplotlib
 

@@ -1,10 +1,10 @@
-"""Writes tables and pictures of figures from the JSON of a run.
+"""Write tables and pictures of results from the JSON of a run.
 
     python benchmarks/report.py                  from benchmarks/results into README and docs/
     python benchmarks/report.py --results bench  from bench/ into bench/figures.md and bench/pictures
 
-Nothing in them is typed by hand: a figure that was not measured does not appear, and none that was
-is left out, whoever it favours.
+Nothing in them is typed by hand: figures that were not measured do not appear, and all that were
+measured do, whichever side they favour.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WORST_BEGIN, WORST_END = "<!-- worst:begin -->", "<!-- worst:end -->"
 
 
 def lines_of(results: Results, pictures: dict[str, str], folder: str, where: str) -> list[str]:
-    """The section of figures: what was measured, in the order of the work."""
+    """Return the lines of the results, in the order of the work."""
     run = results.run()
 
     def picture(name: str) -> list[str]:
@@ -66,14 +66,14 @@ def lines_of(results: Results, pictures: dict[str, str], folder: str, where: str
 
 
 def replace(path: Path, begin: str, end: str, lines: list[str]) -> None:
-    """Put lines between two marks of a file."""
+    """Replace the lines between two marks of a file."""
     before, rest = path.read_text(encoding="utf-8").split(begin)
     text = before + "\n".join([begin, *lines, end]) + rest.split(end)[1]
     path.write_text(text, encoding="utf-8")
 
 
 def drawn(results: Results, directory: Path) -> dict[str, str]:
-    """The pictures; none, with a word about it, where matplotlib is missing."""
+    """Draw the pictures; without matplotlib print that there are none."""
     try:
         return draw_pictures(results, directory)
     except ModuleNotFoundError as error:
@@ -82,7 +82,7 @@ def drawn(results: Results, directory: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the page of a run, or what stands between the marks of README and two pages in docs."""
+    """Write the page of a run, or the parts between marks of the README and two pages in docs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, help="write a page there, not README")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What 10 TB take, from the rates that were measured: the table of docs/scaling.md."""
+"""The table of docs/scaling.md: the time for 10 TB, from the measured rates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CORES = 64
 
 
 def hours(seconds: float) -> str:
-    """A time for people.
+    """Format a duration.
 
     >>> hours(90), hours(7200), hours(864000)
     ('1.5 min', '2.0 h', '10.0 days')
@@ -21,11 +21,11 @@ def hours(seconds: float) -> str:
 
 
 def scaling_lines(results: Results) -> list[str]:
-    """The table; nothing if no rate was measured."""
+    """Return the lines of the table, none if no rate was measured."""
     rows = []
     for name, result in results.by_corpus("prepare").items():
         for row in result["rows"]:
-            # By the CPU's clock: what others did on the machine meanwhile does not count.
+            # CPU time, which excludes other processes on the machine.
             size = result["corpus"]["bytes"] * result["copies"] / 1e6
             cpu = row["cpu_seconds"]
             rate = size / cpu["fastprep, 2 workers"]

@@ -1,4 +1,4 @@
-"""The tables of figures, from the JSON. A figure that was not measured does not appear."""
+"""Tables of the results, from the JSON. Figures that were not measured do not appear."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from results_of import ENCODINGS, Results, rows_side_by_side
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """A table in Markdown, numbers to the right, and an empty line."""
+    """Return a Markdown table with numbers to the right, and an empty line."""
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
     return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
 def times(ratio: float) -> str:
-    """How many times faster; a loss must not be rounded into a draw.
+    """Format a ratio, so that a loss is not rounded to a draw.
 
     >>> times(2.345), times(0.96)
     ('2.3x', '0.96x')
@@ -24,7 +24,7 @@ def times(ratio: float) -> str:
 
 
 def rate(figure: float) -> str:
-    """MB/s or the like, with as many digits as mean something.
+    """Format MB/s or similar with its significant digits.
 
     >>> rate(212.4), rate(3.84)
     ('212', '3.8')
@@ -33,7 +33,7 @@ def rate(figure: float) -> str:
 
 
 def side_rows(results: list[dict[str, Any]], figures: str, ratios: str) -> list[list[str]]:
-    """A row a side, a column a result: its figure, and in brackets a ratio where there is one."""
+    """Return one row per side with a column per result: its figure, and a ratio in brackets if known."""
     rows = []
     for side in results[0][figures]:
         row = [side]
@@ -49,7 +49,7 @@ def side_rows(results: list[dict[str, Any]], figures: str, ratios: str) -> list[
 
 
 def means(results: dict[str, dict[str, Any]], what: str) -> str:
-    """The geometric mean of all ratios and the smallest, for each number of threads."""
+    """Return the geometric mean of all ratios and the smallest, for each number of threads."""
     parts = []
     rows = [row for result in results.values() for row in result["rows"]]
     for threads in sorted({row["threads"] for row in rows}):
@@ -68,7 +68,7 @@ def means(results: dict[str, dict[str, Any]], what: str) -> str:
 
 
 def sizes_of(results: dict[str, dict[str, Any]]) -> str:
-    """How much text of each corpus was measured.
+    """Format how much text of each corpus was measured.
 
     >>> sizes_of({"prose": {"corpus": {"bytes": 2_000_000}}})
     'prose 2 MB'
@@ -77,7 +77,7 @@ def sizes_of(results: dict[str, dict[str, Any]]) -> str:
 
 
 def file_table(results: dict[str, dict[str, Any]], what: str) -> list[str]:
-    """MB/s from a text file to a file of ids, a row an encoding and number of threads."""
+    """Return MB/s from a text file to a file of ids, one row per encoding and number of threads."""
     rows = []
     for cells in rows_side_by_side(results):
         row = [f"{cells[0]['encoding']}, {cells[0]['threads']}"]
@@ -93,7 +93,7 @@ def file_table(results: dict[str, dict[str, Any]], what: str) -> list[str]:
 
 
 def memory_table(results: dict[str, dict[str, Any]]) -> list[str]:
-    """The largest resident memory of such a process, MiB."""
+    """Return the peak resident memory of such a process in MiB."""
     rows = []
     for cells in rows_side_by_side(results):
         row = [f"{cells[0]['encoding']}, {cells[0]['threads']}"]
@@ -105,7 +105,7 @@ def memory_table(results: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def file_lines(results: Results) -> list[str]:
-    """First pass, later pass, memory."""
+    """Return the lines of first pass, later pass and memory."""
     found = results.by_corpus("files")
     if not found:
         return []
@@ -131,7 +131,7 @@ def file_lines(results: Results) -> list[str]:
 
 
 def limit_lines(results: Results) -> list[str]:
-    """Splitting and copying beside encoding."""
+    """Return the lines of splitting and copying next to encoding."""
     found = results.by_corpus("limits")
     if not found:
         return []
@@ -153,7 +153,7 @@ def limit_lines(results: Results) -> list[str]:
 
 
 def growth_lines(results: Results) -> list[str]:
-    """What a byte costs as there are more of them."""
+    """Return the lines of the cost per byte by size."""
     found = results.by_corpus("growth")
     if not found:
         return []
@@ -180,7 +180,7 @@ def growth_lines(results: Results) -> list[str]:
 
 
 def peer_cell(row: dict[str, Any], side: str) -> str:
-    """Cold / warm, or why there is nothing."""
+    """Format cold / warm, or why there is no figure."""
     figures = row["megabytes_per_second"].get(side)
     if figures is None:
         return str(row["left_out"].get(side, "not installed"))
@@ -188,7 +188,7 @@ def peer_cell(row: dict[str, Any], side: str) -> str:
 
 
 def peer_lines(results: Results) -> list[str]:
-    """Every known tokenizer, a list of documents to ids."""
+    """Return the lines of every known tokenizer, from a list of documents to ids."""
     found = results.by_corpus("peers")
     if not found:
         return []
@@ -213,7 +213,7 @@ def peer_lines(results: Results) -> list[str]:
 
 
 def encode_lines(results: Results) -> list[str]:
-    """Documents one by one and in batches, beside tiktoken."""
+    """Return the lines of documents one by one and in batches, next to tiktoken."""
     lines = []
     for encoding in ENCODINGS:
         found = results.by_corpus(f"encode-{encoding}")
@@ -242,11 +242,11 @@ def encode_lines(results: Results) -> list[str]:
     ]
 
 
-# -- small things ----------------------------------------------------------------------------------
+# -- small figures ----------------------------------------------------------------------------------
 
 
 def load_lines(results: Results) -> list[str]:
-    """Milliseconds until a fresh process has an encoding, and until it has the first ids."""
+    """Return the lines of milliseconds until a new process has an encoding, and its first ids."""
     found = results.get("load")
     if not found:
         return []
@@ -277,7 +277,7 @@ def load_lines(results: Results) -> list[str]:
 
 
 def call_lines(results: Results) -> list[str]:
-    """Microseconds of a call on a prompt, and milliseconds of decoding a million ids."""
+    """Return the lines of microseconds per prompt, and milliseconds to decode a million ids."""
     found = results.get("calls")
     if not found:
         return []
@@ -299,7 +299,7 @@ def call_lines(results: Results) -> list[str]:
 
 
 def word_lines(results: Results) -> list[str]:
-    """MB/s of the word tokenizers and of the notebook's."""
+    """Return the lines of MB/s of the word tokenizers and of the notebook's."""
     lines = []
     for name, found in results.by_corpus("words").items():
         rows = [
@@ -317,7 +317,7 @@ def word_lines(results: Results) -> list[str]:
 
 
 def loader_lines(results: Results) -> list[str]:
-    """Mtok/s of each loader, and how many times that the package's is, a column a shape."""
+    """Return the lines of Mtok/s of each loader and the ratio to the package's, one column per shape."""
     found = results.get("loader")
     if not found:
         return []
@@ -337,7 +337,7 @@ def loader_lines(results: Results) -> list[str]:
 
 
 def prepare_lines(results: Results) -> list[str]:
-    """Whole processes from JSON lines to ids and document ends."""
+    """Return the lines of whole processes from JSON lines to ids and document ends."""
     found = results.by_corpus("prepare")
     if not found:
         return []

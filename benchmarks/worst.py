@@ -1,4 +1,4 @@
-"""The table of worst cases in docs/performance.md, from what `python tests/full.py growth` printed."""
+"""The table of worst cases in docs/performance.md, from the output of `tests/full.py growth`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tables import rate, table
 
 
 def read_shapes(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """Shape of text to encoding to what was found."""
+    """Return the records by shape of text and encoding."""
     shapes: dict[str, dict[str, dict[str, Any]]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         found = json.loads(line)
@@ -20,14 +20,14 @@ def read_shapes(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def cell_of(found: dict[str, Any]) -> str:
-    """The slowest rate, and what doubling takes."""
+    """Format the slowest rate, and the factor of time for twice the text."""
     slowest = rate(min(found["megabytes_per_second"]))
     on_average = found["doubling_takes_on_average"]
     return f"{slowest}; {on_average:.2f}, {found['doubling_takes_at_most']:.2f}"
 
 
 def worst_lines(path: Path) -> list[str]:
-    """A row a shape, a column an encoding; the last row is prose, for comparison."""
+    """Return one row per shape with a column per encoding; the last row is prose, for comparison."""
     shapes = read_shapes(path)
     encodings = list(next(iter(shapes.values())))
     rows = [

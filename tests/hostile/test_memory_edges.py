@@ -1,4 +1,4 @@
-"""No kernel reads a byte behind its text, and none needs a deep stack."""
+"""No kernel reads a byte after its text, and none needs a deep stack."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastprep_ext.bpe import split_pieces
 
 @pytest.fixture
 def fence():
-    """A writable page whose end is followed by one that nobody may read."""
+    """Return a writable page that is followed by an unreadable one."""
     page = mmap.PAGESIZE
     memory = mmap.mmap(-1, 2 * page)
     libc = ctypes.CDLL(None, use_errno=True)
@@ -27,7 +27,7 @@ def fence():
 
 
 @pytest.mark.skipif(not hasattr(mmap, "PAGESIZE") or sys.platform == "win32", reason="POSIX only")
-def test_nothing_is_read_behind_the_end_of_a_text(gpt2, fence):
+def test_nothing_is_read_after_the_end_of_a_text(gpt2, fence):
     out, ends = np.zeros(5_000, np.uint16), np.zeros(1, np.uint64)
     for text in mixed_texts(seed=9, count=3_000):
         data = text.encode()[: len(fence)].decode(errors="ignore").encode()

@@ -1,4 +1,4 @@
-"""The examples run, and a killed training goes on to the same losses."""
+"""The examples run, and a killed training resumes with the same losses."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def losses(output: str) -> dict[str, str]:
     return {step: loss for _, step, _, loss in lines}
 
 
-# Each run finds itself with another number of threads, as on another machine or beside other work.
-def test_a_training_that_is_killed_goes_on_to_the_same_losses(tmp_path: Path) -> None:
+# Each run has another number of threads, as on another machine or next to other processes.
+def test_killed_training_resumes_to_the_same_losses(tmp_path: Path) -> None:
     texts = sorted((ROOT / "data").glob("*.txt"))
     options = ["--steps", 7, "--save-every", 2]
     whole = run("train.py", *texts, *options, "--run", tmp_path / "whole", OMP_NUM_THREADS="3")

@@ -1,4 +1,4 @@
-"""Passes over arrays agree with numpy and with Python, whatever the lengths."""
+"""Passes over arrays agree with numpy and with Python, for all lengths."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_newlines_are_counted_as_bytes_count_them() -> None:
 
 
 @given(st.lists(UINT64, max_size=40), UINT64, st.booleans())
-def test_ends_rise_where_each_is_above_the_one_before(
+def test_ends_increase_if_each_is_above_the_one_before(
     ends: list[int], before: int, strictly: bool
 ) -> None:
     for some in (ends, sorted(ends)):
@@ -54,7 +54,7 @@ def test_ends_rise_where_each_is_above_the_one_before(
 
 
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 99), st.randoms())
-def test_an_id_stands_at_all_of_some_places_and_at_no_other(
+def test_id_occurs_exactly_at_given_positions(
     ids: list[int], offset: int, rng: random.Random
 ) -> None:
     places = [place + offset for place, one in enumerate(ids) if one == 3]
@@ -74,14 +74,14 @@ def test_an_id_stands_at_all_of_some_places_and_at_no_other(
 
 
 @given(st.lists(st.integers(2**20, 2**63), max_size=20), st.integers(-(2**20), 2**40))
-def test_ends_move_by_any_number(ends: list[int], by: int) -> None:
+def test_ends_are_shifted_by_any_number(ends: list[int], by: int) -> None:
     moved = array("Q", ends)
     shift_ends(moved, by)
     assert moved.tolist() == [end + by for end in ends]
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(0, 30))
-def test_rows_are_told_apart_in_runs_of_at_most_so_many_bytes(sizes: list[int], most: int) -> None:
+def test_rows_are_grouped_in_runs_of_limited_size(sizes: list[int], most: int) -> None:
     edges = np.cumsum([0, *sizes], dtype=np.int64)
     rows = Rows(b"x" * int(edges[-1]), edges[:-1], edges[1:])
     first = 0
@@ -96,7 +96,7 @@ def test_rows_are_told_apart_in_runs_of_at_most_so_many_bytes(sizes: list[int], 
         rows.reach(len(rows), most)
 
 
-def test_room_is_as_large_as_asked_for() -> None:
+def test_uninitialized_buffer_has_the_requested_size() -> None:
     assert [len(uninitialized(size)) for size in (0, 1, 1 << 20)] == [0, 1, 1 << 20]
     with pytest.raises(ValueError, match="-1 bytes"):
         uninitialized(-1)
