@@ -1,7 +1,7 @@
-"""What all benchmarks share: the corpus, fair timing, and a result that says where it was measured.
+"""Shared parts of the benchmarks: the corpus, fair timing, and results that describe the machine.
 
-A benchmark answers one question. It compares what the sides return before it times them, times them
-in turns, and prints JSON. Files lie where TMPDIR says: a directory in memory leaves the disk out.
+A benchmark answers one question. It compares the results of the sides before it times them, times them
+in turns, and prints JSON. Files are written to TMPDIR: a directory in memory excludes the disk.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ STANDARD_LIBRARY = Path(os.__file__).parent  # text that every Python carries
 
 
 def plain_parser(question: str, *, repeats: int) -> argparse.ArgumentParser:
-    """A parser with the arguments that every benchmark takes."""
-    # As an installation does: new processes are timed, and this Python may have been told to write no
-    # bytecode, so that each of them would compile all modules that it imports.
+    """Return a parser with the arguments that every benchmark takes."""
+    # As an installation does: new processes are timed, and if this Python is set to write no bytecode,
+    # each of them would compile all modules that it imports.
     compileall.compile_dir(Path(fastprep.__file__).parent, quiet=1)
     parser = argparse.ArgumentParser(description=question)
     parser.add_argument(
@@ -50,7 +50,7 @@ def plain_parser(question: str, *, repeats: int) -> argparse.ArgumentParser:
 
 
 def argument_parser(question: str, *, megabytes: float, repeats: int) -> argparse.ArgumentParser:
-    """A parser with the arguments that every benchmark on a corpus takes."""
+    """Return a parser with the arguments that every benchmark on a corpus takes."""
     parser = plain_parser(question, repeats=repeats)
     parser.add_argument(
         "--corpus",
@@ -72,7 +72,7 @@ def argument_parser(question: str, *, megabytes: float, repeats: int) -> argpars
 
 
 def read_documents(path: Path) -> Iterator[str]:
-    """All documents of a corpus file, in its order."""
+    """Read all documents of a corpus file, in its order."""
     if path.is_dir():
         for file in sorted(path.rglob("*.py")):
             if "site-packages" not in file.parts:
@@ -97,7 +97,7 @@ def _texts(lines: TextIO) -> Iterator[str]:
 
 
 def choose_documents(path: Path, megabytes: float, seed: int) -> list[str]:
-    """Documents of a corpus file in random order, until they are `megabytes` (10**6) of UTF-8."""
+    """Return documents of a corpus file in random order, up to `megabytes` (10**6) of UTF-8."""
     documents = list(read_documents(path))
     random.Random(seed).shuffle(documents)
     chosen, size = [], 0
@@ -110,12 +110,12 @@ def choose_documents(path: Path, megabytes: float, seed: int) -> list[str]:
 
 
 def utf8_size(documents: Sequence[str]) -> int:
-    """How many bytes of UTF-8 the documents are."""
+    """Return the size of the documents in bytes of UTF-8."""
     return sum(len(document.encode("utf-8", "surrogatepass")) for document in documents)
 
 
 def tiktokens(encoding: fastprep.Encoding) -> tiktoken.Encoding:
-    """tiktoken's encoding of the same table, pattern and special tokens."""
+    """Return tiktoken's encoding of the same table, pattern and special tokens."""
     import tiktoken
 
     return tiktoken.Encoding(
@@ -132,10 +132,10 @@ def tiktokens(encoding: fastprep.Encoding) -> tiktoken.Encoding:
 def time_in_turns(
     sides: Mapping[str, Callable[[], object]], repeats: int
 ) -> dict[str, list[float]]:
-    """Seconds that each side took in each of `repeats` rounds, in which all sides take their turn.
+    """Return the seconds of each side in each of `repeats` rounds, in which all sides take turns.
 
-    So a machine that gets slower or faster meanwhile does so for all of them. Every other round
-    goes backwards, so that no side always runs in the caches that one other has left.
+    So a change of the machine's speed affects all of them. Every other round is in reverse order, so
+    that a side does not always run with the caches that the same other side has left.
     """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(repeats):
@@ -171,7 +171,7 @@ def compare(
 
 
 def describe_machine() -> dict[str, Any]:
-    """Machine, versions and commit: what a figure means nothing without."""
+    """Return machine, versions and commit, which every figure depends on."""
     return {
         "machine": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_name(),
@@ -194,7 +194,7 @@ def _cpu_name() -> str:
 
 
 def _commit() -> str | None:
-    """The commit of the working tree, ``+changes`` if files differ from it; None without git."""
+    """Return the commit of the working tree, ``+changes`` if files differ from it; None without git."""
     git = ["git", "-C", str(ROOT)]
     try:
         head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
@@ -205,7 +205,7 @@ def _commit() -> str | None:
 
 
 def describe_corpus(path: Path, documents: Sequence[str], seed: int) -> dict[str, Any]:
-    """Which documents were used."""
+    """Describe the documents that were used."""
     return {
         "file": path.name,
         "documents": len(documents),
@@ -217,7 +217,7 @@ def describe_corpus(path: Path, documents: Sequence[str], seed: int) -> dict[str
 def write_rows(
     question: str, rows: list[dict[str, Any]], documents: list[str], arguments: argparse.Namespace
 ) -> None:
-    """Write rows that were measured on documents, with what the command line said of both."""
+    """Write rows that were measured on documents, with the settings of the command line."""
     corpus = describe_corpus(arguments.corpus, documents, arguments.seed)
     result = {"question": question, "corpus": corpus, "repeats": arguments.repeats, "rows": rows}
     write_result(result, arguments.output)

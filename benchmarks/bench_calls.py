@@ -3,7 +3,7 @@
     python benchmarks/bench_calls.py
 
 Each time is the mean of a few thousand calls in a row, tiktoken's and fastprep's in turns. The million
-ids are any of the vocabulary, which is harder than text: there most are of a few common tokens.
+ids are uniform over the vocabulary, which is harder than text, where a few tokens are most of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MILLION = 1_000_000
 
 
 def repeated(call: Callable[[], object]) -> Callable[[], None]:
-    """The call, CALLS times."""
+    """Return a function that makes the call CALLS times."""
 
     def run() -> None:
         for _ in itertools.repeat(None, CALLS):
@@ -38,7 +38,7 @@ def repeated(call: Callable[[], object]) -> Callable[[], None]:
 
 
 def measure(name: str, repeats: int) -> dict[str, Any]:
-    """One encoding: that all results are tiktoken's, then the times."""
+    """Check that all results of one encoding are tiktoken's, then measure the times."""
     ours = get_encoding(name)
     peer = tiktokens(ours)
     ids = peer.encode(PROMPT)
@@ -83,7 +83,7 @@ def measure(name: str, repeats: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure all encodings, print."""
+    """Measure all encodings, and print the result."""
     question = __doc__.splitlines()[0]
     arguments = plain_parser(question, repeats=15).parse_args()
     rows = [measure(name, arguments.repeats) for name in list_encoding_names()]

@@ -1,9 +1,9 @@
-"""How many tokens a second reach a GPU, and does a training step ever wait for them?
+"""How many tokens per second reach a GPU, and does a training step ever wait for them?
 
     python benchmarks/bench_device.py --output benchmarks/results/device.json
 
-Says so, and measures nothing, where there is no GPU. The bound is the link's own rate for copies
-of pinned memory of the same size.
+Without a GPU it reports that and measures nothing. The bound is the link's own rate for copies of
+pinned memory of the same size.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def rate(step: Callable[[], object], tokens: int, repeats: int) -> float:
-    """Median million tokens a second of steps, the device's work included."""
+    """Return the median of million tokens per second of steps, including the device's work."""
     rates = []
     for _ in range(repeats):
         torch.cuda.synchronize()
@@ -41,13 +41,13 @@ def rate(step: Callable[[], object], tokens: int, repeats: int) -> float:
 
 
 def endless(loader: Any) -> Any:
-    """Batches of one epoch after another."""
+    """Yield the batches of one epoch after another."""
     while True:
         yield from loader
 
 
 def to_device(path: Path, dtype: Any, repeats: int) -> dict[str, Any]:
-    """Tokens a second into int64 on the device, beside the copy alone."""
+    """Measure tokens per second into int64 on the device, and the copy alone."""
     ids = np.memmap(path, np.uint16, "r")
     batches = endless(
         fastprep.create_dataloader(ids, batch_size=SIZE, max_length=LENGTH, dtype=dtype)
@@ -73,7 +73,7 @@ def to_device(path: Path, dtype: Any, repeats: int) -> dict[str, Any]:
 
 
 def training(path: Path, repeats: int) -> dict[str, Any]:
-    """Seconds of a training step with the loader's batches, and with one that is there already."""
+    """Measure a training step with the loader's batches, and with one batch on the device already."""
     sys.path.insert(0, str(ROOT / "examples"))
     from gpt import GPT
 
@@ -101,7 +101,7 @@ def training(path: Path, repeats: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and write, or say that there is no GPU."""
+    """Measure and write, or report that there is no GPU."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--millions", type=int, default=100, help="of token ids")
     parser.add_argument("--repeats", type=int, default=5)

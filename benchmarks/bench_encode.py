@@ -3,7 +3,7 @@
     python benchmarks/bench_encode.py --corpus prose.jsonl.zst
 
 tiktoken's encode_ordinary runs in turns with fastprep's, as lists and as arrays. "cold" is a first
-pass of a new encoding, whose piece cache is empty: what a corpus that is tokenized once costs.
+pass of a new encoding, whose piece cache is empty: the cost of a corpus that is tokenized once.
 "warm" is a later pass over the same text. "batch" is encode_ordinary_batch of all documents with two
 threads on both sides; all ids of a batch are in lists at once.
 """
@@ -34,18 +34,18 @@ BATCH_THREADS = 2
 
 
 def over(encode: Callable[[str], Sequence[int]], documents: list[str]) -> None:
-    """Encode each document, keep nothing."""
+    """Encode each document, and keep nothing."""
     for document in documents:
         encode(document)
 
 
 def array(encoding: Encoding) -> Callable[[str], npt.NDArray[np.uint32]]:
-    """encode_ordinary, but into an array."""
+    """Encode as encode_ordinary, but into an array."""
     return functools.partial(encoding.encode_to_numpy, disallowed_special=())
 
 
 def main() -> None:
-    """Compare all ids, measure, print."""
+    """Compare all ids, measure, and print the result."""
     question = __doc__.splitlines()[0]
     parser = argument_parser(question, megabytes=40, repeats=5)
     parser.add_argument("--encoding", default="gpt2", help="its name (default: %(default)s)")
@@ -64,8 +64,8 @@ def main() -> None:
         documents, **threads
     ):
         raise SystemExit("tiktoken gives other ids in batches; nothing was timed")
-    # Made beforehand: building a table is not encoding.
-    table = bundled(PUBLISHED[name].table)  # a copy of its own, which shares no cache
+    # Made in advance, because building a table is not encoding.
+    table = bundled(PUBLISHED[name].table)  # a copy, which does not share the cache
     recipe = Recipe(name, (warm.pat_str,), warm.special_tokens, ranks=table)
     cold = [Encoding._from_recipe(recipe) for _ in range(3 * arguments.repeats)]
     for encoding in cold:

@@ -1,14 +1,14 @@
-"""How much faster than gigatoken does a text file become a file of ids, in a new process?
+"""How much faster than gigatoken is a text file encoded into a file of ids, in a new process?
 
     python benchmarks/bench_files.py --corpus prose.jsonl.zst
 
-A corpus is tokenized once, so a new process is what counts. "process" is all of it, from its start to
+A corpus is tokenized once, so new processes are measured. "process" is all of one, from its start to
 its end: import, load the encoding, read the file, encode it, write the ids (uint16 or uint32) to a
 file. "first" is the same work alone, in a process that has encoded one letter, so that everything is
 imported and loaded. Each measurement is a process of its own; the sides take turns, and both files of
 ids are compared before anything is timed.
-"later" is a second half of the corpus right after the first, in the same process: caches know the kind
-of text, but not the text. A peer that is not installed is left out by name.
+"later" is the second half of the corpus right after the first, in the same process: the caches have
+seen similar text, but not the same. A peer that is not installed is reported as missing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SIDES = ("gigatoken", "fastprep")
 def measure(
     side: str, encoding: str, threads: int, sources: list[Path], target: Path, warm_up: bool = True
 ) -> dict[str, list[float]]:
-    """One new process, and the seconds from its start to its end as "process"."""
+    """Run one new process; add the seconds from its start to its end as "process"."""
     environment = {**os.environ, "RAYON_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, CHILD, *([] if warm_up else ["--cold"])]
     command += [side, encoding, str(threads), target, *sources]
@@ -46,7 +46,7 @@ def measure(
 
 
 def main() -> None:
-    """Compare the ids, measure, print."""
+    """Compare the ids, measure, and print the result."""
     question = __doc__.splitlines()[0]
     parser = argument_parser(question, megabytes=100, repeats=5)
     parser.add_argument(

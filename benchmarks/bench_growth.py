@@ -2,10 +2,10 @@
 
     python benchmarks/bench_growth.py --corpus prose.jsonl.zst
 
-Each measurement is a new process that makes a file of ids of the first so many bytes of the corpus,
-as in bench_files.py, on one thread; sizes and sides take turns. Nothing is read twice, so every step is
-new text. A small file is dear by the byte, since the caches are empty; from then on the cost of a byte
-should stay. "cost_a_byte" is relative to an eighth of the corpus: 1.00 at each of 2, 4 and 8 times is
+Each measurement is a new process that makes a file of ids of the first bytes of the corpus, as in
+bench_files.py, on one thread; sizes and sides take turns. Nothing is read twice, so all text is new. A
+small file costs more per byte, because the caches are empty; after that the cost per byte should be
+constant. "cost_a_byte" is relative to an eighth of the corpus: 1.00 at each of 2, 4 and 8 times is
 linear.
 """
 
@@ -23,12 +23,12 @@ from _run import argument_parser, choose_documents, write_rows
 from tqdm import tqdm
 
 ENCODINGS = ("r50k_base", "cl100k_base", "o200k_base")
-PARTS = (64, 32, 16, 8, 4, 2, 1)  # of the corpus: one in so many
-UNIT = 8  # the part that the others are relative to
+PARTS = (64, 32, 16, 8, 4, 2, 1)  # divisors of the corpus size
+UNIT = 8  # the part that others are relative to
 
 
 def write_parts(documents: list[str], directory: Path) -> dict[int, Path]:
-    """Files of the first so many bytes, cut before a character."""
+    """Write files of the first bytes of the corpus, cut before a character."""
     text = "\n".join(documents).encode("utf-8", "replace")
     paths = {}
     for part in PARTS:
@@ -43,7 +43,7 @@ def write_parts(documents: list[str], directory: Path) -> dict[int, Path]:
 def measure(
     side: str, seconds: dict[int, list[float]], sizes: dict[int, int]
 ) -> dict[str, dict[str, Any]]:
-    """Of one side: bytes, MB/s and cost of a byte at each size."""
+    """Return bytes, MB/s and cost per byte of one side at each size."""
     costs = {part: median(times) / sizes[part] for part, times in seconds.items()}
     return {
         side: {
@@ -55,7 +55,7 @@ def measure(
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the result."""
     question = __doc__.splitlines()[0]
     parser = argument_parser(question, megabytes=100, repeats=5)
     parser.add_argument("--encodings", nargs="*", default=list(ENCODINGS))

@@ -1,11 +1,11 @@
-"""How far is the limit: how fast is splitting alone, and a plain copy of the text, beside encoding?
+"""How far is the limit: how fast are splitting alone and a plain copy of the text, next to encoding?
 
     python benchmarks/bench_limits.py --corpus prose.jsonl.zst
 
-Nothing that looks at pieces can be faster than finding them, and nothing that reads text faster than
+Nothing that uses pieces can be faster than finding them, and nothing that reads text faster than
 copying it. "encoding" is the first pass of a new process from a text file to a file of ids, as in
-bench_files.py. "splitting" counts the pieces of the same text, which lies in memory, and keeps
-nothing. "copying" is a copy of its bytes to memory that was written before. All on one thread, in turns.
+bench_files.py. "splitting" counts the pieces of the same text, in memory, and keeps nothing. "copying"
+is a copy of its bytes to memory that was written before. All on one thread, in turns.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ FAMILIES = {"r50k_base": "r50k", "cl100k_base": "cl100k", "o200k_base": "o200k"}
 
 
 def timed(call: Callable[[], object]) -> float:
-    """Seconds of a call."""
+    """Return the seconds of a call."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def measure(encoding: str, source: Path, target: Path, repeats: int) -> dict[str, Any]:
-    """One encoding: MB/s of the three, and how many times faster than encoding the other two are."""
+    """Return MB/s of the three for one encoding, and the ratios of the other two to encoding."""
     text = source.read_bytes()
     pattern = PATTERNS[FAMILIES[encoding]]
     taken = np.frombuffer(text, np.uint8)
@@ -67,7 +67,7 @@ def measure(encoding: str, source: Path, target: Path, repeats: int) -> dict[str
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the result."""
     question = __doc__.splitlines()[0]
     arguments = argument_parser(question, megabytes=100, repeats=5).parse_args()
     documents = choose_documents(arguments.corpus, arguments.megabytes, arguments.seed)

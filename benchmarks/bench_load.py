@@ -1,11 +1,10 @@
-"""How long until a fresh process has an encoding?
+"""How long until a new process has an encoding?
 
     python benchmarks/bench_load.py
 
-Each time is a process of its own that imports the library, makes the encoding and encodes a few
-words; the two libraries take turns. tiktoken finds its files in its cache, both their bytecode in
-theirs. "load" is making the encoding, "total" importing and that, "first ids" what the first call
-takes on top.
+Each time is of a new process that imports the library, makes the encoding and encodes a few words; the
+two libraries take turns. tiktoken's files are in its cache, the bytecode of both is compiled. "load" is
+making the encoding, "total" is import and load, "first ids" is the additional time of the first call.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ PARTS = ("import", "load", "total", "first ids")
 
 
 def run(library: str, name: str, environment: dict[str, str]) -> tuple[list[float], list[int]]:
-    """The seconds of each part, and the ids."""
+    """Return the seconds of each part, and the ids."""
     program = PROGRAM.format(library=library, name=name)
     command = [sys.executable, "-c", program]
     *seconds, ids = json.loads(subprocess.check_output(command, env=environment, text=True))
@@ -46,7 +45,7 @@ def run(library: str, name: str, environment: dict[str, str]) -> tuple[list[floa
 
 
 def main() -> None:
-    """Compare the ids, measure, print."""
+    """Compare the ids, measure, and print the result."""
     question = __doc__.splitlines()[0]
     arguments = plain_parser(question, repeats=15).parse_args()
     rows: list[dict[str, Any]] = []

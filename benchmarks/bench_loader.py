@@ -1,10 +1,10 @@
-"""How many tokens a second do loaders hand out, shuffled, as int64 inputs and targets?
+"""How many tokens per second do loaders yield, shuffled, as int64 inputs and targets?
 
     python benchmarks/bench_loader.py --output benchmarks/results/loader.json
 
-One thread unless a side says otherwise. The ids are random, uint16, in a file in the page cache;
-sides take turns in one process. LitData and MosaicML Streaming are measured where they are
-installed; both read files that they wrote from the same ids.
+One thread unless noted at a side. The ids are random, uint16, in a file in the page cache; sides take
+turns in one process. LitData and MosaicML Streaming are measured if they are installed; both read
+files that they wrote from the same ids.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SHAPES = ((256, 32), (1024, 16))  # L, B
 
 
 class NotebookDataset(Dataset[Any]):
-    """The notebook's dataset: every window cut beforehand, two tensors each."""
+    """The notebook's dataset: windows that are all cut in advance, two tensors each."""
 
     def __init__(self, ids: list[int], length: int) -> None:
         starts = range(0, len(ids) - length, length)
@@ -49,13 +49,13 @@ class NotebookDataset(Dataset[Any]):
 
 
 def endless(loader: Any) -> Iterator[Any]:
-    """Batches of one epoch after another."""
+    """Yield the batches of one epoch after another."""
     while True:
         yield from loader
 
 
 def fancy_indexing(ids: Any, length: int, size: int) -> Iterator[Any]:
-    """A matrix of places as an index, widened: numpy's own way."""
+    """Yield batches by a matrix of positions as an index, widened: numpy's own way."""
     order = np.random.default_rng(0).permutation((len(ids) - 1) // length) * length
     columns = np.arange(length)
     while True:
@@ -66,7 +66,7 @@ def fancy_indexing(ids: Any, length: int, size: int) -> Iterator[Any]:
 
 
 def random_crops(path: Path, length: int, size: int) -> Iterator[Any]:
-    """The idea of nanoGPT's get_batch: map the file anew, stack windows at random places."""
+    """Yield batches as nanoGPT's get_batch does: remap the file, stack windows at random positions."""
     while True:
         ids = np.memmap(path, np.uint16, "r")
         places = torch.randint(len(ids) - length, (size,))
@@ -79,7 +79,7 @@ def random_crops(path: Path, length: int, size: int) -> Iterator[Any]:
 
 
 def widening_copy(ids: Any, length: int, size: int) -> Iterator[Any]:
-    """The bound: as many tokens in a row, widened into the same two arrays."""
+    """Yield the bound: as many consecutive tokens, widened into the same two arrays."""
     inputs, targets = np.empty((2, size, length), np.int64)
     while True:
         for first in range(0, len(ids) - size * length - 1, size * length):
@@ -90,7 +90,7 @@ def widening_copy(ids: Any, length: int, size: int) -> Iterator[Any]:
 
 
 def litdata_loader(folder: Path, length: int, size: int) -> Any:
-    """LitData's token loader over ids that it wrote itself."""
+    """Yield the batches of LitData's token loader over ids that it wrote itself."""
     from litdata import StreamingDataLoader, StreamingDataset, TokensLoader
 
     dataset = StreamingDataset(
@@ -109,7 +109,7 @@ def _litdata_item(job: tuple[str, int, int]) -> Iterator[Any]:
 
 
 def write_litdata(path: Path, count: int, folder: Path, length: int) -> None:
-    """The first ids as LitData's chunks, a size that all block sizes here divide."""
+    """Write the first ids as LitData's chunks, of a size that all block sizes here divide."""
     from litdata import TokensLoader, optimize
 
     part = count // 8
@@ -124,7 +124,7 @@ def write_litdata(path: Path, count: int, folder: Path, length: int) -> None:
 
 
 def mosaic_loader(folder: Path, length: int, size: int) -> Any:
-    """MosaicML Streaming over rows of ids that it wrote itself."""
+    """Yield the batches of MosaicML Streaming over rows of ids that it wrote itself."""
     from streaming import StreamingDataset
 
     dataset = StreamingDataset(local=str(folder), shuffle=True, batch_size=size)
@@ -137,7 +137,7 @@ def mosaic_loader(folder: Path, length: int, size: int) -> Any:
 
 
 def write_mosaic(path: Path, count: int, folder: Path, length: int) -> None:
-    """The first ids as MDS rows of length + 1."""
+    """Write the first ids as MDS rows of length + 1."""
     from streaming import MDSWriter
 
     ids = np.fromfile(path, np.uint16, count)
@@ -149,7 +149,7 @@ def write_mosaic(path: Path, count: int, folder: Path, length: int) -> None:
 def measure(
     ids: Any, path: Path, length: int, size: int, scratch: Path, repeats: int
 ) -> dict[str, Any]:
-    """Mtok/s of every side at one shape."""
+    """Return Mtok/s of every side at one shape."""
     make = lambda **options: endless(  # noqa: E731
         fastprep.create_dataloader(ids, batch_size=size, max_length=length, **options)
     )
@@ -209,7 +209,7 @@ def _take(batches: Iterator[Any], count: int) -> None:
 
 
 def _warm(batches: Iterator[Any], seconds: float = 0.15) -> int:
-    """How many batches take about so long, once they flow."""
+    """Return how many batches take about this long, after the first ones."""
     _take(batches, 20)
     start = time.perf_counter()
     _take(batches, 20)
@@ -217,7 +217,7 @@ def _warm(batches: Iterator[Any], seconds: float = 0.15) -> int:
 
 
 def first_batch(directory: Path) -> dict[str, Any]:
-    """Seconds and memory to the first batch of 20 billion windows, in a process of its own."""
+    """Measure seconds and memory until the first batch of 20 billion windows, in a new process."""
     path = directory / "sparse.bin"
     with path.open("wb") as file:
         file.truncate(2 * (20 * 10**9 + 1024))
@@ -237,13 +237,13 @@ def first_batch(directory: Path) -> dict[str, Any]:
 
 
 def _resident() -> float:
-    """Mebibytes of this process that are in memory."""
+    """Return the resident memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
 def _first_batch_here(path: str) -> None:
-    import fastprep.training.loader  # importing torch is not what is measured
+    import fastprep.training.loader  # before the timing, which excludes the import of torch
 
     before = _resident()
     start = time.perf_counter()
@@ -255,7 +255,7 @@ def _first_batch_here(path: str) -> None:
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--millions", type=int, default=50, help="of token ids")
     parser.add_argument("--repeats", type=int, default=15)

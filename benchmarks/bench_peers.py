@@ -3,13 +3,13 @@
     python benchmarks/bench_peers.py --corpus prose.jsonl.zst
 
 Each measurement is a process of its own, in which the library is imported, the encoding loaded and
-one letter encoded, so that nothing is paid for late. Then the documents are encoded: "cold" is the
-first time, "warm" the same documents again, which flatters every cache. The sides take turns.
+one letter encoded, so that nothing is loaded later. Then the documents are encoded: "cold" is the
+first time, "warm" the same documents again, which is the best case of every cache. The sides take turns.
 
-Ids are compared before anything is timed, with tiktoken's where it is installed. A side with other
-ids is named and not timed. A side whose first run takes more than `--patience` seconds is not run
-again: that run is its figure. Documents that spell a special token are left out: what such text means
-differs by design.
+Ids are compared before anything is timed, with tiktoken's if it is installed. A side with other ids is
+reported and not timed. A side whose first run takes more than `--patience` seconds is not run again:
+that run is its figure. Documents that contain a special token are skipped, because libraries differ
+there by design.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ENCODINGS = ("r50k_base", "cl100k_base", "o200k_base")
 
 
 def child(name: str, encoding: str, threads: int, file: Path, source: Path) -> dict[str, Any]:
-    """In a process of its own: the seconds of two passes, and the digest of the ids."""
+    """Print the seconds of two passes, and the digest of the ids; the main function of a child."""
     side = SIDES[name]
     documents = json.loads(source.read_text(encoding="utf-8"))
     try:
@@ -51,7 +51,7 @@ def child(name: str, encoding: str, threads: int, file: Path, source: Path) -> d
 
 
 def measure(name: str, encoding: str, threads: int, file: Path, source: Path) -> dict[str, Any]:
-    """One new process."""
+    """Run one new process, and return its result."""
     environment = {
         **os.environ,
         "RAYON_NUM_THREADS": str(threads),
@@ -68,7 +68,7 @@ def measure(name: str, encoding: str, threads: int, file: Path, source: Path) ->
 
 
 def plain_documents(documents: list[str], encodings: list[str]) -> list[str]:
-    """Those that every library reads in the same way: valid text that spells no special token."""
+    """Return the documents that every library reads alike: valid text without special tokens."""
     specials = {
         text for name in encodings for text in fastprep.get_encoding(name).special_tokens_set
     }
@@ -79,7 +79,7 @@ def plain_documents(documents: list[str], encodings: list[str]) -> list[str]:
 def measure_cell(
     sides: list[str], megabytes: float, repeats: int, patience: float, what: tuple[Any, ...]
 ) -> dict[str, Any]:
-    """One encoding and number of threads: MB/s of each side, or why it has none."""
+    """Return MB/s of each side for an encoding and a number of threads, or why there is none."""
     runs: dict[str, list[dict[str, Any]]] = {}
     left_out = {}
     first = {name: measure(name, *what) for name in sides}
@@ -113,7 +113,7 @@ def measure_cell(
 
 
 def main() -> None:
-    """Compare the ids, measure, print."""
+    """Compare the ids, measure, and print the result."""
     question = __doc__.splitlines()[0]
     parser = argument_parser(question, megabytes=10, repeats=3)
     parser.add_argument("--encodings", nargs="*", default=list(ENCODINGS))

@@ -3,7 +3,7 @@
     python benchmarks/bench_words.py --corpus prose.jsonl.zst
 
 The notebook's own classes (fastprep.checks.plain_words) run in turns with the compiled ones.
-Documents are encoded one by one, their ids dropped at once, with two vocabularies: one of all their
+Documents are encoded one by one, and their ids dropped, with two vocabularies: one of all their
 words, and one of the first twentieth of the documents, so that unknown words occur.
 """
 
@@ -19,7 +19,7 @@ from fastprep.words import tokenizers as words
 
 
 def over(function: Callable[[Any], object], items: Iterable[Any]) -> Callable[[], None]:
-    """A call that gives each item to the function and keeps nothing."""
+    """Return a call of the function on each item that keeps nothing."""
 
     def run() -> None:
         for item in items:
@@ -35,7 +35,7 @@ def both(
     items: list[Any],
     **how: Any,
 ) -> dict[str, Any]:
-    """One row: that both sides return the same for every item, then how fast they are."""
+    """Return one row: check that both sides agree on every item, then measure their speed."""
     for item in items:
         if notebook(item) != compiled(item):
             raise SystemExit(f"{name}: the notebook gives another result; nothing was timed")
@@ -44,7 +44,7 @@ def both(
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the result."""
     parser = argument_parser(__doc__.splitlines()[0], megabytes=8, repeats=5)
     arguments = parser.parse_args()
     documents = choose_documents(arguments.corpus, arguments.megabytes, arguments.seed)

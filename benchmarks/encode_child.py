@@ -2,8 +2,8 @@
 
     python benchmarks/encode_child.py [--cold] SIDE ENCODING THREADS TARGET SOURCE...
 
-Prints the seconds that each source takes and the most memory used, as JSON. It imports next to nothing
-of its own. With --cold it has encoded nothing before the first source.
+Prints the seconds of each source and the peak memory as JSON. It imports almost nothing itself. With
+--cold it has encoded nothing before the first source.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VOCABULARIES = Path(__file__).resolve().parents[1] / "fastprep" / "vocabulary" /
 
 
 def encoder_of(side: str, encoding: str, threads: int) -> Callable[[Path, Path], object]:
-    """What turns a text file into a file of ids; the encoding is loaded already."""
+    """Return a function from a text file to a file of ids, with the encoding loaded."""
     if side == "fastprep":
         import fastprep
 
@@ -38,13 +38,13 @@ def encoder_of(side: str, encoding: str, threads: int) -> Callable[[Path, Path],
 
 
 def main() -> None:
-    """Encode, print."""
+    """Encode, and print the result."""
     cold = sys.argv[1] == "--cold"
     side, encoding, threads, *paths = sys.argv[2 if cold else 1 :]
     target, *sources = map(Path, paths)
     encode = encoder_of(side, encoding, int(threads))
     if not cold:
-        # What a library imports at its first call (gigatoken: awkward, 0.3 s) is not encoding.
+        # The imports of a library at its first call (gigatoken: awkward, 0.3 s) are not encoding.
         letter = target.with_suffix(".letter")
         letter.write_bytes(b"a")
         encode(letter, target)
@@ -53,7 +53,7 @@ def main() -> None:
         start = time.perf_counter()
         encode(source, target)
         seconds.append(time.perf_counter() - start)
-    # Not getrusage: a child inherits its parent's mark there.
+    # Not getrusage: a child inherits its parent's peak there.
     status = Path("/proc/self/status").read_text() if sys.platform == "linux" else ""
     most = [int(line.split()[1]) / 1024 for line in status.splitlines() if "VmHWM" in line]
     print(json.dumps({"seconds": seconds, "mebibytes": most[0] if most else 0}))

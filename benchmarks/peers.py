@@ -1,7 +1,7 @@
-"""Other tokenizers behind one face: a list of documents to ids, by the fastest call that each has.
+"""Other tokenizers with one interface: a list of documents to ids, by the fastest call of each.
 
-What comes back is each library's own: lists of ints, arrays, or objects that hold ids. So every side
-says what it returns, and libraries that return two kinds have two sides.
+The results are of each library's own type: lists of ints, arrays, or objects with ids. So every side
+names its type, and libraries with two types have two sides.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Flat = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]  # ids of each docum
 
 
 class NotHere(Exception):
-    """The library has no such encoding."""
+    """An encoding that the library does not have."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Side:
 
 
 def version_of(package: str) -> str | None:
-    """The version of a package that is installed, else None."""
+    """Return the version of an installed package, or None."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -49,42 +49,42 @@ def version_of(package: str) -> str | None:
 
 
 def digest(flat: Flat) -> str:
-    """What is the same for two sides only if all ids and all lengths are."""
+    """Return a digest that is equal for two sides only if all ids and lengths are equal."""
     lengths, ids = flat
     content = hashlib.sha256(np.ascontiguousarray(lengths, np.int64).tobytes())
     content.update(np.ascontiguousarray(ids, np.uint32).tobytes())
     return content.hexdigest()
 
 
-# -- what they return ------------------------------------------------------------------------------
+# -- types of results ------------------------------------------------------------------------------
 
 
 def flat_lists(lists: Sequence[Sequence[int]]) -> Flat:
-    """Of a list of ids for each document."""
+    """Flatten lists of ids, one per document."""
     lengths = np.fromiter(map(len, lists), np.int64, len(lists))
     ids = (number for one in lists for number in one)
     return lengths, np.fromiter(ids, np.uint32, int(lengths.sum()))
 
 
 def flat_objects(objects: Iterable[Any]) -> Flat:
-    """Of objects with `ids`."""
+    """Flatten objects with `ids`."""
     return flat_lists([one.ids for one in objects])
 
 
 def flat_parts(parts: list[tuple[Any, Any]]) -> Flat:
-    """Of arrays of ids, each with where its documents end."""
+    """Flatten arrays of ids, each with the ends of its documents."""
     lengths = [np.diff(ends.astype(np.int64), prepend=0) for _, ends in parts]
     return np.concatenate(lengths), np.concatenate([ids for ids, _ in parts])
 
 
 def flat_awkward(array: Any) -> Flat:
-    """Of an array of awkward."""
+    """Flatten an array of awkward."""
     layout = array.layout
     return np.diff(np.asarray(layout.offsets)), np.asarray(layout.content.data)
 
 
 def flat_offsets(result: tuple[Any, Any]) -> Flat:
-    """Of all ids, and where each document begins."""
+    """Flatten an array of all ids with the start of each document."""
     return np.diff(result[1]), result[0]
 
 
@@ -92,11 +92,11 @@ def flat_offsets(result: tuple[Any, Any]) -> Flat:
 
 
 def fastprep_arrays(encoding: str, threads: int, _: Path) -> Encode:
-    """encode_documents into new arrays: all documents at once, or 1 MB of them at a time a thread."""
+    """Use encode_documents into new arrays: all documents at once, or 1 MB at a time per thread."""
     ours = fastprep.get_encoding(encoding)
 
     def encode(documents: list[str]) -> tuple[Any, Any]:
-        # A character has at most four bytes, and a byte at most one id; room not used is not touched.
+        # At most four bytes per character and one id per byte; unused pages are never mapped.
         ids = np.empty((4 * sum(map(len, documents)) + len(documents)), np.uint32)
         ends = np.empty(len(documents), np.uint64)
         return ids[: ours.encode_documents(documents, ids, ends)], ends
@@ -108,7 +108,7 @@ def fastprep_arrays(encoding: str, threads: int, _: Path) -> Encode:
 
 
 def parts_of(documents: list[str]) -> Iterator[list[str]]:
-    """Documents in lists of a million characters or a little more."""
+    """Yield lists of documents of a million characters or a little more."""
     part: list[str] = []
     size = 0
     for document in documents:
@@ -122,38 +122,38 @@ def parts_of(documents: list[str]) -> Iterator[list[str]]:
 
 
 def fastprep_lists(encoding: str, threads: int, _: Path) -> Encode:
-    """encode_ordinary_batch."""
+    """Use encode_ordinary_batch."""
     ours = fastprep.get_encoding(encoding)
     return lambda documents: ours.encode_ordinary_batch(documents, num_threads=threads)
 
 
 def gigatoken_of(encoding: str) -> Any:
-    """gigatoken reads the published file."""
+    """Return gigatoken's encoding from the published file."""
     import gigatoken
 
     return gigatoken.Tokenizer.from_tiktoken(VOCABULARIES / f"{encoding}.tiktoken")
 
 
 def gigatoken_arrays(encoding: str, threads: int, _: Path) -> Encode:
-    """encode_batch, to an awkward array."""
+    """Use encode_batch, to an awkward array."""
     theirs = gigatoken_of(encoding)
     return lambda documents: theirs.encode_batch(documents, parallel=threads > 1)
 
 
 def gigatoken_lists(encoding: str, threads: int, _: Path) -> Encode:
-    """encode_batch_list."""
+    """Use encode_batch_list."""
     theirs = gigatoken_of(encoding)
     return lambda documents: theirs.encode_batch_list(documents, parallel=threads > 1)
 
 
 def tiktoken_lists(encoding: str, threads: int, _: Path) -> Encode:
-    """encode_ordinary_batch."""
+    """Use encode_ordinary_batch."""
     theirs = tiktokens(fastprep.get_encoding(encoding))
     return lambda documents: theirs.encode_ordinary_batch(documents, num_threads=threads)
 
 
 def quicktok_arrays(encoding: str, threads: int, _: Path) -> Encode:
-    """encode_batch, to one array and offsets."""
+    """Use encode_batch, to one array and offsets."""
     import quicktok
 
     try:
@@ -164,7 +164,7 @@ def quicktok_arrays(encoding: str, threads: int, _: Path) -> Encode:
 
 
 def tokie_objects(encoding: str, threads: int, file: Path) -> Encode:
-    """encode_batch; how many threads it takes is for rayon to say."""
+    """Use encode_batch; rayon decides the number of threads."""
     import tokie
 
     theirs = tokie.Tokenizer.from_json(str(file))
@@ -172,14 +172,14 @@ def tokie_objects(encoding: str, threads: int, file: Path) -> Encode:
 
 
 def tokenizers_objects(encoding: str, threads: int, file: Path) -> Encode:
-    """encode_batch_fast; how many threads it takes is for rayon to say."""
+    """Use encode_batch_fast; rayon decides the number of threads."""
     import tokenizers
 
     theirs = tokenizers.Tokenizer.from_file(str(file))
     return lambda documents: theirs.encode_batch_fast(documents, add_special_tokens=False)
 
 
-#: By the name that tables show.
+#: The sides by the name that tables show.
 SIDES: dict[str, Side] = {
     "fastprep, arrays": Side("fastprep", "arrays and ends", fastprep_arrays, flat_parts),
     "fastprep, lists": Side("fastprep", "lists", fastprep_lists, flat_lists),

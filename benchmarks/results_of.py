@@ -1,4 +1,4 @@
-"""The JSON that a run of the benchmarks left in a directory; what was not measured is not there."""
+"""The JSON results of a run of the benchmarks in a directory; some may be missing."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class Results:
         }
 
     def get(self, name: str) -> dict[str, Any] | None:
-        """One result, None if it was not measured."""
+        """Return one result, or None if it was not measured."""
         return self.of.get(name)
 
     def by_corpus(self, what: str) -> dict[str, dict[str, Any]]:
-        """The results ``what-CORPUS`` by corpus: prose, code, multilingual, then others by name."""
+        """Return the results ``what-CORPUS`` by corpus: prose, code, multilingual, then others."""
         prefix = f"{what}-"
         names = [name.removeprefix(prefix) for name in self.of if name.startswith(prefix)]
         names.sort(key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
         return {TITLES.get(name, name): self.of[prefix + name] for name in names}
 
     def run(self) -> dict[str, Any]:
-        """Machine, versions and commit of the first result there is."""
+        """Return machine, versions and commit of the first result."""
         return next((result["run"] for result in self.of.values() if "run" in result), {})
 
 
 def rows_side_by_side(results: dict[str, dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Row by row, the rows of all corpora; SystemExit if they are rows of different things."""
+    """Return the rows of all corpora side by side; SystemExit if they do not match."""
     kinds = {
         name: [(row["encoding"], row.get("threads")) for row in result["rows"]]
         for name, result in results.items()

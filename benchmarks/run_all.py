@@ -1,8 +1,8 @@
-"""Runs all benchmarks, a process each, and draws the page of what they found: what `make bench` does.
+"""Run all benchmarks, each in a process, and write the page of their results (`make bench`).
 
     python benchmarks/run_all.py --corpus prose.jsonl.zst code.jsonl.zst --output bench
 
-A benchmark that fails (because ids differ, say) is named at the end, and the others still run.
+A benchmark that fails (for example because ids differ) is named at the end; the others still run.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from _run import STANDARD_LIBRARY
 from results_of import ENCODINGS
 
 HERE = Path(__file__).parent
-#: Of each corpus: script, and what it answers.
+#: Benchmarks of each corpus: scripts and their questions.
 OF_A_CORPUS = {
-    "files": "a text file to a file of ids, beside gigatoken",
+    "files": "a text file to a file of ids, next to gigatoken",
     "growth": "throughput as the text grows",
     "limits": "splitting alone, and a plain copy",
     "peers": "documents to ids, all tokenizers",
     "prepare": "a corpus to a token store",
-    "words": "word tokenizers, beside the notebook's",
+    "words": "word tokenizers, next to the notebook's",
 }
-#: Without a corpus.
+#: Benchmarks without a corpus.
 PLAIN = {
     "load": "how long until a new process has an encoding",
     "calls": "one call on a prompt, and a million ids decoded",
-    "loader": "batches, beside other loaders",
+    "loader": "batches, next to other loaders",
 }
 
 
@@ -47,12 +47,12 @@ class Step:
 
 
 def name_of(corpus: Path) -> str:
-    """What results on a corpus are called."""
+    """Return the name of results on a corpus."""
     return "standard-library" if corpus == STANDARD_LIBRARY else corpus.name.split(".")[0]
 
 
 def steps_of(options: argparse.Namespace) -> list[Step]:
-    """Everything that is to be run, in order."""
+    """Yield all steps to run, in order."""
     repeats = ["--repeats", str(options.repeats)] if options.repeats else []
     size = ["--megabytes", str(options.megabytes)] if options.megabytes else []
     steps = []
@@ -72,7 +72,7 @@ def steps_of(options: argparse.Namespace) -> list[Step]:
 
 
 def main() -> int:
-    """Run all, draw, say where everything is; 1 if something failed."""
+    """Run all, draw, and print where the results are; return 1 if a step failed."""
     every = [*OF_A_CORPUS, "encode", *PLAIN]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(

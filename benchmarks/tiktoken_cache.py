@@ -1,7 +1,7 @@
 """The files that tiktoken would download, written from the bundled tables.
 
-tiktoken compares each with the hash it pins before it uses it, so these are the published ones, or it
-would go and fetch them.
+tiktoken compares each with a pinned hash before use, and downloads it if they differ, so these are the
+published ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SITE = "https://openaipublic.blob.core.windows.net"
 
 
 def fill(folder: Path) -> None:
-    """Write all files into `folder`, which TIKTOKEN_CACHE_DIR may name."""
+    """Write all files to `folder`, for TIKTOKEN_CACHE_DIR."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in SHA256:
         data = (Path(BUNDLED) / f"{name}.tiktoken").read_bytes()

@@ -1,4 +1,4 @@
-"""The main job, end to end, on the samples beside this file: run it with ``make demo``.
+"""A demonstration of all steps on the samples in this directory: run it with ``make demo``.
 
 text -> tokens -> memory-mapped token store -> sliding windows -> batches -> embeddings
 """
@@ -20,7 +20,7 @@ MAX_LENGTH, BATCH_SIZE, EMBEDDING_DIM = 8, 2, 128
 
 
 def main() -> None:
-    """Run each step and print what it made."""
+    """Run each step, and print its result."""
     encoding = fastprep.get_encoding("gpt2")
     torch.manual_seed(0)
 
@@ -51,7 +51,7 @@ def main() -> None:
             f"      {vectors[0, 0].detach()[:4]} ... is {encoding.decode(inputs[0, :1].numpy())!r}"
         )
 
-    print(f"The store is at {STORE}. Look at it:")
+    print(f"The store is at {STORE}. Inspect it:")
     print("   .venv/bin/fastprep info demo/store")
     print("   .venv/bin/fastprep verify demo/store --against tiktoken")
 

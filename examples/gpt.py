@@ -1,4 +1,4 @@
-"""A GPT small enough to read at one sitting and to train on a CPU."""
+"""A GPT that is small enough to read in a few minutes and to train on a CPU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import fastprep
 
 
 class Block(nn.Module):
-    """Attention to what came before, then a feed-forward layer, each added to its input."""
+    """Causal attention, then a feed-forward layer, each added to its input."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, L, D] to [B, L, D]."""
+        """Map [B, L, D] to [B, L, D]."""
         parts = self.query_key_value(self.before_attention(x)).chunk(3, dim=-1)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
         seen = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -31,7 +31,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """Embedding, blocks, and the embedding's own weight as the output layer."""
+    """A GPT: embedding, blocks, and the weight of the embedding as the output layer."""
 
     def __init__(self, vocab_size: int, max_length: int, width: int, heads: int, blocks: int):
         super().__init__()
@@ -42,6 +42,6 @@ class GPT(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss of predicting `targets`, both int64 [B, L]."""
+        """Return the mean loss of predicting `targets` from `ids`, both int64 [B, L]."""
         logits = self.embedding.wte.logits(self.norm(self.blocks(self.embedding(ids))))
         return functional.cross_entropy(logits.flatten(0, 1), targets.flatten())

@@ -1,9 +1,9 @@
-"""The notebook's chapter with fastprep, cell by cell: the same lines, the same outputs.
+"""The notebook's chapter with fastprep, cell by cell, with the same output.
 
     python examples/notebook.py the-verdict.txt
 
-What changed is the imports, and that vocabulary, dataset and embeddings come from the package
-instead of being written out. data/README.md says where the text is.
+The differences are the imports, and that vocabulary, dataset and embeddings come from the package.
+data/README.md says where to get the text.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Train a small GPT on a token store, and go on after a kill as if nothing had happened.
+"""Train a small GPT on a token store, and resume after a kill with the same losses.
 
     python examples/train.py corpus.jsonl --steps 300 --run runs/first
-    python examples/train.py corpus.jsonl --steps 300 --run runs/first   # goes on where it stopped
+    python examples/train.py corpus.jsonl --steps 300 --run runs/first   # resumes
 
-The checkpoint holds model, optimizer and the state of the loader, a few integers. It is replaced
-at once, every `--save-every` steps; whatever kills the process, the next start continues with the
-window that would have come next, and prints the losses that would have been printed.
+The checkpoint has the model, the optimizer and the state of the loader, a few integers. It is replaced
+atomically every `--save-every` steps. After a kill, the next start continues with the next window,
+and prints the losses that an uninterrupted run would have printed.
 
-Same windows are not enough for that: float sums depend on their order, and the order on how many
-threads share a sum (LayerNorm's gradients do) and on the kernels that MKL picks. So both are fixed
-here: `--threads` says how many, 1 unless told otherwise, and belongs to the run as the seed does.
+Equal windows are not enough for that: float sums depend on their order, and the order on the number
+of threads that share a sum (as for LayerNorm's gradients) and on the kernels that MKL selects. So both
+are fixed here: `--threads`, by default 1, belongs to the run as the seed does.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ MAX_LENGTH, BATCH_SIZE = 64, 8
 
 
 def main() -> None:
-    """Prepare, load, train."""
+    """Prepare the store, then train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", nargs="+", help=".txt or .jsonl files")
     parser.add_argument("--run", type=Path, required=True, help="folder of store and checkpoint")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--save-every", type=int, default=50)
-    parser.add_argument("--threads", type=int, default=1, help="other numbers, other last digits")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="other numbers change the last digits"
+    )
     parser.add_argument("--die-after", type=int, help="kill the process after this step")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -61,10 +63,10 @@ def main() -> None:
         optimizer.load_state_dict(saved["optimizer"])
         loader.load_state_dict(saved["loader"])
         step = saved["step"]
-        print(f"# goes on after step {step}, epoch {loader.epoch}, position {loader.position}")
+        print(f"# resumes after step {step}, epoch {loader.epoch}, position {loader.position}")
 
     start = time.perf_counter()
-    while step < arguments.steps:  # an epoch a round
+    while step < arguments.steps:  # one epoch per iteration
         for inputs, targets in loader:
             loss = model(inputs, targets)
             optimizer.zero_grad()

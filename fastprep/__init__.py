@@ -2,11 +2,11 @@
 
 text -> tokens -> memory-mapped token store -> sliding windows -> batches -> embeddings
 
-A name is imported when it is first used: a process that only encodes waits for no array package, and
-nothing but the names that need torch imports it.
+Names are imported at their first use: a process that only encodes does not import numpy, and only the
+names that need torch import it.
 """
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING without typing, which takes long to import
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fastprep import errors, load, model, registry
     from fastprep.checks.verification import verify
@@ -73,7 +73,7 @@ __all__ = [
     "write_report",
 ]
 
-# From name to the module that has it.
+# The module that defines each name.
 _MODULE_OF = {
     "Encoding": "encoding.encoding",
     "FastprepError": "errors",
@@ -104,7 +104,7 @@ _MODULE_OF = {
     "verify": "checks.verification",
     "write_report": "report.page",
 }
-# The name is the module.
+# Names of modules.
 _MODULES = {
     **{"core": "encoding.encoding", "errors": "errors", "load": "load"},
     **{"model": "model", "patterns": "vocabulary.patterns", "registry": "registry"},
@@ -119,7 +119,7 @@ def __getattr__(name: str) -> object:
     elif name in _MODULES or name in _MODULE_OF:
         path = f"fastprep.{_MODULES.get(name) or _MODULE_OF[name]}"
         try:
-            # As importlib.import_module, which is a module to import itself.
+            # As importlib.import_module, without its import.
             module = __import__(path, fromlist=[name])
         except ModuleNotFoundError as error:
             if error.name != "torch":
@@ -130,7 +130,7 @@ def __getattr__(name: str) -> object:
         found = module if name in _MODULES else getattr(module, name)
     else:
         raise AttributeError(f"module 'fastprep' has no attribute {name!r}")
-    globals()[name] = found  # from now on it is found without a call
+    globals()[name] = found  # later uses do not call this function
     return found
 
 

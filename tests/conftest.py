@@ -12,14 +12,14 @@ from fastprep.registry import get_encoding
 
 
 @pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is synced in a test would be worth nothing after a power cut; and a busy disk takes long."""
+def no_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip syncs, which take long on a busy disk and which no test needs."""
     monkeypatch.setattr("fastprep.system.atomic._sync", lambda descriptor: None)
 
 
 @pytest.fixture(scope="session")
 def verdict() -> str:
-    """The notebook's text, "The Verdict" by Edith Wharton."""
+    """Return the notebook's text, "The Verdict" by Edith Wharton."""
     return shared_file("data/the-verdict.txt").read_text(encoding="utf-8")
 
 
@@ -30,7 +30,7 @@ def gpt2() -> Encoding:
 
 @pytest.fixture(scope="session")
 def oracle() -> tiktoken.Encoding:
-    """tiktoken's gpt2, made without a network from the bundled table (whose hash is checked)."""
+    """Return tiktoken's gpt2, made without a network from the bundled table (whose hash is checked)."""
     return tiktoken.Encoding(
         "gpt2",
         pat_str=r50k_pat_str,

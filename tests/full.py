@@ -1,7 +1,7 @@
-"""The comparisons at full size, for once a release: ``python tests/full.py --cases 10000000``.
+"""The checks at full size, once per release: ``python tests/full.py --cases 10000000``.
 
-Prints one JSON object a check: what was compared, how many cases, how many differed, and with which
-seed, versions and commit; `growth` also prints its figures. Exits with 1 if anything differed.
+Prints one JSON object per check: what was compared, the numbers of cases and of differing ones, seed,
+versions and commit; some checks add figures. Exits with 1 if anything differed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
 
 
 def commit() -> str:
-    """The commit of the tree that this file lies in."""
+    """Return the commit of the tree that has this file."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
@@ -63,7 +63,7 @@ def main() -> int:
     options = parser.parse_args()
     if Path(fastprep.__file__).parents[1] != Path(__file__).resolve().parents[1]:
         parser.error(
-            f"{fastprep.__file__} is of another tree, whose commit is not the one that is noted"
+            f"{fastprep.__file__} is in another tree, and the results would record the wrong commit"
         )
     failed = False
     for check in options.checks:

@@ -1,8 +1,8 @@
 """Hostile vocabulary files at full size: ``python tests/full_vocabularies.py --cases 1000000``.
 
-Prints one JSON object a check, with seed, versions and commit. A mutant of a good file must be read or
-refused with BadVocabulary that names the file; a file as large as the limits allow must be read in time
-and memory. Exits with 1 if anything else came of one.
+Prints one JSON object per check, with seed, versions and commit. A mutant of a good file must either be
+read or raise BadVocabulary with the file's name; a file as large as the limits allow must be read
+within limits of time and memory. Exits with 1 if any other outcome occurred.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LIMIT = (1 << 20) - 1  # tokens
 
 
 def chain() -> bytes:
-    """A good file with steps one after the other, and merges in pairs."""
+    """Return a good file with several steps in sequence, and merges as pairs."""
     document = copy.deepcopy(GOOD)
     steps: list[dict[str, Any]] = [
         {"type": "Split", "pattern": {"Regex": text}, "behavior": "Isolated", "invert": False}
@@ -50,14 +50,14 @@ def chain() -> bytes:
 
 
 def digits() -> bytes:
-    """A good file with the Digits step."""
+    """Return a good file with the Digits step."""
     steps = [{"type": "Digits", "individual_digits": True}, {**BYTE_LEVEL, "use_regex": True}]
     document = {**GOOD, "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps}}
     return json.dumps(document).encode()
 
 
 def mutated(seed: int, cases: int) -> Iterator[dict[str, Any]]:
-    """Mutants of six good files."""
+    """Read mutants of six good files."""
     good = [*GOOD_FILES.items(), ("tokenizer.json", chain()), ("tokenizer.json", digits())]
     each = cases // len(good)
     with tempfile.TemporaryDirectory(dir=_memory()) as folder:
@@ -80,7 +80,7 @@ def mutated(seed: int, cases: int) -> Iterator[dict[str, Any]]:
 
 
 def outcome(path: Path) -> str:
-    """What comes of a file."""
+    """Return the outcome of reading a file."""
     try:
         encoding = read(path)
         encoding.decode(encoding.encode(TEXT, allowed_special="all"))
@@ -93,7 +93,7 @@ def outcome(path: Path) -> str:
 
 
 def largest(seed: int, cases: int) -> Iterator[dict[str, Any]]:
-    """Files at the limits, each read in a process of its own."""
+    """Read files at the limits, each in a process of its own."""
     with tempfile.TemporaryDirectory(dir=_memory()) as folder:
         for path in large_files(Path(folder), seed):
             command = [sys.executable, __file__, "--load", str(path)]
@@ -103,7 +103,7 @@ def largest(seed: int, cases: int) -> Iterator[dict[str, Any]]:
 
 
 def large_files(folder: Path, seed: int) -> Iterator[Path]:
-    """Files of 2**20 - 1 tokens: with as many merges, as pairs, and with long tokens and none."""
+    """Yield files of 2**20 - 1 tokens: with as many merges, with pairs, with long tokens, with none."""
     rnd = random.Random(seed)
     tokens, merges, known = list(ALPHABET), [], set(ALPHABET)
     while len(tokens) < LIMIT:
@@ -129,7 +129,7 @@ def large_files(folder: Path, seed: int) -> Iterator[Path]:
 
 
 def load(path: Path) -> None:
-    """Read one file and print what it took."""
+    """Read one file, and print its time and memory."""
     pat_str = R50K_PATTERN if path.suffix == ".tiktoken" else None
     began, start = peak(), time.perf_counter()
     fastprep.Encoding.from_file(path, pat_str=pat_str)
@@ -138,8 +138,8 @@ def load(path: Path) -> None:
 
 
 def peak() -> int:
-    """The most memory that this process ever had, in MiB."""
-    # Not getrusage: what it says is also the parent's.
+    """Return the peak memory of this process in MiB."""
+    # Not getrusage: its peak includes the parent's.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split("VmHWM:")[1].split()[0]) >> 10
 

@@ -1,6 +1,6 @@
 """tiktoken as the oracle, without a network: its encodings over the bundled tables.
 
-The tables' hashes are compared with those that tiktoken pins, so they are the ones it would load.
+The tables' hashes are compared with those that tiktoken pins, so they are the tables that it would load.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 
-os.environ.setdefault("RUST_BACKTRACE", "0")  # where tiktoken panics, its message is enough
+os.environ.setdefault("RUST_BACKTRACE", "0")  # if tiktoken panics, its message is enough
 
 import tiktoken
 from tiktoken_ext import openai_public
@@ -19,7 +19,7 @@ NAMES = [
     *("gpt2", "r50k_base", "p50k_base", "p50k_edit"),
     *("cl100k_base", "o200k_base", "o200k_harmony"),
 ]
-#: One for each table and pattern.
+#: One encoding per table and pattern.
 DISTINCT = ["r50k_base", "p50k_base", "cl100k_base", "o200k_base"]
 
 
@@ -35,10 +35,10 @@ def _load(url: str, expected_hash: str) -> dict[bytes, int]:
 
 
 openai_public.load_tiktoken_bpe = _load
-# gpt2's own files spell the same table: tiktoken's documentation says so, and r50k_base is it.
+# gpt2's own files are the same table as r50k_base, according to tiktoken's documentation.
 openai_public.data_gym_to_mergeable_bpe_ranks = lambda **_: _ranks("r50k_base")
 
 
 def theirs(name: str) -> tiktoken.Encoding:
-    """tiktoken's encoding of that name."""
+    """Return tiktoken's encoding of that name."""
     return tiktoken.get_encoding(name)

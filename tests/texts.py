@@ -1,4 +1,4 @@
-"""Texts to test with: seeded generators, and the corpora that lie outside the project."""
+"""Texts for tests: seeded generators, and the corpora outside the project."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 from fastprep_ext.base import Rows
 
 ROOT = Path(__file__).resolve().parents[1]
-# Texts too large or not ours to commit; FASTPREP_SHARED names the folder that has them.
+# Texts too large to commit, or of others; FASTPREP_SHARED names their folder.
 SHARED = Path(os.environ.get("FASTPREP_SHARED", ROOT.parent / "shared"))
 
-# What the patterns and the byte layout can trip over, each at the rim of some rule.
+# Hard cases for the patterns and the byte layout, each at the edge of a rule.
 ATOMS = [
     *("a", "b", "Z", "the", "tion", "x" * 70, "=" * 40, "1", "23", "4567", "½", "Ⅷ", "٣"),
     *(" ", "  ", "   ", " " * 20, "\n", "\n\n", "\r\n", "\t", "\x0b", "\x1c", "\x1f", "\0", "\x7f"),
@@ -48,7 +48,7 @@ ATOMS = [
 ]
 
 
-# What the patterns of cl100k and o200k can trip over, beyond those of gpt2.
+# Further hard cases for the patterns of cl100k and o200k.
 MORE_ATOMS = [
     *("A", "AB", "Ab", "aB", "b", "C", "亚", "洲", "ʰ", "ـ", "ǅ", "\u0301", "\u0301\u0300", "İ"),
     *("!\n", "\n/", "/", "//", "/\n", "!\r\n/", "\u3000\n", "\u2003", " \n", "\n ", "\t\n", "\x85"),
@@ -57,7 +57,7 @@ MORE_ATOMS = [
 
 
 def mixed(rnd: random.Random) -> str:
-    """A text of atoms: any of them, a few of them over and over, or code points at random."""
+    """Return a text of atoms: any of them, a few of them repeated, or random code points."""
     size = rnd.randrange(1, 60)
     choice = rnd.random()
     if choice < 0.6:
@@ -69,25 +69,25 @@ def mixed(rnd: random.Random) -> str:
 
 
 def mixed_texts(seed: int, count: int) -> Iterator[str]:
-    """`count` texts of `mixed`, the same for the same seed."""
+    """Yield `count` texts of `mixed`, equal for equal seeds."""
     rnd = random.Random(seed)
     return (mixed(rnd) for _ in range(count))
 
 
 def dense(rnd: random.Random) -> str:
-    """A text dense in what the patterns of cl100k and o200k tell apart, often at a block's edge."""
+    """Return a text dense in hard cases of cl100k and o200k, often at a block's edge."""
     padding = "a" * rnd.choice([0, 0, 0, 55 + rnd.randrange(12)])
     return padding + "".join(rnd.choices(MORE_ATOMS + ATOMS, k=rnd.randrange(1, 25)))
 
 
 def dense_texts(seed: int, count: int) -> Iterator[str]:
-    """`count` texts, every second one of `mixed` and of `dense`."""
+    """Yield `count` texts, alternately of `mixed` and of `dense`."""
     rnd = random.Random(seed)
     return (dense(rnd) if i % 2 else mixed(rnd) for i in range(count))
 
 
 def shared_file(name: str) -> Path:
-    """A file of the shared folder, or a skip that says where it was looked for."""
+    """Return a file of the shared folder, or skip the test with the path that is missing."""
     path = SHARED / name
     if not path.exists():
         pytest.skip(f"{path} is not there; set FASTPREP_SHARED to the folder that holds {name}")
@@ -95,7 +95,7 @@ def shared_file(name: str) -> Path:
 
 
 def corpus_documents(name: str) -> Iterator[str]:
-    """The documents of one corpus ("prose", "code", "multi"), one str each."""
+    """Yield the documents of one corpus ("prose", "code", "multi"), one str each."""
     import zstandard
 
     with shared_file(f"corpora/{name}.jsonl.zst").open("rb") as file:
@@ -105,7 +105,7 @@ def corpus_documents(name: str) -> Iterator[str]:
 
 
 def rows_of(*texts: bytes) -> Rows:
-    """Documents as a batch has them; the origin of each is its number."""
+    """Return documents as rows of a batch; the origin of each is its number."""
     rows = Rows()
     for number, text in enumerate(texts):
         rows.append(text, number)

@@ -1,4 +1,4 @@
-"""Tokenizers to compare with: trained here, small, with the settings of published files."""
+"""Small tokenizers to compare with, trained here with the settings of published files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def roberta_style() -> Tokenizer:
 
 
 def phi_style() -> Tokenizer:
-    """Runs of spaces as added tokens that are not special, and looked for in the second pass."""
+    """Train with runs of spaces as added tokens that are not special and match in the second pass."""
     tokenizer = trained(pre_tokenizers.ByteLevel(add_prefix_space=False))
     tokenizer.add_special_tokens(["<|endoftext|>"])
     tokenizer.add_tokens([AddedToken(" " * n, normalized=True) for n in range(2, 8)])
@@ -116,7 +116,7 @@ def cl100k_style() -> Tokenizer:
 
 
 def neox_style() -> Tokenizer:
-    """GPT-2's steps behind NFC, and runs of spaces as added tokens."""
+    """Train with GPT-2's steps after NFC, and runs of spaces as added tokens."""
     tokenizer = trained(pre_tokenizers.ByteLevel(add_prefix_space=False), normalizers.NFC())
     tokenizer.add_special_tokens(["<|endoftext|>"])
     tokenizer.add_tokens([AddedToken(" " * n, normalized=True) for n in range(24, 1, -1)])
@@ -167,22 +167,22 @@ STYLES: list[Callable[[], Tokenizer]] = [
 
 
 def lines_style() -> Tokenizer:
-    """What the two dialects of regular expressions write differently, and matches with gaps."""
+    """Train with a pattern that the two dialects write differently, and that leaves gaps."""
     tokenizer = trained(split(r"^ +|[a-z]+$|\p{Lu}+|\n\z"), ignore_merges=True)
-    # The first one is also a piece, and a token of the vocabulary, wherever a text holds it.
+    # The first one is also a piece, and a token of the vocabulary, in any text that has it.
     tokenizer.add_special_tokens(["<|endoftext|>", "</s>"])
     return tokenizer
 
 
 def bloom_style() -> Tokenizer:
-    """Whether a space joins depends on what is a long way behind."""
+    """Train with a pattern in which a space joins a piece depending on text far after it."""
     tokenizer = trained(split(r" ?[^(\s|[.,!?…。，、।۔،])]+"))
     tokenizer.add_special_tokens(["<|endoftext|>", "<pad>"])
     return tokenizer
 
 
 def chain_style() -> Tokenizer:
-    """Steps that are known each, but not together."""
+    """Train with steps that are known, but not in this combination."""
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
     by_lines = pre_tokenizers.Split(Regex(r"[^\n]*\n"), "isolated")
     tokenizer = trained(pre_tokenizers.Sequence([by_lines, byte_level]))
@@ -198,12 +198,12 @@ FOREIGN = [lines_style, bloom_style, chain_style]
 def both(style: Callable[[], Tokenizer], directory: Path) -> tuple[Tokenizer, Encoding]:
     path = directory / f"{style.__name__}.json"
     style().save(str(path))
-    # Read back: a file's added tokens are numbered anew when it is read.
+    # Read back, because reading a file renumbers its added tokens.
     return Tokenizer.from_file(str(path)), Encoding.from_file(path, allow_pattern=True)
 
 
 def texts(seed: int, count: int) -> Iterator[str]:
-    """Texts of atoms, some with added tokens among them."""
+    """Yield texts of atoms, some with added tokens."""
     rnd = random.Random(seed)
     added = ["<s>", "<mask>", "<tool_call>", "<|end", "<|endoftext|>", "e\u0301t", "ét", "  ", "//"]
     words = ["whole", " whole", " 1234", "    there", "zq", " hello", "Hello", "e\u0301", "\u0344"]

@@ -1,10 +1,9 @@
-"""Small pieces of work, timed by pytest-benchmark: what to run before and after a change of a kernel.
+"""Small operations timed by pytest-benchmark, to run before and after a change of a kernel.
 
     make micro
 
-Every call is warm, which nothing is that a corpus meets for the first time; bench_files.py measures
-that. Each result is checked. `--benchmark-autosave` and `--benchmark-compare` hold two runs against
-each other.
+Every call is warm, unlike the first pass over a corpus, which bench_files.py measures. Each result is
+checked. `--benchmark-autosave` and `--benchmark-compare` compare two runs.
 """
 
 from __future__ import annotations

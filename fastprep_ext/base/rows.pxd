@@ -19,5 +19,7 @@ cdef class Rows:
     # Make room for more bytes, or documents, which may move the memory. MemoryError.
     cdef int reserve_bytes(self, size_t more) except -1
     cdef int reserve_rows(self, Py_ssize_t more) except -1
+    # Append a document whose bytes are held already. ValueError, MemoryError.
+    cdef int push(self, int64_t start, int64_t stop, int64_t origin) except -1
     # Rows without documents over the same bytes, with room for some.
     cdef Rows borrowing(self, Py_ssize_t rows)

@@ -70,7 +70,7 @@ cdef class Rows:
         self.bytes, self.filled = <uint8_t *>held.at, held.count
         self.reserve_rows(n)
         for i in range(n):
-            self.add(
+            self.push(
                 (<int64_t *>first.at)[i], (<int64_t *>last.at)[i],
                 i if origin is None else (<int64_t *>origin.at)[i],
             )
@@ -150,19 +150,24 @@ cdef class Rows:
         self.reserve_bytes(n)
         memcpy(self.bytes + self.filled, PyBytes_AS_STRING(text), n)
         self.filled += n
-        self.add(self.filled - n, self.filled, origin)
+        self.push(self.filled - n, self.filled, origin)
 
     def add(self, int64_t start, int64_t stop, int64_t origin) -> None:
         """Append a document whose bytes are held already."""
+        self.push(start, stop, origin)
+
+    cdef int push(self, int64_t start, int64_t stop, int64_t origin) except -1:
         if not 0 <= start <= stop <= <int64_t>self.filled:
             raise ValueError(
                 f"text {self.count} goes from {start} to {stop}, in a buffer of {self.filled} bytes"
             )
-        self.reserve_rows(1)
+        if self.count == self.capacity:
+            self.reserve_rows(1)
         self.starts[self.count], self.stops[self.count] = start, stop
         self.origins[self.count] = origin
         self.count += 1
         self.size += stop - start
+        return 0
 
     def held(self) -> memoryview:
         """Return the bytes that the rows hold, not copied: for use while the rows are not changed."""
@@ -236,7 +241,7 @@ cdef class Rows:
         cdef Rows made = self.borrowing(max(last - first, 0))
         cdef Py_ssize_t i
         for i in range(max(first, 0), min(last, self.count)):
-            made.add(self.starts[i], self.stops[i], self.origins[i])
+            made.push(self.starts[i], self.stops[i], self.origins[i])
         return made
 
     def piece(self, Py_ssize_t index, int64_t start, int64_t stop) -> Rows:
@@ -245,7 +250,7 @@ cdef class Rows:
         if not 0 <= index < self.count:
             raise IndexError(f"text {index} of {self.count}")
         start, stop = self.starts[index] + start, self.starts[index] + stop
-        made.add(start, stop, self.origins[index])
+        made.push(start, stop, self.origins[index])
         return made
 
     def draw(self, uint64_t below) -> tuple:
@@ -267,7 +272,10 @@ cdef class Rows:
         with nogil:
             draw_rows(self.bytes, self.starts, self.stops, self.count, below, mark)
         for i in range(self.count):
-            (drawn if mark[i] else rest).add(self.starts[i], self.stops[i], self.origins[i])
+            if mark[i]:
+                drawn.push(self.starts[i], self.stops[i], self.origins[i])
+            else:
+                rest.push(self.starts[i], self.stops[i], self.origins[i])
         return rest, drawn
 
     def invalid(self) -> list:
@@ -300,7 +308,7 @@ cdef class Rows:
         cdef Py_ssize_t i, first = 0, last
         for last in [*indices, self.count]:
             for i in range(max(first, 0), min(last, self.count)):
-                made.add(self.starts[i], self.stops[i], self.origins[i])
+                made.push(self.starts[i], self.stops[i], self.origins[i])
             first = last + 1
         return made
 
@@ -343,6 +351,6 @@ cdef class Rows:
                 n = part.stops[i] - part.starts[i]
                 memcpy(made.bytes + made.filled, part.bytes + part.starts[i], n)
                 made.filled += n
-                made.add(made.filled - n, made.filled, number << 48 | part.origins[i])
+                made.push(made.filled - n, made.filled, number << 48 | part.origins[i])
             number += 1
         return made

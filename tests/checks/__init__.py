@@ -1,6 +1,6 @@
-"""Comparisons of any size: small ones are tests, tests/full.py runs them at full size.
+"""Checks of any size: tests run them small, tests/full.py at full size.
 
-Each is a function of a seed and a number of cases that yields what it found.
+Each is a function of a seed and a number of cases that yields its findings.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class Found(NamedTuple):
-    """What was compared, how many cases, how many of them differed; and figures, if it has any."""
+    """A finding: what was compared, the numbers of cases and of differing ones, and other figures."""
 
     what: str
     cases: int

@@ -1,4 +1,4 @@
-"""prepare, ended at every step and at random moments: the same call goes on, to the same bytes."""
+"""Interruptions of prepare at every step and at random moments, each resumed to the same bytes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from fastprep.jobs.prepare import prepare
 from fastprep.system import atomic
 
 WORDS = ["tea", " the", "  spaces", "\n\n", "naïve", " 東京", "😀", " 1234", "'ll", "<|endoftext|>"]
-# How a child of this process ended that was not killed.
-_GOOD, _ERROR, _SURPRISE = 0, 3, 4
+# Exit codes of a child that was not killed.
+_GOOD, _ERROR, _UNEXPECTED = 0, 3, 4
 
 
 class Crash:
-    """A small job, what it should make, and children of this process that run it."""
+    """A small job, its expected output, and child processes that run it."""
 
     def __init__(self, directory: Path, seed: int, documents: int, **settings: Any) -> None:
         rng = random.Random(seed)
@@ -50,25 +50,22 @@ class Crash:
         shutil.rmtree(self.output)
 
     def run(self, before: Callable[[str, Path], object] | None = None, **settings: Any) -> int:
-        """Run the job in a child; its exit code, negative for a signal."""
+        """Run the job in a child process; return its exit code, negative for a signal."""
         child = self.start(before, **settings)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        _await_group(child)
-        return code
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
     def start(self, before: Callable[[str, Path], object] | None = None, **settings: Any) -> int:
-        """Start the job in a child, in a process group of its own; its id."""
+        """Start the job in a child process, and return its id."""
         with warnings.catch_warnings():
-            # Of other threads, which only the child that execs nothing would mind: it needs none.
+            # A warning that other threads are missing in the child, which does not need them.
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child:
             return child
-        code = _SURPRISE
+        code = _UNEXPECTED
         try:
-            os.setpgid(0, 0)
             if before is not None:
-                atomic._sync = lambda descriptor: None  # it is announced, and costs only time
+                atomic._sync = lambda descriptor: None  # the step is announced all the same
                 atomic.before = before
             prepare(self.inputs, self.output, **{**self.settings, **settings})
             code = _GOOD
@@ -80,7 +77,7 @@ class Crash:
             os._exit(code)
 
     def steps(self) -> int:
-        """How many steps the job takes that an interrupted one could stop at."""
+        """Count the steps of the job at which it can be interrupted."""
         counting = Counting()
         before, sync = atomic.before, atomic._sync
         try:
@@ -88,11 +85,11 @@ class Crash:
             prepare(self.inputs, self.output, **self.settings)
         finally:
             atomic.before, atomic._sync = before, sync
-        self.forget()
+        self.remove_output()
         return counting.steps
 
     def finished(self) -> dict[Path, int]:
-        """The files of the shards that are noted as finished, and which files they are."""
+        """Return the files of all shards that are recorded as finished, with their inode numbers."""
         return {
             path: path.stat().st_ino
             for done in self.output.glob("*.done")
@@ -100,23 +97,23 @@ class Crash:
         }
 
     def is_finished(self) -> bool:
-        """Whether nothing is left to do but to remove locks, which nobody needs to."""
-        whole = bool(list(self.output.rglob("manifest.json")))
-        return whole and not (self.output / "job.json").exists()
+        """Return whether nothing is left to do, except that locks may be left."""
+        complete = bool(list(self.output.rglob("manifest.json")))
+        return complete and not (self.output / "job.json").exists()
 
-    def goes_on(self, finished: dict[Path, int], **settings: Any) -> bool:
-        """Whether the same call now ends in the expected bytes, with no finished shard made again."""
+    def resumes(self, finished: dict[Path, int], **settings: Any) -> bool:
+        """Return whether the same call now makes the expected bytes, and keeps all finished shards."""
         if self.run(Counting(), **settings) != _GOOD or contents(self.output) != self.expected:
             return False
         return all(path.stat().st_ino == number for path, number in finished.items())
 
-    def forget(self) -> None:
+    def remove_output(self) -> None:
         """Remove the output."""
         shutil.rmtree(self.output, ignore_errors=True)
 
 
 def contents(output: Path) -> dict[str, bytes]:
-    """All that is in a directory, by name, but for locks, which nobody holds any more."""
+    """Return the content of all files in a directory by name, except locks."""
     return {
         path.relative_to(output).as_posix(): path.read_bytes()
         for path in sorted(output.rglob("*"))
@@ -124,8 +121,8 @@ def contents(output: Path) -> dict[str, bytes]:
     }
 
 
-def looks_whole(output: Path) -> bool:
-    """Whether there is a manifest; if there is, all that it speaks of must be right."""
+def has_manifest(output: Path) -> bool:
+    """Return whether there is a manifest; if there is, its store must pass verification."""
     manifests = list(output.rglob("manifest.json"))
     for manifest in manifests:
         verify(manifest.parent)
@@ -133,7 +130,7 @@ def looks_whole(output: Path) -> bool:
 
 
 def crashes(seed: int, cases: int) -> Iterator[Found]:
-    """All of them."""
+    """Run all of these checks."""
     yield from at_every_step(seed, cases)
     yield from at_every_step(seed + 1, cases, validation=0.3, eot="prepend")
     yield from on_a_small_disk(seed, cases)
@@ -142,9 +139,9 @@ def crashes(seed: int, cases: int) -> Iterator[Found]:
 
 
 def at_every_step(seed: int, cases: int, **settings: Any) -> Iterator[Found]:
-    """Kills, power cuts and errors at every step of a job, and then at one of what goes on with it.
+    """Interrupt a job by kills, power cuts and errors at every step, then once more as it resumes.
 
-    With fewer `cases` than steps, at so many of them.
+    With fewer `cases` than steps, interrupt it at that number of steps.
     """
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
@@ -154,9 +151,9 @@ def at_every_step(seed: int, cases: int, **settings: Any) -> Iterator[Found]:
             "kill -9": Killing,
             "power cut": lambda at: PowerCut(at, rng),
             "disk full, once": Failing,
-            "disk full, for ever": lambda at: Failing(at, for_ever=True),
+            "disk full, permanently": lambda at: Failing(at, permanent=True),
             "I/O error, once": lambda at: Failing(at, errno.EIO),
-            "I/O error, for ever": lambda at: Failing(at, errno.EIO, for_ever=True),
+            "I/O error, permanently": lambda at: Failing(at, errno.EIO, permanent=True),
         }
         for kind, disk in kinds.items():
             wrong = 0
@@ -164,28 +161,28 @@ def at_every_step(seed: int, cases: int, **settings: Any) -> Iterator[Found]:
             for at in chosen:
                 code = crash.run(disk(at))
                 wrong += code not in (-signal.SIGKILL, _ERROR, _GOOD)
-                looks_whole(crash.output)
+                has_manifest(crash.output)
                 if kind.endswith("once") and code == _ERROR:
                     wrong += any(crash.output.rglob("*.tmp"))
                 if not crash.is_finished():
-                    crash.run(disk(rng.randrange(steps)))  # and once more on the way
-                    looks_whole(crash.output)
+                    crash.run(disk(rng.randrange(steps)))  # interrupt the resumed job, too
+                    has_manifest(crash.output)
                 if not crash.is_finished():
-                    wrong += not crash.goes_on(crash.finished())
+                    wrong += not crash.resumes(crash.finished())
                 wrong += contents(crash.output) != crash.expected
-                crash.forget()
+                crash.remove_output()
             yield Found(f"prepare, {kind} at its {steps} steps", len(chosen), wrong)
 
 
 def at_random_moments(seed: int, cases: int, documents: int = 400) -> Iterator[Found]:
-    """Kills of the process at any moment, with one thread and with several."""
+    """Kill a job at random moments, on one thread and on several."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         crash = Crash(Path(name), seed, documents, shard_bytes=4000)
         began = time.perf_counter()
         crash.run(Counting(), workers=2)
         seconds = time.perf_counter() - began
-        crash.forget()
+        crash.remove_output()
         for workers in (1, 2, 3, 4):
             wrong = kills = kept = 0
             for _ in range(cases // 4):
@@ -194,15 +191,14 @@ def at_random_moments(seed: int, cases: int, documents: int = 400) -> Iterator[F
                 kills += _kill(child)
                 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
                 wrong += code not in (-signal.SIGKILL, _ERROR, _GOOD)
-                looks_whole(crash.output)
+                has_manifest(crash.output)
                 if crash.is_finished():
                     wrong += contents(crash.output) != crash.expected
                 else:
-                    _await_group(child)
                     finished = crash.finished()
                     kept += len(finished)
-                    wrong += not crash.goes_on(finished, workers=workers)
-                crash.forget()
+                    wrong += not crash.resumes(finished, workers=workers)
+                crash.remove_output()
             yield Found(
                 f"prepare on {workers} threads, kill -9 at random moments",
                 cases // 4,
@@ -212,23 +208,15 @@ def at_random_moments(seed: int, cases: int, documents: int = 400) -> Iterator[F
 
 
 def _kill(child: int) -> bool:
-    """Kill; whether there was something to kill."""
+    """Kill a process, and return whether it was still there."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
         return True
     return False
 
 
-def _await_group(group: int) -> None:
-    """Wait until nobody of a process group is left."""
-    with contextlib.suppress(ProcessLookupError):
-        while True:
-            os.killpg(group, 0)
-            time.sleep(0.001)
-
-
 def on_a_small_disk(seed: int, cases: int) -> Iterator[Found]:
-    """Files that may not grow beyond a size, by the system's own limit; a disk that is really full."""
+    """Run jobs with limited file sizes (RLIMIT_FSIZE), and on small disks that fill up."""
     with tempfile.TemporaryDirectory() as name:
         crash = Crash(Path(name), seed, 200, shard_bytes=8000)
         limits = [*range(0, 6000, 500), 20_000][:cases]
@@ -238,8 +226,8 @@ def on_a_small_disk(seed: int, cases: int) -> Iterator[Found]:
             def limited(step: str, path: Path, limit: int = limit) -> None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
-            wrong += _goes_on_after(crash, crash.run(limited))
-            crash.forget()
+            wrong += _is_wrong_after(crash, crash.run(limited))
+            crash.remove_output()
         yield Found("prepare, files of limited size", len(limits), wrong)
         pages = range(1, 24)[:cases]
         if (wrong := _wrong_on_pages(crash, pages)) is not None:
@@ -247,16 +235,16 @@ def on_a_small_disk(seed: int, cases: int) -> Iterator[Found]:
 
 
 def on_a_filling_disk(seed: int, cases: int, documents: int = 20_000) -> Iterator[Found]:
-    """A disk that is really full at any place of a job of several workers; a tenth of the cases."""
+    """Run a job of several workers on disks that fill up at a random point; a tenth of the cases."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         crash = Crash(Path(name), seed, documents, shard_bytes=250_000)
         crash.settings["workers"] = 2
-        most = 1 + sum(map(len, crash.expected.values())) // 4096
-        pages = sorted(rng.sample(range(1, most), min(cases // 10, most - 1)))
+        max_pages = 1 + sum(map(len, crash.expected.values())) // 4096
+        pages = sorted(rng.sample(range(1, max_pages), min(cases // 10, max_pages - 1)))
         if pages and (wrong := _wrong_on_pages(crash, pages)) is not None:
             yield Found(
-                f"prepare with 2 workers, a tmpfs of 1 to {most - 1} pages",
+                f"prepare with 2 workers, a tmpfs of 1 to {max_pages - 1} pages",
                 len(pages),
                 wrong,
                 {"shards": len(crash.expected) // 2},
@@ -264,7 +252,7 @@ def on_a_filling_disk(seed: int, cases: int, documents: int = 20_000) -> Iterato
 
 
 def _wrong_on_pages(crash: Crash, pages: Sequence[int]) -> int | None:
-    """On how many disks of so many pages anything is wrong; None where nobody may mount one."""
+    """Count the disks, of these numbers of pages, on which anything is wrong; None if mount fails."""
     crash.output.mkdir()
     wrong = 0
     for count in pages:
@@ -272,23 +260,23 @@ def _wrong_on_pages(crash: Crash, pages: Sequence[int]) -> int | None:
             if not mounted:
                 return None
             code = crash.run()
-            wrong += code not in (_ERROR, _GOOD) or (code == _ERROR and looks_whole(crash.output))
+            wrong += code not in (_ERROR, _GOOD) or (code == _ERROR and has_manifest(crash.output))
             subprocess.run(["mount", "-o", "remount,size=64m", crash.output], check=True)
-            wrong += _goes_on_after(crash, code)
+            wrong += _is_wrong_after(crash, code)
     return wrong
 
 
-def _goes_on_after(crash: Crash, code: int) -> bool:
-    """Whether anything is wrong after a run on a small disk that has become large."""
+def _is_wrong_after(crash: Crash, code: int) -> bool:
+    """Return whether anything is wrong after a run on a small disk that has been enlarged."""
     wrong = code not in (_ERROR, _GOOD) or any(crash.output.rglob("*.tmp"))
     if code == _ERROR:
-        wrong |= looks_whole(crash.output) or not crash.goes_on(crash.finished())
+        wrong |= has_manifest(crash.output) or not crash.resumes(crash.finished())
     return wrong or contents(crash.output) != crash.expected
 
 
 @contextlib.contextmanager
 def _small_disk(path: Path, size: int) -> Iterator[bool]:
-    """A file system of so many bytes at a path; False where nobody may mount one."""
+    """Mount a file system of `size` bytes at a path; yield False if that is not permitted."""
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "fastprep-test", path]
     mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
     try:

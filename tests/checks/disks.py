@@ -1,4 +1,4 @@
-"""Disks that fail: listeners for the steps that fastprep.system.atomic announces."""
+"""Failing disks: listeners for the steps that fastprep.system.atomic announces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Counting:
-    """Counts the steps."""
+    """A counter of steps."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -20,7 +20,7 @@ class Counting:
 
 
 class Killing:
-    """kill -9 before a step; what was written before it stays, as the system keeps it."""
+    """A kill -9 before a step; the system keeps what was written before it."""
 
     def __init__(self, at: int) -> None:
         self._left = at
@@ -32,39 +32,39 @@ class Killing:
 
 
 class Failing:
-    """A step is an error of the system: that one, or all from then on."""
+    """A system error at a step, and if `permanent` at all steps after it."""
 
-    def __init__(self, at: int, number: int = errno.ENOSPC, *, for_ever: bool = False) -> None:
+    def __init__(self, at: int, number: int = errno.ENOSPC, *, permanent: bool = False) -> None:
         self._left = at
         self._number = number
-        self._for_ever = for_ever
+        self._permanent = permanent
 
     def __call__(self, step: str, path: Path) -> None:
         self._left -= 1
-        # A full disk lets files be removed; a broken one does nothing.
+        # Files can be removed from a full disk, but not from a broken one.
         if step == "remove" and self._number == errno.ENOSPC:
             return
-        if self._left == -1 or (self._for_ever and self._left < 0):
+        if self._left == -1 or (self._permanent and self._left < 0):
             raise OSError(self._number, os.strerror(self._number), str(path))
 
 
 class PowerCut:
-    """The power goes before a step: whatever was not synced may be lost, each thing on its own.
+    """A power cut before a step: anything that was not synced may be lost, independently.
 
-    Content that was written and not synced becomes a part of itself, or zeros. Of the names that were
-    made, replaced or removed since their directory was synced, any may be as they were.
+    Content that was not synced is truncated at random, or ends in zeros. Each name that was created,
+    replaced or removed since its directory was synced may be as it was before.
     """
 
     def __init__(self, at: int, rng: random.Random) -> None:
         self._left = at
         self._rng = rng
         self._unsynced: set[Path] = set()
-        # Names in a directory, and what was under them before: None for nothing.
+        # Names in a directory, and their content before; None if there was no such file.
         self._names: list[tuple[Path, bytes | None]] = []
         self._last: tuple[str, Path] | None = None
 
     def __call__(self, step: str, path: Path) -> None:
-        self._note()
+        self._finish_last()
         if self._left == 0:
             self._lose()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -77,8 +77,8 @@ class PowerCut:
                 temporary = path.with_name(path.name + ".tmp")
                 self._names.append((temporary, temporary.read_bytes()))
 
-    def _note(self) -> None:
-        """The step before this one is done by now."""
+    def _finish_last(self) -> None:
+        """Record the effect of the step before this one, which is done by now."""
         if self._last is None:
             return
         step, path = self._last

@@ -1,4 +1,4 @@
-"""Ids are tiktoken's, pieces are the reference's."""
+"""Checks of ids against tiktoken, and of pieces against the reference."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ GENERATORS = (mixed, dense, any_code_points, ascii_only, few_atoms, long_pieces)
 
 
 def random_texts(seed: int, cases: int) -> Iterator[Found]:
-    """Ids of generated texts, from six generators in turn."""
+    """Compare the ids of generated texts, from six generators in turn."""
     for name in DISTINCT:
         ours, oracle = get_encoding(name), theirs(name)
         rnd = random.Random(seed)
@@ -56,7 +56,7 @@ def random_texts(seed: int, cases: int) -> Iterator[Found]:
 
 
 def scalar_values(seed: int, cases: int) -> Iterator[Found]:
-    """Ids of every Unicode scalar value in eight contexts, each a text of its own."""
+    """Compare the ids of every Unicode scalar value in eight contexts, each a text of its own."""
     for name in DISTINCT:
         ours, oracle = get_encoding(name), theirs(name)
         differing = 0
@@ -70,7 +70,7 @@ def scalar_values(seed: int, cases: int) -> Iterator[Found]:
 
 
 def short_strings(seed: int, cases: int) -> Iterator[Found]:
-    """Pieces of all strings of up to six representatives, as many as `cases` allows."""
+    """Compare the pieces of all strings of up to six representatives, up to `cases` of them."""
     for family, (split, letters) in SPLITS.items():
         count = differing = 0
         for length in range(7):
@@ -85,7 +85,7 @@ def short_strings(seed: int, cases: int) -> Iterator[Found]:
 
 
 def corpora(seed: int, cases: int) -> Iterator[Found]:
-    """Ids of every document of every corpus."""
+    """Compare the ids of every document of every corpus."""
     for name, corpus in itertools.product(DISTINCT, ("prose", "code", "multi")):
         ours, oracle = get_encoding(name), theirs(name)
         count = differing = 0

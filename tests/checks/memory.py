@@ -1,7 +1,8 @@
-"""What prepare holds in memory: no more for ten times the corpus."""
+"""Memory of prepare: constant, also for a corpus ten times as large."""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from texts import shared_file
 
 from checks import Found
 
-# So many times the corpora fill all that is bounded, in each of two workers.
+# Copies of the corpora that fill everything bounded (caches above all) on each of two threads.
 FIRST = 4
 TIMES = 10
 LIMIT = 256
@@ -22,7 +23,7 @@ GROWTH = 1.05
 
 
 def corpora(directory: Path, times: int) -> list[str]:
-    """The real corpora unpacked, and so many names for each of them."""
+    """Unpack the real corpora, and return `times` names for each of them."""
     names = []
     for corpus in ("prose", "code", "multi"):
         unpacked = directory / f"{corpus}.jsonl"
@@ -37,40 +38,26 @@ def corpora(directory: Path, times: int) -> list[str]:
     return names
 
 
-def peaks(command: list[str]) -> list[float]:
-    """The most that each process of a command had resident, in MiB, the first one's first."""
+def peak(command: list[str]) -> float:
+    """Run a command, and return the peak of its resident memory in MiB."""
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    most: dict[int, float] = {}
+    found = 0.0
     while running.poll() is None:
-        for process in _with_descendants(running.pid):
-            try:
-                status = Path(f"/proc/{process}/status").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
-            if found:
-                most[process] = int(found[0]) / 1024
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            status = Path(f"/proc/{running.pid}/status").read_text()
+            for line in status.splitlines():
+                if line.startswith("VmHWM"):
+                    found = int(line.split()[1]) / 1024
         time.sleep(0.01)
     if running.returncode:
         raise RuntimeError(f"{command} ended with {running.returncode}")
-    return [round(value, 1) for value in most.values()]
-
-
-def _with_descendants(process: int) -> list[int]:
-    found = [process]
-    for each in found:
-        try:
-            children = Path(f"/proc/{each}/task/{each}/children").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        found += map(int, children.split())
-    return found
+    return round(found, 1)
 
 
 def memory(seed: int, cases: int) -> Iterator[Found]:
-    """The largest process of `fastprep prepare`, on some of the real corpora and on ten times as much.
+    """Compare the peak memory of `fastprep prepare` on the real corpora and on ten times as much.
 
-    All that is bounded, caches above all, is as large as it gets by the end of the former.
+    Everything that is bounded, caches above all, reaches its full size in the first run.
     """
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
@@ -89,14 +76,14 @@ def memory(seed: int, cases: int) -> Iterator[Found]:
                         *corpora(directory, times),
                     ]
                     command += ["-o", str(output), "--overwrite", "--encoding", encoding]
-                    # So small shards that each process has all the kinds of text that there are.
+                    # Shards so small that each thread meets all kinds of text.
                     command += ["--workers", str(workers), "--shard-bytes", str(16 << 20)]
-                    found.append(peaks(command))
-                growth = max(found[1]) / max(found[0])
+                    found.append(peak(command))
+                growth = found[1] / found[0]
                 yield Found(
                     f"memory of prepare, {encoding}, {workers} workers, {mebibytes} MiB, {TIMES} times",
                     1,
-                    int(max(found[1]) > LIMIT or growth > GROWTH),
+                    int(found[1] > LIMIT or growth > GROWTH),
                     {
                         "mebibytes": found[0],
                         "mebibytes_of_ten_times_that": found[1],

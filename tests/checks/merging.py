@@ -1,4 +1,4 @@
-"""All ways to merge a piece agree with the reference's."""
+"""Checks of all ways to merge a piece against the reference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THRESHOLDS = (16, 32, MERGE_METHODS["few"], MERGE_METHODS["search"])
 
 
 def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
-    """A vocabulary whose tokens need not come from merges: any strings over a few letters."""
+    """Return a vocabulary whose tokens need not come from merges: any strings over a few letters."""
     tokens = {bytes([i]) for i in range(256)}
     while len(tokens) < 256 + size:
         tokens.add(bytes(rnd.choices(letters, k=rnd.randrange(2, 9))))
@@ -27,7 +27,7 @@ def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, i
 
 
 def merged_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
-    """A vocabulary whose tokens are each two others put together, as merging makes them."""
+    """Return a vocabulary whose tokens are each a concatenation of two others, as merges make them."""
     tokens = [bytes([i]) for i in range(256)]
     growing = [bytes([letter]) for letter in letters]
     for _ in range(100 * size):
@@ -44,7 +44,7 @@ VOCABULARIES = (random_ranks, merged_ranks)
 
 
 def encoder(ranks: dict[bytes, int]) -> Encoder:
-    """What encodes with these."""
+    """Return an encoder for these ranks."""
     tokens = sorted(ranks, key=ranks.__getitem__)
     ends = np.cumsum([len(token) for token in tokens], dtype=np.uint64)
     ids = np.array([ranks[token] for token in tokens], np.uint32)
@@ -52,19 +52,19 @@ def encoder(ranks: dict[bytes, int]) -> Encoder:
 
 
 def ways_for(size: int) -> list[str]:
-    """The ways that take a piece of so many bytes."""
+    """Return the ways to merge that accept a piece of this size."""
     return [way for way, most in MERGE_METHODS.items() if size <= most]
 
 
 def random_size(rnd: random.Random) -> int:
-    """1 to 300 bytes: one in eight at a threshold, of the others more that are short."""
+    """Return 1 to 300 bytes: one in eight at a threshold, the others mostly short."""
     if rnd.random() < 0.125:
         return rnd.choice(THRESHOLDS) + rnd.randrange(-1, 2)
     return rnd.randrange(1, 1 + rnd.choice((24, 24, 24, 110, 110, 300)))
 
 
 def merge_paths(seed: int, cases: int) -> Iterator[Found]:
-    """Pieces of random vocabularies."""
+    """Compare pieces of random vocabularies."""
     rnd = random.Random(seed)
     differing = at_threshold = 0
     vocabularies = max(1, cases // PIECES_EACH)

@@ -1,4 +1,4 @@
-"""Bytes come back, whether they are UTF-8 or not, and have tiktoken's ids."""
+"""Checks that bytes, UTF-8 or not, survive a round trip and have tiktoken's ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from checks import Found
 from fastprep import Encoding, get_encoding
 from fastprep.errors import InvalidUtf8
 
-# What is no UTF-8: lone continuations and leads, overlong forms, surrogates, beyond U+10FFFF.
+# Not UTF-8: lone continuations and leads, overlong forms, surrogates, beyond U+10FFFF.
 WRONG = [
     *(b"\x80", b"\xbf", b"\xc0\x80", b"\xc1\xbf", b"\xc3", b"\xe4\xb8", b"\xf0\x9f\x99"),
     *(b"\xe0\x80\x80", b"\xe0\x9f\xbf", b"\xf0\x80\x80\x80", b"\xf0\x8f\xbf\xbf"),
@@ -21,7 +21,7 @@ WRONG = [
 
 
 def some_bytes(rnd: random.Random) -> bytes:
-    """UTF-8, or UTF-8 that was cut, changed or mixed with what is none, or any bytes."""
+    """Return UTF-8, UTF-8 that was cut, changed or mixed with invalid bytes, or any bytes."""
     choice = rnd.randrange(6)
     if choice == 0:
         return rnd.randbytes(rnd.randrange(60))
@@ -39,7 +39,7 @@ def some_bytes(rnd: random.Random) -> bytes:
 
 
 def differs(ours: Encoding, data: bytes, expected: list[int]) -> bool:
-    """Whether `data` does not come back from its ids, or those are not as expected."""
+    """Return whether the round trip of `data` fails, or its ids are not as expected."""
     ids = ours._encode_bytes(data)
     text = data.decode("utf-8", "replace")
     if ids != expected or ours.decode_bytes(ids) != data or ours.decode(ids) != text:
@@ -65,7 +65,7 @@ def differs(ours: Encoding, data: bytes, expected: list[int]) -> bool:
 
 
 def round_trips(seed: int, cases: int) -> Iterator[Found]:
-    """Bytes of every kind."""
+    """Compare bytes of every kind."""
     for name in DISTINCT:
         ours, oracle = get_encoding(name), theirs(name)
         rnd = random.Random(seed)

@@ -1,4 +1,4 @@
-"""The same store whatever the workers and interruptions, the same batches whatever the ranks."""
+"""Checks for equal stores with any workers and interruptions, and equal batches on any ranks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BATCH = 8
 
 
 def sameness(seed: int, cases: int) -> Iterator[Found]:
-    """Stores of the real corpora, and epochs of one of them."""
+    """Compare stores of the real corpora, and epochs of one of them."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
@@ -55,7 +55,7 @@ def sameness(seed: int, cases: int) -> Iterator[Found]:
 
 
 def _prepare(command: list[str], rng: random.Random | None) -> int:
-    """Run a job, with `rng` after up to three kills at random moments; how many there were."""
+    """Run a job, with `rng` after up to three kills at random moments; return their number."""
     kills = 0
     for _ in range(3 if rng is not None else 0):
         running = subprocess.Popen(command, start_new_session=True)
@@ -85,7 +85,7 @@ def _remove(output: Path) -> None:
 
 
 def _rows(loaders: list[Any], steps: int | None = None) -> list[int]:
-    """The windows that all ranks hand out, as checksums, in the order of the whole epoch."""
+    """Return checksums of the windows that all ranks yield, in the order of the whole epoch."""
     rows: list[int] = []
     for step, batches in enumerate(zip(*loaders, strict=True), 1):
         for inputs, _ in batches:
@@ -111,7 +111,7 @@ def _loaders(store: TokenStore, ranks: int, workers: int, seed: int) -> list[Any
 
 
 def _epochs(store: TokenStore, rng: random.Random, cases: int) -> Found:
-    """Epochs that are begun on so many ranks and finished on so many others."""
+    """Compare epochs that are started on one number of ranks and finished on another."""
     seed = rng.randrange(1 << 30)
     expected = _rows(_loaders(store, 1, 0, seed))
     wrong = 0
@@ -125,7 +125,7 @@ def _epochs(store: TokenStore, rng: random.Random, cases: int) -> Found:
         for loader in resumed:
             loader.load_state_dict(state)
         rows += _rows(resumed)
-        # Of the last windows, too few for a batch on each rank, none is handed out.
+        # The last windows, too few for a batch on each rank, are dropped.
         wrong += rows != expected[: len(rows)] or len(expected) - len(rows) >= BATCH * others
     what = f"epochs of {len(expected)} windows, begun and finished on 1 to 8 ranks"
     return Found(what, cases, wrong)

@@ -1,4 +1,4 @@
-"""Texts that are slow for some tokenizers: long runs, long pieces, pieces that repeat nothing."""
+"""Checks of texts that are slow for some tokenizers: long runs, long pieces, unique pieces."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _repeat(part: str) -> Callable[[int], str]:
     return shape
 
 
-#: From what it is to a text of so many characters.
+#: The name of a shape, and a function from a number of characters to a text.
 SHAPES: dict[str, Callable[[int], str]] = {
     "one letter": _repeat("a"),
     "random letters": _random(ALPHABET),
@@ -55,7 +55,7 @@ ROUNDS = 5
 
 
 def shapes(seed: int, cases: int, size: int = SIZES[0]) -> Iterator[Found]:
-    """Ids of every shape are tiktoken's, at a size at which tiktoken can give them."""
+    """Compare the ids of every shape with tiktoken's, at a size that tiktoken can handle."""
     for name in FAMILIES:
         ours, oracle = get_encoding(name), theirs(name)
         differing = sum(
@@ -66,9 +66,9 @@ def shapes(seed: int, cases: int, size: int = SIZES[0]) -> Iterator[Found]:
 
 
 def _seconds(ours: Encoding, texts: list[bytes], rounds: int = ROUNDS) -> list[float]:
-    """Of each text the best time of several rounds, so that a slow moment hits all alike.
+    """Return the best time of each text in several rounds, so that a slow moment affects all texts.
 
-    The ids go into one array, whose pages are there: new ones cost more than some shapes.
+    The ids go into one array whose pages are mapped already: new pages cost more than some shapes.
     """
     best = [float("inf")] * len(texts)
     out = np.zeros(max(map(len, texts)) + 8, np.uint32)
@@ -82,16 +82,16 @@ def _seconds(ours: Encoding, texts: list[bytes], rounds: int = ROUNDS) -> list[f
 
 
 def growth(seed: int, cases: int) -> Iterator[Found]:
-    """How the time grows with the size of each shape, and the speed relative to prose.
+    """Measure how the time grows with the size of each shape, and the speed relative to prose.
 
-    A case differs where doubling the text takes more than 2.3 times as long, or the speed is below a
+    A case differs if doubling the text takes more than 2.3 times as long, or the speed is below a
     twentieth of that on prose whose pieces are all in the cache.
     """
     prose = "\n".join(corpus_documents("prose")).encode()[: SIZES[-1]]
     for name in FAMILIES:
         ours = get_encoding(name)
         speed_of_prose = len(prose) / _seconds(ours, [prose])[0]
-        # The first pass of an encoding that has seen nothing: what tokenizing a corpus once costs.
+        # The first pass of a new encoding: the cost of tokenizing a corpus once.
         new = Encoding._from_recipe(
             Recipe(
                 name,
@@ -105,7 +105,7 @@ def growth(seed: int, cases: int) -> Iterator[Found]:
         for what, shape in SHAPES.items():
             texts = [shape(size).encode() for size in SIZES]
             seconds = _seconds(ours, texts)
-            # Per byte: a shape of several bytes a character may miss its size by a few.
+            # Per byte, because a shape with several bytes per character can miss its size by a few.
             costs = [took / len(text) for took, text in zip(seconds, texts, strict=True)]
             ratios = [2 * b / a for a, b in itertools.pairwise(costs)]
             slowest = 1 / max(costs)

@@ -1,4 +1,4 @@
-"""64 MiB without a newline in a thread with 256 KiB of stack."""
+"""A check of 64 MiB without a newline in a thread with 256 KiB of stack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE = 64 << 20
 
 
 def in_a_small_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function returns in such a thread."""
+    """Return the result of a function that runs in such a thread."""
     outcome: list[Any] = []
     before = threading.stack_size(STACK)
     try:
@@ -31,9 +31,9 @@ def in_a_small_thread(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def small_stack(seed: int, cases: int, names: list[str] = DISTINCT) -> Iterator[Found]:
-    """Every shape and a mixed one come back, and their count is that of their ids.
+    """Check the round trip and the count of every shape and of a mixed text.
 
-    Their beginning is that of the ids of the text's first MiB, but for the part near its end.
+    The first ids must be those of the text's first MiB alone, except near its end.
     """
     texts = {what: shape for what, shape in SHAPES.items() if "newlines" not in what}
     texts["letters, then words"] = lambda size: "a" * (size // 2) + " b!" * (size // 6)

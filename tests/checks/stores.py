@@ -1,4 +1,4 @@
-"""Damaged stores are refused, or found out by verify, or hold what they held; nothing crashes."""
+"""Checks that damaged stores are refused, found by verify, or unchanged; and that nothing crashes."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from fastprep.jobs.prepare import prepare
 from fastprep.store.reader import TokenStore
 from fastprep.training.loader import create_dataloader
 
-#: A file of the store and what stands in it from now on.
+#: A file of the store, and its new content.
 Damage = tuple[str, bytes]
 
 DOCUMENTS = 90
 FIRST = 4 << 10
 WORDS = [b"0", b"-1", b"1e9", b"9223372036854775808", b"null", b"[]", b"{}", b'"', b",", b"NaN"]
-# Cases of one child: a process that dies is one case that differs, and the rest of its cases are lost.
+# Cases per child process. If it crashes, that is one differing case, and its other cases are lost.
 _BATCH = 500
 
 
 class Original:
-    """A small store in two shards, its files, and what is read out of it."""
+    """A small store in two shards, its files, and its content."""
 
     def __init__(self, directory: Path, seed: int) -> None:
         rng = random.Random(seed)
@@ -50,12 +50,12 @@ class Original:
         self.content = self.read()
 
     def read(self) -> tuple[bytes, bytes]:
-        """Ids and document ends of what lies in the store's place now."""
+        """Read the ids and document ends of the store as it is now."""
         opened = TokenStore(self.path)
         return opened[:].tobytes(), opened.document_ends.tobytes()
 
-    def is_found_out(self, name: str) -> bool:
-        """Whether the damage to a file is refused by name, or changes no id and no document."""
+    def is_detected(self, name: str) -> bool:
+        """Return whether the damage to a file is refused by name, or changes no id and no document."""
         try:
             verify(self.path)
             return name == "manifest.json" and self.read() == self.content
@@ -63,7 +63,7 @@ class Original:
             return str(self.path) in str(error)
 
     def is_harmless(self, name: str) -> bool:
-        """Whether whatever reads a damaged store that nobody verified ends, by an error or not."""
+        """Return whether reading a damaged store that was not verified ends, by an error or not."""
         try:
             opened = TokenStore(self.path)
             for number in range(opened.num_documents):
@@ -80,10 +80,10 @@ class Original:
             pass
         return True
 
-    def try_out(self, damages: list[Damage], check: Callable[[str], bool]) -> int:
-        """How many of some damages a check, in a child of this process, is not content with."""
+    def count_failures(self, damages: list[Damage], check: Callable[[str], bool]) -> int:
+        """Count the damages for which a check, in a child process, fails."""
         with warnings.catch_warnings():
-            # Of other threads, which only the child that execs nothing would mind: it needs none.
+            # A warning that other threads are missing in the child, which does not need them.
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
@@ -106,20 +106,20 @@ class Original:
 
 
 def hostile_stores(seed: int, cases: int) -> Iterator[Found]:
-    """All of them; of the kinds that have an end, as many as `cases` allows."""
+    """Try all kinds of damage; up to `cases` of those kinds that are finite."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         original = Original(Path(name), seed)
         kinds: dict[str, tuple[Iterator[Damage] | list[Damage], Callable[[str], bool]]] = {
             "a bit of the first 4 KiB of a file flipped": (
                 _some(rng, cases, [*_flips(original.files)]),
-                original.is_found_out,
+                original.is_detected,
             ),
             "a file cut short, or longer by a byte": (
                 _some(rng, cases, [*_lengths(original.files)]),
-                original.is_found_out,
+                original.is_detected,
             ),
-            "mutants": (_mutants(rng, original.files, cases), original.is_found_out),
+            "mutants": (_mutants(rng, original.files, cases), original.is_detected),
             "other ids or ends, read and loaded unverified": (
                 _other_arrays(rng, original.files, cases // 10),
                 original.is_harmless,
@@ -131,10 +131,10 @@ def hostile_stores(seed: int, cases: int) -> Iterator[Found]:
             for damage in damages:
                 batch.append(damage)
                 if len(batch) == _BATCH:
-                    wrong += original.try_out(batch, check)
+                    wrong += original.count_failures(batch, check)
                     count += len(batch)
                     batch = []
-            wrong += original.try_out(batch, check)
+            wrong += original.count_failures(batch, check)
             yield Found(f"stores, {kind}", count + len(batch), wrong)
 
 
@@ -159,7 +159,7 @@ def _flips(files: dict[str, bytes]) -> Iterator[Callable[[], Damage]]:
 
 def _lengths(files: dict[str, bytes]) -> Iterator[Callable[[], Damage]]:
     for name, content in files.items():
-        # Without the newline at its end a manifest is as good.
+        # A manifest without its final newline is valid, too.
         whole = len(content.rstrip()) if name == "manifest.json" else len(content)
         for size in range(whole):
             yield lambda name=name, content=content, size=size: (name, content[:size])
@@ -182,7 +182,7 @@ def _mutants(rng: random.Random, files: dict[str, bytes], cases: int) -> Iterato
 
 
 def _other_arrays(rng: random.Random, files: dict[str, bytes], cases: int) -> Iterator[Damage]:
-    """Other ids or ends in the first shard: as many, so that it opens."""
+    """Yield other ids or ends for the first shard, of equal number, so that it opens."""
     for _ in range(cases):
         kind = rng.choice(["bin", "ends"])
         array = np.frombuffer(files[f"shard-00000.{kind}"], "<u2" if kind == "bin" else "<u8")

@@ -1,4 +1,4 @@
-"""prepare on a Ray cluster of two machines: the same bytes, errors with their types, a lost machine."""
+"""prepare on a Ray cluster of two machines: equal bytes, typed errors, and the loss of a machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastprep.jobs.prepare import prepare
 
 ray = pytest.importorskip("ray", reason="ray is not installed")
 
-# What Ray leaves open and what its own dependencies are warned of is not this project's to mend.
+# Warnings about files that Ray leaves open, and about its own dependencies.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {"shard_bytes": 3000, "progress": False}
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Two machines of two CPUs each, played by two sets of processes."""
+    """Start two machines of two CPUs each, simulated by two sets of processes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from ray.cluster_utils import Cluster
@@ -63,7 +63,7 @@ def test_two_machines_make_the_same_bytes(cluster: Any, corpus: list[Path], tmp_
     there = prepare(corpus, tmp_path / "there", engine="ray", **SETTINGS)
     assert len(here.shards) > 5
     assert contents(here.path) == contents(there.path)
-    # A half-done job goes on there, and paths may be relative.
+    # A half-done job is resumed there, and paths may be relative.
     prepare(corpus, tmp_path / "half", task=(0, 2), workers=1, **SETTINGS)
     before = Path.cwd()
     os.chdir(tmp_path)
@@ -85,7 +85,7 @@ def test_an_error_on_another_machine_arrives_with_its_type(
     assert info.value.offset == 500
 
 
-def test_a_machine_that_is_lost_loses_nothing(
+def test_the_loss_of_a_machine_loses_no_work(
     cluster: Any, corpus: list[Path], tmp_path: Path
 ) -> None:
     here = prepare(corpus, tmp_path / "here", workers=1, **SETTINGS)
@@ -93,10 +93,10 @@ def test_a_machine_that_is_lost_loses_nothing(
     cluster.wait_for_nodes()
     done: list[str] = []
 
-    def lose_it(event: dict[str, object]) -> None:
+    def lose_machine(event: dict[str, object]) -> None:
         done.append(str(event["event"]))
         if done.count("task done") == 1:
             cluster.remove_node(node, allow_graceful=False)
 
-    prepare(corpus, tmp_path / "store", engine="ray", log=lose_it, **SETTINGS)
+    prepare(corpus, tmp_path / "store", engine="ray", log=lose_machine, **SETTINGS)
     assert contents(tmp_path / "store") == contents(here.path)

@@ -1,4 +1,4 @@
-"""Whatever ends prepare, the same call goes on, to the same bytes: few cases, tests/full.py has more."""
+"""After any interruption of prepare, the same call resumes, to the same bytes (tests/full.py: more)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and
     "settings", [{}, {"validation": 0.3, "eot": "prepend"}], ids=["one", "two"]
 )
 def test_kills_power_cuts_and_errors_at_any_step_lose_nothing(settings: dict[str, object]) -> None:
-    all_good(crashes.at_every_step(SEED, 8, **settings))
+    check_all(crashes.at_every_step(SEED, 8, **settings))
 
 
 def test_kills_at_random_moments_lose_no_finished_shard() -> None:
-    all_good(crashes.at_random_moments(SEED, 8, documents=100))
+    check_all(crashes.at_random_moments(SEED, 8, documents=100))
 
 
 def test_a_full_disk_is_a_clean_error() -> None:
-    all_good(crashes.on_a_small_disk(SEED, 8))
+    check_all(crashes.on_a_small_disk(SEED, 8))
 
 
-def all_good(found: Iterator[Found]) -> None:
+def check_all(found: Iterator[Found]) -> None:
     for each in found:
         assert each.cases
         assert not each.differing, each

@@ -30,7 +30,7 @@ def test_the_bundled_left_parts_are_those_that_merging_finds(name):
     assert vocabulary.bundled(name).lefts == vocabulary.lefts_of(table)
 
 
-def test_left_parts_that_are_no_tokens_are_refused():
+def test_left_parts_must_be_tokens():
     tokens = [*BYTES, b"ab", b"abc"]
     lefts = [0] * 256 + [1, 2]
     blob, ends, ids, pattern = table(tokens)
@@ -43,7 +43,7 @@ def test_left_parts_that_are_no_tokens_are_refused():
         Encoder(blob, ends, ids, pattern, lefts=b"abc")
 
 
-def test_a_table_has_no_left_parts_where_a_token_is_made_of_no_tokens():
+def test_table_with_a_token_of_no_tokens_has_no_left_parts():
     with pytest.raises(BadVocabulary, match="not a merge of two tokens"):
         vocabulary.lefts_of(vocabulary.RankTable(*table([*BYTES, b"abc"])[:3], ""))
 
@@ -127,7 +127,7 @@ def test_tables_that_do_not_belong_together_are_refused():
 
 
 def crowded(pairs: int) -> list[bytes]:
-    """Tokens of four bytes, so many of whose pairs belong into one bucket of the table (pairs.h)."""
+    """Return tokens of four bytes of which `pairs` pairs share one bucket of the table (pairs.h)."""
     twos = [bytes([a, b]) for a in range(46) for b in range(128, 174)]
     rows = np.arange(256, 256 + len(twos), dtype=np.uint64)
     buckets = ((rows[:, None] << 20 | rows) * 0x9E3779B97F & (1 << 40) - 1) >> 28
@@ -139,7 +139,7 @@ def crowded(pairs: int) -> list[bytes]:
     ]
 
 
-def test_pairs_that_find_their_bucket_full_are_found_in_the_next():
+def test_pairs_whose_bucket_is_full_are_found_in_the_next():
     tokens = crowded(70)
     ranks = {token: rank for rank, token in enumerate(tokens)}
     encoder = Encoder(*table(tokens))

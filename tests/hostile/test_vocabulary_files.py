@@ -1,4 +1,4 @@
-"""A hostile vocabulary file is refused with the file's name; nothing else comes of it."""
+"""A hostile vocabulary file is refused with the file's name, and has no other effect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fastprep.errors import BadVocabulary
 from fastprep.vocabulary.byte_alphabet import ALPHABET
 from fastprep.vocabulary.patterns import CL100K_PATTERN, LLAMA3_PATTERN, R50K_PATTERN
 
-# -- good files, as small as they come -------------------------------------------------------------
+# -- good files, as small as possible -------------------------------------------------------------
 
 LETTERS = {letter: i for i, letter in enumerate(ALPHABET)}
 MERGES = ["a b", "ab c", "Ġ a"]
@@ -128,7 +128,7 @@ WRONG = {
     "a comment": "1 /* one */",
     "single quotes": "'x'",
 }
-# Where a value may stand, and which of the wrong ones are not wrong there.
+# Paths of values, and the wrong values that are valid there.
 PLACES: dict[tuple[str | int, ...], set[str]] = {
     ("model",): set(),
     ("model", "type"): set(),
@@ -186,7 +186,7 @@ def test_a_wrong_value_is_refused(place, wrong, tmp_path):
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
-def test_a_key_that_stands_twice_is_refused(place, tmp_path):
+def test_duplicate_key_is_refused(place, tmp_path):
     if not isinstance(place[-1], str):
         pytest.skip("it is an item of a list")
     document = copy.deepcopy(GOOD)
@@ -379,7 +379,7 @@ NO_VOCABULARY = {
 
 
 def write(tmp_path: Path, name: str, data: bytes) -> Path:
-    """One file as given; its other half, where it has one, as it should be."""
+    """Write one file as given; its other half, if it has one, is written correctly."""
     for other in ("vocab.json", "merges.txt") if name in ("vocab.json", "merges.txt") else ():
         (tmp_path / other).write_bytes(GOOD_FILES[other])
     (tmp_path / name).write_bytes(data)
@@ -388,7 +388,7 @@ def write(tmp_path: Path, name: str, data: bytes) -> Path:
 
 @pytest.mark.parametrize("name", GOOD_FILES)
 @pytest.mark.parametrize("kind", NO_VOCABULARY)
-def test_what_is_no_vocabulary_is_refused(kind, name, tmp_path):
+def test_content_that_is_not_a_vocabulary_is_refused(kind, name, tmp_path):
     refused(write(tmp_path, name, NO_VOCABULARY[kind]))
 
 
@@ -407,13 +407,13 @@ def test_lines_may_end_as_on_windows(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "vocab.json"])
-def test_json_that_ends_too_early_is_refused_wherever_it_ends(name, tmp_path):
+def test_json_truncated_anywhere_is_refused(name, tmp_path):
     data = GOOD_FILES[name]
     for end in sorted(random.Random(2).sample(range(len(data)), 150)):
         refused(write(tmp_path, name, data[:end]))
 
 
-def test_a_list_that_ends_too_early_is_refused_where_it_shows(tmp_path):
+def test_truncated_list_is_refused_if_it_shows(tmp_path):
     data = GOOD_FILES["some.tiktoken"]
     lines = [0, *(i + 1 for i, byte in enumerate(data) if byte == 10)]
     for end in range(0, lines[256], 7):
@@ -464,13 +464,13 @@ def test_special_tokens_that_contradict_the_file_are_refused(name, specials, com
         Encoding.from_file(path, pat_str=R50K_PATTERN, special_tokens=specials)
 
 
-def test_a_file_that_does_not_say_how_to_split_needs_a_pattern(tmp_path):
+def test_file_without_a_pattern_needs_one(tmp_path):
     path = write(tmp_path, "some.tiktoken", GOOD_FILES["some.tiktoken"])
     with pytest.raises(BadVocabulary, match=r"some\.tiktoken.*give pat_str"):
         Encoding.from_file(path)
 
 
-def test_what_is_no_regular_file_is_refused(tmp_path):
+def test_other_than_regular_files_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.tiktoken")
     refused(tmp_path / "pipe.tiktoken", "not a regular file")
     (tmp_path / "directory").mkdir()
@@ -488,7 +488,7 @@ SNIPPETS = [b'"', b"{", b"}", b"[", b"]", b",", b":", b"\\", b"null", b"-1", b"1
 
 
 def mutants(data: bytes, seed: int, count: int) -> Iterator[bytes]:
-    """Files with bytes changed, left out, repeated, or put in."""
+    """Yield files with bytes changed, removed, repeated or inserted."""
     rnd = random.Random(seed)
     for _ in range(count):
         mutant = bytearray(data)
@@ -521,7 +521,7 @@ def test_a_mutant_is_read_or_refused(name, tmp_path):
         assert isinstance(encoding.decode(encoding.encode(text, allowed_special="all")), str)
 
 
-# -- what it costs ---------------------------------------------------------------------------------
+# -- time and memory ---------------------------------------------------------------------------------
 
 
 def entries(count: int) -> str:
@@ -529,7 +529,7 @@ def entries(count: int) -> str:
 
 
 def thue_morse() -> list[bytes]:
-    """Tokens that all have one polynomial hash, whatever its base: made of two blocks that have."""
+    """Return tokens with equal polynomial hashes for any base, made of two blocks with equal hashes."""
     a, b = b"a", b"b"
     for _ in range(11):
         a, b = a + b, b + a

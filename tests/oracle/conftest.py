@@ -9,5 +9,5 @@ import pytest
 
 @pytest.fixture(scope="session")
 def full_size() -> bool:
-    """Whether to compare all there is, not a sample: set FASTPREP_FULL=1."""
+    """Return whether to compare everything instead of a sample: FASTPREP_FULL=1."""
     return bool(os.environ.get("FASTPREP_FULL"))

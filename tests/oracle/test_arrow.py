@@ -22,8 +22,8 @@ def expected(gpt2: Encoding) -> list[list[int] | None]:
     return [None if row is None else gpt2.encode_ordinary(row) for row in ROWS]
 
 
-class Spoken:
-    """An object that speaks the interface and nothing else."""
+class InterfaceOnly:
+    """An object with the Arrow interface and nothing else."""
 
     def __init__(self, **methods: Any) -> None:
         self.methods = methods
@@ -65,7 +65,7 @@ def test_a_slice_of_an_array_is_read_from_where_it_begins(gpt2, expected):
         assert found.to_pylist() == expected[begin:end]
 
 
-def test_chunks_stay_chunks(gpt2, expected):
+def test_chunks_are_kept(gpt2, expected):
     array = pa.array(ROWS)
     column = pa.chunked_array([array[:5], array[5:5], array[5:2_000], array[2_000:]])
     found = gpt2.encode_arrow(column)
@@ -77,7 +77,7 @@ def test_chunks_stay_chunks(gpt2, expected):
 @pytest.mark.parametrize(
     "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.null()], ids=str
 )
-def test_nothing_gives_nothing_of_the_right_type(gpt2, kind):
+def test_empty_column_gives_an_empty_array_of_the_right_type(gpt2, kind):
     lists = pa.list_ if kind in (pa.string(), pa.null()) else pa.large_list
     for column in (pa.array([], kind), pa.chunked_array([], kind)):
         found = gpt2.encode_arrow(column)
@@ -88,7 +88,7 @@ def test_nothing_gives_nothing_of_the_right_type(gpt2, kind):
         assert gpt2.encode_arrow(pa.nulls(3)).to_pylist() == [None, None, None]
 
 
-def test_what_lies_under_a_null_is_not_read(gpt2):
+def test_bytes_of_a_null_are_not_read(gpt2):
     array = pa.array(["tea", "\ud7ff", "tea"])
     _, offsets, _ = array.buffers()
     data = pa.py_buffer(b"tea\xff\xfe\xfdtea")
@@ -96,16 +96,16 @@ def test_what_lies_under_a_null_is_not_read(gpt2):
     assert gpt2.encode_arrow(hidden).to_pylist() == [[660, 64], None, [660, 64]]
 
 
-def test_objects_that_only_speak_the_interface_are_columns(gpt2, expected):
+def test_objects_with_only_the_interface_are_columns(gpt2, expected):
     array = pa.array(ROWS)
     stream = pa.chunked_array([array[:100], array[100:]])
-    one = Spoken(__arrow_c_array__=array.__arrow_c_array__)
-    many = Spoken(__arrow_c_stream__=stream.__arrow_c_stream__)
+    one = InterfaceOnly(__arrow_c_array__=array.__arrow_c_array__)
+    many = InterfaceOnly(__arrow_c_stream__=stream.__arrow_c_stream__)
     assert gpt2.encode_arrow(one).to_pylist() == expected
     assert gpt2.encode_arrow(many).to_pylist() == expected
 
 
-def test_a_series_of_polars_goes_in_and_comes_out(gpt2, expected):
+def test_polars_series_round_trip(gpt2, expected):
     polars = pytest.importorskip("polars")
     found = polars.Series(gpt2.encode_arrow(polars.Series(ROWS)))
     assert found.dtype == polars.List(polars.UInt32)
@@ -147,12 +147,12 @@ def test_a_pattern_without_a_splitter_gives_its_own_ids():
     ],
     ids=lambda column: type(column).__name__,
 )
-def test_what_is_no_column_of_strings_is_a_type_error(gpt2, column):
+def test_other_types_than_columns_of_strings_are_type_errors(gpt2, column):
     with pytest.raises(TypeError, match="column"):
         gpt2.encode_arrow(column)
 
 
-def test_bytes_that_are_no_text_are_named_by_row_and_byte(gpt2):
+def test_invalid_utf8_is_named_by_row_and_byte(gpt2):
     rows = [b"tea"] * 900_000 + [b"ab\xffcd"] + [b"tea"] * 10
     column = pa.array(rows, pa.binary())
     column = pa.Array.from_buffers(pa.string(), len(rows), column.buffers())
@@ -162,7 +162,7 @@ def test_bytes_that_are_no_text_are_named_by_row_and_byte(gpt2):
 
 
 @pytest.mark.parametrize("offsets", [[0, 9, 3], [0, -1, 3], [0, 2**31 - 1, 3], [2, 1, 3]])
-def test_offsets_of_a_broken_producer_show_no_memory_of_others(gpt2, offsets):
+def test_invalid_offsets_expose_no_other_memory(gpt2, offsets):
     buffers = [None, pa.py_buffer(np.array(offsets, np.int32)), pa.py_buffer(b"tea")]
     with pytest.raises(ValueError, match="row 0 goes from"):
         gpt2.encode_arrow(pa.Array.from_buffers(pa.string(), 2, buffers))

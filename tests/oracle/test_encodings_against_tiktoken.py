@@ -62,7 +62,7 @@ def test_every_scalar_value_in_context(name, context):
     ours, oracle = get_encoding(name), theirs(name)
     points = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
     for first in range(0, len(points), 0x1000):
-        # A newline and a digit keep the cases apart, yet in one text.
+        # A newline and a digit separate the cases within one text.
         text = "\n1".join(context.format(c, c) for c in points[first : first + 0x1000])
         assert ours.encode_to_numpy(text).tolist() == oracle.encode_ordinary(text), hex(first)
 
@@ -83,7 +83,7 @@ def test_documents_of_the_corpora(name, corpus, full_size):
 
 # -- the splitters ---------------------------------------------------------------------------------
 
-#: One character for each class that a pattern tells apart, and those that contractions need.
+#: One character for each class that a pattern distinguishes, and those that contractions need.
 REPRESENTATIVES = {
     "r50k": "a1 \n'ls\u3000",
     "cl100k": "a1 \n'!ſL\u3000",
@@ -113,7 +113,7 @@ def test_pieces_of_all_short_strings_of_representatives(family, before, full_siz
 
 
 def pairs_vocabulary(seed: int) -> dict[bytes, int]:
-    """All bytes and all pairs of them in a random order: where pieces are cut shows in the ids."""
+    """Return all bytes and all pairs of them in random order, so that ids reveal the cuts of pieces."""
     pairs = [bytes(pair) for pair in itertools.product(range(256), repeat=2)]
     random.Random(seed).shuffle(pairs)
     return {token: i for i, token in enumerate([*(bytes([i]) for i in range(256)), *pairs])}
@@ -134,13 +134,13 @@ def test_a_known_spelling_splits_as_tiktoken_runs_it(pattern):
             assert ours.encode_ordinary(text) == oracle.encode_ordinary(text), repr(text)
 
 
-def test_our_patterns_are_the_published_ones():
+def test_patterns_are_the_published_ones():
     spelled = (patterns.R50K_PATTERN, patterns.R50K_PATTERN, patterns.CL100K_PATTERN)
     assert spelled == tuple(theirs(name)._pat_str for name in DISTINCT[:3])
     assert theirs("o200k_base")._pat_str == patterns.O200K_PATTERN
 
 
-# -- where tiktoken gives up -----------------------------------------------------------------------
+# -- where tiktoken fails -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", DISTINCT)
@@ -150,7 +150,7 @@ def test_more_spaces_than_tiktoken_can_take(name):
         theirs(name).encode_ordinary(text)
     ours = get_encoding(name)
     ids = ours.encode_ordinary(text)
-    # Two pieces: all spaces but one, and the last one with the letter.
+    # Two pieces: all spaces except the last, and the last one with the letter.
     assert ids[-1] == ours.encode_single_token(" a")
     assert ids[:-1] == ours._encode_single_piece(" " * 1_199_999)
     few = " " * 3_000 + "a"

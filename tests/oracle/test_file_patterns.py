@@ -1,4 +1,4 @@
-"""Splitters for patterns of files do what the tokenizers library does, and know the same Unicode."""
+"""Splitters for the patterns of files agree with the tokenizers library, also on Unicode classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastprep.vocabulary.patterns import DIGIT_PATTERN, HUGGING_FACE
 from fastprep_ext.base import unicode_class
 from fastprep_ext.bpe import PATTERNS, split_pieces
 
-# All code points but the inner ones of the large blocks whose characters are all alike.
+# All code points except the inner ones of large blocks of equal characters.
 LARGE = [(0x3401, 0x4DBE), (0x4E01, 0x9FFE), (0xAC1D, 0xD7A2), (0xD800, 0xDFFF), (0xE001, 0xF8FE)]
 LARGE += [(0x17001, 0x187F6), (0x20001, 0x2FFFD), (0x30001, 0x3FFFD), (0x40001, 0xE0000)]
 LARGE += [(0xE0200, 0x10FFFD)]
@@ -32,7 +32,7 @@ REFERENCES: dict[str, Callable[[str], list[str]]] = {
     "starcoder": reference.split_starcoder,
     "deepseek3": reference.split_deepseek3,
 }
-#: One character for each class that a pattern tells apart, and those that contractions need.
+#: One character for each class that a pattern distinguishes, and those that contractions need.
 REPRESENTATIVES = {
     "qwen35": "aA1 \n'!sſ\u3000\u0301",
     "tekken": "aA中1 \n'!s/\u0301",
@@ -59,7 +59,7 @@ def splitter_of(chain: tuple[str, ...]) -> Any:
 
 
 def hard_texts(family: str, seed: int, count: int) -> Iterator[str]:
-    """Texts of what a family tells apart, often at a block's edge."""
+    """Yield texts of all classes that a family distinguishes, often at a block's edge."""
     rnd = random.Random(seed)
     characters = (
         3 * REPRESENTATIVES.get(family, USUAL)
@@ -99,7 +99,7 @@ def test_known_patterns_split_as_the_reference_splits(family):
 def test_every_character_in_context(family, context):
     theirs = splitter_of(HUGGING_FACE[family][0])
     for at in range(0, len(POINTS), 2048):
-        # Between two newlines and a digit the cases are apart, yet in one text.
+        # Two newlines and a digit separate the cases within one text.
         points = map(chr, filter(is_scalar, POINTS[at : at + 2048]))
         text = "\n1\n".join(context.format(point) for point in points)
         expected = [piece for piece, _ in theirs.pre_tokenize_str(text)]
@@ -138,6 +138,6 @@ def test_the_normal_form_is_that_of_the_tokenizers_library():
 
 
 def theirs_ignores(normalizer: normalizers.NFC, character: str) -> bool:
-    """Whether a character moves nothing and does not move."""
+    """Return whether normalization ignores a character: it is not reordered and reorders nothing."""
     text = "ʔ" + character + "\u0334\u0345" + character
     return normalizer.normalize_str(text) == text

@@ -50,7 +50,7 @@ def test_every_scalar_value_in_four_contexts(gpt2, oracle):
     points = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
     for context in ("{}", "a{}b", "  {}'s", "\u3000{} {}"):
         for first in range(0, len(points), 0x800):
-            # A newline on both sides keeps the cases apart, yet in one text.
+            # Newlines on both sides separate the cases within one text.
             text = "\n".join(context.format(c, c) for c in points[first : first + 0x800])
             assert gpt2.encode_ordinary(text) == oracle.encode_ordinary(text), hex(ord(text[0]))
 

@@ -1,4 +1,4 @@
-"""The readers of other programs find in an export what the store holds."""
+"""The readers of other programs read from an export the content of the store."""
 
 from __future__ import annotations
 

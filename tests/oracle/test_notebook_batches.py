@@ -1,4 +1,4 @@
-"""The notebook's batches: what it prints, and its loader, written down plainly, bit for bit."""
+"""The notebook's batches: its printed output, and a plain copy of its loader, bit for bit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RANKS = (
 
 @pytest.fixture(scope="module")
 def gpt2() -> Any:
-    """The encoding that the notebook uses, made of the bundled ranks."""
+    """Return the encoding that the notebook uses, made of the bundled ranks."""
     return tiktoken.Encoding(
         "gpt2",
         pat_str=r50k_pat_str,
@@ -42,7 +42,7 @@ def gpt2() -> Any:
 
 
 class Oracle(Dataset):
-    """Every window cut beforehand, two tensors each."""
+    """A dataset of windows that are all cut in advance, two tensors each."""
 
     def __init__(self, ids: list[int], max_length: int, stride: int) -> None:
         starts = range(0, len(ids) - max_length, stride)
@@ -57,7 +57,7 @@ class Oracle(Dataset):
 
 
 def oracle_loader(ids: list[int], size: int, length: int, stride: int, **options: Any) -> Any:
-    """A plain loader of the oracle."""
+    """Return a plain loader of the oracle."""
     return DataLoader(Oracle(ids, length, stride), batch_size=size, **options)
 
 
@@ -110,8 +110,8 @@ def test_the_embeddings_have_the_shapes_that_the_notebook_prints(verdict: str) -
 
 @pytest.mark.parametrize("stride", [1, 5, 10])
 def test_the_windows_are_those_that_the_prose_draws(stride: int) -> None:
-    # It draws inputs alone, over 20 tokens. The last one has a token to predict if a 21st follows;
-    # without that it comes with pad_last, unless the stride is 1, where it would predict no new id.
+    # The notebook draws only inputs, over 20 tokens. The last one predicts a token if a 21st follows;
+    # if not, pad_last adds it, except with stride 1, where it would predict no new id.
     drawn = [list(range(i, i + 10)) for i in range(0, 11, stride)]
     assert [x.tolist() for x, _ in WindowDataset(range(21), 10, stride)] == drawn
     if stride > 1:
@@ -168,7 +168,7 @@ def test_under_a_seed_every_epoch_is_the_notebooks_bit_for_bit(
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_random_numbers_drawn_between_batches_leave_both_alike() -> None:
+def test_random_numbers_drawn_between_batches_change_neither() -> None:
     ids = np.random.default_rng(0).integers(0, 50257, 900).tolist()
     runs = []
     for loader in (

@@ -1,4 +1,4 @@
-"""A store holds, document by document, the ids that tiktoken gives."""
+"""The ids of each document in a store are those of tiktoken."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PATTERNS = {
 }
 
 
-# Every class that a pattern tells apart, and every kind of whitespace it treats in its own way.
+# Every class that a pattern distinguishes, and every kind of whitespace that it treats differently.
 ALPHABET = "aB'sſ 1٣漢。.!/-\u0301\u00a0\u3000\u2028\u0085\t\n\r\x0b\x1c\u200b€😀ǅ"
 
 
@@ -65,7 +65,7 @@ def test_the_patterns_are_tiktokens_own() -> None:
 def test_parts_have_the_pieces_of_the_whole_under_every_known_pattern(
     name: str, text: str, size: int
 ) -> None:
-    # Pieces are compared, not ids: `regex` knows this alphabet's classes as tiktoken does.
+    # Pieces are compared, not ids: `regex` agrees with tiktoken on this alphabet's classes.
     pattern = regex.compile(PATTERNS[name])
     parts = [part.decode() for part in cut(text.encode(), size)]
     assert "".join(parts) == text

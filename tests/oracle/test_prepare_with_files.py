@@ -17,7 +17,7 @@ from fastprep.encoding.cutting import cut
 from fastprep.errors import BadVocabulary, InvalidInput
 from fastprep_ext.bpe import PATTERNS, split_pieces
 
-#: Every class that a pattern tells apart, and every kind of whitespace it treats in its own way.
+#: Every class that a pattern distinguishes, and every kind of whitespace that it treats differently.
 ALPHABET = (
     "aB'sſ 1٣漢ー・。.!/-\u0301\u00a0\u3000\u2028\u0085\t\n\r\x0b\x1c\u200b€😀ǅ" + "    \n\n\nab"
 )
@@ -47,7 +47,7 @@ def test_parts_have_the_pieces_of_the_whole_under_every_splitter(family):
 
 
 def documents() -> list[str]:
-    """Long ones, with added tokens, marks and whitespace of all kinds in them."""
+    """Return long documents with added tokens, marks and whitespace of all kinds."""
     rnd = random.Random(21)
     parts = [
         text for text in texts(seed=22, count=1_500) if "\x1e" not in text and "\0" not in text
@@ -97,14 +97,14 @@ def test_a_store_has_the_ids_of_whole_documents(style, directory, tmp_path):
             expected = ours.encode_ordinary(text)
             expected += [] if store.manifest.end_token is None else [store.manifest.end_token]
             assert store.document(number).tolist() == expected, repr(text)
-    # The bytes do not depend on the blocks, and the library itself says the same of all documents.
+    # The bytes do not depend on the blocks, and agree with the library for all documents.
     assert (tmp_path / "fine/shard-00000.bin").read_bytes() == (
         tmp_path / "coarse/shard-00000.bin"
     ).read_bytes()
     assert verify(tmp_path / "fine", against="tokenizers", encoding=ours).compared == len(found)
 
 
-def test_a_text_that_grows_when_it_is_normalized_has_room(directory, tmp_path):
+def test_buffer_fits_a_text_that_grows_when_normalized(directory, tmp_path):
     # Each of these is three characters in normal form C.
     (tmp_path / "notes.txt").write_text("\U0001d160" * 5_000)
     store = prepare(
@@ -152,14 +152,14 @@ def test_a_pattern_and_special_tokens_are_part_of_what_is_compared(tmp_path):
     assert verify(store, against="tokenizers").compared == 1
 
 
-def test_what_cannot_be_compared_is_said_so(directory, llama_store):
+def test_comparison_that_is_impossible_is_an_error(directory, llama_store):
     with pytest.raises(InvalidInput, match=r"'llama3_style'.*--encoding-file"):
         verify(llama_store, against="tokenizers")
     with pytest.raises(InvalidInput, match="--against tokenizers"):
         verify(llama_store, against="tiktoken", encoding=both(llama3_style, directory)[1])
 
 
-def test_a_token_that_is_not_there_cannot_close_documents(directory, tmp_path):
+def test_unknown_end_token_is_refused(directory, tmp_path):
     (tmp_path / "one.txt").write_text("One.")
     encoding = both(llama3_style, directory)[1]
     with pytest.raises(InvalidInput, match=r"no </s> .*<\|end_of_text\|>"):
@@ -188,7 +188,7 @@ def test_the_command_line_takes_encodings_from_files(directory, tmp_path, capsys
     assert capsys.readouterr().out == "One, two."
 
 
-def test_the_command_line_takes_what_a_tiktoken_file_does_not_say(tmp_path, capsys):
+def test_command_line_takes_pattern_and_special_tokens(tmp_path, capsys):
     get_encoding("gpt2").save(tmp_path / "ranks.tiktoken")
     ranks = (tmp_path / "ranks.tiktoken").read_bytes().splitlines(keepends=True)
     (tmp_path / "ranks.tiktoken").write_bytes(b"".join(ranks[:-1]))
@@ -220,7 +220,7 @@ def test_options_that_do_not_go_together_are_wrong_usage(wrong, capsys):
     assert "usage" in capsys.readouterr().err
 
 
-def test_a_foreign_pattern_is_run_only_if_the_command_line_says_so(directory, tmp_path, capsys):
+def test_unknown_pattern_is_run_only_with_an_option(directory, tmp_path, capsys):
     both(bloom_style, directory)
     file = ["--encoding-file", str(directory / "bloom_style.json")]
     assert main(["encode", "a b", *file]) == 1
@@ -228,7 +228,7 @@ def test_a_foreign_pattern_is_run_only_if_the_command_line_says_so(directory, tm
     assert main(["encode", "a b", *file, "--allow-pattern"]) == 0
 
 
-def test_a_tokenizer_json_says_itself_how_to_split(directory):
+def test_tokenizer_json_needs_no_pattern(directory):
     both(llama3_style, directory)
     with pytest.raises(BadVocabulary, match="says itself"):
         Encoding.from_file(directory / "llama3_style.json", pat_str="a")

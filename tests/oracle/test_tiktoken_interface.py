@@ -73,7 +73,7 @@ def test_an_unknown_encoding_is_a_value_error_that_names_it(library, name):
 
 
 @pytest.mark.parametrize("name", [3, None, b"gpt2"])
-def test_a_name_that_is_no_str_is_a_value_error_that_names_its_type(library, name):
+def test_name_of_another_type_is_a_value_error_that_names_it(library, name):
     with pytest.raises(ValueError, match=r"^Expected a string in get_encoding, got <class '"):
         library.get_encoding(name)
 
@@ -102,7 +102,7 @@ def test_an_unknown_model_is_a_key_error_that_names_it(library):
             look_up("some-model")
 
 
-def test_the_modules_that_people_reach_through_are_there(library):
+def test_commonly_used_modules_exist(library):
     assert library.core.Encoding is library.Encoding
     assert library.registry.get_encoding is library.get_encoding
     assert library.model.encoding_for_model is library.encoding_for_model
@@ -128,7 +128,7 @@ def test_a_rank_file_is_read_into_a_dict(load, end, tmp_path):
 
 
 @pytest.mark.parametrize("line", [b"YQ==", b"YQ== 0 1", b"YQ== zero", b"Y 0"])
-def test_a_line_that_is_no_token_and_rank_is_a_value_error(load, line, tmp_path):
+def test_line_without_token_and_rank_is_a_value_error(load, line, tmp_path):
     path = tmp_path / "bad.tiktoken"
     path.write_bytes(line)
     with pytest.raises(ValueError, match=r"Error parsing line b'Y.* in .*bad.tiktoken"):
@@ -136,7 +136,8 @@ def test_a_line_that_is_no_token_and_rank_is_a_value_error(load, line, tmp_path)
 
 
 def test_a_rank_file_of_another_hash_is_a_value_error(load, tmp_path, monkeypatch):
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "cache"))  # tiktoken looks only then
+    # tiktoken checks the hash only with a cache.
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "cache"))
     path = tmp_path / "one.tiktoken"
     path.write_bytes(b"YQ== 0\n")
     with pytest.raises(ValueError, match="Hash mismatch"):
@@ -145,7 +146,7 @@ def test_a_rank_file_of_another_hash_is_a_value_error(load, tmp_path, monkeypatc
         load.load_tiktoken_bpe(str(tmp_path / "none.tiktoken"))
 
 
-def test_a_pair_of_files_as_gpt2_has_is_read_into_a_dict(load, tmp_path):
+def test_pair_of_files_as_of_gpt2_is_read_into_a_dict(load, tmp_path):
     names = [*sorted(ALPHABET), "Ġt", "he", "Ġthe"]
     merges, ids = tmp_path / "vocab.bpe", tmp_path / "encoder.json"
     merges.write_text("#version: 0.2\nĠ t\nh e\nĠt he\n", encoding="utf-8")
@@ -202,7 +203,7 @@ def test_a_str_subclass_is_a_str(enc):
 
 
 @pytest.mark.parametrize("text", [3, None, b"bytes", bytearray(b"x"), ["a"], 1.5])
-def test_what_is_no_str_is_a_type_error(enc, text):
+def test_text_of_another_type_is_a_type_error(enc, text):
     methods = [enc.encode, enc.encode_ordinary, enc.encode_to_numpy, enc.encode_with_unstable]
     for method in methods:
         with pytest.raises(TypeError):
@@ -238,7 +239,7 @@ def test_a_special_token_is_refused_unless_allowed(enc):
     assert enc.encode(f"a{EOT}b", allowed_special=frozenset({EOT})) == [64, 50256, 65]
 
 
-def test_the_error_says_how_to_go_on(enc):
+def test_error_names_the_fix(enc):
     with pytest.raises(ValueError, match="disallowed special") as caught:
         enc.encode(f"a{EOT}")
     assert str(caught.value) == (
@@ -259,14 +260,14 @@ def test_with_nothing_disallowed_it_is_ordinary_text(enc, nothing):
 
 
 @pytest.mark.parametrize("kind", [list, tuple, set, frozenset])
-def test_what_is_disallowed_may_be_any_collection_and_any_text(enc, kind):
+def test_disallowed_may_be_any_collection_and_any_text(enc, kind):
     with pytest.raises(ValueError, match="disallowed special token 'b'"):
         enc.encode("abc", disallowed_special=kind(["b"]))
     assert enc.encode("abc", disallowed_special=kind(["%"])) == enc.encode("abc")
     assert enc.encode(EOT, disallowed_special=kind(["%"])) == enc.encode_ordinary(EOT)
 
 
-def test_what_is_both_allowed_and_disallowed_is_disallowed(enc):
+def test_token_both_allowed_and_disallowed_is_disallowed(enc):
     with pytest.raises(ValueError, match="disallowed special token"):
         enc.encode(EOT, allowed_special={EOT}, disallowed_special={EOT})
 
@@ -283,13 +284,13 @@ def test_a_disallowed_empty_text_is_everywhere(enc):
         enc.encode("abc", disallowed_special=[""])
 
 
-def test_allowing_what_is_no_special_token_changes_nothing(enc):
+def test_allowing_other_text_than_special_tokens_changes_nothing(enc):
     ordinary = enc.encode_ordinary("zz")
     assert enc.encode("zz", allowed_special={"zz"}, disallowed_special=()) == ordinary
 
 
 @pytest.mark.parametrize("allowed", [[EOT], (EOT,), EOT, None, 3])
-def test_allowed_that_is_no_set_is_a_type_error(enc, allowed):
+def test_allowed_of_another_type_than_set_is_a_type_error(enc, allowed):
     with pytest.raises(TypeError):
         enc.encode("a", allowed_special=allowed)
     with pytest.raises(TypeError):
@@ -311,7 +312,7 @@ def test_a_special_token_cuts_the_text_into_texts_of_their_own(enc):
     ]
 
 
-def test_one_that_is_not_allowed_does_not_cut(library):
+def test_special_token_that_is_not_allowed_does_not_cut(library):
     made = make(library, special_tokens={"<x>": 300, "<y>": 301}, pat_str=r"(?s).")
     assert made.encode("<x><y>", allowed_special={"<y>"}, disallowed_special=()) == [*b"<x>", 301]
 
@@ -382,7 +383,7 @@ def test_batches_keep_the_order(enc):
     assert enc.decode_bytes_batch(expected) == [text.encode() for text in texts]
 
 
-def test_errors_in_batches_are_those_of_the_one_text(enc):
+def test_errors_in_batches_are_those_of_single_texts(enc):
     with pytest.raises(ValueError, match="disallowed special token"):
         enc.encode_batch(["a", EOT])
     for texts in (["a", 3], None, [None]):
@@ -453,7 +454,7 @@ def test_odd_sequences_of_ids_decode(enc):
     assert enc.decode_with_offsets([]) == ("", [])
 
 
-def test_an_id_that_is_none_is_a_key_error(enc):
+def test_unknown_id_is_a_key_error(enc):
     for method in (enc.decode, enc.decode_bytes):
         with pytest.raises(KeyError) as caught:
             method([0, 50257])
@@ -469,7 +470,7 @@ def test_an_id_that_is_none_is_a_key_error(enc):
 @pytest.mark.parametrize(
     "ids", [[-1], [2**32], [2**70], np.array([-1]), np.array([-1], np.int32), np.array([2**40])]
 )
-def test_a_number_that_cannot_be_an_id_is_an_overflow_error(enc, ids):
+def test_number_out_of_the_range_of_ids_is_an_overflow_error(enc, ids):
     for method in (enc.decode, enc.decode_bytes, enc.decode_tokens_bytes, enc.decode_with_offsets):
         with pytest.raises(OverflowError):
             method(ids)
@@ -478,13 +479,13 @@ def test_a_number_that_cannot_be_an_id_is_an_overflow_error(enc, ids):
 @pytest.mark.parametrize(
     "ids", [["a"], [1.5], [None], None, 3, "abc", np.array([1.0]), np.array([[1, 2]])]
 )
-def test_what_are_no_ids_is_a_type_error(enc, ids):
+def test_ids_of_another_type_are_a_type_error(enc, ids):
     for method in (enc.decode, enc.decode_bytes, enc.decode_tokens_bytes, enc.decode_with_offsets):
         with pytest.raises(TypeError):
             method(ids)
 
 
-def test_single_ids_are_checked_as_lists_of_them_are(enc):
+def test_single_ids_are_checked_as_lists_are(enc):
     assert enc.decode_single_token_bytes(50256) == EOT.encode()
     assert enc.decode_single_token_bytes(np.int64(31373)) == b"hello"
     for wrong, error in ((-1, OverflowError), (2**32, OverflowError), ("a", TypeError)):
@@ -495,7 +496,7 @@ def test_single_ids_are_checked_as_lists_of_them_are(enc):
             enc.decode_single_token_bytes(wrong)
 
 
-def test_bytes_that_are_no_text_are_replaced_unless_asked_otherwise(enc):
+def test_invalid_utf8_is_replaced_by_default(enc):
     assert enc.decode([222]) == "\ufffd"
     assert enc.decode([222], "ignore") == enc.decode([222], errors="ignore") == ""
     for strict in (
@@ -602,7 +603,7 @@ def test_the_size_that_the_caller_gives_is_checked(library):
             make(library, **arguments)
 
 
-def test_vocabularies_that_are_none_are_refused(library):
+def test_invalid_vocabularies_are_refused(library):
     with pytest.raises(ValueError, match="max"):
         make(library, {})
     with pytest.raises(BaseException, match=r"duplicate|two tokens have the id 3"):
@@ -653,7 +654,7 @@ def test_a_token_may_be_empty(library):
     assert made.encode("ab") == [97, 98]
 
 
-def test_of_two_tokens_with_one_id_one_is_meant():
+def test_one_of_two_tokens_with_one_id_is_used():
     for specials in ({"<x>": 3}, {"<x>": 300, "<y>": 300}, {"<y>": 300, "<z>": 300, "<x>": 300}):
         ours, oracle = (make(library, special_tokens=specials) for library in (fastprep, tiktoken))
         for token_id in (3, *specials.values()):
@@ -671,7 +672,7 @@ def test_a_published_encoding_is_pickled_by_name(enc):
     assert pickle.loads(data).encode("hello world") == [31373, 995]
 
 
-def test_one_of_ones_own_is_pickled_by_content(library):
+def test_custom_encoding_is_pickled_by_content(library):
     made = make(library, special_tokens={"<x>": 300})
     for again in (pickle.loads(pickle.dumps(made)), copy.copy(made), copy.deepcopy(made)):
         assert again.encode("ab<x>", allowed_special="all") == [97, 98, 300]
@@ -700,8 +701,8 @@ def test_unstable_text_has_tiktokens_completions(name, text):
     assert {type(ours[1]), *map(type, ours[1])} == {list}
 
 
-def test_completions_within_characters_are_merged_not_looked_up():
-    # No merge makes the token of five bytes, and what it is part of is no UTF-8.
+def test_completions_within_characters_are_merged_not_searched():
+    # No merge makes the token of five bytes, and the bytes that it is part of are not UTF-8.
     ranks = {**BYTES, b"\xe4\xb8": 256, b"a\xe4\xb8\xadb": 257, b"b\xe4": 258, b"\xadb\xe4": 259}
     for text in ("a", "a中", "a中b", "b"):
         ours, oracle = (
@@ -724,7 +725,7 @@ def test_a_special_token_of_spaces_is_no_unstable_whitespace():
     assert sorted(ours[1]) == sorted(oracle[1])
 
 
-def test_unstable_text_may_not_hold_special_tokens_that_are_not_allowed(enc):
+def test_unstable_text_with_a_disallowed_special_token_is_refused(enc):
     with pytest.raises(ValueError, match="disallowed special token"):
         enc.encode_with_unstable(EOT)
 

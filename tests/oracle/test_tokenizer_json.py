@@ -1,4 +1,4 @@
-"""Vocabularies out of files give the ids that the tokenizers library of Hugging Face gives."""
+"""Vocabularies from files give the ids of the tokenizers library of Hugging Face."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_ids_are_those_of_the_tokenizers_library(style, directory):
 
 
 @pytest.mark.parametrize("style", FOREIGN)
-def test_patterns_without_a_splitter_are_run_if_the_caller_asks(style, directory, tmp_path):
+def test_patterns_without_a_splitter_are_run_on_request(style, directory, tmp_path):
     theirs, ours = both(style, directory)
     with pytest.raises(BadVocabulary, match="allow_pattern=True"):
         Encoding.from_file(directory / f"{style.__name__}.json")
     ours.save(tmp_path / "tokenizer.json")
     again = Encoding.from_file(tmp_path, allow_pattern=True)
     assert again.rank_table_sha256 == ours.rank_table_sha256
-    # The two know Unicode in different versions, so: no code points at random.
+    # No random code points, because the two have different versions of Unicode.
     known = set("".join(ATOMS))
     for text in texts(seed=13, count=4_000):
         text = "".join(filter(known.__contains__, text))
@@ -66,7 +66,7 @@ def test_patterns_without_a_splitter_are_run_if_the_caller_asks(style, directory
         r"(?~ab)",
     ],
 )
-def test_patterns_that_the_dialects_do_not_mean_alike_are_refused(pattern, tmp_path):
+def test_patterns_that_differ_between_dialects_are_refused(pattern, tmp_path):
     document = json.loads(gpt2_style().to_str())
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
     document["pre_tokenizer"] = {
@@ -88,7 +88,7 @@ def test_patterns_that_the_dialects_do_not_mean_alike_are_refused(pattern, tmp_p
         Encoding.from_file(tmp_path, allow_pattern=True)
 
 
-def test_added_tokens_of_whitespace_may_be_swallowed_by_others(tmp_path):
+def test_added_tokens_of_whitespace_may_be_stripped_by_others(tmp_path):
     tokenizer = gpt2_style()
     space = AddedToken(" ", lstrip=True, rstrip=True, normalized=False)
     word = AddedToken("w", rstrip=True, normalized=False)
@@ -121,7 +121,7 @@ def test_special_tokens_are_ordinary_text_for_encode_ordinary(style, directory):
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_what_is_saved_is_read_by_both_as_it_was(style, directory, tmp_path):
+def test_saved_file_is_read_alike_by_both(style, directory, tmp_path):
     theirs, ours = both(style, directory)
     ours.save(tmp_path / "tokenizer.json")
     again = Encoding.from_file(tmp_path)
@@ -142,7 +142,7 @@ def test_ids_decode_to_the_text_that_was_encoded(style, directory):
         pytest.skip("its added tokens swallow whitespace")
     for text in texts(seed=5, count=500):
         decoded = ours.decode(ours.encode(text, allowed_special="all"))
-        # Added tokens are spelled as they are written, normalized or not.
+        # Added tokens decode as they are written, normalized or not.
         assert decoded == text or (ours.recipe.normalize and nfc(decoded) == nfc(text))
 
 
@@ -163,13 +163,13 @@ def test_a_published_table_means_the_same_as_a_tokenizer_json(name, tmp_path):
         expected = ours.encode(text, allowed_special="all")
         assert again.encode(text, allowed_special="all") == expected, repr(text)
         assert ids_of(theirs, text) == expected, repr(text)
-    # Read back it is a list of merges, which still means no more than ranks do.
+    # Read back, it is a list of merges that is equivalent to the ranks.
     again.save(tmp_path / "back.tiktoken")
     assert (tmp_path / "back.tiktoken").read_bytes() == published.read_bytes()
 
 
 def random_ranks(rnd: random.Random, size: int) -> dict[bytes, int]:
-    """A vocabulary whose tokens need not come from merges: any strings over a few letters."""
+    """Return a vocabulary whose tokens need not come from merges: any strings over a few letters."""
     tokens = {bytes([i]) for i in range(256)}
     while len(tokens) < 256 + size:
         tokens.add(bytes(rnd.choices(b"abc", k=rnd.randrange(2, 9))))
@@ -178,7 +178,7 @@ def random_ranks(rnd: random.Random, size: int) -> dict[bytes, int]:
     return {token: rank for rank, token in enumerate(order)}
 
 
-def test_one_merge_a_token_means_the_same_as_ranks_whatever_the_vocabulary():
+def test_one_merge_per_token_is_equal_to_ranks_for_any_vocabulary():
     rnd = random.Random(7)
     for _ in range(300):
         ranks = random_ranks(rnd, rnd.randrange(1, 80))
@@ -205,7 +205,7 @@ def encoder_of(listed: Any) -> Encoder:
 
 
 def merge_by_list(piece: bytes, place: dict[tuple[bytes, bytes], int]) -> list[bytes]:
-    """Merging as the list says, slow and readable."""
+    """Merge in the order of the list, slowly and readably."""
     parts = [piece[i : i + 1] for i in range(len(piece))]
     while True:
         pairs = list(itertools.pairwise(parts))
@@ -216,7 +216,7 @@ def merge_by_list(piece: bytes, place: dict[tuple[bytes, bytes], int]) -> list[b
         parts[at : at + 2] = [b"".join(pairs[at])]
 
 
-def test_merging_goes_by_the_list_and_not_by_the_ids():
+def test_merges_follow_the_list_and_not_the_ids():
     rnd = random.Random(8)
     for _ in range(200):
         tokens = [bytes([i]) for i in range(256)]

@@ -1,4 +1,4 @@
-"""The class table is tiktoken's Unicode, and the header in the tree is the one it makes."""
+"""The class table follows tiktoken's Unicode, and the header in the tree is up to date."""
 
 import runpy
 from pathlib import Path
@@ -9,7 +9,7 @@ FOLDER = Path(base.__file__).with_name("base")
 GENERATOR = runpy.run_path(str(FOLDER / "generate_unicode_class.py"))
 
 
-def test_the_header_is_what_tiktoken_says():
+def test_header_agrees_with_tiktoken():
     header = FOLDER / "unicode_class.h"
     assert header.read_text(encoding="ascii") == GENERATOR["header"]()
 
@@ -18,7 +18,7 @@ def test_the_table_has_unicode_16():
     assert base.unicode_version == "16.0.0"
 
 
-def test_the_table_says_what_the_header_says():
+def test_table_agrees_with_the_header():
     names = [base.unicode_class(point) for point in range(0x110000)]
     for name, _, size in GENERATOR["CLASSES"][1:]:
         assert names.count(name.removeprefix("UC_")) == size

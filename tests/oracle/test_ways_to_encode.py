@@ -1,4 +1,4 @@
-"""Whatever way a text is encoded with an encoding from a file, its ids are those of ``encode``."""
+"""All ways to encode a text with an encoding from a file give the ids of ``encode``."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_callers_array(style, dtype, directory):
 
 
 @every_style
-def test_no_more_tokens_than_asked_for(style, directory):
+def test_max_tokens_limits_the_ids(style, directory):
     encoding, batch = made(style, directory)
     for text in batch:
         ids = encoding.encode(text, allowed_special="all")
@@ -120,7 +120,7 @@ def test_arrow_columns(style, directory):
 
 
 @every_style
-def test_lone_surrogates_and_bytes_that_are_no_text(style, directory):
+def test_lone_surrogates_and_invalid_utf8(style, directory):
     encoding, _ = made(style, directory)
     repaired = encoding.encode("a\ufffdb")
     assert encoding.encode("a\ud800b") == encoding.encode_ordinary("a\ud800b") == repaired
@@ -143,13 +143,13 @@ def test_tokens_by_name_and_by_bytes(style, directory):
         assert encoding.decode_single_token_bytes(id) == token.encode()
         assert encoding.is_special_token(id)
     for id in range(0, encoding.n_vocab, 37):
-        # An added token may be spelt as one of the vocabulary, and is meant then.
+        # An added token may equal one of the vocabulary, and then takes precedence.
         token = encoding.decode_single_token_bytes(id)
         assert encoding.decode_single_token_bytes(encoding.encode_single_token(token)) == token
 
 
 @pytest.mark.parametrize("style", [qwen2_style, phi_style])
-def test_what_cannot_be_said_of_changed_text_is_a_typed_error(style, directory):
+def test_unsupported_calls_on_changed_text_are_typed_errors(style, directory):
     encoding, _ = made(style, directory)
     for ask in (
         lambda: encoding.encode_with_unstable("hello fanta"),
@@ -160,7 +160,7 @@ def test_what_cannot_be_said_of_changed_text_is_a_typed_error(style, directory):
         assert isinstance(error.value, (FastprepError, NotImplementedError))
 
 
-def test_text_that_is_not_changed_may_go_on(directory):
+def test_text_that_is_not_changed_is_supported(directory):
     encoding, _ = made(deepseek3_style, directory)
     plain = Encoding.from_file(directory / "deepseek3_style.json")
     assert plain.encode("中文 hello") == encoding.encode("中文 hello")
@@ -178,4 +178,4 @@ def test_two_special_tokens_of_one_id_are_named(tmp_path):
     with pytest.raises(BadVocabulary, match=message):
         harmony.save(tmp_path / "tokenizer.json")
     assert not list(tmp_path.iterdir())
-    harmony.save(tmp_path / "ranks.tiktoken")  # which says nothing of special tokens
+    harmony.save(tmp_path / "ranks.tiktoken")  # which does not name special tokens

@@ -32,7 +32,7 @@ ATOMS = [
 
 
 def mixed(rnd: random.Random) -> str:
-    """A text of atoms in one of CPython's three storage kinds, or of random code points."""
+    """Return a text of atoms in one of CPython's three storage kinds, or of random code points."""
     kind = rnd.random()
     if kind < 0.1:
         ranges = [range(0x80), range(0x100), range(0x3100), range(sys.maxunicode + 1)]
@@ -46,7 +46,7 @@ def mixed(rnd: random.Random) -> str:
 
 
 def random_vocab(rnd: random.Random, text: str) -> dict[Any, Any]:
-    """Some of the text's words, and keys that no word equals, with ids of many kinds."""
+    """Return some of the text's words, and keys that do not equal any word, with ids of many kinds."""
     found = sorted(set(reference.split_words(text)))
     keys: list[Any] = rnd.sample(found, rnd.randrange(len(found) + 1))
     keys += rnd.sample(
@@ -60,7 +60,7 @@ def random_vocab(rnd: random.Random, text: str) -> dict[Any, Any]:
 
 
 def outcome(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a call gives: its value, or the exception's type and arguments."""
+    """Return the value of a call, or its exception's type and arguments."""
     try:
         return function(*arguments)
     except Exception as error:
@@ -83,7 +83,7 @@ def check_tokenizers(text: str, vocab: dict[Any, Any], rnd: random.Random) -> No
 
 
 def all_words(text: str) -> dict[str, int]:
-    """A vocabulary of all the text's words."""
+    """Return a vocabulary of all the text's words."""
     return reference.build_vocab([text])
 
 
@@ -149,7 +149,7 @@ def test_every_code_point_is_in_the_class_that_python_gives_it(context: str) -> 
 
 
 def boundary_texts() -> Iterator[str]:
-    """Texts whose pieces begin and end at all places about a window's and a block's end."""
+    """Yield texts whose pieces begin and end at all positions near the end of a window and a block."""
     tails = ["-", "--", "---", "-- --", ",", " ", " b", "--b", ",b", "é,"]
     tails += ["b" * 20, "b" * 70 + "--c"]
     sizes = [*range(58, 70), *range(2034, 2054)]
@@ -163,7 +163,7 @@ def boundary_texts() -> Iterator[str]:
             yield " " * 5 + "a" * size + tail + " end" * 9
 
 
-def test_pieces_at_the_rims_of_blocks_and_windows_are_whole() -> None:
+def test_pieces_at_the_edges_of_blocks_and_windows_are_whole() -> None:
     for text in boundary_texts():
         for kind in ("", " é", " ’", " 🙂"):
             stored = text + kind

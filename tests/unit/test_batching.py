@@ -1,4 +1,4 @@
-"""Many texts at once: the lists are those of one text after the other, whoever encodes them."""
+"""Batches of texts: the lists are those of the texts one by one, for any number of threads."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_texts_that_special_tokens_cut_are_cut_in_batches_too(gpt2):
         assert gpt2.encode_batch(texts, num_threads=2, **how) == expected
 
 
-def test_lone_surrogates_are_repaired_wherever_they_stand(gpt2):
+def test_lone_surrogates_are_repaired_at_any_position(gpt2):
     texts = texts_of(900, seed=3)
     for place in (0, 450, 899):
         texts[place] = "a \ud800 b"
@@ -65,7 +65,7 @@ def test_lone_surrogates_are_repaired_wherever_they_stand(gpt2):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_first_error_in_order_is_raised_and_no_thread_goes_on(gpt2, threads):
+def test_first_error_in_order_is_raised_and_all_threads_stop(gpt2, threads):
     texts: list[object] = list(texts_of(2000, seed=5))
     texts[1500], texts[1000] = b"bytes", 5
     before = threading.active_count()
@@ -100,6 +100,6 @@ def test_threads_that_come_and_go_share_the_chunks_of_a_batch(gpt2):
     assert batch.lists(gpt2.encode_ordinary) == [gpt2.encode_ordinary(text) for text in texts]
 
 
-def test_a_batch_wants_a_mark_for_each_text(gpt2):
+def test_batch_needs_a_flag_for_each_text(gpt2):
     with pytest.raises(ValueError, match="2 texts need as many marks, not 1"):
         TextBatch(gpt2._encoder, ["a", "b"], None, bytearray(1))

@@ -1,4 +1,4 @@
-"""What benchmarks report is what they measured: nothing more, and nothing less."""
+"""Benchmark reports show exactly what was measured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def page_of(results: dict[str, dict[str, Any]], directory: Path) -> str:
     return (directory / "figures.md").read_text(encoding="utf-8")
 
 
-def test_a_loss_is_printed_as_a_loss_and_what_was_not_timed_says_why(tmp_path):
+def test_page_shows_losses_and_reasons_for_missing_times(tmp_path):
     pytest.importorskip("matplotlib")
     side = {"process": 95.0, "first": 96.0, "later": 90.0, "mebibytes": 80.0}
     files = {
@@ -56,10 +56,10 @@ def test_a_loss_is_printed_as_a_loss_and_what_was_not_timed_says_why(tmp_path):
     for name in ("files", "peers"):
         assert f"pictures/{name}.svg" in page
         assert (tmp_path / "pictures" / f"{name}.svg").read_text().count("<svg") == 1
-    assert "growth" not in page  # it was not measured
+    assert "growth" not in page  # not measured
 
 
-def test_a_run_without_peers_has_a_page_too(tmp_path):
+def test_run_without_peers_has_a_page(tmp_path):
     pytest.importorskip("matplotlib")
     row = {"encoding": "r50k_base", "threads": 1}
     row["fastprep"] = {"process": 95.0, "first": 96.0, "later": 90.0, "mebibytes": 80.0}

@@ -1,4 +1,4 @@
-"""prepare() with its defaults works from wherever it is called, and stops when told to."""
+"""prepare() with its defaults works in any kind of caller, and stops on a signal or an error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROOT = str(Path(__file__).parents[2])
 
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of inputs in the working directory: several shards, so several threads."""
+    """Create inputs in the working directory for several shards, so for several threads."""
     (tmp_path / "in").mkdir()
     for number in range(8):
         lines = [json.dumps({"text": f"text {number} {line}"}) + "\n" for line in range(20)]
@@ -56,7 +56,7 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("how", ["script", "standard input", "-c"])
-def test_an_unguarded_program_prepares_without_a_word(corpus: Path, how: str) -> None:
+def test_program_without_a_main_guard_prepares_silently(corpus: Path, how: str) -> None:
     if how == "script":
         (corpus / "program.py").write_text(CALL)
         done = run("program.py")
@@ -145,7 +145,7 @@ def test_no_proc_is_needed(corpus: Path) -> None:
 
 @pytest.fixture
 def large(tmp_path: Path) -> list[Path]:
-    """Two compressed inputs that take seconds each."""
+    """Create two compressed inputs that take seconds each."""
     rng = random.Random(3)
     words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(50_000)]
     lines = "".join(
@@ -173,7 +173,7 @@ finally:
 def interrupted(
     arguments: list[str], number: signal.Signals, started: str, where: Path
 ) -> tuple[float, int, str]:
-    """Seconds from the signal, to one process alone, until it is gone; its status; its stderr."""
+    """Send a signal to a process; return the seconds until it has ended, its status and its stderr."""
     process = subprocess.Popen(
         arguments,
         cwd=where,
@@ -197,7 +197,7 @@ def test_ctrl_c_ends_a_python_call_at_once(large: list[Path], tmp_path: Path) ->
     arguments = [sys.executable, "-c", PREPARE, *map(str, large)]
     seconds, _, err = interrupted(arguments, signal.SIGINT, "started\n", tmp_path)
     assert "KeyboardInterrupt: 0 of 2 shards are finished; the same call or command resumes" in err
-    assert seconds < 10  # it takes half a second where nothing else runs; whole it takes minutes
+    assert seconds < 10  # half a second on an idle machine; the whole job takes minutes
     assert not list((tmp_path / "store").glob("*.tmp"))
 
 

@@ -131,7 +131,7 @@ def test_help_of_each_command_ends_with_an_example(
     assert "example: " in capsys.readouterr().out.splitlines()[-1 if command != "prepare" else -2]
 
 
-def test_import_has_no_encoding_by_default_and_says_none(
+def test_import_has_no_default_encoding(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -143,7 +143,7 @@ def test_import_has_no_encoding_by_default_and_says_none(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 elsewhere")
-def test_a_directory_whose_name_is_not_utf8_is_told_in_json(text: Path, tmp_path: Path) -> None:
+def test_directory_whose_name_is_not_utf8_is_valid_json(text: Path, tmp_path: Path) -> None:
     output = os.fsencode(tmp_path) + b"/store-\xff"
     done = run("prepare", text, "-o", os.fsdecode(output), "--log", "json")
     assert done.returncode == 0
@@ -153,7 +153,7 @@ def test_a_directory_whose_name_is_not_utf8_is_told_in_json(text: Path, tmp_path
     assert os.fsencode(json.loads(shown)["path"]) == output
 
 
-def test_encode_and_decode_undo_each_other_byte_for_byte() -> None:
+def test_encode_and_decode_round_trip_every_byte() -> None:
     text = "I HAD always\r\n thought 東京 <|endoftext|>\n".encode()
     for option in ([], ["--allow-special"]):
         ids = run("encode", *option, stdin=text).stdout
@@ -193,7 +193,7 @@ def test_a_closed_pipe_ends_quietly(text: Path, tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
-def test_a_process_without_standard_streams_does_its_work(tmp_path: Path) -> None:
+def test_process_without_standard_streams_works(tmp_path: Path) -> None:
     lines = '{"text": "some words"}\n' * 100
     (tmp_path / "a.jsonl").write_text(lines)
     command = (
@@ -225,7 +225,7 @@ def test_an_interrupt_exits_with_130(
     assert capsys.readouterr().err == "fastprep: interrupted\n"
 
 
-def test_the_version_is_the_packages() -> None:
+def test_version_is_that_of_the_package() -> None:
     import fastprep
 
     assert run("--version").stdout == f"fastprep {fastprep.__version__}\n".encode()

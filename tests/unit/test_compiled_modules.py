@@ -1,4 +1,4 @@
-"""The compiled modules keep their word: examples run, stubs name what is there, no torch needed."""
+"""Compiled modules: doctests, stubs that match, no need of torch, and light imports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_examples_in_a_compiled_module_run(name):
 
 
 @pytest.mark.parametrize("name", STUBS)
-def test_a_stub_names_what_its_module_has(name):
+def test_names_in_a_stub_are_in_its_module(name):
     module = importlib.import_module(f"fastprep_ext.{name}")
     for node in ast.parse((FOLDER / f"{name}.pyi").read_text()).body:
         if isinstance(node, ast.ClassDef):
@@ -48,7 +48,7 @@ def test_a_stub_names_what_its_module_has(name):
 
 
 @pytest.mark.parametrize("name", STUBS)
-def test_what_a_compiled_module_offers_stands_in_its_stub(name):
+def test_stub_has_all_names_that_its_module_exports(name):
     module = importlib.import_module(f"fastprep_ext.{name}")
     stub = (FOLDER / f"{name}.pyi").read_text()
     for offered in getattr(module, "__all__", []):
@@ -65,7 +65,7 @@ def test_every_public_name_has_a_docstring():
                 assert value.__doc__, f"{name}.{member}"
 
 
-def test_without_torch_all_but_torch_works_and_the_rest_says_what_to_install(tmp_path):
+def test_without_torch_the_rest_works_and_errors_name_the_package(tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('none here', name='torch')\n")
     (tmp_path / "text.txt").write_text("Some text.")
     program = (
@@ -91,14 +91,14 @@ def test_without_torch_all_but_torch_works_and_the_rest_says_what_to_install(tmp
     ]
 
 
-def in_a_fresh_process(program: str) -> str:
+def run_in_new_process(program: str) -> str:
     env = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return done.stdout
 
 
-def test_encoding_to_a_list_waits_for_no_array_package():
+def test_encoding_to_a_list_does_not_import_numpy():
     program = (
         "import sys\n"
         "before = {*sys.modules}\n"
@@ -109,14 +109,14 @@ def test_encoding_to_a_list_waits_for_no_array_package():
         "print(sorted(slow & {*sys.modules} - before))\n"
         "print(enc.encode_to_numpy('hello world').tolist(), fastprep.__version__)\n"
     )
-    assert in_a_fresh_process(program).splitlines() == [
+    assert run_in_new_process(program).splitlines() == [
         "hello world 2",
         "[]",
         f"[24912, 2375] {fastprep.__version__}",
     ]
 
 
-# What takes longer to import than a megabyte to prepare, and no text file needs.
+# Modules that take longer to import than a megabyte takes to prepare, and that no text file needs.
 HEAVY = {
     *("numpy", "torch", "pyarrow", "fsspec", "tqdm", "ray", "backports", "tempfile"),
     *("multiprocessing", "concurrent", "asyncio", "ctypes", "pickle", "socket", "subprocess"),
@@ -126,8 +126,6 @@ HEAVY = {
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("name", ["two.jsonl", "two.txt"])
 def test_preparing_verifying_and_showing_text_import_only_what_they_need(tmp_path, name, workers):
-    if workers > 1 and sys.platform != "linux":
-        pytest.skip("workers are forked on Linux alone")
     text = (
         '{"text": "One."}\n{"text": "Two."}\n' if name == "two.jsonl" else "One.<|endoftext|>Two."
     )
@@ -138,25 +136,25 @@ def test_preparing_verifying_and_showing_text_import_only_what_they_need(tmp_pat
         "from fastprep.cli import main as cli\n"
         "from fastprep.jobs import task\n"
         "done = task.Done\n"
-        "def told(*facts):\n"
-        # In one write: those of two processes may come between a text and its newline.
+        "def done_and_reported(*facts):\n"
+        # In one write, because another thread could write between a text and its newline.
         f"    print(str(sorted({HEAVY!r} & {{*sys.modules}} - before)) + '\\n', end='', flush=True)\n"
         "    return done(*facts)\n"
-        "task.Done = told\n"
+        "task.Done = done_and_reported\n"
         f"words = ['prepare', {str(tmp_path / name)!r}, '-o', {str(tmp_path / 'store')!r}]\n"
         f"print(cli.main([*words, '--shard-bytes', '15', '--workers', '{workers}', '--quiet']))\n"
         f"print(cli.main(['verify', {str(tmp_path / 'store')!r}, '--quiet']))\n"
         f"print(cli.main(['info', {str(tmp_path / 'store')!r}, '--json']))\n"
         f"print(sorted({HEAVY!r} & {{*sys.modules}} - before))\n"
     )
-    lines = in_a_fresh_process(program).splitlines()
+    lines = run_in_new_process(program).splitlines()
     facts = json.loads(lines[-3])
     assert (facts["documents"], facts["shards"] > 1) == (2, True)
     del lines[-3]
     assert {*lines} == {"[]", "0"}
 
 
-# What others made is there already, and takes seconds; of fastprep nothing is.
+# Other packages are imported already, because they take seconds; fastprep is not.
 ONE_PROCESS_EACH = """
 import importlib, os, sys, traceback
 for name in ("numpy", "msgspec", "tqdm", "torch.utils.data"):
@@ -179,8 +177,8 @@ for statement in sys.argv[1:]:
 
 
 @pytest.fixture(scope="module")
-def as_the_first():
-    """How processes ended that had imported nothing of fastprep, by the statement they began with."""
+def first_import_statuses():
+    """Return the status of a process without fastprep for each import statement that it ran first."""
     statements = [f"import fastprep_ext.{name}" for name in STUBS]
     statements += [f"from fastprep import {name}" for name in PUBLIC]
     command = [sys.executable, "-c", ONE_PROCESS_EACH, *statements]
@@ -192,17 +190,17 @@ def as_the_first():
 
 
 @pytest.mark.parametrize("name", STUBS)
-def test_a_compiled_module_may_be_the_first_that_is_imported(as_the_first, name):
-    assert as_the_first[f"import fastprep_ext.{name}"] == 0
+def test_compiled_module_may_be_imported_first(first_import_statuses, name):
+    assert first_import_statuses[f"import fastprep_ext.{name}"] == 0
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_a_public_name_may_be_the_first_that_is_used(as_the_first, name):
+def test_public_name_may_be_imported_first(first_import_statuses, name):
     pytest.importorskip("torch")
-    assert as_the_first[f"from fastprep import {name}"] == 0
+    assert first_import_statuses[f"from fastprep import {name}"] == 0
 
 
-def test_a_name_that_is_none_is_an_attribute_error():
+def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = fastprep.no_such_name
     assert set(fastprep.__all__) <= set(dir(fastprep))

@@ -197,7 +197,7 @@ def test_a_subset_makes_batches_too() -> None:
     assert subset.__getitems__([0, 1]).inputs.tolist() == [[10, 11, 12], [2, 3, 4]]
 
 
-# ---- what it takes ---------------------------------------------------------------------------
+# ---- input ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int32", "int64"])
@@ -243,7 +243,7 @@ def test_a_prepared_store_or_its_path_makes_a_dataset_that_travels_as_a_path(
         assert samples(dataset) == samples(travelled(dataset)) == expected
 
 
-def test_a_path_that_is_no_store_is_refused(tmp_path: Path) -> None:
+def test_path_without_a_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidStore):
         WindowDataset(tmp_path, 4)
 
@@ -269,7 +269,7 @@ def test_a_path_that_is_no_store_is_refused(tmp_path: Path) -> None:
         (np.array([4, -5, 6], np.int32), "position 1 is -5"),
     ],
 )
-def test_what_is_no_row_of_ids_is_refused(tokens: Any, message: str) -> None:
+def test_tokens_that_are_not_a_row_of_ids_are_refused(tokens: Any, message: str) -> None:
     with pytest.raises(InvalidWindow, match=message):
         WindowDataset(tokens, 2)
 
@@ -285,7 +285,7 @@ def test_a_negative_id_in_a_file_is_refused_when_it_is_read(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("bad", [0, -3, 2.0, "4"])
-def test_sizes_that_are_no_positive_integer_are_refused(bad: Any) -> None:
+def test_sizes_must_be_positive_integers(bad: Any) -> None:
     with pytest.raises(InvalidWindow, match="max_length must be"):
         WindowDataset(range(9), bad)
     with pytest.raises(InvalidWindow, match="stride must be"):
@@ -305,7 +305,7 @@ def test_too_few_tokens_are_an_error_that_counts_them() -> None:
         WindowDataset([], 1)
 
 
-# ---- how it travels --------------------------------------------------------------------------
+# ---- pickling --------------------------------------------------------------------------
 
 
 def travelled(dataset: Any) -> Any:
@@ -348,12 +348,12 @@ def test_ids_in_memory_travel_with_the_dataset(kind: Any) -> None:
     assert samples(travelled(dataset)) == samples(dataset)
 
 
-def test_a_map_every_other_id_of_which_is_used_travels_by_value(mapped: np.memmap) -> None:
+def test_map_with_a_step_is_pickled_by_value(mapped: np.memmap) -> None:
     dataset = WindowDataset(mapped[::2], 32)
     assert samples(travelled(dataset)) == samples(dataset)
 
 
-def test_a_file_that_was_cut_or_removed_meanwhile_is_named(mapped: np.memmap) -> None:
+def test_file_that_was_cut_or_removed_since_is_named(mapped: np.memmap) -> None:
     path = Path(mapped.filename)
     parcel = pickle.dumps(WindowDataset(mapped, 32))
     path.write_bytes(b"\0" * 100)
@@ -368,7 +368,7 @@ def test_a_file_that_was_cut_or_removed_meanwhile_is_named(mapped: np.memmap) ->
 
 
 class Letters:
-    """A tokenizer whose ids are code points; it only knows the notebook's way to ask."""
+    """A tokenizer whose ids are code points; it has only the notebook's encode()."""
 
     def encode(self, text: str, allowed_special: set[str]) -> list[int]:
         assert allowed_special == {"<|endoftext|>"}
@@ -376,7 +376,7 @@ class Letters:
 
 
 class ArrayLetters(Letters):
-    """One that also makes arrays, and refuses there what cannot be encoded, as tiktoken does."""
+    """A tokenizer that also makes arrays, and refuses lone surrogates there, as tiktoken does."""
 
     def encode(self, text: str, allowed_special: set[str]) -> list[int]:
         return super().encode(text.replace("\ud800", "\ufffd"), allowed_special)
@@ -397,12 +397,12 @@ def text_of(dataset: GPTDatasetV1) -> str:
     return "".join(chr(i) for x in dataset.input_ids for i in x.tolist())
 
 
-def test_any_tokenizer_with_the_notebooks_encode_will_do() -> None:
+def test_any_tokenizer_with_the_notebooks_encode_works() -> None:
     assert text_of(GPTDatasetV1("hello world!", Letters(), 4, 4)) == "hello wo"
     assert text_of(GPTDatasetV1("hello world!", ArrayLetters(), 4, 4)) == "hello wo"
 
 
-def test_an_encode_that_a_subclass_or_an_object_changed_is_the_one_that_is_asked() -> None:
+def test_encode_overridden_by_a_subclass_or_an_object_is_used() -> None:
     assert text_of(GPTDatasetV1("hello world!", Shouting(), 4, 4)) == "HELLO WO"
     changed: Any = ArrayLetters()
     changed.encode = Shouting().encode

@@ -45,7 +45,7 @@ def test_ids_spell_their_tokens_back_to_back(step, count):
 
 @pytest.mark.parametrize("order", ["short first", "long first"])
 def test_a_text_whose_tokens_change_their_length_on_the_way_is_spelled(order):
-    """What is made room for is a guess from the tokens before: too little, and too much."""
+    """The buffer size is a guess from the tokens before: too small, and too large."""
     tokens = [b"a", b"b" * 400]
     decoder = decoder_of(tokens, [0, 1], [])
     ids = [0] * 5000 + [1] * 5000 + [0] * 700
@@ -58,7 +58,7 @@ def test_a_text_whose_tokens_change_their_length_on_the_way_is_spelled(order):
 
 @pytest.mark.parametrize("place", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2999])
 @pytest.mark.parametrize("step", [1, 50_000_000], ids=["dense", "far apart"])
-def test_an_id_that_is_no_token_is_named_wherever_it_stands(step, place):
+def test_unknown_id_is_named_at_any_position(step, place):
     tokens = [b"one", b"two", b"a token of more bytes than a row has"]
     decoder = decoder_of(tokens, [0, step, 2 * step], [])
     ids = [0, step, 2 * step] * 1000
@@ -73,7 +73,7 @@ def test_an_id_that_is_no_token_is_named_wherever_it_stands(step, place):
             decoder.decode_bytes([*ids[:place], wrong])
 
 
-def test_of_two_tokens_with_one_id_the_first_is_meant():
+def test_first_of_two_tokens_with_one_id_is_decoded():
     for far in (0, 1 << 31):
         decoder = decoder_of([b"a", b"b", b"c"], [0, far + 1, far + 1], [(b"d", far + 1)])
         assert decoder.decode_bytes([0, far + 1]) == b"ab"

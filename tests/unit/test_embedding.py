@@ -85,7 +85,7 @@ def test_device_and_dtype_reach_both_weights() -> None:
 
 @pytest.mark.parametrize("bad", [-1, VOCABULARY, 2**31 - 1])
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
-def test_an_id_outside_the_vocabulary_is_named_with_its_place(bad: int, dtype: Any) -> None:
+def test_id_outside_the_vocabulary_is_named_with_its_position(bad: int, dtype: Any) -> None:
     ids = torch.zeros(2, 4, dtype=dtype)
     ids[1, 3] = bad
     for module in (
@@ -120,7 +120,7 @@ def test_positions_are_a_count_or_a_tensor() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bool, torch.complex64])
-def test_what_is_no_integer_is_no_id(dtype: Any) -> None:
+def test_other_types_than_integers_are_refused(dtype: Any) -> None:
     with pytest.raises(InvalidWindow, match=f"must be integers; found {dtype}"):
         InputEmbedding(VOCABULARY, DIM, LENGTH)(torch.zeros(2, dtype=dtype))
 

@@ -68,7 +68,7 @@ def test_encodings_pickle_and_copy_by_name(gpt2):
 
 
 @pytest.mark.parametrize("text", [None, 3, b"bytes", ["a"]])
-def test_what_is_no_str_is_a_type_error(gpt2, text):
+def test_input_that_is_not_a_str_is_a_type_error(gpt2, text):
     for encode in (gpt2.encode_ordinary, gpt2.encode, gpt2.encode_to_numpy):
         with pytest.raises(TypeError):
             encode(text)
@@ -148,7 +148,7 @@ def test_a_list_that_changes_while_it_is_read_decodes_as_it_was(gpt2):
     assert ids == []
 
 
-def test_a_cut_character_decodes_as_asked(gpt2):
+def test_cut_character_decodes_as_requested(gpt2):
     first = gpt2.encode_ordinary("\U0001f9ff")[:1]
     assert gpt2.decode(first) == "\ufffd"
     with pytest.raises(UnicodeDecodeError):
@@ -168,7 +168,7 @@ def test_documents_are_encoded_back_to_back(gpt2, dtype, as_bytes):
     assert ends.tolist() == np.cumsum([len(ids) for ids in expected]).tolist()
 
 
-def test_nothing_is_written_behind_the_room_that_was_given(gpt2):
+def test_nothing_is_written_after_the_end_of_the_buffer(gpt2):
     for text in ("a", "ab", "a b", "!" * 5, "\n\n", "x\n" * 30):
         room = len(text) + 1
         out = np.full(room + 8, 60_000, np.uint16)
@@ -215,7 +215,7 @@ def test_encodings_with_one_table_share_it():
         assert first.recipe.table is second.recipe.table
 
 
-def test_one_made_of_a_published_table_shares_it():
+def test_encoding_of_a_published_table_shares_it():
     base = fastprep.get_encoding("cl100k_base")
     made = fastprep.Encoding(
         "made",
@@ -234,7 +234,7 @@ def test_one_made_of_a_published_table_shares_it():
     assert other.rank_table_sha256 != base.rank_table_sha256
 
 
-def test_the_dict_of_all_tokens_is_made_only_when_asked_for():
+def test_dict_of_all_tokens_is_made_only_on_request():
     program = (
         "import fastprep; enc = fastprep.get_encoding('gpt2'); enc.encode('a'); enc.decode([1]);"
         "print('_mergeable_ranks' in vars(enc))"
@@ -258,7 +258,7 @@ def test_max_tokens_are_the_first_ids(gpt2, limit):
 
 
 def test_max_tokens_leave_the_rest_alone(gpt2):
-    # Behind the limit stand bytes that are no UTF-8: nobody gets to them.
+    # The bytes after the limit are not UTF-8, and are never read.
     data = b"word " * 3_000 + b"\xff"
     assert len(np.frombuffer(gpt2._encoder.encode_to_buffer(data, None, 10), np.uint32)) == 10
     with pytest.raises(InvalidUtf8):
@@ -288,7 +288,7 @@ def test_ids_go_into_the_callers_array(gpt2, dtype, extra):
             assert memory[room:].tolist() == [7] * 8
 
 
-def test_what_does_not_fit_the_callers_array_is_refused(gpt2):
+def test_ids_that_do_not_fit_the_callers_array_are_refused(gpt2):
     with pytest.raises(ValueError, match=r"2 ids.*room for 1"):
         gpt2.encode_to_numpy("hello world", out=np.zeros(1, np.uint16))
     wide = fastprep.get_encoding("o200k_base")
@@ -370,7 +370,7 @@ def test_any_pattern_works_through_the_package_regex(gpt2):
         made.encode(b"a", disallowed_special=())
 
 
-def test_a_pattern_that_is_none_is_refused(gpt2):
+def test_invalid_pattern_is_refused(gpt2):
     pytest.importorskip("regex")
     with pytest.raises(BadVocabulary, match=r"'\(' is not a regular expression"):
         fastprep.Encoding(
@@ -386,7 +386,7 @@ def test_the_end_of_the_text_is_not_before_a_newline():
 
 
 def test_huge_ids_take_no_memory_by_their_size():
-    # One place for each of 2 ** 32 ids would be 64 GiB.
+    # A table with a row per id, of 2 ** 32 ids, would be 64 GiB.
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ranks = {bytes([i]): i for i in range(255)} | {b"\xff": 2**32 - 2}
     made = fastprep.Encoding("x", pat_str="(?s).", mergeable_ranks=ranks, special_tokens={})
@@ -415,7 +415,7 @@ def test_threads_may_share_an_encoding(gpt2):
     assert gpt2.encode_ordinary_batch(texts) == expected
 
 
-def test_a_cache_that_overflows_forgets_without_harm(gpt2):
+def test_cache_overflow_is_harmless(gpt2):
     # More distinct pieces, and longer ones, than the cache's arena holds.
     rnd = random.Random(8)
     words = ["".join(rnd.choices("abcdefghij", k=rnd.randrange(3, 40))) for _ in range(150_000)]

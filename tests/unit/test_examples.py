@@ -1,4 +1,4 @@
-"""The examples run, and a killed training goes on to the same losses."""
+"""The examples run, and a killed training resumes with the same losses."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def losses(output: str) -> dict[str, str]:
     return {step: loss for _, step, _, loss in lines}
 
 
-# Each run finds itself with another number of threads, as on another machine or beside other work.
-def test_a_training_that_is_killed_goes_on_to_the_same_losses(tmp_path: Path) -> None:
+# Each run has another number of threads, as on another machine or next to other processes.
+def test_killed_training_resumes_to_the_same_losses(tmp_path: Path) -> None:
     texts = sorted((ROOT / "data").glob("*.txt"))
     options = ["--steps", 7, "--save-every", 2]
     whole = run("train.py", *texts, *options, "--run", tmp_path / "whole", OMP_NUM_THREADS="3")
@@ -44,6 +44,6 @@ def test_a_training_that_is_killed_goes_on_to_the_same_losses(tmp_path: Path) ->
     killed = run("train.py", *texts, *options, *there, "--die-after", 5, OMP_NUM_THREADS="1")
     assert killed.returncode == -9
     resumed = run("train.py", *texts, *options, *there, OMP_NUM_THREADS="2", OMP_DYNAMIC="true")
-    assert "# goes on after step 4" in resumed.stdout
+    assert "# resumes after step 4" in resumed.stdout
     assert losses(killed.stdout) | losses(resumed.stdout) == expected
     assert list(losses(resumed.stdout)) == [str(step) for step in range(5, 8)]

@@ -1,4 +1,4 @@
-"""How a prepare job runs: taken up again, shared out, refused when it is another; and what it tells."""
+"""Jobs of prepare: resumed, shared between runs, refused if another; and their messages."""
 
 from __future__ import annotations
 
@@ -71,36 +71,38 @@ def half_done(corpus: list[Path], output: Path, **settings: Any) -> None:
 
 
 def events(*arguments: Any, **settings: Any) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = []
-    prepare(*arguments, **{**SETTINGS, **settings}, log=told.append)
-    return told
+    logged: list[dict[str, Any]] = []
+    prepare(*arguments, **{**SETTINGS, **settings}, log=logged.append)
+    return logged
 
 
 # -- resuming --------------------------------------------------------------------------------------
 
 
-def test_finished_shards_are_kept_and_the_others_made(corpus: list[Path], tmp_path: Path) -> None:
+def test_resume_keeps_finished_shards_and_makes_the_others(
+    corpus: list[Path], tmp_path: Path
+) -> None:
     whole = prepare(corpus, tmp_path / "whole", **SETTINGS)
     half_done(corpus, tmp_path / "store")
     assert not (tmp_path / "store" / "manifest.json").exists()
     with pytest.raises(InvalidStore, match="unfinished work; run the same"):
         TokenStore(tmp_path / "store")
     kept = {path: path.stat().st_ino for path in (tmp_path / "store").glob("*.bin")}
-    told = events(corpus, tmp_path / "store")
+    logged = events(corpus, tmp_path / "store")
     assert {path: path.stat().st_ino for path in kept} == kept
     assert contents(tmp_path / "store") == contents(whole.path)
-    resumed = next(event for event in told if event["event"] == "resumed")
+    resumed = next(event for event in logged if event["event"] == "resumed")
     assert resumed["shards_finished"] == len(kept) > 2
-    done = [event["shard"] for event in told if event["event"] == "task done"]
+    done = [event["shard"] for event in logged if event["event"] == "task done"]
     assert done == list(range(1, len(whole.shards), 2))
-    assert told[-1]["event"] == "finished"
+    assert logged[-1]["event"] == "finished"
 
 
 @pytest.mark.parametrize("validation", [0.0, 0.5])
-def test_an_output_that_a_pattern_matches_is_none_of_its_inputs(
+def test_output_inside_an_input_pattern_is_not_an_input(
     corpus: list[Path], tmp_path: Path, validation: float
 ) -> None:
-    encoding = SimpleTokenizerV2(build_vocab("tea the spaces"))  # with a file of its own
+    encoding = SimpleTokenizerV2(build_vocab("tea the spaces"))  # has a vocabulary file
     settings = {**SETTINGS, "validation": validation, "encoding": encoding}
     inputs, output = corpus[0].parent / "**", corpus[0].parent / "sub" / "store"
     assert prepare(inputs, output, **settings, task=(0, 2)) is None
@@ -112,7 +114,7 @@ def test_an_output_that_a_pattern_matches_is_none_of_its_inputs(
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "missing", "ends", "note"])
-def test_a_finished_shard_that_does_not_fit_its_record_is_made_again(
+def test_shard_that_differs_from_its_record_is_made_again(
     corpus: list[Path], tmp_path: Path, how: str
 ) -> None:
     whole = prepare(corpus, tmp_path / "whole", **SETTINGS)
@@ -132,9 +134,7 @@ def test_a_finished_shard_that_does_not_fit_its_record_is_made_again(
     assert contents(output) == contents(whole.path)
 
 
-def test_an_input_changed_under_the_same_size_is_read_again(
-    corpus: list[Path], tmp_path: Path
-) -> None:
+def test_input_changed_at_equal_size_is_read_again(corpus: list[Path], tmp_path: Path) -> None:
     half_done(corpus, tmp_path / "store")
     corpus[1].write_bytes(corpus[1].read_bytes().replace(b"tea", b"two"))
     redone = [event for event in events(corpus, tmp_path / "store") if event["event"] == "redone"]
@@ -190,7 +190,7 @@ def test_other_inputs_are_refused_by_name(corpus: list[Path], tmp_path: Path) ->
         prepare(corpus, tmp_path / "store", **SETTINGS)
 
 
-def test_with_no_shard_finished_another_job_may_begin(corpus: list[Path], tmp_path: Path) -> None:
+def test_another_job_may_start_if_no_shard_is_finished(corpus: list[Path], tmp_path: Path) -> None:
     corpus[0].write_bytes(b"\xff")
     with pytest.raises(InvalidUtf8):
         prepare(corpus, tmp_path / "store", **SETTINGS)
@@ -207,14 +207,14 @@ def test_an_error_in_one_input_keeps_the_shards_of_the_others(
     with pytest.raises(InvalidUtf8, match=r"bad\.txt, byte 500.*--on-error"):
         prepare(inputs, tmp_path / "store", **SETTINGS)
     finished = len(list((tmp_path / "store").glob("*.done")))
-    told = events(inputs, tmp_path / "store", on_error="skip")
+    logged = events(inputs, tmp_path / "store", on_error="skip")
     assert finished > 4
-    assert next(e for e in told if e["event"] == "resumed")["shards_finished"] == finished
+    assert next(e for e in logged if e["event"] == "resumed")["shards_finished"] == finished
     prepare(inputs, tmp_path / "fresh", **SETTINGS, on_error="skip")
     assert contents(tmp_path / "store") == contents(tmp_path / "fresh")
 
 
-def test_an_error_while_many_tasks_wait_for_their_turn_ends_the_job(tmp_path: Path) -> None:
+def test_error_while_many_tasks_are_queued_ends_the_job(tmp_path: Path) -> None:
     lines = ['{"text": "some words"}\n'] * 40
     corpus, store = tmp_path / "corpus.jsonl", tmp_path / "store"
     corpus.write_text("".join([*lines, "{broken\n", *lines * 50]))
@@ -237,7 +237,7 @@ def test_a_damaged_job_file_is_refused_and_may_be_overwritten(
     prepare(corpus, tmp_path / "store", **SETTINGS, overwrite=True)
 
 
-def test_what_was_sealed_but_not_tidied_up_is_tidied_up(corpus: list[Path], tmp_path: Path) -> None:
+def test_journal_of_a_sealed_store_is_removed(corpus: list[Path], tmp_path: Path) -> None:
     whole = prepare(corpus, tmp_path / "whole", **SETTINGS)
     half_done(corpus, tmp_path / "store")
     (tmp_path / "store" / "manifest.json").write_bytes((whole.path / "manifest.json").read_bytes())
@@ -262,10 +262,10 @@ def test_an_input_that_changes_while_it_is_read_is_an_error(
         prepare(corpus, tmp_path / "store", **SETTINGS)
 
 
-# -- several at a time -----------------------------------------------------------------------------
+# -- several runs -----------------------------------------------------------------------------
 
 
-def test_a_second_run_is_refused_while_one_is_alive(corpus: list[Path], tmp_path: Path) -> None:
+def test_second_run_is_refused_while_one_is_running(corpus: list[Path], tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     with Journal(tmp_path / "store").lock_run(shared=False):
         for settings in ({}, {"overwrite": True}, {"task": (0, 2)}):
@@ -279,7 +279,7 @@ def test_a_second_run_is_refused_while_one_is_alive(corpus: list[Path], tmp_path
     verify(tmp_path / "store")
 
 
-def test_a_file_system_without_locks_is_told_once(
+def test_file_system_without_locks_warns_once(
     corpus: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_locks(*_: Any) -> None:
@@ -303,14 +303,14 @@ def test_tasks_in_any_order_make_the_same_store(
     made = [prepare(corpus, tmp_path / "store", **SETTINGS, task=(i, count)) for i in order]
     assert made[-1] is not None
     assert contents(tmp_path / "store") == contents(whole.path)
-    # One that comes late, or twice, finds nothing to do.
+    # A task that comes late, or twice, has nothing to do.
     late = prepare(corpus, tmp_path / "store", **SETTINGS, task=(0, count))
     assert late is not None
     assert contents(tmp_path / "store") == contents(whole.path)
     assert merge_tasks(tmp_path / "store").num_tokens == whole.num_tokens
 
 
-def test_merge_names_what_is_missing(corpus: list[Path], tmp_path: Path) -> None:
+def test_merge_names_the_unfinished_shards(corpus: list[Path], tmp_path: Path) -> None:
     half_done(corpus, tmp_path / "store")
     with pytest.raises(UnfinishedJob, match=r"shards are not finished: 1, 3, .* task k mod N of N"):
         merge_tasks(tmp_path / "store")
@@ -318,7 +318,7 @@ def test_merge_names_what_is_missing(corpus: list[Path], tmp_path: Path) -> None
         merge_tasks(tmp_path / "nowhere")
 
 
-def test_of_tasks_that_found_nothing_the_other_says_so_too(tmp_path: Path) -> None:
+def test_task_after_a_job_without_documents_reports_it(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(" \n" * 2000)
     half_done([tmp_path / "a.txt"], tmp_path / "store")
     journal = Journal(tmp_path / "store")
@@ -352,7 +352,7 @@ def test_a_task_with_other_settings_is_refused(corpus: list[Path], tmp_path: Pat
         {"encoding": "r50k_base"},
     ],
 )
-def test_a_task_that_comes_late_does_not_take_a_store_of_other_settings_for_its_own(
+def test_late_task_refuses_a_store_of_other_settings(
     corpus: list[Path], tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     prepare(corpus, tmp_path / "store", **SETTINGS)
@@ -364,9 +364,7 @@ def test_a_task_that_comes_late_does_not_take_a_store_of_other_settings_for_its_
     assert late.path == split.path
 
 
-def test_nothing_tells_a_task_to_overwrite_which_it_may_not(
-    corpus: list[Path], tmp_path: Path
-) -> None:
+def test_no_message_tells_a_task_to_overwrite(corpus: list[Path], tmp_path: Path) -> None:
     half_done(corpus, tmp_path / "store")
     with pytest.raises(OtherJob, match=r"field was 'text' .* or remove that directory") as other:
         prepare(corpus, tmp_path / "store", **SETTINGS, field="body", task=(1, 2))
@@ -376,7 +374,7 @@ def test_nothing_tells_a_task_to_overwrite_which_it_may_not(
     assert "overwrite" not in f"{other.value} {exists.value}"
 
 
-def test_tasks_that_saw_an_input_before_and_after_a_change_make_no_store(
+def test_tasks_before_and_after_a_change_of_an_input_make_no_store(
     corpus: list[Path], tmp_path: Path
 ) -> None:
     half_done(corpus, tmp_path / "store")
@@ -393,7 +391,7 @@ def test_tasks_that_saw_an_input_before_and_after_a_change_make_no_store(
 
 
 @pytest.mark.parametrize("task", [(2, 2), (-1, 2), (0, 0)])
-def test_a_task_that_cannot_be_is_refused(tmp_path: Path, task: tuple[int, int]) -> None:
+def test_task_out_of_range_is_refused(tmp_path: Path, task: tuple[int, int]) -> None:
     with pytest.raises(InvalidInput, match=f"task {task[0]} of {task[1]}"):
         prepare(tmp_path / "a.txt", tmp_path / "store", task=task)
     assert not (tmp_path / "store").exists()
@@ -403,7 +401,7 @@ def test_a_task_that_cannot_be_is_refused(tmp_path: Path, task: tuple[int, int])
 
 
 @pytest.mark.parametrize("block_bytes", [64, 1 << 20])
-def test_end_tokens_may_stand_first(corpus: list[Path], tmp_path: Path, block_bytes: int) -> None:
+def test_end_tokens_may_be_prepended(corpus: list[Path], tmp_path: Path, block_bytes: int) -> None:
     after = prepare(corpus, tmp_path / "after", **SETTINGS)
     first = prepare(corpus, tmp_path / "f", **SETTINGS, eot="prepend", block_bytes=block_bytes)
     assert (first.eot, after.eot) == ("prepend", "append")
@@ -470,7 +468,7 @@ def test_the_validation_split_is_a_function_of_each_document_alone(
     assert contents(tmp_path / "store") == contents(whole.path)
 
 
-def test_a_store_in_a_directory_called_train_is_not_taken_for_a_part(
+def test_store_in_a_directory_called_train_is_not_a_part(
     corpus: list[Path], tmp_path: Path
 ) -> None:
     prepare(corpus, tmp_path / "store" / "train", **SETTINGS)
@@ -481,7 +479,7 @@ def test_a_store_in_a_directory_called_train_is_not_taken_for_a_part(
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1, float("nan")])
-def test_a_fraction_that_is_none_is_refused(
+def test_validation_out_of_range_is_refused(
     corpus: list[Path], tmp_path: Path, fraction: float
 ) -> None:
     with pytest.raises(InvalidInput, match="validation is"):
@@ -489,7 +487,7 @@ def test_a_fraction_that_is_none_is_refused(
 
 
 @pytest.mark.parametrize("validation", [0.0, 0.4])
-def test_documents_that_are_not_utf8_are_left_out_or_mended_and_listed(
+def test_documents_that_are_not_utf8_are_skipped_or_replaced_and_listed(
     tmp_path: Path, validation: float
 ) -> None:
     pieces = [b"One.", b"T\xffwo.", b"Three.", b"\xe6\x9d", b"F\xc3\xa9"]
@@ -520,7 +518,7 @@ def test_documents_that_are_not_utf8_are_left_out_or_mended_and_listed(
             assert verify(each, against="tiktoken").compared == each.num_documents
 
 
-def test_what_the_reader_left_out_is_counted_and_the_list_is_bounded(
+def test_bad_documents_are_counted_and_their_list_is_bounded(
     gpt2: Encoding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shards, "_MAX_LISTED", 3)
@@ -533,7 +531,7 @@ def test_what_the_reader_left_out_is_counted_and_the_list_is_bounded(
     assert (record.bad_documents, record.bad, record.documents) == (5, bad[:3], 1)
 
 
-# -- several threads a task ------------------------------------------------------------------------
+# -- several threads per task ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("packing", ["", ".gz"])
@@ -549,7 +547,7 @@ def test_what_the_reader_left_out_is_counted_and_the_list_is_bounded(
     ],
     ids=str,
 )
-def test_a_task_that_has_several_threads_makes_the_same_bytes(
+def test_task_with_several_threads_makes_the_same_bytes(
     corpus: list[Path], tmp_path: Path, settings: dict[str, Any], packing: str
 ) -> None:
     if packing:
@@ -565,7 +563,7 @@ def test_a_task_that_has_several_threads_makes_the_same_bytes(
     assert shards == parts, "one task is what has several threads"
 
 
-def test_threads_end_where_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_end_if_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.txt").write_bytes(b"<|endoftext|>".join([b"text " * 20] * 300))
     real = shards._PartFiles.write
     writes = []
@@ -584,7 +582,7 @@ def test_threads_end_where_writing_fails(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_in_writing_that_is_kept_keeps_no_thread_that_unpacks(
+def test_a_kept_write_error_keeps_no_reader_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     monkeypatch.setattr(corpora, "_MIN_BYTES_FOR_THREAD", 1)
@@ -601,7 +599,7 @@ def test_an_error_in_writing_that_is_kept_keeps_no_thread_that_unpacks(
     assert not [one for one in threading.enumerate() if one.name.startswith("fastprep")]
 
 
-def test_of_several_threads_the_first_error_in_the_file_is_told(tmp_path: Path) -> None:
+def test_several_threads_raise_the_first_error_in_the_file(tmp_path: Path) -> None:
     lines = [b'{"text": "line %d"}\n' % number for number in range(3000)]
     lines[2000] = b'{"text": 5}\n'
     path = tmp_path / "a.jsonl.gz"
@@ -616,25 +614,25 @@ def test_of_several_threads_the_first_error_in_the_file_is_told(tmp_path: Path) 
         prepare(tmp_path / "a.txt", tmp_path / "store", **settings)
 
 
-# -- what is told ----------------------------------------------------------------------------------
+# -- messages --------------------------------------------------------------------------------------
 
 
-def test_the_command_tells_events_as_json(
+def test_command_logs_events_as_json(
     corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["prepare", *map(str, corpus), "-o", str(tmp_path / "store"), "--workers", "1"]
     assert main([*command, "--shard-bytes", "2000", "--log", "json"]) == 0
-    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    kinds = [event["event"] for event in told]
-    assert kinds == ["started", *["task done"] * told[0]["shards"], "finished"]
-    assert told[-1]["documents"] == 60
-    assert told[-1]["bytes"] == sum(path.stat().st_size for path in corpus)
+    logged = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    kinds = [event["event"] for event in logged]
+    assert kinds == ["started", *["task done"] * logged[0]["shards"], "finished"]
+    assert logged[-1]["documents"] == 60
+    assert logged[-1]["bytes"] == sum(path.stat().st_size for path in corpus)
     assert main([*command, "--log", "json", "--eot-token", "<|x|>"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line)["event"] == "failed"
 
 
-def test_the_command_counts_bad_documents_and_says_so_where_there_are_no_others(
+def test_command_counts_bad_documents_and_reports_if_there_are_no_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, output = tmp_path / "a.jsonl", str(tmp_path / "store")
@@ -652,7 +650,7 @@ def test_the_command_counts_bad_documents_and_says_so_where_there_are_no_others(
     assert "a.jsonl, line 1: Expected `str`, got `int`" in line
 
 
-def test_the_command_says_how_many_shards_are_finished_and_of_how_many(
+def test_command_reports_finished_and_total_shards(
     corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     half_done(corpus, tmp_path / "store")
@@ -687,7 +685,7 @@ def test_the_command_runs_tasks_and_merges_them(
     assert main(["prepare", "--merge", "-o", output]) == 0
 
 
-def test_a_dry_run_makes_nothing(
+def test_dry_run_creates_nothing(
     corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "store"
@@ -701,7 +699,7 @@ def test_a_dry_run_makes_nothing(
     assert f"{store.num_tokens:,} tokens of uint16" in shown
 
 
-def test_a_dry_run_does_with_bad_documents_as_the_job_would(tmp_path: Path) -> None:
+def test_dry_run_handles_bad_documents_as_the_job_does(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"One.<|endoftext|>T\xffo.<|endoftext|>Three.")
     with pytest.raises(InvalidUtf8, match=r"a\.txt, byte 18: .*--on-error"):
         estimate(tmp_path / "a.txt")
@@ -713,11 +711,9 @@ def test_a_dry_run_does_with_bad_documents_as_the_job_would(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("form", [".jsonl", ".txt", "a table"])
-def test_a_dry_run_looks_everywhere_and_counts_what_long_documents_take(
-    tmp_path: Path, form: str
-) -> None:
+def test_dry_run_samples_everywhere_and_counts_long_documents(tmp_path: Path, form: str) -> None:
     rng = random.Random(31)
-    # As the middle and the end are not as the beginning is, and some documents are long.
+    # The middle and the end differ from the start, and some documents are long.
     texts = [("a b c d " if n < 4000 else "words ") * rng.randint(1, 200) for n in range(8000)]
     texts[::100] = ["a long document " * rng.randint(1, 9000) for _ in texts[::100]]
     inputs: Any = tmp_path / f"a{form}"
@@ -734,7 +730,7 @@ def test_a_dry_run_looks_everywhere_and_counts_what_long_documents_take(
         assert found.tokens == pytest.approx(store.num_tokens, rel=0.2)
 
 
-def test_a_bar_is_shown_when_asked_and_names_what_was_done(
+def test_bar_is_shown_on_request_with_counts(
     corpus: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -746,7 +742,7 @@ def test_a_bar_is_shown_when_asked_and_names_what_was_done(
     assert "tokens/s" in shown
 
 
-def test_an_empty_file_is_told_before_anything_is_done_or_listed_when_asked(
+def test_empty_file_is_an_error_before_any_work_or_listed_if_skipped(
     corpus: list[Path], tmp_path: Path
 ) -> None:
     nothing = tmp_path / "nothing.jsonl"

@@ -12,7 +12,7 @@ import fastprep
 
 ROOT = Path(fastprep.__file__).parent
 
-#: The layers, in the order of the data's way: each may import those before it, also in functions.
+#: The layers in the order of the data flow: each may import those before it, also in functions.
 STAGES = (
     "errors",
     "system",

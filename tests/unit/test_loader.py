@@ -1,4 +1,4 @@
-"""The loader: what a batch is, what it keeps of torch's DataLoader, and worker processes."""
+"""The notebook's loader: batches, the behaviour of torch's DataLoader, and worker processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastprep.training.batch import collate_windows  # noqa: E402
 from fastprep.training.dataset import WindowDataset  # noqa: E402
 from fastprep.training.notebook import GPTDatasetV1, create_dataloader_v1  # noqa: E402
 
-# Two workers on one core make torch warn, fork beside threads makes Python 3.12 warn.
+# torch warns of two workers on one core, and Python 3.12 of a fork while threads run.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
@@ -51,7 +51,7 @@ def test_defaults_are_the_notebooks() -> None:
     assert loader.drop_last is False
 
 
-def test_the_arguments_may_stand_in_the_notebooks_order() -> None:
+def test_arguments_may_be_in_the_notebooks_order() -> None:
     loader = create_dataloader_v1(range(20), 3, 4, 5, False, False, 0, tokenizer=None)
     assert [x.tolist() for x, _ in loader] == [
         [[0, 1, 2, 3], [5, 6, 7, 8], [10, 11, 12, 13]],

@@ -31,7 +31,7 @@ def test_windows_give_what_the_heap_gives_on_long_pieces():
                 assert compiled.merge_piece(long, "cuts") == expected
 
 
-def test_no_token_lies_across_a_cut(gpt2: Encoding):
+def test_no_token_spans_a_cut(gpt2: Encoding):
     rnd = random.Random(8)
     for size in (2, 3, 4, 63, 64, 65, 66, 67, 127, 128, 129, 200):
         for letters in ("日本語のテキスト中文", "Привет мир", "abcxyzqjk", "=-_#"):
@@ -51,7 +51,7 @@ def test_text_without_spaces_is_cut_in_many_places(gpt2: Encoding):
     assert len(gpt2._encoder.cuts(piece)) > len(piece) // 4
 
 
-def test_one_pair_a_token_is_enough_where_tokens_are_made_of_tokens():
+def test_one_pair_per_token_is_enough_if_tokens_are_made_of_tokens():
     rnd = random.Random(9)
     for _ in range(200):
         ranks = merged_ranks(rnd, b"abc", rnd.randrange(1, 120))
@@ -64,7 +64,7 @@ def test_one_pair_a_token_is_enough_where_tokens_are_made_of_tokens():
 @pytest.mark.parametrize(
     "size", [1, 2, 3, 16, 31, 32, 33, 34, 95, 96, 97, 98, 300, 511, 512, 513, 600]
 )
-def test_around_the_threshold_a_piece_has_the_references_ids(gpt2, size):
+def test_pieces_around_the_threshold_have_the_references_ids(gpt2, size):
     rnd = random.Random(size)
     for letters in (b"a", b"ab", b"=-", b"etaoin", bytes(range(256))):
         for _ in range(10):
@@ -94,7 +94,7 @@ def test_a_million_of_one_character_round_trips(gpt2: Encoding, letter: str):
 
 
 def test_more_spaces_than_tiktoken_can_take(gpt2: Encoding):
-    # tiktoken gives up with "Max stack size exceeded"; the reference says what is right.
+    # tiktoken fails with "Max stack size exceeded", so the reference is the oracle.
     ids = gpt2.encode_ordinary(" " * 1_200_000 + "a")
     assert ids[-1] == gpt2.encode_single_token(" a")
     assert gpt2.decode(ids) == " " * 1_200_000 + "a"

@@ -79,19 +79,19 @@ def test_wide_ids_are_int32_to_megatron(wide: TokenStore) -> None:
         assert path.read_bytes()[17] == 4
 
 
-def test_an_idx_beside_a_shard_is_part_of_the_store(store: TokenStore, tmp_path: Path) -> None:
+def test_idx_next_to_a_shard_is_part_of_the_store(store: TokenStore, tmp_path: Path) -> None:
     export_store(store, to="megatron")
     verify(store.path)
     with pytest.raises(StoreExists, match=r"shard-00000\.idx: exists already"):
         export_store(store, to="megatron")
     export_store(store, to="megatron", overwrite=True)
     fastprep.prepare(tmp_path / "0.jsonl", store.path, overwrite=True, progress=False)
-    assert not list(store.path.glob("*.idx"))  # they were of the store that is gone
+    assert not list(store.path.glob("*.idx"))  # they belonged to the replaced store
 
 
 @pytest.mark.parametrize("one_file", [False, True])
 @pytest.mark.parametrize("kind", ["store", "wide"])
-def test_megatron_gives_back_what_it_got(
+def test_megatron_round_trip(
     kind: str, one_file: bool, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     made: TokenStore = request.getfixturevalue(kind)
@@ -199,7 +199,7 @@ def test_an_idx_cut_anywhere_is_refused(tmp_path: Path) -> None:
         import_tokens(tmp_path / "p.bin", tmp_path / "s", format="megatron", encoding="gpt2")
 
 
-def test_a_length_that_int32_cannot_hold_is_no_negative_length(tmp_path: Path) -> None:
+def test_length_beyond_int32_is_not_negative(tmp_path: Path) -> None:
     ends = [np.array([10, (1 << 31) + 10], np.uint64)]
     with pytest.raises(IdOutOfRange, match="document 1 has 2147483648 ids"):
         megatron.write_index(tmp_path / "a.idx", "uint16", [lambda: ends])
@@ -214,9 +214,7 @@ def test_a_length_that_int32_cannot_hold_is_no_negative_length(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kind", ["store", "wide"])
-def test_datatrove_gives_back_what_it_got(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_datatrove_round_trip(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     made: TokenStore = request.getfixturevalue(kind)
     paths = export_store(made, to="datatrove", output=tmp_path / "out")
     assert [path.name for path in paths[:3]] == [
@@ -236,7 +234,7 @@ def test_datatrove_gives_back_what_it_got(
     same(made, back)
 
 
-def test_nanogpt_gives_back_what_it_got(store: TokenStore, tmp_path: Path) -> None:
+def test_nanogpt_round_trip(store: TokenStore, tmp_path: Path) -> None:
     paths = export_store(store, to="nanogpt", output=tmp_path / "out", validation=2)
     assert [path.name for path in paths] == ["train.bin", "val.bin"]
     train, val = (np.fromfile(path, np.uint16).tolist() for path in paths)
@@ -248,7 +246,7 @@ def test_nanogpt_gives_back_what_it_got(store: TokenStore, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("shard_tokens", [1, 2, 7, 1000])
 @pytest.mark.parametrize("kind", ["store", "wide"])
-def test_llmc_gives_back_what_it_got(
+def test_llmc_round_trip(
     kind: str, shard_tokens: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     made: TokenStore = request.getfixturevalue(kind)
@@ -271,7 +269,7 @@ def test_llmc_gives_back_what_it_got(
 
 
 @pytest.mark.parametrize("to", ["megatron", "datatrove", "nanogpt", "llmc"])
-def test_end_tokens_before_documents_stay_there(to: Any, tmp_path: Path) -> None:
+def test_prepended_end_tokens_keep_their_place(to: Any, tmp_path: Path) -> None:
     made = make(tmp_path, TEXTS, eot="prepend")
     paths = export_store(made, to=to, output=tmp_path / "out", shard_tokens=7)
     stream = [
@@ -341,7 +339,7 @@ def test_a_validation_store_is_shard_0_of_llmc(store: TokenStore, tmp_path: Path
         export_store(store, to="llmc", output=tmp_path / "o", validation=without)
 
 
-def test_the_rest_of_a_document_that_began_elsewhere_is_kept(tmp_path: Path) -> None:
+def test_rest_of_a_document_of_another_file_is_kept(tmp_path: Path) -> None:
     for number, ids in enumerate([[7, 8, EOT, 9], [10, 11], [12, EOT, 13]]):
         content = llmc.header(2, len(ids)) + np.array(ids, "<u2").tobytes()
         (tmp_path / f"{number}.bin").write_bytes(content)
@@ -410,7 +408,7 @@ def test_an_index_of_another_file_is_refused(tmp_path: Path) -> None:
     assert plain.document_ends.tolist() == [3, 4]
 
 
-def test_ids_of_16_bits_are_no_ids_of_a_large_vocabulary(tmp_path: Path) -> None:
+def test_ids_of_16_bits_are_refused_for_a_large_vocabulary(tmp_path: Path) -> None:
     np.array([1, 2], np.uint16).tofile(tmp_path / "a.bin")
     with pytest.raises(InvalidInput, match="16 bits cannot be those of 'cl100k_base'"):
         import_tokens(tmp_path / "a.bin", tmp_path / "s", format="nanogpt", encoding="cl100k_base")
@@ -450,7 +448,7 @@ def test_links_copy_nothing(store: TokenStore, tmp_path: Path) -> None:
         same(store, back)
 
 
-def test_a_link_is_symbolic_where_no_hard_one_can_be(
+def test_link_is_symbolic_if_a_hard_link_is_impossible(
     store: TokenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object) -> None:
@@ -462,7 +460,7 @@ def test_a_link_is_symbolic_where_no_hard_one_can_be(
     assert path.samefile(store.shard_files[0])
 
 
-def test_a_link_is_refused_where_bytes_would_change(store: TokenStore, tmp_path: Path) -> None:
+def test_link_is_refused_if_bytes_would_change(store: TokenStore, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="nothing to link"):
         export_store(store, to="nanogpt", output=tmp_path / "out", link=True)
     path = export_store(store, to="llmc", output=tmp_path / "out")[0]
@@ -489,7 +487,7 @@ def test_a_damaged_store_is_not_exported(store: TokenStore, tmp_path: Path) -> N
         assert not list((tmp_path / to).iterdir())
 
 
-def test_what_is_there_is_not_replaced_unasked(store: TokenStore, tmp_path: Path) -> None:
+def test_existing_files_are_replaced_only_on_request(store: TokenStore, tmp_path: Path) -> None:
     export_store(store, to="nanogpt", output=tmp_path / "out")
     with pytest.raises(StoreExists, match=r"train\.bin: exists already"):
         export_store(store, to="nanogpt", output=tmp_path / "out")
@@ -541,9 +539,7 @@ def test_the_commands_do_what_the_functions_do(
     assert "name what made the ids" in capsys.readouterr().err
 
 
-def test_memory_is_a_few_blocks_whatever_is_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_of_a_copy_is_a_few_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tracemalloc
 
     # Memory for the largest manifest is reserved and released untouched: not measured here.

@@ -26,7 +26,7 @@ SIZES = [1, 2, 3, 4, 5, 7, 16, 17, 97, 100, 1023, 1024, 1025, 4099]
 
 
 def deviation(counts: Any) -> float:
-    """By how many standard deviations chi-square of equally likely cells is off."""
+    """Return by how many standard deviations chi-square of equally likely cells is off."""
     counts = np.asarray(counts, float).ravel()
     expected = counts.sum() / counts.size
     chi_square = ((counts - expected) ** 2 / expected).sum()
@@ -41,7 +41,7 @@ def test_every_window_comes_exactly_once_as_the_reference_has_it(size: int) -> N
         assert sorted(order) == list(range(size))
 
 
-def test_of_a_huge_number_of_windows_any_part_is_as_the_reference_has_it() -> None:
+def test_any_part_of_a_huge_order_is_that_of_the_reference() -> None:
     size = 2 * 10**10 + 7
     order = Order([size], seed=5, epoch=3)
     key = reference.order_key(5, 3)
@@ -181,7 +181,7 @@ def test_the_order_of_a_mixture_draws_what_its_counts_say(weights: list[int], da
         assert drawn == mixture.counts(position)
 
 
-def test_a_source_of_a_mixture_is_gone_through_once_an_epoch_of_its_own() -> None:
+def test_each_epoch_of_a_source_of_a_mixture_visits_all_its_windows() -> None:
     mixture = Mixture([("a", 2), ("b", 1)], num_windows=30)
     draws: list[list[int]] = [[], []]
     for epoch in range(10):

@@ -1,4 +1,4 @@
-"""prepare: the same bytes however the work is shared out, and clear refusals."""
+"""prepare: equal bytes for any division of the work, and clear errors."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_special_token_inside_a_document_is_ordinary_text(tmp_path: Path) -> N
     assert store[:].tolist() == [*enc.encode_ordinary("tea<|endoftext|>"), 50256]
 
 
-def test_without_end_tokens_documents_stand_back_to_back(tmp_path: Path) -> None:
+def test_documents_without_end_tokens_are_adjacent(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in ["One.", "", "Two."]))
     store = prepare(path, tmp_path / "store", eot="none")
@@ -110,7 +110,7 @@ def test_a_vocabulary_over_65536_makes_uint32(tmp_path: Path) -> None:
         verify(store)
 
 
-def test_an_encoding_without_an_end_token_says_how_to_go_on(tmp_path: Path) -> None:
+def test_encoding_without_an_end_token_is_an_error_with_a_fix(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("One.")
     bare = Encoding(
@@ -124,7 +124,7 @@ def test_an_encoding_without_an_end_token_says_how_to_go_on(tmp_path: Path) -> N
     assert len(prepare(path, tmp_path / "store", encoding=bare, eot="none")) == 2
 
 
-def test_the_manifest_pins_what_made_the_ids(corpus: list[Path], tmp_path: Path) -> None:
+def test_manifest_records_encoding_and_inputs(corpus: list[Path], tmp_path: Path) -> None:
     store = prepare(corpus[0], tmp_path / "store", shard_bytes=5000, workers=1)
     manifest = json.loads((store.path / "manifest.json").read_text())
     assert manifest["encoding"]["rank_table_sha256"].startswith("306cd27f")
@@ -137,7 +137,7 @@ def test_the_manifest_pins_what_made_the_ids(corpus: list[Path], tmp_path: Path)
     assert b'\n  "tokens": ' in (store.path / "manifest.json").read_bytes()
 
 
-def test_invalid_utf8_is_named_by_file_and_byte_wherever_it_stands(tmp_path: Path) -> None:
+def test_invalid_utf8_is_named_by_file_and_byte_at_any_position(tmp_path: Path) -> None:
     path = tmp_path / "bad.txt"
     for prefix in (b"", b"one<|endoftext|> <|endoftext|>", b"word " * 900, b"\xef\xbb\xbf\n"):
         for broken in (b"\xff", b"a\xc3", b"\xed\xa0\x80<|endoftext|>tea"):
@@ -151,9 +151,7 @@ def test_invalid_utf8_is_named_by_file_and_byte_wherever_it_stands(tmp_path: Pat
                 assert not list((tmp_path / "store").glob("*.tmp"))
 
 
-def test_an_error_in_a_worker_arrives_with_its_type_and_message(
-    corpus: list[Path], tmp_path: Path
-) -> None:
+def test_error_in_a_thread_keeps_its_type_and_message(corpus: list[Path], tmp_path: Path) -> None:
     bad = tmp_path / "bad.txt"
     bad.write_bytes(b"word " * 100 + b"\xff")
     with pytest.raises(InvalidUtf8, match=r"bad\.txt, byte 500:") as info:
@@ -183,7 +181,7 @@ def test_an_unknown_encoding_is_refused_before_the_output_is_made(tmp_path: Path
     assert not (tmp_path / "store").exists()
 
 
-def test_a_store_is_replaced_only_when_asked(corpus: list[Path], tmp_path: Path) -> None:
+def test_store_is_replaced_only_on_request(corpus: list[Path], tmp_path: Path) -> None:
     store = prepare(corpus[0], tmp_path / "store", shard_bytes=3000, workers=1)
     before = contents(store)
     with pytest.raises(StoreExists, match="pass overwrite=True"):
@@ -214,7 +212,7 @@ def test_a_directory_with_other_files_is_left_alone(
     assert (output / name).read_text() == (output / "shard-00000.bin").read_text() == "mine"
 
 
-def test_unfinished_work_is_begun_again(corpus: list[Path], tmp_path: Path) -> None:
+def test_leftover_shards_without_a_job_are_replaced(corpus: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "store"
     output.mkdir()
     for leftover in ("shard-00000.bin", "shard-00007.ends", "shard-00003.bin.tmp"):

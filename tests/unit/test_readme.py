@@ -1,4 +1,4 @@
-"""What README shows runs."""
+"""The example in the README runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from texts import ROOT
 
 
-def test_the_ten_lines_run(tmp_path):
+def test_readme_example_runs(tmp_path):
     pytest.importorskip("torch")
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (tmp_path / "data").mkdir()

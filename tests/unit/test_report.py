@@ -1,4 +1,4 @@
-"""The page about a store: every number on it is the store's, and nothing in a document gets out."""
+"""The page about a store: its numbers are the store's, and text of documents is escaped."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VOID = {"meta", "br"}
 
 
 class Page(HTMLParser):
-    """A page whose every element is closed where it should be; its tables as text, and all text."""
+    """A parser that checks that every element is closed, and collects tables and text."""
 
     def __init__(self, content: str) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ def page(store: TokenStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(store, tmp_path_factory.mktemp("page") / "page.html", samples=21)
 
 
-def test_what_is_counted_is_what_the_store_holds(store: TokenStore) -> None:
+def test_counts_are_those_of_the_store(store: TokenStore) -> None:
     counted = count(store)
     sizes = np.diff(store.document_ends.astype(np.int64), prepend=0)
     assert counted.ids.tolist() == np.bincount(store[:], minlength=store.n_vocab).tolist()
@@ -231,7 +231,7 @@ def test_a_browser_shows_the_page_without_a_complaint(page: Path, tmp_path: Path
         (b"", ""),
     ],
 )
-def test_whatever_has_no_shape_is_shown_by_its_code(content: bytes | str, expected: str) -> None:
+def test_invisible_characters_are_shown_by_their_code(content: bytes | str, expected: str) -> None:
     assert visible(content) == expected
 
 
@@ -249,7 +249,7 @@ def test_tokens_that_share_a_character_are_one_group() -> None:
     assert shown == '<b data-t="2: e6"><i>e6</i></b><b data-t="1">a</b>'
 
 
-def test_info_writes_the_page_and_refuses_what_it_cannot_know(
+def test_info_writes_the_page_and_refuses_a_wrong_encoding(
     store: TokenStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "a.html"

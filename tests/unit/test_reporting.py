@@ -1,4 +1,4 @@
-"""The progress bar: what it says, and that it is true of packed inputs."""
+"""The progress bar: its fields, and its accuracy for compressed inputs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 zstandard = pytest.importorskip("zstandard")
 
 
-def test_a_bar_tells_all_that_it_has_to_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bar_shows_all_its_fields_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastprep.jobs.progress._UPDATE_SECONDS", 0.0)
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
@@ -49,7 +49,7 @@ def test_a_bar_tells_all_that_it_has_to_in_80_columns(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst", ".parquet"])
-def test_a_bar_of_packed_inputs_is_not_full_before_they_are_read(
+def test_bar_of_compressed_inputs_is_not_full_before_they_are_read(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fastprep.jobs.progress._UPDATE_SECONDS", 0.0)
@@ -72,7 +72,7 @@ def test_a_bar_of_packed_inputs_is_not_full_before_they_are_read(
     assert 0.3 < read / span.size < 0.6
 
 
-def test_verify_shows_how_far_it_is_on_a_terminal_and_nowhere_else(
+def test_verify_shows_a_bar_on_a_terminal_only(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("fastprep.cli.verify._SECONDS_BEFORE_BAR", 0.0)
@@ -88,4 +88,4 @@ def test_verify_shows_how_far_it_is_on_a_terminal_and_nowhere_else(
     assert screen.getvalue() == ""
     assert main(command) == 0
     assert "/28.0 " in screen.getvalue()  # six ids of two bytes, two ends of eight
-    assert capsys.readouterr().out.count("good: 6 tokens, 2 documents") == 1  # quiet says nothing
+    assert capsys.readouterr().out.count("good: 6 tokens, 2 documents") == 1  # none with --quiet

@@ -38,7 +38,7 @@ def test_pieces_of_all_strings_of_up_to_four_representatives():
 
 
 @pytest.mark.parametrize("shift", range(60, 68))
-def test_nothing_changes_at_the_edge_of_a_block(shift):
+def test_pieces_do_not_depend_on_block_edges(shift):
     for length in (3, 4):
         for characters in itertools.product("a '\n!s\u3000é", repeat=length):
             text = "b" * shift + "".join(characters)
@@ -68,7 +68,7 @@ def test_the_last_end_is_the_length():
         (b"a" * 62 + "中".encode()[:2] + b"a", 62),
     ],
 )
-def test_bytes_that_are_not_utf8_are_found_where_they_are(data, offset):
+def test_position_of_bytes_that_are_not_utf8(data, offset):
     with pytest.raises(UnicodeDecodeError) as python:
         data.decode()
     with pytest.raises(InvalidUtf8, match=f"byte {offset}") as ours:
@@ -94,7 +94,7 @@ def test_pieces_are_counted_as_they_are_listed(family):
         assert count_pieces(text.encode(), pattern) == len(split_pieces(text.encode(), pattern))
 
 
-def test_pieces_of_no_pattern_are_not_counted():
+def test_unknown_pattern_is_not_counted():
     with pytest.raises(ValueError, match="pattern 99 is none of"):
         count_pieces(b"text", 99)
 
@@ -110,7 +110,7 @@ def first_invalid(read: Callable[[bytes], object], data: bytes) -> int | None:
 
 
 @pytest.mark.parametrize("path", ["sse2", "avx2"])
-def test_simd_paths_see_what_the_portable_path_sees(path):
+def test_simd_paths_agree_with_the_portable_path(path):
     if lanes_of(bytes(64), path) is None:
         pytest.skip(f"this machine has no {path}")
     rnd = random.Random(3)
@@ -122,7 +122,7 @@ def test_simd_paths_see_what_the_portable_path_sees(path):
 
 
 @pytest.mark.parametrize("path", ["portable", "sse2", "avx2"])
-def test_the_places_of_bits_are_listed_in_order(path):
+def test_positions_of_bits_are_listed_in_order(path):
     if places_of(0, path) is None:
         pytest.skip(f"this machine has no {path}")
     rnd = random.Random(4)
@@ -157,7 +157,7 @@ def test_the_path_can_be_forced(path):
     assert run_with(path, program) == f"{path} [15496, 11, 266, 30570]\n"
 
 
-# The ids of many texts as one number: once as they come, so that the cache grows, and once more.
+# The ids of many texts as one number: once while the cache grows, and once after.
 IDS = """
 import zlib
 from texts import mixed_texts
@@ -191,7 +191,7 @@ def run_with(path: str, program: str) -> str:
     return done.stdout
 
 
-def test_a_path_that_is_none_is_refused_by_name():
+def test_unknown_simd_path_is_refused_by_name():
     done = subprocess.run(
         [sys.executable, "-c", "import fastprep_ext.base"],
         env={**os.environ, "FASTPREP_SIMD": "mmx"},
@@ -205,8 +205,8 @@ def test_a_path_that_is_none_is_refused_by_name():
 
 @pytest.mark.parametrize("family", ["cl100k", "o200k", "llama3", "qwen2"])
 @pytest.mark.parametrize("wide", ["\u00a0", "\u3000"])
-def test_a_run_of_whitespace_goes_on_behind_a_character_that_spans_two_blocks(family, wide):
+def test_whitespace_run_continues_after_a_character_across_two_blocks(family, wide):
     for spaces in range(58, 66):
-        # The run is cut behind its last newline only, wherever the wide character lies.
+        # The run is cut only after its last newline, for any position of the wide character.
         text = ("\n" + " " * spaces + wide + "\n").encode()
         assert split_pieces(text, PATTERNS[family]) == [len(text)]

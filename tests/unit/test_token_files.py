@@ -1,4 +1,4 @@
-"""A text file to a file of ids: the whole text's ids, whatever the blocks and threads."""
+"""A text file to a file of ids: the ids of the whole text, for all blocks and threads."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_text_that_may_not_be_cut_is_encoded_as_a_whole(tmp_path: Path, monkeypa
     assert ids == odd.encode_ordinary("one two three four five")
 
 
-def test_invalid_utf8_names_the_byte_and_leaves_what_was_there(tmp_path: Path, gpt2, monkeypatch):
+def test_invalid_utf8_names_the_byte_and_keeps_the_old_file(tmp_path: Path, gpt2, monkeypatch):
     monkeypatch.setattr(token_files, "BLOCK_BYTES", 16)
     source, target = tmp_path / "text", tmp_path / "ids"
     source.write_bytes(b"some words and " * 5 + b"\xff more")
@@ -63,7 +63,7 @@ def test_invalid_utf8_names_the_byte_and_leaves_what_was_there(tmp_path: Path, g
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ids", "text"]
 
 
-def test_what_cannot_be_is_refused(tmp_path: Path, gpt2: Encoding):
+def test_invalid_arguments_are_refused(tmp_path: Path, gpt2: Encoding):
     with pytest.raises(InvalidInput, match="missing: No such file"):
         gpt2.encode_file(tmp_path / "missing", tmp_path / "ids")
     (tmp_path / "text").write_text("words")

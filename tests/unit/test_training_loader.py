@@ -1,4 +1,4 @@
-"""The loader of a training loop: what it hands out, where it resumes, how it travels and fails."""
+"""The loader of a training loop: batches, resuming, pickling and errors."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def plain(batches: Any) -> list[Any]:
 
 
 def windows(batches: Any) -> list[int]:
-    """Which windows these are, of ids 0, 1, 2, ... with max_length 10."""
+    """Return the numbers of these windows, of ids 0, 1, 2, ... with max_length 10."""
     return [row[0] // 10 for inputs, _ in batches for row in inputs.tolist()]
 
 
-# ---- what it hands out -----------------------------------------------------------------------
+# ---- batches -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 2, 5])
@@ -134,7 +134,7 @@ def test_views_give_way_to_copies_where_windows_cross_shards(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
-def test_workers_of_every_start_method_hand_out_the_same(tmp_path: Path, context: str) -> None:
+def test_workers_of_every_start_method_yield_the_same(tmp_path: Path, context: str) -> None:
     (tmp_path / "text.txt").write_text("words in a text, and more of them " * 99)
     store = prepare(tmp_path / "text.txt", tmp_path / "store", workers=1, progress=False)
     options: Any = {"batch_size": 5, "max_length": 8, "seed": 2}
@@ -163,7 +163,7 @@ def test_a_pickled_loader_or_dataset_is_small(tmp_path: Path) -> None:
         )
 
 
-def test_twenty_billion_windows_begin_at_once_and_take_no_memory(tmp_path: Path) -> None:
+def test_twenty_billion_windows_start_at_once_without_memory(tmp_path: Path) -> None:
     path = tmp_path / "sparse.bin"
     with path.open("wb") as file:
         file.truncate(2 * (20 * 10**9 + 64))
@@ -210,7 +210,7 @@ def test_epochs_follow_each_other_and_differ() -> None:
     assert windows(loader) == epochs[1]
     next(iter(loader))
     assert loader.epoch == 2
-    assert windows(loader) == epochs[2]  # breaking off ends nothing
+    assert windows(loader) == epochs[2]  # a break does not end the epoch
     loader.sampler.set_epoch(0)  # as Lightning does
     assert windows(loader) == epochs[0]
     with pytest.raises(InvalidWindow, match="epoch must be"):
@@ -236,7 +236,7 @@ def test_a_run_resumes_after_any_batch(workers: int) -> None:
 
 
 @pytest.mark.parametrize("drop_last", [True, False])
-def test_a_run_of_8_ranks_goes_on_with_any_other_number(drop_last: bool) -> None:
+def test_run_of_8_ranks_resumes_with_any_other_number(drop_last: bool) -> None:
     def make(rank: int, ranks: int, size: int) -> WindowLoader:
         return create_dataloader(
             range(5031), batch_size=size, max_length=10, seed=5, rank=rank, world_size=ranks,
@@ -279,7 +279,7 @@ def test_an_epoch_may_be_chosen_until_the_first_batch(workers: int) -> None:
     assert windows(loader) == whole[3]
 
 
-def test_the_state_is_of_what_was_handed_out_not_of_what_was_made_ahead() -> None:
+def test_state_counts_yielded_not_prefetched_batches() -> None:
     loader = create_dataloader(range(1001), batch_size=2, max_length=10, prefetch=16)
     batches = iter(loader)
     assert loader.position == 0
@@ -307,7 +307,7 @@ def test_a_state_of_other_tokens_or_another_order_is_refused(mapped: np.memmap) 
             loader.load_state_dict(bad)  # type: ignore[arg-type]
 
 
-def test_a_state_of_documents_that_end_elsewhere_is_refused() -> None:
+def test_state_of_other_document_ends_is_refused() -> None:
     def make(*ends: int) -> Any:
         return create_dataloader(
             range(101), batch_size=2, max_length=10, layout="packed", document_ends=ends
@@ -338,10 +338,10 @@ def test_a_mixture_resumes_and_reports_the_epochs_of_its_sources() -> None:
         other.load_state_dict(loader.state_dict())
 
 
-# ---- beside torch's own ----------------------------------------------------------------------
+# ---- with torch's own ----------------------------------------------------------------------
 
 
-def test_torchs_samplers_find_a_dataset_to_their_taste(mapped: np.memmap) -> None:
+def test_torchs_samplers_accept_a_dataset(mapped: np.memmap) -> None:
     dataset = WindowDataset(mapped, 20)
     parts = [
         list(
@@ -369,7 +369,7 @@ def test_the_sampler_gives_a_plain_dataloader_the_loaders_order(mapped: np.memma
     assert plain(batches) == plain(theirs)
 
 
-@pytest.mark.filterwarnings("ignore:.*deprecated")  # torchdata's business with torch
+@pytest.mark.filterwarnings("ignore:.*deprecated")  # a warning of torchdata about torch
 @pytest.mark.parametrize("workers", [0, 2])
 def test_torchdatas_loader_saves_and_resumes_the_sampler(mapped: np.memmap, workers: int) -> None:
     stateful = pytest.importorskip("torchdata.stateful_dataloader")
@@ -393,7 +393,7 @@ def test_torchdatas_loader_saves_and_resumes_the_sampler(mapped: np.memmap, work
 @pytest.mark.filterwarnings("ignore:.*deprecated")
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("chosen", [None, 2])
-def test_an_epoch_that_was_over_does_not_begin_again_in_torchdatas_loader(
+def test_finished_epoch_does_not_restart_in_torchdatas_loader(
     mapped: np.memmap, workers: int, chosen: int | None
 ) -> None:
     stateful = pytest.importorskip("torchdata.stateful_dataloader")
@@ -416,7 +416,7 @@ def test_an_epoch_that_was_over_does_not_begin_again_in_torchdatas_loader(
     assert plain(resumed) == expected
 
 
-def test_accelerate_takes_the_loader_as_any_other(mapped: np.memmap) -> None:
+def test_accelerate_accepts_the_loader(mapped: np.memmap) -> None:
     accelerate = pytest.importorskip("accelerate")
     loader = create_dataloader(mapped, batch_size=4, max_length=20)
     prepared = accelerate.Accelerator(cpu=True).prepare(loader)
@@ -452,7 +452,7 @@ def test_many_loaders_in_many_threads_do_not_disturb_each_other(mapped: np.memma
     assert all(batches == expected for batches in found)
 
 
-def test_an_iterator_goes_on_in_a_forked_process(mapped: np.memmap) -> None:
+def test_iterator_continues_in_a_forked_process(mapped: np.memmap) -> None:
     loader = create_dataloader(mapped, batch_size=2, max_length=10, prefetch=4)
     batches = iter(loader)
     next(batches)
@@ -472,7 +472,7 @@ def memory() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
-def test_ten_thousand_epochs_leave_nothing_behind(mapped: np.memmap) -> None:
+def test_ten_thousand_epochs_leak_nothing(mapped: np.memmap) -> None:
     loader = create_dataloader(mapped, batch_size=2, max_length=100)
 
     def epochs(count: int) -> None:
@@ -538,7 +538,7 @@ def test_a_file_that_vanished_is_still_read(mapped: np.memmap) -> None:
         assert plain(loader) == expected
 
 
-def test_ids_are_held_against_the_models_vocabulary(mapped: np.memmap, tmp_path: Path) -> None:
+def test_ids_are_checked_against_the_models_vocabulary(mapped: np.memmap, tmp_path: Path) -> None:
     largest = int(mapped.max())
     options: Any = {"batch_size": 4, "max_length": 10, "drop_last": False}
     assert len(list(create_dataloader(mapped, vocab_size=largest + 1, **options))) == 50

@@ -77,7 +77,7 @@ def test_window_arithmetic_does_not_overflow() -> None:
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.0, "4", None])
-def test_a_size_that_is_no_positive_integer_is_refused(bad: Any) -> None:
+def test_size_must_be_a_positive_integer(bad: Any) -> None:
     with pytest.raises(InvalidWindow, match="max_length must be"):
         window_starts(10, bad, 1)
     with pytest.raises(InvalidWindow, match="stride must be"):

@@ -107,7 +107,7 @@ def test_bytes_that_are_no_text_are_named(encoding: WordEncoding) -> None:
     assert (info.value.index, info.value.offset) == (1, 2)
 
 
-def test_room_and_dtype_are_checked(encoding: WordEncoding) -> None:
+def test_buffer_size_and_dtype_are_checked(encoding: WordEncoding) -> None:
     ends = np.empty(1, np.uint64)
     for room in range(4):
         with pytest.raises(ValueError, match="room for"):
@@ -133,7 +133,7 @@ def test_room_and_dtype_are_checked(encoding: WordEncoding) -> None:
         ({"\ud800": 0, UNKNOWN: 1}, "the word has no UTF-8"),
     ],
 )
-def test_what_is_no_vocabulary_is_refused(vocab: Any, message: str) -> None:
+def test_invalid_vocabulary_is_refused(vocab: Any, message: str) -> None:
     with pytest.raises(BadVocabulary, match=message):
         WordEncoding(vocab)
 
@@ -150,7 +150,7 @@ def test_a_vocabulary_file_is_read_back_or_refused(encoding: WordEncoding, tmp_p
             WordEncoding.from_file(path)
 
 
-def test_an_encoding_travels_to_workers(encoding: WordEncoding) -> None:
+def test_encoding_can_be_pickled(encoding: WordEncoding) -> None:
     back = pickle.loads(pickle.dumps(encoding))
     assert back.vocab == encoding.vocab
     assert encode(back, prose(5, 5)) == encode(encoding, prose(5, 5))

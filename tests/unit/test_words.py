@@ -1,4 +1,4 @@
-"""The word tokenizers as objects: what they hold, copy, refuse and notice."""
+"""The word tokenizers as objects: vocabularies, copies, errors and later changes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_simd_paths_see_the_same_classes_in_every_character() -> None:
     assert portable["dash"] == 0b00_0000_0010
 
 
-def test_a_block_of_another_size_or_an_unknown_path_is_no_block() -> None:
+def test_block_of_another_size_or_an_unknown_path_is_refused() -> None:
     with pytest.raises(ValueError, match="64"):
         masks_of(b"short", "portable")
     assert masks_of(bytes(64), "abacus") is None
@@ -96,12 +96,12 @@ def test_a_hundred_thousand_words_are_each_kept_once() -> None:
 
 
 @pytest.mark.parametrize("texts", [["a", b"b"], b"ab", [1], 7, None])
-def test_a_vocabulary_of_what_is_no_text_is_a_type_error(texts: Any) -> None:
+def test_vocabulary_of_other_types_than_str_is_a_type_error(texts: Any) -> None:
     with pytest.raises(TypeError):
         build_vocab(texts)
 
 
-def test_one_str_is_no_list_of_special_tokens() -> None:
+def test_one_str_as_list_of_special_tokens_is_refused() -> None:
     with pytest.raises(TypeError, match="special_tokens"):
         build_vocab("a", "<|unk|>")
 
@@ -111,7 +111,7 @@ def test_one_str_is_no_list_of_special_tokens() -> None:
 
 @BOTH
 @pytest.mark.parametrize("text", [b"a", None, 7, ["a"], bytearray(b"a")])
-def test_encoding_what_is_no_str_is_a_type_error(tokenizer_type: Any, text: Any) -> None:
+def test_encoding_other_types_than_str_is_a_type_error(tokenizer_type: Any, text: Any) -> None:
     with pytest.raises(TypeError, match="text must be a str, not"):
         tokenizer_type({"a": 1}).encode(text)
 
@@ -154,7 +154,7 @@ def test_ids_are_the_very_objects_of_the_vocabulary(tokenizer_type: Any) -> None
 
 
 @BOTH
-def test_keys_that_are_no_str_are_decoded_to_the_notebooks_errors(tokenizer_type: Any) -> None:
+def test_keys_of_other_types_decode_to_the_notebooks_errors(tokenizer_type: Any) -> None:
     tokenizer = tokenizer_type({7: 1, "a": 2})
     assert tokenizer.int_to_str == {1: 7, 2: "a"}
     with pytest.raises(TypeError, match="expected str instance, int found"):
@@ -206,7 +206,7 @@ def test_a_word_that_is_added_or_removed_later_is_noticed(tokenizer_type: Any) -
 
 
 @BOTH
-def test_an_id_that_is_changed_later_shows_once_the_vocabulary_is_given_again(
+def test_changed_id_is_noticed_after_the_vocabulary_is_set_again(
     tokenizer_type: Any,
 ) -> None:
     vocab = {"a": 0}
@@ -216,7 +216,7 @@ def test_an_id_that_is_changed_later_shows_once_the_vocabulary_is_given_again(
     assert tokenizer.encode("a") == [9]
 
 
-def test_a_vocabulary_with_an_answer_for_any_word_is_asked() -> None:
+def test_vocabulary_with_a_default_is_used() -> None:
     counter = collections.Counter(a=5)
     assert SimpleTokenizerV1(counter).encode("b a b") == [0, 5, 0]
     numbers: collections.defaultdict[str, int] = collections.defaultdict(lambda: len(numbers))
@@ -260,7 +260,7 @@ def test_a_copy_encodes_and_decodes_alike(
 
 
 @BOTH
-def test_repr_says_which_and_how_large(tokenizer_type: Any) -> None:
+def test_repr_shows_class_and_size(tokenizer_type: Any) -> None:
     assert repr(tokenizer_type({"a": 1})) == f"<{tokenizer_type.__name__}: 1 words>"
 
 
