@@ -14,4 +14,4 @@ class Found(NamedTuple):
     what: str
     cases: int
     differing: int
-    figures: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it
+    figures: dict[str, Any] = {}  # noqa: RUF012 - never changed

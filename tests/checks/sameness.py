@@ -127,5 +127,5 @@ def _epochs(store: TokenStore, rng: random.Random, cases: int) -> Found:
         rows += _rows(resumed)
         # The last windows, too few for a batch on each rank, are dropped.
         wrong += rows != expected[: len(rows)] or len(expected) - len(rows) >= BATCH * others
-    what = f"epochs of {len(expected)} windows, begun and finished on 1 to 8 ranks"
+    what = f"epochs of {len(expected)} windows, started and finished on 1 to 8 ranks"
     return Found(what, cases, wrong)

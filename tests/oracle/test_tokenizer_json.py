@@ -101,7 +101,7 @@ def test_added_tokens_of_whitespace_may_be_stripped_by_others(tmp_path):
             try:
                 expected = ids_of(tokenizer, text)
             except BaseException as error:
-                if type(error).__name__ != "PanicException":  # which is no Exception
+                if type(error).__name__ != "PanicException":  # which is not an Exception
                     raise
                 continue
             assert ours.encode(text) == expected, repr(text)
