@@ -4,24 +4,23 @@ import os
 
 cimport cython
 from cpython.buffer cimport (
-    PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+    PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer,
 )
-from cpython.bytearray cimport PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, strchr
+from libc.string cimport memchr, memcpy, strchr
 
 __all__ = [
-    "Rows", "copy_bytes", "is_increasing", "json_commas", "json_outline", "largest", "count_newlines",
+    "Rows", "copy_bytes", "find_last_newline", "find_newline", "is_increasing", "json_commas", "json_outline", "largest", "release_blocks", "count_newlines",
     "occurs_exactly_at", "shift_ends", "simd", "uninitialized", "unicode_class", "unicode_version",
 ]
 
 include "base/simd.pyx"
 include "base/utf8.pyx"
-include "base/rows.pyx"
 include "base/buffers.pyx"
+include "base/rows.pyx"
 include "base/passes.pyx"
 include "base/outline.pyx"

@@ -14,7 +14,7 @@ from fastprep.corpus.batches import as_batches
 from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.sources import Source, newlines_before
 from fastprep.errors import InvalidInput, InvalidUtf8
-from fastprep_ext.base import Rows, uninitialized
+from fastprep_ext.base import Rows, find_last_newline, find_newline, uninitialized
 from fastprep_ext.corpus import LineReader
 
 # Function that names a line by its number.
@@ -56,7 +56,7 @@ class LineDecoder:
 
     def decode(
         self,
-        lines: bytes | bytearray,
+        lines: bytes | memoryview,
         rows: Rows,
         stop: int | None = None,
         line: int = 0,
@@ -84,7 +84,7 @@ class LineDecoder:
             at, line = self._reader.read(lines, at, size, rows, line)
             if at == size:
                 return line - origin, bad
-            end = lines.find(b"\n", at, size)
+            end = find_newline(lines, at, size)
             end = size if end < 0 else end
             text = self._decode_slowly(bytes(lines[at:end]), line - origin, name, bad)
             if text is not None:
@@ -202,22 +202,23 @@ def read_lines(
     places = PlacesInRows(name)
     file.seek(base)
     # The block starts at byte `base` of the file, with `filled` bytes of an incomplete line.
-    block = uninitialized(min(block_bytes, file.left + 1))
+    block = memoryview(uninitialized(min(block_bytes, file.left + 1)))
     filled = line = 0
     last = False
     while not last:
-        with memoryview(block) as view:
-            filled += file.readinto(view[filled:], held=filled)
+        filled += file.readinto(block[filled:], held=filled)
         last = filled < len(block)
         # The rest of a line that is cut off by damage is not a document.
-        stop = filled if last and file.damage is None else block.rfind(b"\n", 0, filled) + 1
+        stop = filled
+        if not last or file.damage is not None:
+            stop = find_last_newline(block, 0, filled) + 1
         # The last line that starts before the span's end is the one that contains byte end - 1.
-        newline = block.find(b"\n", max(span.end - 1 - base, 0), filled)
+        newline = find_newline(block, span.end - 1 - base, filled)
         if newline >= 0:
             stop, last = newline + 1, True
         if not (stop or last):
             # No line ends here. Doubling keeps the copying linear.
-            longer = uninitialized(2 * len(block))
+            longer = memoryview(uninitialized(2 * len(block)))
             longer[:filled] = block
             block = longer
             continue

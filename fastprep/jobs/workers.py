@@ -18,6 +18,7 @@ from fastprep.corpus.plan import Task
 from fastprep.jobs.journal import Done
 from fastprep.jobs.task import TaskCounter, Work, run_task
 from fastprep.system.threads import StopFlag, Stopped
+from fastprep_ext.base import release_blocks
 
 #: Called every TICK_SECONDS or more often while tasks run.
 Tick: TypeAlias = Callable[[], None]
@@ -76,6 +77,7 @@ def run_on_threads(
         deadline = time.monotonic() + _STOP_TIMEOUT
         for thread in started:
             thread.join(max(deadline - time.monotonic(), 0))
+        release_blocks()
 
 
 def _next(

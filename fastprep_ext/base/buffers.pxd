@@ -61,3 +61,9 @@ cdef class Documents:
 
 # Return the UTF-8 of a str, which lives as long as the str. TypeError, UnicodeEncodeError.
 cdef const uint8_t *utf8_of(object text, Py_ssize_t *n) except NULL
+
+
+# Memory of its own, as a buffer of bytes.
+cdef class Block:
+    cdef void *at
+    cdef Py_ssize_t count

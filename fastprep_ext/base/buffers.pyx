@@ -1,5 +1,12 @@
 """Buffers without copies: ids that numpy reads, texts that kernels read."""
 
+cdef extern from "base/blocks.h" nogil:
+    void *block_allocate(size_t size)
+    void *block_grow(void *block, size_t filled, size_t size)
+    size_t block_size(const void *block)
+    void block_free(void *block)
+    void blocks_release()
+
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
@@ -146,12 +153,38 @@ cdef const uint8_t *utf8_of(object text, Py_ssize_t *n) except NULL:
     return <const uint8_t *>PyUnicode_AsUTF8AndSize(text, n)
 
 
-def uninitialized(Py_ssize_t size) -> bytearray:
-    """Return an uninitialized bytearray; the caller must write every byte before reading it.
+cdef class Block:
+    """Uninitialized memory as a writable buffer of bytes, kept for the next one when it is freed."""
 
-    >>> len(uninitialized(5))
+    def __dealloc__(self):
+        block_free(self.at)
+
+    def __len__(self):
+        return self.count
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.at, self.count, 0, flags)
+
+
+def uninitialized(Py_ssize_t size) -> Block:
+    """Return uninitialized memory as a buffer; the caller must write every byte before reading it.
+
+    >>> len(memoryview(uninitialized(5)))
     5
     """
+    cdef Block block = Block()
     if size < 0:
-        raise ValueError(f"room for {size} bytes")
-    return PyByteArray_FromStringAndSize(NULL, size)
+        raise ValueError(f"a buffer of {size} bytes")
+    block.at = block_allocate(max(size, 1))
+    if block.at == NULL:
+        raise MemoryError(f"no memory for a block of {size} bytes")
+    block.count = size
+    return block
+
+
+def release_blocks() -> None:
+    """Return the memory of freed blocks to the system; until then it is kept for the next blocks.
+
+    >>> release_blocks()
+    """
+    blocks_release()

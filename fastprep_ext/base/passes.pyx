@@ -186,3 +186,34 @@ def copy_bytes(source not None, target not None, Py_ssize_t at) -> int:
     with nogil:
         memcpy(<uint8_t *>out.at + at, held.at, held.count)
     return held.count
+
+
+def find_newline(text, Py_ssize_t start, Py_ssize_t stop) -> int:
+    r"""Return the first newline in ``text[start:stop]``, or -1.
+
+    >>> find_newline(b"one\ntwo\n", 1, 8), find_newline(b"one", 0, 3)
+    (3, -1)
+    """
+    cdef Array held = array_of(text, ITEM_UINT8)
+    cdef const uint8_t *found
+    start, stop = max(start, 0), min(stop, held.count)
+    if start >= stop:
+        return -1
+    with nogil:
+        found = <const uint8_t *>memchr(<uint8_t *>held.at + start, c'\n', stop - start)
+    return -1 if found == NULL else found - <uint8_t *>held.at
+
+
+def find_last_newline(text, Py_ssize_t start, Py_ssize_t stop) -> int:
+    r"""Return the last newline in ``text[start:stop]``, or -1.
+
+    >>> find_last_newline(b"one\ntwo\n", 0, 7), find_last_newline(b"one", 0, 3)
+    (3, -1)
+    """
+    cdef Array held = array_of(text, ITEM_UINT8)
+    cdef const uint8_t *at = <const uint8_t *>held.at
+    start, stop = max(start, 0), min(stop, held.count)
+    with nogil:
+        while stop > start and at[stop - 1] != c'\n':
+            stop -= 1
+    return stop - 1 if stop > start else -1

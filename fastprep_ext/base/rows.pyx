@@ -77,23 +77,23 @@ cdef class Rows:
 
     def __dealloc__(self):
         if self.room:
-            free(self.bytes)
+            block_free(self.bytes)
         free(self.starts)
         free(self.stops)
         free(self.origins)
 
     cdef int reserve_bytes(self, size_t more) except -1:
         cdef size_t wanted = self.filled + more
-        cdef void *moved
+        cdef void *grown
         if self.owner is not None:
             raise ValueError("the bytes are borrowed; nothing can be appended to them")
         if wanted <= self.room:
             return 0
         wanted = max(wanted, self.room + self.room // 2)
-        moved = realloc(self.bytes, wanted)
-        if moved == NULL:
+        grown = block_grow(self.bytes, self.filled, wanted)
+        if grown == NULL:
             raise MemoryError(f"no memory for a block of {wanted} bytes")
-        self.bytes, self.room = <uint8_t *>moved, wanted
+        self.bytes, self.room = <uint8_t *>grown, block_size(grown)
         return 0
 
     cdef int reserve_rows(self, Py_ssize_t more) except -1:
