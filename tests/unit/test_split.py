@@ -95,7 +95,7 @@ def test_pieces_are_counted_as_they_are_listed(family):
 
 
 def test_pieces_of_no_pattern_are_not_counted():
-    with pytest.raises(ValueError, match="pattern 99 is none of"):
+    with pytest.raises(ValueError, match="pattern 99 is not one of"):
         count_pieces(b"text", 99)
 
 
