@@ -30,8 +30,8 @@ cdef class Memory:
     cdef void *at
 
 
-# Return uninitialized memory. MemoryError, with the purpose in its message.
-cdef Memory allocate(size_t size, str purpose)
+# Return uninitialized memory. MemoryError.
+cdef Memory allocate(size_t size)
 
 
 # Ids in memory of their own, exported as a buffer of uint32.

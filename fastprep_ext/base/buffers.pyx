@@ -56,11 +56,11 @@ cdef class Memory:
         free(self.at)
 
 
-cdef Memory allocate(size_t size, str purpose):
+cdef Memory allocate(size_t size):
     cdef Memory self = Memory.__new__(Memory)
     self.at = malloc(size + (size == 0))
     if self.at == NULL:
-        raise MemoryError(f"no memory for {purpose}")
+        raise MemoryError(f"no memory for {size} bytes")
     return self
 
 

@@ -367,7 +367,7 @@ cdef class Decoder:
         cdef uint32_t *ids = on_stack
         cdef Memory held
         if count > DECODED_ON_STACK:
-            held = allocate(count * sizeof(uint32_t), f"{count} ids")
+            held = allocate(count * sizeof(uint32_t))
             ids = <uint32_t *>held.at
         if isinstance(items, list):
             with cython.critical_section(items):

@@ -26,9 +26,7 @@ cdef class Encoder(Vocabulary):
         cdef uint32_t *ids = small
         cdef Memory held
         if n > ENCODED_ON_STACK:
-            held = allocate(
-                (n + BPE_SLACK) * sizeof(uint32_t), f"the ids of a text of {n} bytes"
-            )
+            held = allocate((n + BPE_SLACK) * sizeof(uint32_t))
             ids = <uint32_t *>held.at
         count = self._run(utf8, n, specials, limit, ids)
         return self.as_list(ids, count)
@@ -150,8 +148,8 @@ cdef class Encoder(Vocabulary):
         cdef const int64_t *stop = <const int64_t *>held_stops.at
         cdef Py_ssize_t rows = held_starts.count, size = held.count, i, count = 0, failed = 0
         cdef size_t total = 0
-        cdef Memory held_texts = allocate(rows * sizeof(void *), f"{rows} rows")
-        cdef Memory held_sizes = allocate(rows * sizeof(size_t), f"{rows} rows")
+        cdef Memory held_texts = allocate(rows * sizeof(void *))
+        cdef Memory held_sizes = allocate(rows * sizeof(size_t))
         cdef const uint8_t **texts = <const uint8_t **>held_texts.at
         cdef size_t *sizes = <size_t *>held_sizes.at
         cdef Ids out

@@ -120,7 +120,7 @@ cdef class TokenRows:
         """
         cdef Array held = array_of(codes, ITEM_UINT16), out = array_of(rows, ITEM_UINT32, True)
         cdef size_t n = held.count, count = 0
-        cdef Memory scratch = allocate(n, f"{n} bytes of merges")
+        cdef Memory scratch = allocate(n)
         cdef int status
         with nogil:
             status = find_merge_rows(

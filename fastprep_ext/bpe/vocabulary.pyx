@@ -192,7 +192,7 @@ cdef class Vocabulary:
                 f"a piece of {n} bytes by {method!r}; the methods and their longest pieces: "
                 f"{MERGE_METHODS}"
             )
-        memory = allocate(n * sizeof(uint32_t), f"a piece of {n} bytes")
+        memory = allocate(n * sizeof(uint32_t))
         tokens = <uint32_t *>memory.at
         if method == "few":
             count = merge_few(&self.ranks, bytes, n, tokens)
@@ -231,9 +231,7 @@ cdef class Vocabulary:
         cdef size_t count
         if out.count < 3 * <Py_ssize_t>self.ranks.n:
             raise ValueError(f"{self.ranks.n} tokens need room for 3 numbers each")
-        scratch = allocate(
-            2 * self.ranks.longest * sizeof(uint32_t), f"a token of {self.ranks.longest} bytes"
-        )
+        scratch = allocate(2 * self.ranks.longest * sizeof(uint32_t))
         with nogil:
             count = merge_list(&self.ranks, <uint32_t *>out.at, <uint32_t *>scratch.at)
         return count

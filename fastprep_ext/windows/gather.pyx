@@ -273,7 +273,7 @@ cdef class BatchMaker:
         cdef Batch batch
         cdef int64_t rows = len(indices)
         cdef int64_t r
-        cdef Memory memory = allocate(rows * sizeof(int64_t), f"{rows} windows")
+        cdef Memory memory = allocate(rows * sizeof(int64_t))
         cdef int64_t *numbers = <int64_t *>memory.at
         for r in range(rows):
             numbers[r] = indices[r]
@@ -350,7 +350,7 @@ def read_tokens(TokenShards tokens not None, int64_t start, int64_t count):
     cdef const char *place
     if not (0 <= start and 0 < count <= tokens.num_tokens - start):
         raise InvalidWindow(f"{count} ids from {start} on, but there are {tokens.num_tokens}")
-    cdef Memory scratch = allocate(count * tokens.tokens.itemsize, f"{count} ids")
+    cdef Memory scratch = allocate(count * tokens.tokens.itemsize)
     place = fetch(&tokens.tokens, start, count, <char *>scratch.at)
     if place == NULL:
         raise InvalidStore(f"{count} ids from {start} on cannot be read")

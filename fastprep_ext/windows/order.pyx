@@ -190,7 +190,7 @@ cdef class Order:
         cdef int64_t last = positions.start + (count - 1) * positions.step
         if count and not (0 <= positions.start < self.order.length and 0 <= last < self.order.length):
             raise InvalidWindow(f"{positions} is not within an epoch of {self.order.length} windows")
-        cdef Memory memory = allocate(count * sizeof(int64_t), f"{count} windows")
+        cdef Memory memory = allocate(count * sizeof(int64_t))
         cdef int64_t *indices = <int64_t *>memory.at
         fill_order(&self.order, positions.start, positions.step, count, indices)
         return [indices[r] for r in range(count)]

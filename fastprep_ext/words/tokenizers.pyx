@@ -243,9 +243,7 @@ cdef list words_of(const Table *table):
     cdef int64_t i
     cdef int k
     cdef const Slot *slot
-    cdef Memory memory = allocate(
-        table.short_count * sizeof(ShortWord), f"{table.short_count} words to sort"
-    )
+    cdef Memory memory = allocate(table.short_count * sizeof(ShortWord))
     sorted_words = <ShortWord *>memory.at
     with nogil:
         list_short(table, sorted_words)
@@ -301,7 +299,7 @@ def join_words(words, ids, str closers):
         if ord(closer) >= 64:
             raise ValueError(f"{closer!r} is not a closer: its code point is 64 or more")
         mask |= <uint64_t>1 << <int>ord(closer)
-    out = allocate(units.length * units.kind, f"a text of {units.length} characters")
+    out = allocate(units.length * units.kind)
     with nogil:
         left = close_up(&units, mask, out.at)
     return PyUnicode_FromKindAndData(units.kind, out.at, left)
