@@ -94,13 +94,8 @@ def test_pieces_are_counted_as_they_are_listed(family):
         assert count_pieces(text.encode(), pattern) == len(split_pieces(text.encode(), pattern))
 
 
-<<<<<<< HEAD
-def test_unknown_pattern_is_not_counted():
-    with pytest.raises(ValueError, match="pattern 99 is none of"):
-=======
 def test_pieces_of_no_pattern_are_not_counted():
     with pytest.raises(ValueError, match="pattern 99 is not one of"):
->>>>>>> h1
         count_pieces(b"text", 99)
 
 
