@@ -17,6 +17,9 @@ from fastprep.errors import InvalidInput, InvalidUtf8
 from fastprep_ext.base import Rows, find_last_newline, find_newline, uninitialized
 from fastprep_ext.corpus import LineReader
 
+# Bytes that are read at a time to find where the first line of a span starts.
+_SEARCH_BYTES = 1 << 14
+
 # Function that names a line by its number.
 LineName = Callable[[int], str]
 
@@ -40,14 +43,7 @@ class LineDecoder:
     def __init__(self, form: Format) -> None:
         self._on_error = form.on_error
         self._keys = keys_of(form.field)
-        kind: Any = str
-        # An object without containers cannot be part of a cycle, so the collector can skip it.
-        try:
-            for key in reversed(self._keys):
-                kind = msgspec.defstruct("Line", [("text", kind)], rename={"text": key}, gc=False)
-        except ValueError as error:
-            raise InvalidInput(f"field {form.field!r} cannot be read: {error}") from None
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_line_type(form.field))
         self._reader = LineReader([key.encode() for key in self._keys])
         self._advice = (
             f'each line must be one JSON object with a string under "{form.field}"; fix it, name '
@@ -160,6 +156,19 @@ class LineDecoder:
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+@functools.lru_cache(16)  # to define it takes a millisecond, of a task's 60 or so
+def _line_type(field: str) -> Any:
+    """Return the type of an object with a string in a field. Raises InvalidInput, see LineDecoder."""
+    kind: Any = str
+    # An object without containers cannot be part of a cycle, so the collector can skip it.
+    try:
+        for key in reversed(keys_of(field)):
+            kind = msgspec.defstruct("Line", [("text", kind)], rename={"text": key}, gc=False)
+    except ValueError as error:
+        raise InvalidInput(f"field {field!r} cannot be read: {error}") from None
+    return kind
+
+
 def _first_invalid(line: bytes) -> int:
     try:
         line.decode()
@@ -236,7 +245,7 @@ def _first_line(file: Source, span: Span, first: int, block_bytes: int) -> int |
     position = span.start - 1
     file.seek(position)
     while position < span.end:
-        chunk = file.read(block_bytes)
+        chunk = file.read(min(block_bytes, _SEARCH_BYTES))
         found = chunk.find(b"\n")
         if found >= 0:
             return position + found + 1

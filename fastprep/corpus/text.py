@@ -10,6 +10,9 @@ from fastprep.encoding import cutting
 from fastprep_ext.base import Rows
 from fastprep_ext.corpus import split_documents
 
+# Bytes that are read at a time to find where the first document of a span starts.
+_SEARCH_BYTES = 1 << 16
+
 
 def read_text(
     file: Source, span: Span, first: int, separator: bytes | None, block_bytes: int, cut: bool
@@ -70,7 +73,7 @@ def _first_document(
     file.seek(base)
     data = b""
     while base < span.end:
-        chunk = file.read(block_bytes)
+        chunk = file.read(min(block_bytes, _SEARCH_BYTES))
         data += chunk
         at = 0
         while (found := data.find(separator, at)) >= 0:
