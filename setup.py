@@ -1,4 +1,4 @@
-"""Builds the compiled core; everything else about the package stands in pyproject.toml."""
+"""Build of the compiled core; everything else about the package is in pyproject.toml."""
 
 import os
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-# The one list of compiler directives. Kernels work on raw pointers, so Python's checks are off;
-# every bound is the kernel's own business and is tested as such.
+# The one list of compiler directives. Kernels work on raw pointers, so Python's checks are off; every
+# kernel checks its own bounds, and its tests cover them.
 #
-# The modules declare that they do without the GIL. What threads may share never changes once it is
-# made: rank tables, special tokens, decoders, word tables, shards; tables of a module are filled when
-# it is imported. Two things of a Vocabulary do change: its list of idle scratch memory, by the list's
-# own append and pop, each atomic, so one call at a time has what it took; and its ints, each made in a
-# critical section and put in its place at once. What a caller changes while a call reads it is the
-# caller's to guard, as with a GIL, which the kernels release. Reasoned, not run: no free-threaded Python
-# was at hand.
+# The modules declare that they do not need the GIL. Objects that threads may share are immutable once
+# constructed: rank tables, special tokens, decoders, word tables, shards; tables of a module are filled
+# when it is imported. Two members of a Vocabulary do change: its list of idle scratch memory, by the
+# list's append and pop, which are atomic, so a scratch serves one call at a time; and its ints, each
+# created in a critical section and published by an atomic store. Buffers that a caller changes while a
+# call reads them are the caller's to guard, as with a GIL, which kernels release. This is reasoned, not
+# tested: no free-threaded Python was available.
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,
@@ -27,7 +27,7 @@ DIRECTIVES = {
 }
 
 # FASTPREP_DEBUG=1 builds with assertions and symbols, FASTPREP_SANITIZE=1 under ASAN and UBSAN,
-# FASTPREP_ANNOTATE=1 writes Cython's annotated HTML beside each module.
+# FASTPREP_ANNOTATE=1 writes Cython's annotated HTML next to each C file.
 FLAGS = ["-O3", "-fno-math-errno", "-Wno-unused-function", "-Wno-sign-compare"]
 LINK: list[str] = []
 if os.environ.get("FASTPREP_DEBUG"):
@@ -37,10 +37,10 @@ if os.environ.get("FASTPREP_SANITIZE"):
     FLAGS += SANITIZE
     LINK += SANITIZE
 if "-g" not in FLAGS:
-    FLAGS.append("-g0")  # Python's own flags bring -g: five sixths of the files were debug symbols
+    FLAGS.append("-g0")  # Python's flags include -g: five sixths of each file were debug symbols
 
-# One module for each stage: its .pyx includes the parts, which lie in the folder of its name (those of
-# bpe in split/, too).
+# One module per stage: its .pyx includes the parts, which are in the folder of the same name (those of
+# bpe also in split/).
 HERE = Path(__file__).parent
 SOURCES = sorted(path.relative_to(HERE).as_posix() for path in HERE.glob("fastprep_ext/*.pyx"))
 HEADERS = sorted(path.relative_to(HERE).as_posix() for path in HERE.glob("fastprep_ext/*/*.h"))
