@@ -9,7 +9,7 @@ cdef struct Splitting:
     size_t gap                 # bytes of it
     size_t at                  # where the document begins that was not found to its end
     int64_t limit              # a document that begins here or later is not wanted
-    bint begun                 # the first document continues one from before: it is always wanted
+    bint continued                 # the first document continues one from before: it is always wanted
     bint final                 # the text ends here, and the last document with it
     bint ended                 # a document began at the limit or after it
 

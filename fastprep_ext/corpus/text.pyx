@@ -24,7 +24,7 @@ cdef Py_ssize_t split_texts(
     cdef const uint8_t *found
     cdef size_t stop
     while count < capacity:
-        if <int64_t>s.at >= s.limit and not s.begun:
+        if <int64_t>s.at >= s.limit and not s.continued:
             s.ended = True
             break
         found = NULL
@@ -33,10 +33,10 @@ cdef Py_ssize_t split_texts(
         if found == NULL and not s.final:
             break
         stop = s.n if found == NULL else found - s.text
-        if s.begun or not is_blank(s.text + s.at, stop - s.at):
+        if s.continued or not is_blank(s.text + s.at, stop - s.at):
             starts[count], stops[count] = s.at, stop
             count += 1
-        s.begun = False
+        s.continued = False
         if found == NULL:
             s.at = s.n
             s.ended = True
@@ -46,9 +46,9 @@ cdef Py_ssize_t split_texts(
 
 
 # Appends the documents of the bytes from `start` to `stop` that rows hold; see split_documents. Sets how
-# many bytes were taken, whether a document is begun, and whether no further one is wanted.
+# many bytes were taken, whether a document is continued, and whether no further one is wanted.
 cdef tuple split_range(
-    Rows rows, size_t start, size_t stop, object separator, int64_t limit, bint begun, bint final,
+    Rows rows, size_t start, size_t stop, object separator, int64_t limit, bint continued, bint final,
     int64_t base,
 ):
     cdef Splitting s
@@ -61,7 +61,7 @@ cdef tuple split_range(
         if held.count == 0:
             raise ValueError("an empty separator")
         s.separator, s.gap = <const uint8_t *>held.at, held.count
-    s.limit, s.begun, s.final, s.ended = limit, begun, final, False
+    s.limit, s.continued, s.final, s.ended = limit, continued, final, False
     while True:
         rows.reserve_rows(1)
         with nogil:
@@ -73,11 +73,11 @@ cdef tuple split_range(
         rows.stops[i] += start
         rows.origins[i] = base + rows.starts[i]
         rows.size += rows.stops[i] - rows.starts[i]
-    return s.at, s.begun, s.ended
+    return s.at, s.continued, s.ended
 
 
 def split_documents(
-    Rows rows not None, separator, int64_t limit, bint begun, bint final,
+    Rows rows not None, separator, int64_t limit, bint continued, bint final,
     int64_t base,
 ) -> tuple:
     """Append the documents between separators in the bytes that rows hold, as documents of the rows.
@@ -90,7 +90,7 @@ def split_documents(
         None where the whole text is one document.
     limit
         documents that begin at this byte or later are left out.
-    begun
+    continued
         whether the bytes begin within a document, whose beginning was taken before. It is taken even
         if it is blank; others that are empty or only ASCII whitespace are none.
     final
@@ -102,7 +102,7 @@ def split_documents(
     -------
     tuple
         how many bytes were taken, the rest being the beginning of a document; whether that begins within
-        a document still, as `begun`; whether no further document is wanted.
+        a document still, as `continued`; whether no further document is wanted.
 
     >>> import io
     >>> from fastprep_ext.base import Rows
@@ -111,4 +111,4 @@ def split_documents(
     >>> split_documents(rows, b"--", 100, False, False, 7), [*rows], rows.origin(1)
     ((13, False, False), [b'one', b'two'], 12)
     """
-    return split_range(rows, 0, rows.filled, separator, limit, begun, final, base)
+    return split_range(rows, 0, rows.filled, separator, limit, continued, final, base)

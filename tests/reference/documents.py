@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 
 def split_documents(
-    text: bytes, separator: bytes | None, limit: int, begun: bool, final: bool
+    text: bytes, separator: bytes | None, limit: int, continued: bool, final: bool
 ) -> tuple[list[tuple[int, bytes]], int]:
     """Return the documents of a text with where each starts, and how many bytes they took.
 
@@ -17,7 +17,7 @@ def split_documents(
     rest = b"" if final else pieces.pop()
     documents, start = [], 0
     for number, piece in enumerate(pieces):
-        continued = begun and number == 0
+        continued = continued and number == 0
         if start >= limit and not continued:
             return documents, start
         if continued or not (piece == b"" or piece.isspace()):

@@ -36,22 +36,22 @@ def held(content: bytes) -> Rows:
     parts=TEXTS,
     separator=st.sampled_from([b"-", b"--", b"---", b"a-", None]),
     limit=st.integers(0, 40),
-    begun=st.booleans(),
+    continued=st.booleans(),
     final=st.booleans(),
 )
 def test_text_is_split_as_bytes_split_splits_it(
-    parts: list[bytes], separator: bytes | None, limit: int, begun: bool, final: bool
+    parts: list[bytes], separator: bytes | None, limit: int, continued: bool, final: bool
 ) -> None:
     text = b"".join(parts)
     rows = held(text)
-    taken, still_begun, ended = split_documents(rows, separator, limit, begun, final, 1000)
-    documents, expected = reference.split_documents(text, separator, limit, begun, final)
+    taken, still_continued, ended = split_documents(rows, separator, limit, continued, final, 1000)
+    documents, expected = reference.split_documents(text, separator, limit, continued, final)
     assert [*rows] == [document for _, document in documents]
     origins = [rows.origin(index) for index in range(len(rows))]
     assert origins == [1000 + start for start, _ in documents]
     if not ended or final:
         assert taken == expected
-    assert still_begun == (begun and not len(rows))
+    assert still_continued == (continued and not len(rows))
     assert rows.size == sum(map(len, rows))
 
 
