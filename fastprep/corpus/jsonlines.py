@@ -211,7 +211,7 @@ def read_lines(
     places = PlacesInRows(name)
     file.seek(base)
     # The block starts at byte `base` of the file, with `filled` bytes of an incomplete line.
-    block = memoryview(uninitialized(min(block_bytes, file.left + 1)))
+    block = uninitialized(min(block_bytes, file.left + 1))
     filled = line = 0
     last = False
     while not last:
@@ -227,7 +227,7 @@ def read_lines(
             stop, last = newline + 1, True
         if not (stop or last):
             # No line ends here. Doubling keeps the copying linear.
-            longer = memoryview(uninitialized(2 * len(block)))
+            longer = uninitialized(2 * len(block))
             longer[:filled] = block
             block = longer
             continue

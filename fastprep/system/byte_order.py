@@ -23,7 +23,7 @@ def empty_array(count: int, letter: Letter) -> memoryview[int]:
     >>> len(empty_array(3, "I"))
     3
     """
-    return memoryview(uninitialized(count * BYTES_OF[letter])).cast(letter)
+    return uninitialized(count * BYTES_OF[letter]).cast(letter)
 
 
 def to_file(items: memoryview[int]) -> memoryview[int]:

@@ -159,17 +159,14 @@ cdef class Block:
     def __dealloc__(self):
         block_free(self.at)
 
-    def __len__(self):
-        return self.count
-
     def __getbuffer__(self, Py_buffer *view, int flags):
         PyBuffer_FillInfo(view, self, self.at, self.count, 0, flags)
 
 
-def uninitialized(Py_ssize_t size) -> Block:
-    """Return uninitialized memory as a buffer; the caller must write every byte before reading it.
+def uninitialized(Py_ssize_t size) -> memoryview:
+    """Return uninitialized memory; the caller must write every byte before reading it.
 
-    >>> len(memoryview(uninitialized(5)))
+    >>> len(uninitialized(5))
     5
     """
     cdef Block block = Block()
@@ -179,7 +176,7 @@ def uninitialized(Py_ssize_t size) -> Block:
     if block.at == NULL:
         raise MemoryError(f"no memory for a block of {size} bytes")
     block.count = size
-    return block
+    return memoryview(block)
 
 
 def release_blocks() -> None:
