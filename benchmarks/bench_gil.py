@@ -39,10 +39,13 @@ own = ctypes.pythonapi.PyThreadState_Get()
 words = (ctypes.c_uint64 * 4096).from_address(runtime)
 print(json.dumps([runtime + 8 * i for i in range(1024) if words[i] == own]), flush=True)
 time.sleep(0.5)
-before = resource.getrusage(resource.RUSAGE_SELF)
-print("begin", flush=True)
-fastprep.prepare(inputs["corpus"], output, **settings)
-after = resource.getrusage(resource.RUSAGE_SELF)
+usage = {}
+def note(event):
+    usage[event["event"]] = resource.getrusage(resource.RUSAGE_SELF)
+    if event["event"] in ("started", "task done"):  # the only task of the job lies between
+        print(event["event"], flush=True)
+fastprep.prepare(inputs["corpus"], output, log=note, **settings)
+after, before = usage["task done"], usage["started"]
 cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 print(json.dumps(cpu), flush=True)
 """
@@ -60,7 +63,7 @@ def gil_share(inputs: dict[str, str], output: Path, settings: dict[str, Any]) ->
         places = json.loads(child.stdout.readline())
         time.sleep(0.2)
         (place,) = [place for place in places if not _word(memory, place)]
-        assert child.stdout.readline() == "begin\n"
+        assert child.stdout.readline() == "started\n"
         held = 0.0
         start = last = time.perf_counter()
         while not select.select([child.stdout], [], [], INTERVAL)[0]:
@@ -68,13 +71,13 @@ def gil_share(inputs: dict[str, str], output: Path, settings: dict[str, Any]) ->
             held += (now - last) * bool(_word(memory, place))
             last = now
         seconds = time.perf_counter() - start
-        said = child.stdout.readline()
+        assert child.stdout.readline() == "task done\n"
+        cpu = json.loads(child.stdout.readline())
     finally:
         os.close(memory)
         child.wait()
         for path in (output, Path(f"{output}.warm")):
             shutil.rmtree(path, ignore_errors=True)
-    cpu = json.loads(said)
     return {
         "seconds": round(seconds, 3),
         "cpu_seconds": round(cpu, 3),

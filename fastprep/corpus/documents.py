@@ -11,8 +11,9 @@ import msgspec
 from fastprep.errors import InvalidInput
 from fastprep_ext.base import Rows
 
-# The speed is about the same from 512 KiB to 4 MiB; smaller blocks run the encoder with cold caches.
-BLOCK_BYTES = 2 << 20
+# From 512 KiB to 8 MiB one thread is equally fast. What Python does per block, under the GIL and with
+# caches that the block has emptied, takes 0.3 ms, so that threads scale better with larger blocks.
+BLOCK_BYTES = 4 << 20
 
 #: What to do with a document that cannot be read: stop, skip it, or replace its bad bytes by U+FFFD.
 OnError: TypeAlias = Literal["raise", "skip", "replace"]

@@ -11,7 +11,7 @@
 
 #define BLOCK_HEADER 64            /* bytes before the memory: its size, and alignment to a cache line */
 #define MIN_KEPT ((size_t)1 << 17)  /* smaller ones malloc keeps by itself */
-#define MAX_KEPT ((size_t)1 << 23)
+#define MAX_KEPT ((size_t)1 << 25)
 #define KEPT_BLOCKS 64
 
 static void *kept_blocks[KEPT_BLOCKS];  /* each taken and put back by one atomic exchange */
