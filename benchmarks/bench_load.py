@@ -4,7 +4,8 @@
 
 Each time is of a new process that imports the library, makes the encoding and encodes a few words; the
 two libraries take turns. tiktoken's files are in its cache, the bytecode of both is compiled. "load" is
-making the encoding, "total" is import and load, "first ids" is the additional time of the first call.
+making the encoding, "total" is import and load, "first ids" is the additional time of the first call;
+"compiled" is the size of the extension modules.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import tiktoken_cache
 from _run import ROOT, plain_parser, write_result
 
+import fastprep_ext
 from fastprep import list_encoding_names
 
 PROGRAM = """
@@ -79,8 +81,11 @@ def main() -> None:
             pairs = zip(times["tiktoken"], times["fastprep"], strict=True)
             row["part_of_tiktokens_total"] = round(median(b[2] / a[2] for a, b in pairs), 3)
             rows.append(row)
+    compiled = [path.stat().st_size for path in Path(fastprep_ext.__file__).parent.glob("*.so")]
+    size = {"modules": len(compiled), "bytes": sum(compiled)}
     write_result(
-        {"question": question, "repeats": arguments.repeats, "rows": rows}, arguments.output
+        {"question": question, "repeats": arguments.repeats, "compiled": size, "rows": rows},
+        arguments.output,
     )
 
 

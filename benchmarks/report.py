@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pictures import draw_pictures
 from results_of import Results
-from scaling import scaling_lines
+from scaling import scaling_lines, thread_lines
 from tables import (
     call_lines,
     encode_lines,
@@ -33,6 +33,7 @@ from worst import worst_lines
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 SCALING_BEGIN, SCALING_END = "<!-- scaling:begin -->", "<!-- scaling:end -->"
+THREADS_BEGIN, THREADS_END = "<!-- threads:begin -->", "<!-- threads:end -->"
 WORST_BEGIN, WORST_END = "<!-- worst:begin -->", "<!-- worst:end -->"
 
 
@@ -99,7 +100,9 @@ def main() -> None:
     while not lines[-1]:
         lines.pop()
     replace(ROOT / "README.md", BEGIN, END, lines)
-    replace(ROOT / "docs" / "scaling.md", SCALING_BEGIN, SCALING_END, scaling_lines(results))
+    scaling = ROOT / "docs" / "scaling.md"
+    replace(scaling, SCALING_BEGIN, SCALING_END, scaling_lines(results))
+    replace(scaling, THREADS_BEGIN, THREADS_END, thread_lines(results))
     worst = worst_lines(ROOT / "tests" / "results" / "growth.jsonl")
     replace(ROOT / "docs" / "performance.md", WORST_BEGIN, WORST_END, worst)
 

@@ -1,4 +1,4 @@
-"""The table of docs/scaling.md: how long 10 TB take, computed from measured rates."""
+"""The tables of docs/scaling.md: how long 10 TB take, and how threads scale on one machine."""
 
 from __future__ import annotations
 
@@ -49,3 +49,16 @@ def scaling_lines(results: Results) -> list[str]:
     head = ["", "MB/s per core", "1 worker / 2", "one node", "100 nodes"]
     head += ["GB/s read per node", "TB stored", "verified on one node"]
     return table(head, rows)[:-1]
+
+
+def thread_lines(results: Results) -> list[str]:
+    """Return the table of rates by number of threads; nothing if none was measured."""
+    rows, head = [], [""]
+    for name, result in results.by_corpus("threads").items():
+        kinds: dict[str, list[str]] = {}
+        for row in result["rows"]:
+            cells = kinds.setdefault(row["input"], [f"{name}, {row['input']}"])
+            cells.append(f"{row['mb_per_second']:.0f} ({row['times_one_thread']:.1f}x)")
+        rows += kinds.values()
+        head = ["", *dict.fromkeys(f"{row['threads']} threads" for row in result["rows"])]
+    return table(head, rows)[:-1] if rows else []
