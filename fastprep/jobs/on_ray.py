@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from fastprep.jobs.workers import TICK_SECONDS, Tick
 
 def run_on_ray(
     work: Work, tasks: dict[int, Task], workers: int | None, tick: Tick
-) -> Iterator[tuple[int, Done]]:
+) -> Generator[tuple[int, Done]]:
     """Run tasks in a Ray cluster, and yield the index and result of each as it ends.
 
     The cluster is the one that this process is connected to, or that ``RAY_ADDRESS`` names; otherwise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Literal, NamedTuple
 
 from fastprep.corpus.in_memory import TableSpan
@@ -73,9 +73,11 @@ class Run(NamedTuple):
                     )
                 for shard, reason in redone:
                     reporter.log("redone", shard=shard, reason=reason)
-                for index, done in self._results(todo, counters, reporter.tick):
-                    finished[index] = done
-                    reporter.task_done(index, done)
+                # Closed also where a log raises, so that no thread runs on while the error is kept.
+                with contextlib.closing(self._results(todo, counters, reporter.tick)) as results:
+                    for index, done in results:
+                        finished[index] = done
+                        reporter.task_done(index, done)
             if self.share is not None:
                 store = seal_if_complete(journal)
             else:
@@ -146,7 +148,7 @@ class Run(NamedTuple):
 
     def _results(
         self, todo: dict[int, Task], counters: dict[int, TaskCounter], tick: Tick
-    ) -> Iterator[tuple[int, Done]]:
+    ) -> Generator[tuple[int, Done]]:
         """Run tasks, and yield the index and result of each as it ends."""
         if self.engine == "ray" and todo:
             if any(isinstance(span, TableSpan) for task in todo.values() for span in task):

@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
@@ -30,7 +30,7 @@ _STOP_TIMEOUT = 0.4
 
 def run_on_threads(
     work: Work, tasks: dict[int, Task], counters: dict[int, TaskCounter], workers: int, tick: Tick
-) -> Iterator[tuple[int, Done]]:
+) -> Generator[tuple[int, Done]]:
     """Run tasks on `workers` threads, and yield the index and result of each as it ends.
 
     The first error of a task is raised here. After it, as after an interrupt, the other threads stop

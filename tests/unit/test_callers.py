@@ -227,6 +227,18 @@ def test_an_error_in_one_task_ends_the_others_at_once(large: list[Path], tmp_pat
     assert not [thread for thread in threading.enumerate() if thread.name == "fastprep task"]
 
 
+def test_an_error_of_the_log_ends_the_tasks(corpus: Path) -> None:
+    def fail(event: dict[str, object]) -> None:
+        if event["event"] == "task done":
+            raise RuntimeError("the log is full")
+
+    with pytest.raises(RuntimeError, match="the log is full"):
+        prepare("in", "store", shard_bytes=200, workers=3, progress=False, log=fail)
+    assert not [thread for thread in threading.enumerate() if thread.name == "fastprep task"]
+    prepare("in", "store", shard_bytes=200, progress=False)
+    check_made(corpus)
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3, 8])
 def test_any_number_of_threads_makes_the_same_bytes(corpus: Path, workers: int) -> None:
     prepare("in", "store", shard_bytes=200, workers=workers, progress=False)
