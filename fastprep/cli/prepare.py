@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import signal
 import sys
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from fastprep.cli.options import (
     contents,
     counted,
     encoding_of,
+    raising_on_sigterm,
     separator,
-    terminate,
 )
 
 TYPE_CHECKING = False
@@ -133,9 +132,9 @@ def add(commands: Commands) -> None:
 
 def _prepare(options: argparse.Namespace) -> None:
     messages = _Messages(options)
-    signal.signal(signal.SIGTERM, terminate)
     try:
-        _run(options, messages)
+        with raising_on_sigterm():
+            _run(options, messages)
     except (Exception, KeyboardInterrupt) as error:
         messages.failed(error)
         raise

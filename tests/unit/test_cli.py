@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import get_args
 
@@ -229,3 +231,16 @@ def test_version_is_that_of_the_package() -> None:
     import fastprep
 
     assert run("--version").stdout == f"fastprep {fastprep.__version__}\n".encode()
+
+
+def test_prepare_leaves_the_handler_of_sigterm_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Some text.")
+    before = signal.getsignal(signal.SIGTERM)
+    command = ["prepare", str(tmp_path / "a.txt"), "--quiet", "-o"]
+    assert main([*command, str(tmp_path / "one")]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(main([*command, str(tmp_path / "two")])))
+    thread.start()
+    thread.join()
+    assert codes == [0]
