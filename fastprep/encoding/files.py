@@ -15,6 +15,7 @@ from fastprep.errors import InvalidInput, InvalidUtf8
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import empty_array
 from fastprep.system.threads import helpers
+from fastprep_ext.base import release_blocks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +53,11 @@ def encode_file(
         raise InvalidInput(f"{path}: {error.strerror}; give a text file") from None
     with file, replacing(Path(target), sync=False) as sink:
         job = _Job(encoding, file, sink.fileno(), letter, _MAX_BLOCKS_AHEAD * workers)
-        with helpers(job.work, workers - 1, stop=job.stop):
-            job.work()
+        try:
+            with helpers(job.work, workers - 1, stop=job.stop):
+                job.work()
+        finally:
+            release_blocks()
         if job.failed:
             raise job.failed[min(job.failed)]
     return job.count
