@@ -10,8 +10,10 @@ from fastprep_ext.base import Rows
 
 # A batch smaller than a block divided by this is joined with its neighbours.
 _SMALL = 8
-# Limit of documents, and of batches, per joined batch.
+# Limit of documents per joined batch, and of files whose documents are read together.
 MAX_TEXTS = 10_000
+# Limit of places per joined batch: their numbers have 15 bits of an origin.
+_MAX_PLACES = (1 << 15) - 1
 
 
 def as_batches(
@@ -53,19 +55,21 @@ def join_small(batches: Iterable[Batch], block_bytes: int) -> Generator[Batch]:
     [[b'a', b'a', b'a']]
     """
     queued: list[Batch] = []
-    size = texts = 0
+    size = texts = places = 0
     for batch in batches:
         # Parts of a long document pass through unjoined. Its last part arrives while nothing is queued,
         # so it is the first of its group, as a batch that continues an open document must be.
         small = batch.closed and batch.size * _SMALL < block_bytes
         fits = size + batch.size <= block_bytes and texts + len(batch.texts) <= MAX_TEXTS
-        if queued and not (small and fits and len(queued) < MAX_TEXTS):
+        more = len(_places_of(batch))
+        if queued and not (small and fits and places + more <= _MAX_PLACES):
             yield _joined(queued)
-            queued, size, texts = [], 0, 0
+            queued, size, texts, places = [], 0, 0, 0
         if small:
             queued.append(batch)
             size += batch.size
             texts += len(batch.texts)
+            places += more
         else:
             yield batch
     if queued:
@@ -76,5 +80,15 @@ def _joined(batches: list[Batch]) -> Batch:
     if len(batches) == 1:
         return batches[0]
     bad = [each for batch in batches for each in batch.bad]
-    rows = Rows.joined([batch.texts for batch in batches])
-    return Batch(rows, True, JoinedPlaces([batch.places for batch in batches]), bad)
+    places: list[Places] = []
+    firsts = []
+    for batch in batches:
+        firsts.append(len(places))
+        places += _places_of(batch)
+    rows = Rows.joined([batch.texts for batch in batches], firsts)
+    return Batch(rows, True, JoinedPlaces(places), bad)
+
+
+def _places_of(batch: Batch) -> Sequence[Places]:
+    """Return the places that the numbers in a batch's origins count."""
+    return batch.places.places if isinstance(batch.places, JoinedPlaces) else (batch.places,)

@@ -124,6 +124,8 @@ cdef class Rows:
         (6, 6)
         """
         cdef size_t count
+        if wanted == 0:
+            return 0
         self.reserve_bytes(wanted)
         view = PyMemoryView_FromMemory(<char *>self.bytes + self.filled, wanted, PyBUF_WRITE)
         try:
@@ -171,6 +173,8 @@ cdef class Rows:
 
     def held(self) -> memoryview:
         """Return the bytes that the rows hold, not copied: for use while the rows are not changed."""
+        if self.filled == 0:
+            return memoryview(b"")
         return PyMemoryView_FromMemory(<char *>self.bytes, self.filled, PyBUF_READ)
 
     def view_of(self, Py_ssize_t index) -> memoryview:
@@ -329,28 +333,29 @@ cdef class Rows:
         return made
 
     @staticmethod
-    def joined(rows not None) -> Rows:
-        """Return copies of all documents of several rows, with the number of each in its origin.
+    def joined(rows not None, numbers not None) -> Rows:
+        """Return copies of all documents of several rows, a number for each added to its origins.
 
-        Origins keep their lowest 48 bits; the 16 above them number the rows.
+        Origins have 48 bits for the place in a file; the number is added above them. So rows that were
+        joined before, whose numbers count from 0, may be joined again.
 
         >>> parts = [Rows(), Rows()]
         >>> for part in parts:
         ...     part.append(b"one", 5)
-        >>> made = Rows.joined(parts)
+        >>> made = Rows.joined(parts, [0, 1])
         >>> [*made], made.origin(1) == 1 << 48 | 5
         ([b'one', b'one'], True)
         """
         cdef Rows made = Rows(), part
-        cdef Py_ssize_t i, at = 0, number = 0
-        cdef int64_t n
-        for part in rows:
+        cdef Py_ssize_t i
+        cdef int64_t n, number
+        for part, number in zip(rows, numbers):
             made.reserve_bytes(part.size)
             made.reserve_rows(part.count)
             for i in range(part.count):
                 n = part.stops[i] - part.starts[i]
-                memcpy(made.bytes + made.filled, part.bytes + part.starts[i], n)
+                if n:
+                    memcpy(made.bytes + made.filled, part.bytes + part.starts[i], n)
                 made.filled += n
-                made.push(made.filled - n, made.filled, number << 48 | part.origins[i])
-            number += 1
+                made.push(made.filled - n, made.filled, (number << 48) + part.origins[i])
         return made

@@ -106,7 +106,7 @@ def test_rows_over_the_same_bytes_outlive_those_they_come_from() -> None:
     rows = rows_of(*(b"document %d" % number for number in range(1000)))
     part, piece = rows.part(10, 20).part(5, 7), rows.piece(30, 9, 11)
     del rows
-    Rows.joined([rows_of(b"x" * 10_000) for _ in range(50)])
+    Rows.joined([rows_of(b"x" * 10_000) for _ in range(50)], range(50))
     assert [*part, *piece] == [b"document 15", b"document 16", b"30"]
     with pytest.raises(ValueError, match="borrowed"):
         part.append(b"more", 0)
@@ -177,6 +177,22 @@ def test_a_place_in_one_of_many_small_files_is_named(tmp_path: Path) -> None:
     spans = [whole(tmp_path / f"{number:02}.jsonl") for number in (4, 6)]
     with pytest.raises(InvalidUtf8, match=r"06\.jsonl, line 1, byte 10 of the line"):
         list(read(spans, Format()))
+
+
+def test_places_are_right_in_runs_of_small_files_of_different_kinds(tmp_path: Path) -> None:
+    spans = []
+    for number in range(60):
+        suffix = ("txt", "jsonl")[number // 7 % 2]
+        path = tmp_path / f"{number:02}.{suffix}"
+        path.write_text(
+            f"text {number}" if suffix == "txt" else json.dumps({"text": f"text {number}"})
+        )
+        spans.append(whole(path))
+    (batch,) = read(spans, Format())
+    assert [*batch.texts] == [b"text %d" % number for number in range(60)]
+    for number, span in enumerate(spans):
+        place, _ = batch.place(number, 2)
+        assert place.startswith(f"{span.path}, "), place
 
 
 @pytest.mark.parametrize("damage", ["gone", "longer", "a folder"])
