@@ -1,0 +1,67 @@
+"""Checks of arguments that many functions take: whole numbers, and paths of this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from operator import index
+from pathlib import Path
+
+from fastprep.errors import FastprepError, InvalidInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def whole_number(
+    value: object,
+    name: str,
+    least: int = 1,
+    most: int | None = None,
+    error: type[FastprepError] = InvalidInput,
+) -> int:
+    """Return an argument as an int; integers of numpy are taken, bool and float are not.
+
+    Raises `error`, with the argument's name, for another type or a value out of range.
+
+    >>> whole_number(3, "workers")
+    3
+    >>> whole_number(True, "workers")
+    Traceback (most recent call last):
+    fastprep.errors.InvalidInput: workers is True; it must be a whole number of at least 1
+    """
+    try:
+        number = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or number < least or (most is not None and number > most):
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise error(f"{name} is {value!r}; it must be a whole number {bounds}")
+    return number
+
+
+def local_path(path: str | PathLike[str], what: str) -> Path:
+    """Return a path of this machine, with the home directory for a leading ``~``.
+
+    Raises InvalidInput, with `what` the path is for, if it is empty, a URL, or has a NUL.
+
+    >>> local_path("", "the output")
+    Traceback (most recent call last):
+    fastprep.errors.InvalidInput: the output is an empty name; pass "." for the current directory
+    >>> local_path("s3://bucket/store", "the output")
+    Traceback (most recent call last):
+    fastprep.errors.InvalidInput: s3://bucket/store: the output must be on this machine, not at a URL
+    """
+    name = os.fspath(path)
+    if not isinstance(name, str):
+        raise InvalidInput(f"{what} is {name!r}; pass a str or a pathlib.Path")
+    if not name:
+        raise InvalidInput(f'{what} is an empty name; pass "." for the current directory')
+    if _SCHEME.match(name):
+        raise InvalidInput(f"{name}: {what} must be on this machine, not at a URL")
+    if "\0" in name:
+        raise InvalidInput(f"{name!r}: {what} has a NUL character, which no file name can have")
+    return Path(os.path.expanduser(name))  # noqa: PTH111
