@@ -12,6 +12,17 @@ class FastprepError(Exception):
     """Base class of all errors that fastprep raises on purpose."""
 
 
+class _LookupFailed(FastprepError, KeyError):
+    """Base class of errors that are a KeyError: str() is the message, not its repr in quotes."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class UnknownModel(_LookupFailed):
+    """A name of a model of which no encoding is known."""
+
+
 class UnknownEncoding(FastprepError, ValueError):
     """A name that is not that of a bundled encoding."""
 
@@ -27,11 +38,8 @@ class WrongSize(BadVocabulary, AssertionError):
     """
 
 
-class MissingByte(BadVocabulary, KeyError):
+class MissingByte(BadVocabulary, _LookupFailed):
     """A text with a byte that is not a token of the vocabulary, nor part of a merge."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class TextIsChanged(FastprepError, NotImplementedError):
