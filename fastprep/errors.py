@@ -9,14 +9,24 @@ from __future__ import annotations
 
 
 class FastprepError(Exception):
-    """Base class of all errors that fastprep raises on purpose."""
+    """Base class of all errors that fastprep raises on purpose.
+
+    A message may quote file names and documents of anybody, so str() escapes what a terminal obeys.
+    """
+
+    def __str__(self) -> str:
+        from fastprep.terminal import escaped
+
+        return escaped(super().__str__())
 
 
 class _LookupFailed(FastprepError, KeyError):
     """Base class of errors that are a KeyError: str() is the message, not its repr in quotes."""
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        from fastprep.terminal import escaped
+
+        return escaped(str(self.args[0]))
 
 
 class UnknownModel(_LookupFailed):
@@ -95,7 +105,7 @@ class InvalidUtf8(InvalidInput):
         )
 
     def __reduce__(self) -> tuple[type[InvalidUtf8], tuple[str, int, int]]:
-        return type(self), (str(self), self.index, self.offset)
+        return type(self), (self.args[0], self.index, self.offset)
 
 
 class StoreExists(FastprepError, FileExistsError):

@@ -16,7 +16,7 @@ ALL = sorted(
 
 @pytest.mark.parametrize("kind", ALL)
 def test_message_is_shown_as_it_is(kind):
-    message = "a name's message: 'quoted'\nand a second line"
+    message = "a name's message: 'quoted'\nand a second line, \u4e2d\u6587"
     error = kind(message)
     assert isinstance(error, fastprep.FastprepError)
     assert str(error) == message
