@@ -174,7 +174,9 @@ class Encoding(Decoding):
         tokenizers library of Hugging Face (0.23): ``encode(text, allowed_special="all")`` gives the
         ids of ``Tokenizer.encode(text, add_special_tokens=False)``, and :meth:`encode_ordinary` those
         with ``encode_special_tokens`` set. Added tokens that are not special are recognized by both.
-        No token is added at the start of a text, and nothing is padded or truncated.
+        No token is added at the start of a text, and nothing is padded or truncated: the sections of
+        a ``tokenizer.json`` for that (``post_processor``, ``padding``, ``truncation``) must be ones
+        that the library takes, and have no effect.
 
         >>> from fastprep import get_encoding
         >>> from pathlib import Path
