@@ -18,6 +18,9 @@ import fastprep as tiktoken
 from fastprep import GPTDatasetV1, SimpleTokenizerV1, SimpleTokenizerV2, create_dataloader_v1
 from fastprep.words.tokenizers import split_words
 
+if len(sys.argv) != 2:
+    sys.exit("usage: python examples/notebook.py the-verdict.txt")
+
 # -- the text --------------------------------------------------------------------------------------
 raw_text = Path(sys.argv[1]).read_text(encoding="utf-8")
 print("Total number of character:", len(raw_text))

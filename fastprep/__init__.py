@@ -6,6 +6,11 @@ Names are imported at their first use: a process that only encodes does not impo
 names that need torch import it.
 """
 
+import sys
+
+# Read by pyproject.toml. importlib.metadata would take longer than most commands do.
+__version__ = "0.1.0"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fastprep import errors, load, model, registry
@@ -31,47 +36,47 @@ if TYPE_CHECKING:
     from fastprep.training.loader import create_dataloader
     from fastprep.training.notebook import GPTDatasetV1, create_dataloader_v1
     from fastprep.training.sampler import WindowSampler
+    from fastprep.vocabulary import patterns
     from fastprep.windows.mixture import Mixture
     from fastprep.windows.sliding import sliding_windows
     from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
 
-    __version__: str
-
-__all__ = [
-    "Encoding",
-    "FastprepError",
-    "GPTDatasetV1",
-    "InputEmbedding",
-    "Mixture",
-    "PositionalEmbedding",
-    "SimpleTokenizerV1",
-    "SimpleTokenizerV2",
-    "SinusoidalEmbedding",
-    "TokenEmbedding",
-    "TokenStore",
-    "WindowDataset",
-    "WindowSampler",
-    "build_vocab",
-    "collate_windows",
-    "core",
-    "create_dataloader",
-    "create_dataloader_v1",
-    "encoding_for_model",
-    "encoding_name_for_model",
-    "errors",
-    "export_store",
-    "get_encoding",
-    "import_tokens",
-    "list_encoding_names",
-    "load",
-    "merge_tasks",
-    "model",
-    "prepare",
-    "registry",
-    "sliding_windows",
-    "verify",
-    "write_report",
-]
+    __all__ = [
+        "Encoding",
+        "FastprepError",
+        "GPTDatasetV1",
+        "InputEmbedding",
+        "Mixture",
+        "PositionalEmbedding",
+        "SimpleTokenizerV1",
+        "SimpleTokenizerV2",
+        "SinusoidalEmbedding",
+        "TokenEmbedding",
+        "TokenStore",
+        "WindowDataset",
+        "WindowSampler",
+        "build_vocab",
+        "collate_windows",
+        "core",
+        "create_dataloader",
+        "create_dataloader_v1",
+        "encoding_for_model",
+        "encoding_name_for_model",
+        "errors",
+        "export_store",
+        "get_encoding",
+        "import_tokens",
+        "list_encoding_names",
+        "load",
+        "merge_tasks",
+        "model",
+        "patterns",
+        "prepare",
+        "registry",
+        "sliding_windows",
+        "verify",
+        "write_report",
+    ]
 
 # The module that defines each name.
 _MODULE_OF = {
@@ -112,27 +117,54 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        found: object = version("fastprep")
-    elif name in _MODULES or name in _MODULE_OF:
-        path = f"fastprep.{_MODULES.get(name) or _MODULE_OF[name]}"
-        try:
-            # As importlib.import_module, without its import.
-            module = __import__(path, fromlist=[name])
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise ModuleNotFoundError(
-                f"fastprep.{name} needs torch: pip install 'fastprep[torch]'", name="torch"
-            ) from None
-        found = module if name in _MODULES else getattr(module, name)
-    else:
+    if name == "__all__":
+        # Without torch `from fastprep import *` imports the other names.
+        return sorted(public for public in (*_MODULES, *_MODULE_OF) if _find(public) is not None)
+    if name not in _MODULES and name not in _MODULE_OF:
         raise AttributeError(f"module 'fastprep' has no attribute {name!r}")
+    found = _find(name)
+    if found is None:
+        if _NeedsTorch not in sys.meta_path:
+            sys.meta_path.append(_NeedsTorch)
+        # The only error that means to hasattr(), inspect and pydoc that a name is not there.
+        raise AttributeError(_needs_torch(name))
     globals()[name] = found  # later uses do not call this function
     return found
 
 
+def _find(name: str) -> object | None:
+    """Return what a public name stands for, or None if it needs torch and torch is missing."""
+    path = f"fastprep.{_MODULES.get(name) or _MODULE_OF[name]}"
+    try:
+        # As importlib.import_module, without its import.
+        module = __import__(path, fromlist=[name])
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return None
+    found: object = module if name in _MODULES else getattr(module, name)
+    return found
+
+
+def _needs_torch(name: str) -> str:
+    return f"fastprep.{name} needs torch: pip install 'fastprep[torch]'"
+
+
+class _NeedsTorch:
+    """Finder without modules: the last step of `from fastprep import WindowDataset` without torch.
+
+    The statement looks for a submodule if the package has no such attribute. If none is found it
+    would raise an ImportError that does not name torch.
+    """
+
+    @staticmethod
+    def find_spec(path: str, *rest: object) -> None:
+        package, _, name = path.rpartition(".")
+        if package == "fastprep" and name in _MODULE_OF:
+            from fastprep.errors import MissingExtra
+
+            raise MissingExtra(_needs_torch(name), name="torch")
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+    return sorted({*globals(), *_MODULES, *_MODULE_OF, "__all__"})

@@ -9,7 +9,28 @@ from __future__ import annotations
 
 
 class FastprepError(Exception):
-    """Base class of all errors that fastprep raises on purpose."""
+    """Base class of all errors that fastprep raises on purpose.
+
+    A message may quote file names and documents of anybody, so str() escapes what a terminal obeys.
+    """
+
+    def __str__(self) -> str:
+        from fastprep.terminal import escaped
+
+        return escaped(super().__str__())
+
+
+class _LookupFailed(FastprepError, KeyError):
+    """Base class of errors that are a KeyError: str() is the message, not its repr in quotes."""
+
+    def __str__(self) -> str:
+        from fastprep.terminal import escaped
+
+        return escaped(str(self.args[0]))
+
+
+class UnknownModel(_LookupFailed):
+    """A name of a model of which no encoding is known."""
 
 
 class UnknownEncoding(FastprepError, ValueError):
@@ -27,11 +48,8 @@ class WrongSize(BadVocabulary, AssertionError):
     """
 
 
-class MissingByte(BadVocabulary, KeyError):
+class MissingByte(BadVocabulary, _LookupFailed):
     """A text with a byte that is not a token of the vocabulary, nor part of a merge."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class TextIsChanged(FastprepError, NotImplementedError):
@@ -87,7 +105,7 @@ class InvalidUtf8(InvalidInput):
         )
 
     def __reduce__(self) -> tuple[type[InvalidUtf8], tuple[str, int, int]]:
-        return type(self), (str(self), self.index, self.offset)
+        return type(self), (self.args[0], self.index, self.offset)
 
 
 class StoreExists(FastprepError, FileExistsError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastprep.encoding.encoding import Encoding
+from fastprep.errors import UnknownModel
 from fastprep.registry import get_encoding
 
 _O200K = ("o1", "o3", "o4-mini", "gpt-5", "gpt-4.1", "gpt-4o")
@@ -61,14 +62,14 @@ def encoding_name_for_model(model_name: str) -> str:
     'o200k_base'
 
     A name is looked up as it is, then by its prefixes, so a model that does not exist may have an
-    encoding. Raises KeyError if neither is found.
+    encoding. Raises UnknownModel, a KeyError, if neither is found.
     """
     if model_name in MODEL_TO_ENCODING:
         return MODEL_TO_ENCODING[model_name]
     for prefix, encoding_name in MODEL_PREFIX_TO_ENCODING.items():
         if model_name.startswith(prefix):
             return encoding_name
-    raise KeyError(
+    raise UnknownModel(
         f"Could not automatically map {model_name} to a tokeniser. "
         "Name the encoding instead: `get_encoding` takes the names that `list_encoding_names` returns."
     )
@@ -80,6 +81,6 @@ def encoding_for_model(model_name: str) -> Encoding:
     >>> encoding_for_model("gpt2")
     <Encoding 'gpt2'>
 
-    Raises KeyError like :func:`encoding_name_for_model`.
+    Raises UnknownModel like :func:`encoding_name_for_model`.
     """
     return get_encoding(encoding_name_for_model(model_name))

@@ -17,6 +17,7 @@ from fastprep.store.checksums import crc32
 from fastprep.store.encodings import StoreEncoding, encoding_of_store
 from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, itemsize_of, shard_path
 from fastprep.store.reader import TokenStore
+from fastprep.system.arguments import whole_number
 from fastprep.system.byte_order import BYTES_OF, from_file
 from fastprep.system.threads import map_in_order
 from fastprep_ext.base import is_increasing, largest, occurs_exactly_at
@@ -98,8 +99,8 @@ def verify(
         if against not in ORACLES:
             known = ", ".join(ORACLES)
             raise InvalidInput(f"against is {against!r}; the known oracles are {known}")
-    if sample is not None and sample < 0:
-        raise InvalidInput(f"sample is {sample}; it must be at least 0")
+    if sample is not None:
+        sample = whole_number(sample, "sample", 0)
     if sample is not None and against is None:
         raise InvalidInput("sample goes with against: everything else is checked in full")
     opened = store if isinstance(store, TokenStore) else TokenStore(store)

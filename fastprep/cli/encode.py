@@ -7,6 +7,7 @@ import sys
 
 from fastprep.cli.options import add_encoding_options, encoding_of
 from fastprep.errors import InvalidInput, InvalidUtf8
+from fastprep.terminal import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def _add_decode(commands: Commands) -> None:
     command = commands.add_parser(
         "decode",
         help="token ids to text",
-        description="Print the text of token ids, byte for byte; a newline is added only on a "
-        "terminal.",
+        description="Print the text of token ids, byte for byte. On a terminal control characters "
+        "are escaped, and a newline is added.",
         epilog="example: fastprep decode 15496 11 995",
     )
     command.add_argument("ids", nargs="*", metavar="IDS", help="nothing: ids from standard input")
@@ -71,10 +72,12 @@ def _decode(options: argparse.Namespace) -> None:
             encoding.decode_single_token_bytes(ids[-1])
         except (ValueError, KeyError, OverflowError):
             raise InvalidInput(f"{word!r} is not a token id of {encoding.name}") from None
-    sys.stdout.flush()
-    sys.stdout.buffer.write(encoding.decode_bytes(ids))
+    text = encoding.decode_bytes(ids)
     if sys.stdout.isatty():
-        print()
+        print(escaped(text.decode("utf-8", "replace")))
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text)
 
 
 def _standard_input() -> str:

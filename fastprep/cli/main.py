@@ -16,6 +16,7 @@ import sys
 from importlib import import_module
 
 from fastprep.errors import FastprepError
+from fastprep.terminal import EscapingStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,13 +75,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """Replace missing standard streams by the null device.
+    """Replace missing standard streams by the null device, and let the others escape what they print.
 
     Python sets a closed stream to None, and the next file that is opened would take its descriptor.
+    Names of files, documents and vocabularies may hold what a terminal obeys.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: PTH123, SIM115
+        elif number:
+            setattr(sys, name, EscapingStream(getattr(sys, name)))
 
 
 def _parser(first: str) -> argparse.ArgumentParser:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastprep.errors import NotAnId
+from fastprep.errors import InvalidInput, NotAnId
+from fastprep.system.arguments import whole_number
 from fastprep.system.cached import cached_property
 from fastprep.vocabulary.published import ENDOFTEXT
 from fastprep_ext.bpe import Encoder
@@ -236,7 +237,7 @@ class Decoding:
         >>> get_encoding("gpt2").most_ids(100, 1)
         100
         """
-        return self.recipe.most_ids(size, texts)
+        return self.recipe.most_ids(whole_number(size, "size", 0), whole_number(texts, "texts", 0))
 
     @cached_property
     def _special_token_values(self) -> set[int]:
@@ -271,6 +272,8 @@ def as_bytes(token: str | bytes) -> bytes:
 
 
 def check_threads(num_threads: int) -> None:
-    """Raise ValueError unless there is at least one thread."""
-    if num_threads <= 0:
-        raise ValueError("max_workers must be greater than 0")
+    """Raise InvalidInput unless `num_threads` is a whole number above 0."""
+    if isinstance(num_threads, int) and num_threads <= 0:
+        # The message ends as that of the thread pool that tiktoken uses.
+        raise InvalidInput(f"num_threads is {num_threads}; max_workers must be greater than 0")
+    whole_number(num_threads, "num_threads")

@@ -6,6 +6,7 @@ from fastprep.encoding.decoding import Decoding, as_bytes
 from fastprep.encoding.encoders import decoder_of, encoder_of, specials_of
 from fastprep.encoding.special import NOTHING
 from fastprep.errors import BadVocabulary, WrongSize
+from fastprep.system.arguments import whole_number
 from fastprep.vocabulary.ranks import table_of
 from fastprep.vocabulary.recipe import Recipe
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from fastprep_ext.bpe import Specials
 
     Self = TypeVar("Self", bound="Encoding")
+
+
+# The largest number of ids that the compiled encoder takes as a limit.
+_NO_LIMIT = (1 << 63) - 1
 
 
 class Encoding(Decoding):
@@ -169,7 +174,9 @@ class Encoding(Decoding):
         tokenizers library of Hugging Face (0.23): ``encode(text, allowed_special="all")`` gives the
         ids of ``Tokenizer.encode(text, add_special_tokens=False)``, and :meth:`encode_ordinary` those
         with ``encode_special_tokens`` set. Added tokens that are not special are recognized by both.
-        No token is added at the start of a text, and nothing is padded or truncated.
+        No token is added at the start of a text, and nothing is padded or truncated: the sections of
+        a ``tokenizer.json`` for that (``post_processor``, ``padding``, ``truncation``) must be ones
+        that the library takes, and have no effect.
 
         >>> from fastprep import get_encoding
         >>> from pathlib import Path
@@ -242,12 +249,13 @@ class Encoding(Decoding):
 
         With `max_tokens`, encoding stops after that many ids, and the rest of the text is not read.
         A lone surrogate, which UTF-8 cannot represent, is encoded as U+FFFD, as in tiktoken. Raises
-        TypeError if `text` is not a str.
+        TypeError if `text` is not a str, :class:`~fastprep.errors.InvalidInput` if `max_tokens` is
+        not a whole number of at least 0.
         """
         try:
             if max_tokens is None:
                 return self._encoder.encode(text)
-            return self._encoder.encode(text, None, max(0, max_tokens))
+            return self._encoder.encode(text, None, _limit(max_tokens))
         except UnicodeEncodeError:
             return self.encode_ordinary(_repaired(text), max_tokens=max_tokens)
 
@@ -271,7 +279,8 @@ class Encoding(Decoding):
             special tokens that raise ValueError: a collection, or ``"all"`` that are not allowed.
             With ``()`` those not allowed are ordinary text.
         max_tokens
-            the largest number of ids. Disallowed tokens are still searched for in all of the text.
+            the largest number of ids, at least 0. Disallowed tokens are still searched for in all
+            of the text.
 
         >>> from fastprep import get_encoding
         >>> enc = get_encoding("gpt2")
@@ -286,7 +295,7 @@ class Encoding(Decoding):
         try:
             if max_tokens is None:
                 return self._encoder.encode(text, specials)
-            return self._encoder.encode(text, specials, max(0, max_tokens))
+            return self._encoder.encode(text, specials, _limit(max_tokens))
         except UnicodeEncodeError:
             return self.encode(
                 _repaired(text),
@@ -322,7 +331,7 @@ class Encoding(Decoding):
         array([31373,   995], dtype=uint16)
         """
         specials = self._specials.screen(text, allowed_special, disallowed_special)
-        limit = () if max_tokens is None else (max(0, max_tokens),)
+        limit = () if max_tokens is None else (_limit(max_tokens),)
         if out is None:
             import numpy as np
 
@@ -478,6 +487,8 @@ class Encoding(Decoding):
         Raises :class:`~fastprep.errors.InvalidUtf8` naming text and byte, OverflowError if ids may
         not fit the dtype of `out`, ValueError if `out` is too small.
         """
+        if end_token is not None:
+            end_token = whole_number(end_token, "end_token", 0)
         return self._encoder.encode_documents(
             texts, out, ends, end_token=end_token, close_last=close_last
         )
@@ -549,6 +560,13 @@ class Encoding(Decoding):
         if isinstance(text, str):
             raise TypeError("expected bytes, got str")
         return pieces.encode_bytes(as_bytes(text), self._encoder, self._decoder.decode_token)
+
+
+def _limit(max_tokens: int) -> int:
+    """Return a largest number of ids as the compiled encoder takes it."""
+    if type(max_tokens) is int and 0 <= max_tokens < _NO_LIMIT:
+        return max_tokens
+    return min(whole_number(max_tokens, "max_tokens", 0), _NO_LIMIT)
 
 
 def _check_out(out: npt.NDArray[Any]) -> None:

@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 
 from fastprep.encoding import cutting
-from fastprep.encoding.decoding import check_threads
 from fastprep.errors import InvalidInput, InvalidUtf8
+from fastprep.system.arguments import MAX_WORKERS, whole_number
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import empty_array
 from fastprep.system.threads import helpers
@@ -44,7 +44,7 @@ def encode_file(
     workers: int = 1,
 ) -> int:
     """Encode a text file into a file of ids; see :meth:`fastprep.Encoding.encode_file`."""
-    check_threads(workers)
+    workers = whole_number(workers, "workers", most=MAX_WORKERS)
     letter = _letter(encoding, dtype)
     path = Path(source)
     try:

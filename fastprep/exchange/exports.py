@@ -22,6 +22,7 @@ from fastprep.exchange.formats import FORMATS, FormatName
 from fastprep.exchange.layouts import Ends
 from fastprep.store.blocks import read_blocks, read_tokens
 from fastprep.store.reader import TokenStore
+from fastprep.system.arguments import whole_number
 from fastprep.system.atomic import link as link_file
 from fastprep.system.atomic import replacing
 
@@ -264,7 +265,8 @@ def _split_ranges(
     """Return the tokens for training and for validation; both must come from one encoding."""
     if validation is None:
         return _TokenRange(store, 0, store.num_tokens), None
-    if isinstance(validation, int):
+    if not isinstance(validation, TokenStore | str | PathLike):
+        validation = whole_number(validation, "validation, in documents,", 0)
         if not 1 <= validation < store.num_documents:
             raise InvalidInput(
                 f"validation is {validation} documents, and {store.path} has "
@@ -304,10 +306,7 @@ def _narrow(store: TokenStore, start: int, stop: int) -> Iterator[npt.NDArray[An
 def _llmc(
     training: _TokenRange, validation: _TokenRange | None, shard_tokens: int
 ) -> Iterator[_File]:
-    if not 1 <= shard_tokens <= llmc.MAX_TOKENS:
-        raise InvalidInput(
-            f"shard_tokens is {shard_tokens}; llm.c's files have from 1 to {llmc.MAX_TOKENS} ids"
-        )
+    shard_tokens = whole_number(shard_tokens, "shard_tokens, ids per file,", most=llmc.MAX_TOKENS)
     splits = [("val", 0, validation), ("train", 1, training)]
     itemsize = max(part.store.dtype.itemsize for _, _, part in splits if part is not None)
     for name, first, part in splits:

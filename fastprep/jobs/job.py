@@ -15,6 +15,7 @@ from fastprep.corpus.sources import empty
 from fastprep.errors import InvalidInput
 from fastprep.store.manifest import Count, EncodingRecord, Eot, TokenId, part_directories
 from fastprep.store.validation import ValidationDraw
+from fastprep.system.arguments import whole_number
 from fastprep.vocabulary.published import ENDOFTEXT
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
     kind.
     """
     shard_bytes, validation = settings.shard_bytes, settings.validation
-    if shard_bytes is not None and shard_bytes < 1:
-        raise InvalidInput(f"shard_bytes is {shard_bytes}; it must be at least 1")
+    if shard_bytes is not None:
+        shard_bytes = whole_number(shard_bytes, "shard_bytes")
     if not 0 <= validation < 1:
         raise InvalidInput(
             f"validation is {validation}; it is a fraction of the documents, from 0 to below 1"
@@ -133,13 +134,15 @@ def shards_of_share(count: int, share: tuple[int, int] | None) -> list[int]:
     """
     if share is None:
         return list(range(count))
-    number, total = share
-    if not 0 <= number < total:
+    try:
+        number, total = share
+    except (TypeError, ValueError):
         raise InvalidInput(
-            f"task {number} of {total}: tasks are counted from 0, so they are 0 to {total - 1}"
-            if total > 0
-            else f"task {number} of {total}: there must be at least one"
-        )
+            f"task is {share!r}; pass (i, n) for the i-th of n equal shares, counted from 0"
+        ) from None
+    what = f"task {number} of {total}:"
+    total = whole_number(total, f"{what} the number of tasks")
+    number = whole_number(number, f"{what} the task, counted from 0,", 0, total - 1)
     return list(range(number, count, total))
 
 

@@ -24,6 +24,7 @@ from fastprep.jobs.task import Work
 from fastprep.store.encodings import StoreEncoding, as_encoding
 from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
+from fastprep.system.arguments import MAX_WORKERS, whole_number
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -132,8 +133,8 @@ def prepare(
         Then there are two stores, ``output/train`` and ``output/validation``, and documents are read
         whole.
     workers
-        number of threads; by default the number of cores that this process may use. Each runs a task
-        of its own; with fewer tasks, as for one large compressed file, several share one.
+        number of threads, up to 4096; by default the number of cores that this process may use. Each
+        runs a task of its own; with fewer tasks, as for one large compressed file, several share one.
     engine
         ``"threads"`` of this process, or ``"ray"``: the tasks run in the Ray cluster that this process
         is connected to, or that ``RAY_ADDRESS`` names, `workers` at a time (by default as many as it
@@ -185,9 +186,9 @@ def prepare(
     >>> len(store), store.num_documents
     (6, 2)
     """
-    for name, value in (("workers", workers), ("block_bytes", block_bytes)):
-        if value is not None and value < 1:
-            raise InvalidInput(f"{name} is {value}; it must be at least 1")
+    if workers is not None:
+        workers = whole_number(workers, "workers", most=MAX_WORKERS)
+    block_bytes = whole_number(block_bytes, "block_bytes")
     if engine not in get_args(Engine):
         raise InvalidInput(f"engine is {engine!r}; it must be one of threads, ray")
     if task is not None and overwrite:

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fastprep.errors import InvalidStore
 from fastprep.store.blocks import read_blocks
+from fastprep.store.manifest import HOW_TO_FIX, shard_path
 from fastprep.store.reader import TokenStore
 
 Counts = npt.NDArray[np.int64]
@@ -45,7 +47,7 @@ def count(store: TokenStore) -> StoreCounts:
 
     Every block is checked against its checksum on the way. Memory is 8 bytes per id of the
     vocabulary and some tens of MiB, whatever the size of the store. Raises InvalidStore for a
-    damaged block.
+    damaged block, and for an id outside the vocabulary.
 
     >>> from fastprep import prepare
     >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
@@ -58,10 +60,19 @@ def count(store: TokenStore) -> StoreCounts:
     lengths = np.zeros(LONG + 1, np.int64)
     longest = 0
     for index in range(len(store.manifest.shards)):
+        position = 0
         for block in read_blocks(store, index, "bin"):
             for first in range(0, len(block), _CHUNK):
-                found = np.bincount(block[first : first + _CHUNK])
-                ids[: len(found)] += found[: len(ids)]
+                chunk = block[first : first + _CHUNK]
+                found = np.bincount(chunk)
+                if len(found) > len(ids):
+                    place = int(np.argmax(chunk >= len(ids)))
+                    raise InvalidStore(
+                        f"{shard_path(store.path, index, 'bin')}: token {position + first + place} is "
+                        f"{chunk[place]}, outside the vocabulary of {len(ids)} ids; {HOW_TO_FIX}"
+                    )
+                ids[: len(found)] += found
+            position += len(block)
         before = 0
         for ends in read_blocks(store, index, "ends"):
             sizes = np.diff(ends.astype(np.int64), prepend=before)

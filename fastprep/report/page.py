@@ -23,6 +23,7 @@ from fastprep.report.token_html import spans, visible
 from fastprep.store.encodings import StoreEncoding, encoding_of_store
 from fastprep.store.manifest import ShardRecord
 from fastprep.store.reader import TokenStore
+from fastprep.system.arguments import whole_number
 from fastprep.system.atomic import replacing
 
 # Limits of what the page lists; it states the full number of each.
@@ -87,8 +88,7 @@ def write_report(
     path = Path(output)
     if not path.parent.is_dir():
         raise InvalidInput(f"{path}: there is no directory {path.parent}; create it first")
-    if samples < 0:
-        raise InvalidInput(f"samples is {samples}; it must be at least 0")
+    samples = whole_number(samples, "samples", 0)
     if encoding is None:
         encoding = encoding_of_store(opened)
     check_made_with(opened, encoding)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from fastprep.errors import IdOutOfRange, InvalidStore
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import HOW_TO_FIX, Eot, Manifest
+from fastprep.system.arguments import whole_number
 from fastprep.system.cached import cached_property
 
 if TYPE_CHECKING:
@@ -190,7 +191,11 @@ class TokenStore:
         return self._shard(shard)[start : int(ends[number])]
 
     def token_start(self, document: int) -> int:
-        """Return the position of a document's first token; of document `num_documents`, the end."""
+        """Return the position of a document's first token; of document `num_documents`, the end.
+
+        Raises IdOutOfRange for another number.
+        """
+        document = whole_number(document, "document", 0, self.num_documents, IdOutOfRange)
         shard = bisect.bisect_right(self._document_starts, document) - 1
         within = document - self._document_starts[shard]
         before = int(self._shard_ends(shard)[within - 1]) if within else 0

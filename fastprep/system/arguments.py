@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from operator import index
-from pathlib import Path
 
 from fastprep.errors import FastprepError, InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
+    from pathlib import Path
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+#: The largest number of threads, or of tasks at a time in a cluster, that a call may ask for.
+MAX_WORKERS = 4096
 
 
 def whole_number(
@@ -55,12 +55,15 @@ def local_path(path: str | PathLike[str], what: str) -> Path:
     Traceback (most recent call last):
     fastprep.errors.InvalidInput: s3://bucket/store: the output must be on this machine, not at a URL
     """
+    import re
+    from pathlib import Path
+
     name = os.fspath(path)
     if not isinstance(name, str):
         raise InvalidInput(f"{what} is {name!r}; pass a str or a pathlib.Path")
     if not name:
         raise InvalidInput(f'{what} is an empty name; pass "." for the current directory')
-    if _SCHEME.match(name):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
         raise InvalidInput(f"{name}: {what} must be on this machine, not at a URL")
     if "\0" in name:
         raise InvalidInput(f"{name!r}: {what} has a NUL character, which no file name can have")

@@ -2,7 +2,9 @@
 
 Such a file describes a chain: normalizer, pre-tokenizer, model, post-processor. Byte-level BPE is
 read, with a pattern that has a compiled splitter; everything else is refused by its name. The
-post-processor, truncation and padding change ids afterwards and are not read.
+post-processor, truncation and padding change ids afterwards, and the decoder changes text: they are
+not applied. It is only checked that each is null or has the keys and values by which the library
+recognizes it; what a post-processor or a decoder contains beside its type is not read.
 """
 
 from __future__ import annotations
@@ -104,6 +106,46 @@ class _ByteLevel(msgspec.Struct, forbid_unknown_fields=True):
     use_regex: bool = True
 
 
+Side = Literal["Left", "Right"]
+Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+
+
+class _Truncation(msgspec.Struct):
+    max_length: Number
+    strategy: Literal["LongestFirst", "OnlyFirst", "OnlySecond"]
+    stride: Number
+    direction: Side = "Right"
+
+
+class _Padding(msgspec.Struct):
+    strategy: Literal["BatchLongest"] | dict[Literal["Fixed"], Number]
+    direction: Side
+    pad_id: Number
+    pad_type_id: Number
+    pad_token: str
+    pad_to_multiple_of: Number | None = None
+
+
+class _PostProcessor(msgspec.Struct):
+    # Old files leave the type of BertProcessing and RobertaProcessing out.
+    type: Literal[
+        "BertProcessing", "ByteLevel", "RobertaProcessing", "Sequence", "TemplateProcessing", None
+    ] = None
+    sep: tuple[str, Number] | None = None
+    cls: tuple[str, Number] | None = None
+
+
+class _Decoder(msgspec.Struct):
+    type: str
+
+
+_NOT_APPLIED: dict[str, type[msgspec.Struct]] = {
+    "truncation": _Truncation,
+    "padding": _Padding,
+    "post_processor": _PostProcessor,
+    "decoder": _Decoder,
+}
+
 _Step = _Split | _Digits | _ByteLevel
 _STEPS: dict[str, type[_Step]] = {"Split": _Split, "Digits": _Digits, "ByteLevel": _ByteLevel}
 
@@ -135,6 +177,7 @@ def from_tokenizer_json(
     """
     values = fields(data, source)
     settings(values, _Document, values.keys() - {"version"}, source)  # which keys there are
+    _check_not_applied(values, source)
     normalize = _normalizer(values.get("normalizer", NULL), source)
     splitting = _splitting(values.get("pre_tokenizer", NULL), allow_pattern, source)
     model, parts = _model(values["model"], source)
@@ -157,6 +200,22 @@ def from_tokenizer_json(
         space_before=splitting.space_before,
         source=source,
     )
+
+
+def _check_not_applied(values: dict[str, msgspec.Raw], source: str) -> None:
+    """Check the sections that have no influence on the ids of a text."""
+    for name, type in _NOT_APPLIED.items():
+        data = values.get(name, NULL)
+        if _is_none(data):
+            continue
+        place = f"{source}, {name}"
+        found = decoded(data, type, place)
+        if (
+            isinstance(found, _PostProcessor)
+            and found.type is None
+            and not (found.sep and found.cls)
+        ):
+            raise BadVocabulary(f"{place}: it has no type; it is damaged, so write null there")
 
 
 def _refuse(source: str, what: str) -> NoReturn:

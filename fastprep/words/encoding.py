@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from fastprep.errors import BadVocabulary
+from fastprep.system.arguments import whole_number
 from fastprep.system.atomic import replacing
 from fastprep.vocabulary.published import ENDOFTEXT
 from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
@@ -204,6 +205,8 @@ class WordEncoding:
         >>> out[:n].tolist(), ends.tolist()
         ([0, 1, 2, 0, 2], [3, 5])
         """
+        if end_token is not None:
+            end_token = whole_number(end_token, "end_token", 0)
         return self._encoder.encode_documents(
             texts, out, ends, end_token=end_token, close_last=close_last
         )

@@ -47,3 +47,9 @@ def test_killed_training_resumes_to_the_same_losses(tmp_path: Path) -> None:
     assert "# resumes after step 4" in resumed.stdout
     assert losses(killed.stdout) | losses(resumed.stdout) == expected
     assert list(losses(resumed.stdout)) == [str(step) for step in range(5, 8)]
+
+
+def test_notebook_without_its_text_shows_how_it_is_called():
+    done = run("notebook.py")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "usage: python examples/notebook.py the-verdict.txt\n"

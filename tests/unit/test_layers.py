@@ -14,6 +14,7 @@ ROOT = Path(fastprep.__file__).parent
 
 #: The layers in the order of the data flow: each may import those before it, also in functions.
 STAGES = (
+    "terminal",
     "errors",
     "system",
     "vocabulary",

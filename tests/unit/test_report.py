@@ -281,3 +281,16 @@ def test_a_store_of_a_few_tokens_has_a_page(tmp_path: Path) -> None:
     made = make(tmp_path, [""], eot="none", overwrite=True)
     with pytest.raises(InvalidInput, match="nothing to show"):
         write_report(made, tmp_path / "none.html")
+
+
+def test_id_outside_the_vocabulary_is_an_error_that_names_its_place(tmp_path):
+    (tmp_path / "two.txt").write_text("One.<|endoftext|>Two.")
+    store = fastprep.prepare(tmp_path / "two.txt", tmp_path / "store", eot="none", progress=False)
+    assert store[:].tolist() == [3198, 13, 7571, 13]
+    manifest = tmp_path / "store" / "manifest.json"
+    facts = msgspec.json.decode(manifest.read_bytes())
+    facts["n_vocab"] = 5000
+    facts["shards"][0]["max_id"] = 3198
+    manifest.write_bytes(msgspec.json.encode(facts))
+    with pytest.raises(InvalidStore, match=r"bin: token 2 is 7571, outside the vocabulary of 5000"):
+        count(TokenStore(tmp_path / "store"))
