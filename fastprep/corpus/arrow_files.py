@@ -8,7 +8,16 @@ from typing import Any
 
 from fastprep.corpus.batches import as_batches
 from fastprep.corpus.columns import Nulls, arrow_errors, has_indices, no_text, type_of, walk
-from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows, Span, keys_of
+from fastprep.corpus.documents import (
+    Bad,
+    Batch,
+    Format,
+    PlacesInRows,
+    Span,
+    check_not_pointer,
+    keys_of,
+)
+from fastprep.corpus.remote import is_url
 from fastprep.corpus.sources import check_size, open_bytes
 from fastprep.errors import DamagedInput, InvalidInput
 from fastprep.system.arrow import is_text, pyarrow
@@ -26,8 +35,7 @@ def read_arrow(span: Span, form: Format, block_bytes: int, cut: bool) -> Iterato
     only be read as a whole. Memory is that of the column in one record batch. Raises InvalidInput if
     the column is missing, is not text, or is null in a row, and DamagedInput if the file is damaged.
     """
-    with contextlib.closing(open_bytes(span.path)) as file:
-        check_size(span, file)
+    with contextlib.closing(_open(span)) as file:
         column = _Column(span.path, file, form)
         try:
             if column.open():
@@ -55,7 +63,7 @@ def is_ipc_file(path: str) -> bool:
 
 def text_per_byte(span: Span, form: Format) -> float:
     """Return the bytes of text per byte of a file, by its first record batch."""
-    with contextlib.closing(open_bytes(span.path)) as file:
+    with contextlib.closing(_open(span)) as file:
         column = _Column(span.path, file, form)
         if column.open():
             first = column.batch(0) if column.count else None
@@ -67,6 +75,18 @@ def text_per_byte(span: Span, form: Format) -> float:
         with arrow_errors(span.path, "the file is damaged"):
             size = int(walk(first, column.keys).nbytes)
             return max(size / max(span.size * share, 1), 1e-3)
+
+
+def _open(span: Span) -> Any:
+    """Open a file for pyarrow, which checks before an allocation what of a local file is left."""
+    file = open_bytes(span.path)
+    with contextlib.ExitStack() as stack:
+        stack.callback(file.close)
+        check_size(span, file)
+        if not is_url(span.path):
+            return pyarrow(span.path).OSFile(span.path)
+        stack.pop_all()
+    return file
 
 
 class _Column:
@@ -83,21 +103,22 @@ class _Column:
 
     def open(self) -> bool:
         """Open the file; return whether it is an IPC file, which is read from its end, not a stream."""
-        head = self._file.read(len(_FILE))
+        head = self._file.read(64)
+        check_not_pointer(self._path, head)
         if head.startswith(_FEATHER_1):
             raise InvalidInput(
                 f"{self._path}: Feather version 1, which is not Arrow IPC; read it with pyarrow.feather "
                 "and write it again"
             )
-        is_file = bool(head == _FILE)
+        is_file = bool(head.startswith(_FILE))
         opening = self._ipc.open_file if is_file else self._ipc.open_stream
         what = "the file is damaged, or not an Arrow file"
         with arrow_errors(self._path, what):
             self._file.seek(0)
             schema = opening(self._file).schema
-        kind = type_of(schema, self.keys)
-        if kind is None or not is_text(kind):
-            raise InvalidInput(f"{self._path}: {no_text(schema, kind, self._form)} (--field)")
+            kind = type_of(schema, self.keys)
+            if kind is None or not is_text(kind):
+                raise InvalidInput(f"{self._path}: {no_text(schema, kind, self._form)} (--field)")
         with arrow_errors(self._path, what):
             self._file.seek(0)
             field = schema.get_field_index(self.keys[0])
@@ -141,9 +162,9 @@ class _Column:
 
         nulls, places = Nulls(self._form, name), PlacesInRows(name)
         with arrow_errors(name(0), "its values are damaged"):
-            column = walk(batch, self.keys)
             # Offsets, views and indices are those of the file; offsets are checked where they are used.
-            column.validate(full=has_indices(column.type))
+            batch.validate(full=has_indices(type_of(batch.schema, self.keys)))
+            column = walk(batch, self.keys)
         step = max(min(_MAX_ROWS, block_bytes * len(column) // max(column.nbytes, 1)), 1)
         for first in range(0, len(column), step):
             rows, bad = nulls.settle(column.slice(first, step), first)

@@ -10,8 +10,10 @@ import numpy as np
 
 from fastprep.corpus.documents import Bad, Format, keys_of
 from fastprep.errors import DamagedInput, InvalidInput
-from fastprep.system.arrow import column_of, pyarrow
+from fastprep.system.arrow import column_of, pyarrow, without_views
 from fastprep_ext.base import Rows
+
+_MAX_ALLOCATION = 1 << 40
 
 
 @contextlib.contextmanager
@@ -19,13 +21,18 @@ def arrow_errors(place: str, what: str) -> Iterator[None]:
     """Convert the exceptions of pyarrow for damaged data to DamagedInput, with its place."""
     try:
         yield
-    except (MemoryError, InvalidInput):
+    except InvalidInput:
         raise
     except Exception as error:  # of many types: even KeyError for wrong metadata
         # Errors of the operating system have a number.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         said = " ".join(str(error).split())
+        # A size that no machine has is one that was read from damaged data.
+        if isinstance(error, MemoryError) and not any(
+            word.isdigit() and int(word) > _MAX_ALLOCATION for word in said.split()
+        ):
+            raise
         raise DamagedInput(
             f"{place}: {what} ({type(error).__name__}: {said[:200]}); copy it again, or pass "
             "on_error='skip' (--on-error skip) to use the part before the damage"
@@ -89,7 +96,8 @@ def walk(batch: Any, keys: tuple[str, ...]) -> Any:
     chunk = batch.column(batch.schema.get_field_index(keys[0]))
     for key in keys[1:]:
         chunk = chunk.flatten()[chunk.type.get_field_index(key)]
-    return chunk
+    # Once per batch: its parts share the dictionary.
+    return without_views(chunk)
 
 
 def no_text(schema: Any, kind: Any, form: Format) -> str:

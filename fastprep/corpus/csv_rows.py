@@ -36,7 +36,8 @@ def read_csv(
     except InvalidInput as error:
         if form.on_error == "raise":
             raise
-        yield Batch.of_bad(Bad.of(error, path))
+        if file.damage is None:  # otherwise that is reported
+            yield Batch.of_bad(Bad.of(error, path))
         return
 
     def name(line: int) -> str:

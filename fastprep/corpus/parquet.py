@@ -93,9 +93,9 @@ class _TextColumn:
             )
             schema = self._file.schema_arrow
             paths = [self._file.schema.column(i).path for i in range(len(self._file.schema))]
-        kind = type_of(schema, self._keys)
-        if kind is None or not is_text(kind):
-            raise InvalidInput(f"{span.path}: {no_text(schema, kind, form)} (--field)")
+            kind = type_of(schema, self._keys)
+            if kind is None or not is_text(kind):
+                raise InvalidInput(f"{span.path}: {no_text(schema, kind, form)} (--field)")
         self._selected = ".".join(self._keys)
         self._leaf = paths.index(self._selected)
 

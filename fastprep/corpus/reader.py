@@ -44,7 +44,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from fastprep.corpus.batches import join_small
-from fastprep.corpus.documents import BLOCK_BYTES, Bad, Batch, Format, Span
+from fastprep.corpus.documents import BLOCK_BYTES, Bad, Batch, Format, Span, check_not_pointer
 from fastprep.corpus.formats import Kind
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.jsonlines import read_lines, read_values
@@ -57,6 +57,7 @@ from fastprep.corpus.sources import (
     empty,
     open_bytes,
     opened,
+    peek,
     starts_with_values,
     whole,
 )
@@ -212,6 +213,14 @@ def _archive(
         check_size(span, file)
         if kind.archive == ".tar" and span.start:
             raise InvalidInput(f"{span.path}: a tar archive can only be read from its start")
+        if kind == Kind("", "", ".tar") and not is_url(span.path):
+            try:
+                check_not_pointer(span.path, peek(file))
+            except InvalidInput as error:
+                if form.on_error == "raise":
+                    raise
+                yield Batch.of_bad(Bad.of(error, span.path))
+                return
         yield from read_archive(file, span, kind, form, block_bytes, cut, stop)
 
 
@@ -258,7 +267,7 @@ def read_archive(
         if form.on_error == "raise":
             raise
         bad = Bad.of(error, path)
-        if bad != damage:  # the archive itself ends there
+        if damage is None or bad.reason != damage.reason:  # the archive itself ends there
             yield Batch.of_bad(bad)
 
 

@@ -191,7 +191,9 @@ class _Stream(_TextColumn):
                 self._check(table.schema)
             batches = table.to_batches() if hasattr(table, "to_batches") else [table]
             for batch in batches:
+                with arrow_errors(self._place_of(row), "the values from there on are damaged"):
+                    column = walk(batch, self._keys)
                 for first in range(0, len(batch), _ROWS):
-                    rows = walk(batch.slice(first, _ROWS), self._keys)
+                    rows = column.slice(first, _ROWS)
                     yield from self._texts(rows, row + first, block_bytes, cut)
                 row += len(batch)
