@@ -163,7 +163,7 @@ def test_the_kind_of_a_file_follows_from_its_name_and_the_format(
 
 @pytest.mark.parametrize("name", ["pdf", "", "jsonl.rar", 5, ".", "gz"])
 def test_a_format_that_there_is_not_is_an_error(name: Any) -> None:
-    with pytest.raises(InvalidInput, match="format is .* supported are"):
+    with pytest.raises(InvalidInput, match=r"format is .* supported are"):
         Format(format=name)
 
 
@@ -425,7 +425,7 @@ def test_a_large_window_of_zstd_is_read_if_it_is_allowed(tmp_path: Path) -> None
     assert store.num_documents == 1
     assert verify(store, against="tiktoken").compared == 1
     for wrong in (9, 32, True, "28"):
-        with pytest.raises(InvalidInput, match="zstd_window is .* from 10 to 31"):
+        with pytest.raises(InvalidInput, match=r"zstd_window is .* from 10 to 31"):
             Format(zstd_window=wrong)  # type: ignore[arg-type]
 
 
