@@ -9,7 +9,6 @@ from pathlib import Path
 from fastprep.checks.oracles import Oracle
 from fastprep.corpus import reader as corpus
 from fastprep.corpus.documents import Format, Span
-from fastprep.corpus.formats import kind_of
 from fastprep.corpus.remote import is_url
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.store.manifest import ShardRecord, shard_path
@@ -34,7 +33,7 @@ def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None)
     number = compared = 0
     for index, record in enumerate(store.manifest.shards):
         for span in record.inputs:
-            _check_input(span)
+            _check_input(span, _format_of(store))
         stop = number + record.documents
         for document in _documents(store, record):
             if number == stop:
@@ -56,14 +55,14 @@ def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None)
     return compared
 
 
-def _check_input(span: Span) -> None:
+def _check_input(span: Span, form: Format) -> None:
     """Raise InvalidInput for a recorded input that cannot be read again."""
     if span.path.startswith("<"):
         raise InvalidInput(
             f"{span.path}: it was in the memory of the process that made the store, so there is "
             "nothing to compare with; verify without against (--against)"
         )
-    if kind_of(span.path) is None:
+    if form.kind(span.path) is None:
         raise InvalidInput(
             f"{span.path}: the store was imported from these ids and does not record the text that "
             "they were made from, so there is nothing to compare with; verify without against "
@@ -76,17 +75,29 @@ def _check_input(span: Span) -> None:
         raise InvalidInput(
             f"{span.path}: no such file, although the store was made from it; restore it{hint}"
         )
-    if corpus.whole(span.path).size != span.size:
+    if corpus.whole(span.path, form).size != span.size:
         raise InvalidInput(
             f"{span.path}: its size is no longer {span.size}, as it was when the store was "
             "made; restore that file to compare with it"
         )
 
 
+def _format_of(store: TokenStore) -> Format:
+    """Return how documents are stored in the inputs of a store."""
+    manifest = store.manifest
+    return Format(
+        manifest.separator,
+        manifest.field,
+        manifest.on_error,
+        manifest.input_format,
+        manifest.zstd_window,
+    )
+
+
 def _documents(store: TokenStore, record: ShardRecord) -> Iterator[str]:
     """Yield the documents that a shard was made from, without those that it left out."""
     manifest = store.manifest
-    form = Format(manifest.separator, manifest.field, manifest.on_error)
+    form = _format_of(store)
     draw = None if manifest.part is None else ValidationDraw(manifest.part.validation)
     for document in corpus.documents(record.inputs, form):
         try:

@@ -138,6 +138,23 @@ def add_eot_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_format_options(command: argparse.ArgumentParser) -> None:
+    """Add ``--format`` and ``--zstd-window``."""
+    command.add_argument(
+        "--format",
+        metavar="F",
+        help="format of files whose names do not say it, and of standard input: txt, jsonl, csv, "
+        "jsonl.gz, ...; of a folder or archive, read only the files of this format",
+    )
+    command.add_argument(
+        "--zstd-window",
+        type=at_least_one,
+        metavar="LOG",
+        help="largest window of .zst files, as in zstd --long=LOG; up to 31, with 2 GiB of memory per "
+        "worker (default: 27)",
+    )
+
+
 def separator(text: str) -> str:
     r"""Parse a separator, in which ``\n``, ``\r``, ``\t``, ``\0`` and ``\\`` are escapes.
 

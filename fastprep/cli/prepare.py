@@ -11,6 +11,7 @@ from pathlib import Path
 from fastprep.cli.options import (
     add_encoding_options,
     add_eot_options,
+    add_format_options,
     as_json,
     at_least_one,
     contents,
@@ -35,7 +36,7 @@ def add(commands: Commands) -> None:
     command = commands.add_parser(
         "prepare",
         help="encode text files into a token store",
-        description="Encode text files, JSON lines and Parquet files into a token store, in the "
+        description="Encode text, JSON, CSV, Parquet and Arrow files into a token store, in the "
         "order given. The store's bytes depend on the inputs and settings alone, not on the number of "
         "workers. After any interruption, the same command resumes from the finished shards.",
         epilog=r"example: fastprep prepare books/*.txt -o store --separator '\n\n\n' --workers 8",
@@ -44,7 +45,8 @@ def add(commands: Commands) -> None:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="a file, folder, pattern or URL: .txt or .jsonl, also as .gz or .zst, or .parquet",
+        help="a file, folder, pattern or URL: .txt, .jsonl, .csv or .tsv, also as .gz, .zst, .xz or "
+        ".bz2; .parquet or .arrow; .tar or .zip of these; - is standard input (with --format)",
     )
     command.add_argument("-o", "--output", required=True, metavar="OUT", help="directory to create")
     between = command.add_mutually_exclusive_group()
@@ -67,8 +69,10 @@ def add(commands: Commands) -> None:
         "--field",
         default="text",
         metavar="F",
-        help="key of the text in .jsonl, column in .parquet; a.b is b inside a (default: text)",
+        help="key of the text in .jsonl, column in .csv, .parquet and .arrow; a.b is b inside a, a\\.b "
+        "a name with a dot (default: text)",
     )
+    add_format_options(command)
     command.add_argument(
         "--on-error",
         choices=["raise", "skip", "replace"],
@@ -184,7 +188,9 @@ def _encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
     from fastprep.system.threads import available_cores
     from fastprep.words.corpus import words_of_inputs
 
-    form = Format(options.separator, options.field, options.on_error)
+    form = Format(
+        options.separator, options.field, options.on_error, options.format, options.zstd_window
+    )
     return words_of_inputs(options.inputs, form, options.workers or available_cores())
 
 

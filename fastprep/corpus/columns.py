@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from fastprep.corpus.documents import Bad, Format
-from fastprep.errors import InvalidInput
-from fastprep.system.arrow import Column
+from fastprep.corpus.documents import Bad, Format, keys_of
+from fastprep.errors import DamagedInput, InvalidInput
+from fastprep.system.arrow import column_of, pyarrow, without_views
 from fastprep_ext.base import Rows
+
+_MAX_ALLOCATION = 1 << 40
+
+
+@contextlib.contextmanager
+def arrow_errors(place: str, what: str) -> Iterator[None]:
+    """Convert the exceptions of pyarrow for damaged data to DamagedInput, with its place."""
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except Exception as error:  # of many types: even KeyError for wrong metadata
+        # Errors of the operating system have a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        said = " ".join(str(error).split())
+        # A size that no machine has is one that was read from damaged data.
+        if isinstance(error, MemoryError) and not any(
+            word.isdigit() and int(word) > _MAX_ALLOCATION for word in said.split()
+        ):
+            raise
+        raise DamagedInput(
+            f"{place}: {what} ({type(error).__name__}: {said[:200]}); copy it again, or pass "
+            "on_error='skip' (--on-error skip) to use the part before the damage"
+        ) from None
 
 
 class Nulls:
@@ -20,15 +46,18 @@ class Nulls:
         self._form = form
         self._place = place
 
-    def settle(self, column: Column, first: int) -> tuple[Rows, list[Bad]]:
-        """Return the texts of a column, with row numbers as their origins, and the bad rows.
+    def settle(self, chunk: Any, first: int) -> tuple[Rows, list[Bad]]:
+        """Return the texts of an array, with row numbers as their origins, and the bad rows.
 
-        ``first`` is the number of the column's first row. Raises InvalidInput for a null if ``on_error``
-        is ``"raise"``.
+        ``first`` is the number of the array's first row. Raises InvalidInput for a null if ``on_error``
+        is ``"raise"``, and DamagedInput for offsets and indices that are out of range.
         """
-        numbers = np.arange(first, first + len(column.starts))
+        with arrow_errors(self._place(first), "the values from there on are damaged"):
+            column = column_of(chunk)
+            numbers = np.arange(first, first + len(column.starts))
+            rows = Rows(column.text, column.starts, column.stops, numbers)
         if not len(column.nulls):
-            return Rows(column.text, column.starts, column.stops, numbers), []
+            return rows, []
         reason = f"{self._form.field!r} is null"
         if self._form.on_error == "raise":
             raise InvalidInput(
@@ -36,7 +65,6 @@ class Nulls:
                 "on_error='skip' (--on-error skip) to leave them out"
             )
         bad = [Bad(self._place(first + int(row)), reason) for row in column.nulls]
-        rows = Rows(column.text, column.starts, column.stops, numbers)
         if self._form.on_error == "skip":
             rows = rows.without([int(row) for row in column.nulls])
         return rows, bad
@@ -55,19 +83,34 @@ def type_of(schema: Any, keys: tuple[str, ...]) -> Any:
     return kind
 
 
+def has_indices(kind: Any) -> bool:
+    """Return whether the values of an Arrow type are found by indices or views, not by offsets."""
+    types = pyarrow("a column of text").types
+    return bool(
+        types.is_dictionary(kind) or types.is_string_view(kind) or types.is_binary_view(kind)
+    )
+
+
 def walk(batch: Any, keys: tuple[str, ...]) -> Any:
     """Return the array at the end of a path of names; a row is null if any struct on the path is."""
     chunk = batch.column(batch.schema.get_field_index(keys[0]))
     for key in keys[1:]:
         chunk = chunk.flatten()[chunk.type.get_field_index(key)]
-    return chunk
+    # Once per batch: its parts share the dictionary.
+    return without_views(chunk)
 
 
 def no_text(schema: Any, kind: Any, form: Format) -> str:
     """Return a message about a column that is missing or not text, with the columns that exist."""
     found = "has no column" if kind is None else f"holds {kind}, not text, in the column"
+    fix = "pass one of text as field"
+    name = ".".join(keys_of(form.field))
+    if kind is None and (count := schema.names.count(keys_of(form.field)[0])) > 1:
+        found, fix = f"has {count} columns of one name for", "rename all but one of them"
+    elif kind is None and name in schema.names:
+        fix = f"pass {name.replace('.', chr(92) + '.')} as field, as a dot in a name is written \\."
     there = [f"{name} ({kind})" for name, kind in zip(schema.names, schema.types, strict=True)]
     return (
         f"{found} {form.field!r}; it has: {', '.join(there[:20]) or 'none'}"
-        f"{' ...' if len(there) > 20 else ''}; pass one of text as field"
+        f"{' ...' if len(there) > 20 else ''}; {fix}"
     )

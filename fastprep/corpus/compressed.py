@@ -1,4 +1,4 @@
-"""Decompression of .gz and .zst files as they are read, in constant memory."""
+"""Decompression of .gz, .zst, .xz and .bz2 files as they are read, in constant memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import importlib
 import sys
 import zlib
 from collections.abc import Callable
-from typing import Any, BinaryIO, Protocol
+from functools import partial
+from typing import Any, Protocol
 
+from fastprep.corpus.documents import check_not_pointer
 from fastprep.corpus.formats import Packing
 from fastprep.errors import DamagedInput, MissingExtra
 from fastprep_ext.base import copy_bytes
@@ -16,7 +18,23 @@ from fastprep_ext.base import copy_bytes
 # they did not use as a copy, made under the GIL: so they get little at a time.
 _PACKED_BYTES = 1 << 16
 _UNPACKED_BYTES = 1 << 18
+# Bytes that a decompressor gets first. It gets twice as many each time, so that what it returns unused
+# at the end of a member is no more than it has used: a file of tiny members takes linear time.
+_FIRST_BYTES = 512
+# The base-2 logarithm of the largest zstd window without a request for more: the library's own.
+_ZSTD_WINDOW = 27
+# Enough for xz -9e, whose decompression takes 65 MiB.
+_XZ_BYTES = 128 << 20
+_MAX_ZSTD_HEADER = 18
 _FIX = "copy it again, or pass on_error='skip' (--on-error skip) to use the part before the damage"
+
+
+class _Packed(Protocol):
+    """The compressed bytes: a file, or a member of an archive."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> object: ...
 
 
 class _Decompressor(Protocol):
@@ -32,11 +50,12 @@ class _Decompressor(Protocol):
 
 
 class Unpacked:
-    """Reader of the decompressed content of a ``.gz`` or ``.zst`` file, member by member.
+    """Reader of the decompressed content of a compressed file, member by member.
 
-    ``file`` has the compressed bytes and is closed by :meth:`close`; ``name`` is its name in errors.
-    Reads raise DamagedInput if the file is truncated or a checksum is wrong, with the name and the byte
-    of the compressed file up to which it was read; everything returned before that is good. Raises
+    ``file`` has the compressed bytes and is closed by :meth:`close`; ``name`` is its name in
+    errors. ``zstd_window`` is that of :class:`~fastprep.corpus.documents.Format`. Reads raise
+    DamagedInput if the file is truncated or a checksum is wrong, with the name and the byte of the
+    compressed file up to which it was read; everything returned before that is good. Raises
     MissingExtra if a package is needed that is not installed.
 
     >>> import gzip, io
@@ -45,13 +64,19 @@ class Unpacked:
     b'one two'
     """
 
-    def __init__(self, file: BinaryIO, name: str, packing: Packing) -> None:
+    def __init__(
+        self, file: _Packed, name: str, packing: Packing, zstd_window: int | None = None
+    ) -> None:
         self._file = file
         self._name = name
         self._packing = packing
-        self._make, self._errors = decompressor(packing)
+        self._window = _ZSTD_WINDOW if zstd_window is None else zstd_window
+        self._make, self._errors = decompressor(packing, zstd_window)
         self._member: _Decompressor | None = None
         self._packed = b""  # read, not yet given to a decompressor
+        self._at = 0  # the part of it that was used
+        self._given = 0  # bytes that the decompressor of this member got at most at a time
+        self._head = b""  # the start of a member of zstd
         self._read = 0  # packed bytes read so far
         self._made = 0  # bytes unpacked so far
         self._first = True
@@ -64,11 +89,10 @@ class Unpacked:
             try:
                 part = self._next(min(len(buffer) - filled, _UNPACKED_BYTES))
             except DamagedInput as error:
+                self._failure = error
                 if not filled:
                     raise
-                # Return the good bytes first.
-                self._failure = error
-                break
+                break  # the good bytes first
             if not part:
                 break
             filled += copy_bytes(part, buffer, filled)
@@ -82,7 +106,7 @@ class Unpacked:
     @property
     def used(self) -> int:
         """The number of compressed bytes that were decompressed so far."""
-        return self._read - len(self._packed)
+        return self._read - len(self._packed) + self._at
 
     def close(self) -> None:
         """Close the compressed file."""
@@ -99,60 +123,113 @@ class Unpacked:
             if member is None:
                 raise RuntimeError("no member was started")
             over = False
-            if not self._packed and _needs_input(member):
-                self._packed = self._more()
+            given = b""
+            if self._at == len(self._packed) and _needs_input(member):
+                self._fill()
                 over = not self._packed
+            if _needs_input(member):
+                self._given = min(2 * self._given, _PACKED_BYTES)
+                given = self._packed[self._at : self._at + self._given]
             try:
-                part = member.decompress(self._packed, limit)
+                part = member.decompress(given, limit)
             except self._errors as error:
                 raise self._damaged(error) from None
-            self._packed = b"" if not hasattr(member, "unconsumed_tail") else member.unconsumed_tail
+            left = member.unused_data if member.eof else getattr(member, "unconsumed_tail", b"")
+            self._at += len(given) - len(left)
             if member.eof:
-                self._packed = member.unused_data
                 self._member = None
             if part:
                 self._made += len(part)
                 return part
             if over and self._member is not None:
-                raise DamagedInput(
-                    f"{self._name}, byte {self._read}: the file ends in the middle of its "
-                    f"compressed data, after {self._made} bytes of text; {_FIX}"
-                )
+                raise self._ends_early()
 
     def _start_member(self) -> bool:
         """Start the next member; return False at the end of the file."""
         while True:
-            if not self._packed:
-                self._packed = self._more()
-            if self._first or not self._packed:
+            if self._at == len(self._packed):
+                self._fill()
+                if not self._packed:
+                    return False
+            if not self._first and self._packed[self._at] == 0:
+                # Tapes and block devices pad with zeros.
+                self._packed = self._packed[self._at :].lstrip(b"\0")
+                self._at = 0
+                continue
+            head = self._packed[self._at : self._at + _MAX_ZSTD_HEADER]
+            if self._packing != ".zst" or not _is_skippable(head):
                 break
-            # Tapes and block devices pad with zeros.
-            self._packed = self._packed.lstrip(b"\0")
-            if self._packed:
-                break
-        if not self._packed:
-            return False
-        if not _may_start(self._packed, self._packing):
+            self._skip_frames()
+        if not _may_start(head, self._packing):
+            if self._first:
+                check_not_pointer(self._name, self._packed)
             what = f"no {self._packing} file" if self._first else "no further member"
             raise DamagedInput(
                 f"{self._name}, byte {self.used}: the compressed data is damaged ({what} starts with "
-                f"{self._packed[:4].hex(' ')}), after {self._made} bytes of text; {_FIX}"
+                f"{head[:4].hex(' ')}), after {self._made} bytes of text; {_FIX}"
             )
         self._first = False
+        self._head = head
+        self._given = _FIRST_BYTES // 2
         self._member = self._make()
         return True
 
-    def _more(self) -> bytes:
+    def _skip_frames(self) -> None:
+        """Skip skippable frames of zstd, of which a decompressor for each would take 4 us."""
+        self._first = False
+        while True:
+            while len(self._packed) - self._at < 8:
+                if not self._fill():
+                    raise self._ends_early()
+            packed, at = self._packed, self._at
+            while len(packed) - at >= 8 and _is_skippable(packed[at : at + 4]):
+                at += 8 + int.from_bytes(packed[at + 4 : at + 8], "little")
+            left = at - len(packed)
+            self._at = min(at, len(packed))
+            while left > 0:
+                if not self._fill():
+                    raise self._ends_early()
+                self._at = min(left, len(self._packed))
+                left -= self._at
+            # The start of another one may be at the end of what was read.
+            if len(self._packed) - self._at < 8 and not self._fill():
+                return
+            if not _is_skippable(self._packed[self._at : self._at + 4]):
+                return
+
+    def _fill(self) -> int:
+        """Read more of the file; return the number of bytes read."""
         chunk = self._file.read(_PACKED_BYTES)
+        self._packed = self._packed[self._at :] + chunk
+        self._at = 0
         self._read += len(chunk)
-        return chunk
+        return len(chunk)
+
+    def _ends_early(self) -> DamagedInput:
+        return DamagedInput(
+            f"{self._name}, byte {self._read}: the file ends in the middle of its "
+            f"compressed data, after {self._made} bytes of text; {_FIX}"
+        )
 
     def _damaged(self, error: Exception) -> DamagedInput:
         place = f"{self._name}, before byte {self._read}"
+        window, dictionary = _zstd_header(self._head) if self._packing == ".zst" else (0, 0)
         if "too much memory" in str(error):
+            log = max(window - 1, 1).bit_length()
             return DamagedInput(
-                f"{place}: its decompression needs a window of more than 128 MiB; "
-                "compress it again without --long, or decompress it"
+                f"{place}: its decompression needs a window of more than {1 << self._window - 20} MiB: "
+                f"of {window >> 20:,} MiB; pass zstd_window={log} (--zstd-window {log}), if there is as "
+                "much memory for each worker, or compress it again without --long"
+            )
+        if "emory usage limit" in str(error):
+            return DamagedInput(
+                f"{place}: its decompression needs more than {_XZ_BYTES >> 20} MiB of memory; compress "
+                "it again with a preset of at most -9"
+            )
+        if dictionary:
+            return DamagedInput(
+                f"{place}: it was compressed with the zstd dictionary {dictionary}, which is not part "
+                f"of the file; decompress it with `zstd -d -D DICTIONARY`"
             )
         return DamagedInput(
             f"{place}: the compressed data is damaged ({error}), after {self._made} bytes of "
@@ -160,15 +237,37 @@ class Unpacked:
         )
 
 
+_SIGNATURES: dict[Packing, bytes] = {
+    ".gz": b"\x1f\x8b",
+    ".zst": b"\x28\xb5\x2f\xfd",
+    ".xz": b"\xfd7zXZ\0",
+    ".bz2": b"BZh",
+}
+
+
 def _may_start(data: bytes, packing: Packing) -> bool:
     """Return whether a member may start with these bytes, which may be a few only."""
-    if packing == ".gz":
-        return data[:2] == b"\x1f\x8b"[: len(data)]
-    # A frame, or one of the sixteen kinds of skippable frames.
-    skipped = len(data) > 0 and 0x50 <= data[0] <= 0x5F
-    return data[:4] == b"\x28\xb5\x2f\xfd"[: len(data)] or (
-        skipped and data[1:4] == b"\x2a\x4d\x18"[: len(data) - 1]
-    )
+    signature = _SIGNATURES[packing]
+    return data[: len(signature)] == signature[: len(data)]
+
+
+def _is_skippable(data: bytes) -> bool:
+    """Return whether one of the sixteen kinds of skippable frames of zstd may start with these bytes."""
+    return 0x50 <= data[0] <= 0x5F and data[1:4] == b"\x2a\x4d\x18"[: len(data) - 1]
+
+
+def _zstd_header(head: bytes) -> tuple[int, int]:
+    """Return the window in bytes and the number of the dictionary that a frame of zstd needs, or 0."""
+    flags = head[4] if len(head) > 4 else 0
+    single = bool(flags & 0x20)
+    at = 5 if single else 6
+    size = (0, 1, 2, 4)[flags & 3]
+    dictionary = int.from_bytes(head[at : at + size], "little")
+    if single:
+        content = head[at + size : at + size + (1, 2, 4, 8)[flags >> 6]]
+        return int.from_bytes(content, "little"), dictionary
+    base = 1 << 10 + (head[5] >> 3 if len(head) > 5 else 0)
+    return base + base // 8 * (head[5] & 7 if len(head) > 5 else 0), dictionary
 
 
 def _needs_input(member: _Decompressor) -> bool:
@@ -176,11 +275,25 @@ def _needs_input(member: _Decompressor) -> bool:
     return bool(getattr(member, "needs_input", True))
 
 
-def decompressor(packing: Packing) -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
+def decompressor(
+    packing: Packing, zstd_window: int | None = None
+) -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
     """Return a factory of decompressors of one member, and the exceptions they raise.
 
     Raises MissingExtra if a package is needed that is not installed.
     """
+    if packing in (".xz", ".bz2"):
+        try:
+            module = importlib.import_module("lzma" if packing == ".xz" else "bz2")
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                f"reading {packing} files needs the module {error.name}, which this Python was built "
+                "without; install a Python that has it, or decompress the files",
+                name=error.name,
+            ) from None
+        if packing == ".bz2":
+            return module.BZ2Decompressor, (OSError, ValueError)
+        return partial(module.LZMADecompressor, module.FORMAT_XZ, _XZ_BYTES), (module.LZMAError,)
     if packing == ".gz":
         try:
             # 2.4 times as fast as zlib on prose (650 against 260 MB/s).
@@ -196,4 +309,7 @@ def decompressor(packing: Packing) -> tuple[Callable[[], Any], tuple[type[Except
         raise MissingExtra(
             "reading .zst files needs a package: pip install 'fastprep[zstd]'", name="zstd"
         ) from None
-    return zstd.ZstdDecompressor, (zstd.ZstdError,)
+    if zstd_window is None:
+        return zstd.ZstdDecompressor, (zstd.ZstdError,)
+    options = {zstd.DecompressionParameter.window_log_max: zstd_window}
+    return partial(zstd.ZstdDecompressor, options=options), (zstd.ZstdError,)

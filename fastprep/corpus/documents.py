@@ -8,13 +8,16 @@ from typing import Annotated, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import msgspec
 
-from fastprep.errors import InvalidInput
+from fastprep.corpus.formats import SUPPORTED, Kind, kind_of, kind_of_format
+from fastprep.errors import DamagedInput, InvalidInput
+from fastprep.system.arguments import whole_number
 from fastprep_ext.base import Rows
 
 # From 512 KiB to 8 MiB one thread is equally fast. What Python does per block, under the GIL and with
 # caches that the block has emptied, takes 0.3 ms, so that threads scale better with larger blocks.
 BLOCK_BYTES = 4 << 20
 
+_GIT_LFS = b"version https://git-lfs.github.com/spec/v"
 #: What to do with a document that cannot be read: stop, skip it, or replace its bad bytes by U+FFFD.
 OnError: TypeAlias = Literal["raise", "skip", "replace"]
 Offset = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
@@ -44,10 +47,12 @@ class Format(msgspec.Struct, frozen=True):
     ``field`` is the key of the text in JSON lines and the column of a table; see :func:`keys_of`.
     With ``on_error`` ``"raise"`` a bad document is an error, and with ``"skip"`` it is skipped. With
     ``"replace"`` bytes that are not UTF-8 become U+FFFD, and a document that is not a text becomes an
-    empty one, so that documents after it keep their numbers.
+    empty one, so that documents after it keep their numbers. ``format`` names the format of all files,
+    as a suffix like ``"jsonl"`` or ``"csv.gz"``; with None each file's name says it. ``zstd_window`` is
+    the base-2 logarithm of the largest window of a .zst file, from 10 to 31; None is 27, 128 MiB.
 
-    Raises InvalidInput for an empty separator or field, one that is not text, or an unknown
-    ``on_error``.
+    Raises InvalidInput for an empty separator or field, one that is not text, an unknown ``on_error``
+    or ``format``, or a ``zstd_window`` out of range.
 
     >>> Format(separator="\\n\\n").separator
     '\\n\\n'
@@ -56,6 +61,12 @@ class Format(msgspec.Struct, frozen=True):
     separator: str | None = "<|endoftext|>"
     field: str = "text"
     on_error: Literal["raise", "skip", "replace"] = "raise"
+    format: str | None = None
+    zstd_window: int | None = None
+
+    def kind(self, path: str) -> Kind | None:
+        """Return the kind of a file by its name and the format, or None if it cannot be read."""
+        return kind_of(path, self.format)
 
     def __post_init__(self) -> None:
         if self.on_error not in get_args(OnError):
@@ -77,6 +88,15 @@ class Format(msgspec.Struct, frozen=True):
                     "surrogates"
                 )
         keys_of(self.field)
+        if self.format is not None and (
+            not isinstance(self.format, str) or kind_of_format(self.format) is None
+        ):
+            raise InvalidInput(
+                f"format is {self.format!r}; it is a suffix without its dot, as in 'jsonl' or 'csv.gz'; "
+                f"supported are {SUPPORTED}"
+            )
+        if self.zstd_window is not None:
+            whole_number(self.zstd_window, "zstd_window", 10, 31)
 
 
 def keys_of(field: str) -> tuple[str, ...]:
@@ -160,8 +180,10 @@ class Bad(NamedTuple):
         >>> Bad.of(InvalidInput("a: b.txt, byte 5: it ends there; copy it again"), "a: b.txt")
         Bad(place='a: b.txt, byte 5', reason='it ends there')
         """
-        where, _, said = str(error).removeprefix(path).partition(": ")
-        return cls(path + where, said.partition("; ")[0])
+        message = str(error)
+        known = path if message.startswith(path) else ""
+        where, _, said = message.removeprefix(known).partition(": ")
+        return cls(known + where, said.partition("; ")[0])
 
 
 class Batch(NamedTuple):
@@ -191,6 +213,20 @@ class Batch(NamedTuple):
     def of_bad(cls, *bad: Bad) -> Batch:
         """Return a batch of bad documents alone."""
         return cls(Rows(), True, PlacesInFile(""), bad)
+
+
+def check_not_pointer(name: str, head: bytes) -> None:
+    """Raise DamagedInput if a file starts as one that Git LFS has not replaced by its content.
+
+    >>> check_not_pointer("a.parquet", b"version https://git-lfs.github.com/spec/v1\\noid sha256:")
+    Traceback (most recent call last):
+    fastprep.errors.DamagedInput: a.parquet: a pointer of Git LFS, not the file itself; run ...
+    """
+    if head.startswith(_GIT_LFS):
+        raise DamagedInput(
+            f"{name}: a pointer of Git LFS, not the file itself; run `git lfs pull` where it is, or "
+            "pass on_error='skip' (--on-error skip)"
+        )
 
 
 def is_unicode(text: str) -> bool:

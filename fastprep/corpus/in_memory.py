@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
 
 from fastprep.corpus.documents import Batch, Span
 from fastprep.errors import InvalidInput
@@ -51,6 +52,28 @@ def span_of(name: str, start: int, end: int, size: int, source: TableSource) -> 
     return span
 
 
+class Documents(NamedTuple):
+    """Documents as dicts, which are read once."""
+
+    dicts: Iterable[Mapping[str, Any]]
+
+
+def as_inputs(inputs: Iterable[Any]) -> list[Any]:
+    """Return a list of inputs; an iterable of dicts is one input, of which the first is read.
+
+    >>> as_inputs(["a.txt", "b.txt"])
+    ['a.txt', 'b.txt']
+    >>> len(as_inputs({"text": text} for text in ("one", "two")))
+    1
+    """
+    left = iter(inputs)
+    for first in left:
+        if isinstance(first, Mapping) and not is_table(first):
+            return [Documents(chain([first], left))]
+        return [first, *left]
+    return []
+
+
 def is_table(thing: object) -> bool:
     """Return whether an input is a table or stream of texts, not a path.
 
@@ -62,6 +85,15 @@ def is_table(thing: object) -> bool:
         hasattr(thing, "__arrow_c_stream__")
         or hasattr(thing, "__arrow_c_array__")
         or is_of_datasets(thing)
+        or is_scan(thing)
+    )
+
+
+def is_scan(thing: object) -> bool:
+    """Return whether an object is a LazyFrame of polars, or a Dataset or Scanner of pyarrow."""
+    package = type(thing).__module__.partition(".")[0]
+    return (package == "polars" and hasattr(thing, "collect_batches")) or (
+        package == "pyarrow" and hasattr(thing, "to_batches") and hasattr(thing, "count_rows")
     )
 
 

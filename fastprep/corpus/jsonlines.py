@@ -1,10 +1,9 @@
-"""Reader of .jsonl files, or byte ranges of them: the texts in one field of the lines."""
+"""Reader of .jsonl files, or byte ranges of them, and of JSON values that are not each on a line."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,25 +12,31 @@ import msgspec
 from fastprep.corpus.batches import as_batches
 from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.sources import Source, newlines_before
-from fastprep.errors import InvalidInput, InvalidUtf8
-from fastprep_ext.base import Rows, find_last_newline, find_newline, uninitialized
-from fastprep_ext.corpus import LineReader
+from fastprep.errors import DamagedInput, InvalidInput, InvalidUtf8
+from fastprep_ext.base import (
+    Rows,
+    count_newlines,
+    find_last_newline,
+    find_newline,
+    uninitialized,
+)
+from fastprep_ext.corpus import LineReader, values_to_lines
 
 # Bytes that are read at a time to find where the first line of a span starts.
 _SEARCH_BYTES = 1 << 14
+# A longer value is taken for one without an end: a bracket or a quote may be missing.
+_MAX_VALUE = 1 << 28
 
 # Function that names a line by its number.
 LineName = Callable[[int], str]
-
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class LineDecoder:
     """Decoder of lines of JSON objects to the text in one field of each.
 
-    A compiled reader decodes the lines that are plainly valid, and msgspec all others: a line that
-    msgspec refuses is refused, with its message. Raises InvalidInput for a field name that would have
-    to be escaped in JSON.
+    A compiled reader decodes the lines that are plainly valid, msgspec most others, and `json.loads`
+    those with what only it accepts. A line that all refuse is refused, with msgspec's message. Raises
+    InvalidInput for a field name that would have to be escaped in JSON.
 
     >>> rows, decoder = Rows(), LineDecoder(Format())
     >>> decoder.decode(b'{"text": "One."}\\n\\n{"id": 2, "text": "Two."}\\n', rows)
@@ -45,9 +50,11 @@ class LineDecoder:
         self._keys = keys_of(form.field)
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_line_type(form.field))
         self._reader = LineReader([key.encode() for key in self._keys])
+        dotted = f", or {form.field.replace('.', chr(92) + '.')} for a key with dots"
         self._advice = (
             f'each line must be one JSON object with a string under "{form.field}"; fix it, name '
-            "another field (--field), or pass on_error='skip' (--on-error skip) to skip such lines"
+            f"another field (--field){dotted if len(self._keys) > 1 else ''}, or pass "
+            "on_error='skip' (--on-error skip) to skip such lines"
         )
 
     def decode(
@@ -109,7 +116,7 @@ class LineDecoder:
             return b""
 
     def text(self, line: bytes) -> str:
-        """Return one line's text, decoded by msgspec alone; tests compare the fast way with it.
+        """Return one line's text, without the compiled reader; tests compare it with this one.
 
         Raises InvalidInput with the fault of the line, but without its place.
 
@@ -119,40 +126,38 @@ class LineDecoder:
         try:
             return self._value(self._decoder.decode(line))
         except UnicodeDecodeError:
-            offset = _first_invalid(line)
-            raise InvalidUtf8(
-                f"byte {offset} of the line: 0x{line[offset]:02x} is not UTF-8 there; convert the "
-                "file to UTF-8, or pass on_error='skip' or 'replace' (--on-error)",
-                offset=offset,
-            ) from None
+            raise _invalid_utf8(line) from None
         except msgspec.ValidationError as error:
             raise InvalidInput(str(error)) from None
         except RecursionError:
             raise InvalidInput("nested too deeply") from None
         except msgspec.DecodeError as error:
-            repaired = self._repair(line)
-            if repaired is None:
-                raise InvalidInput(str(error)) from None
-            return repaired
+            return self._text_by_json(line, str(error))
 
     def _value(self, line: Any) -> str:
         text: str = functools.reduce(lambda found, _: found.text, self._keys, line)
         return text
 
-    def _repair(self, line: bytes) -> str | None:
-        """Return the text of a line with lone surrogates, which msgspec refuses; None for others."""
-        if not _SURROGATE.search(line):
-            return None
+    def _text_by_json(self, line: bytes, fault: str) -> str:
+        """Return the text of a line with NaN, Infinity or a lone surrogate, which msgspec refuses.
+
+        A lone surrogate in the text becomes U+FFFD. Raises InvalidInput, with the fault that msgspec
+        found, for a line that `json.loads` refuses, too.
+        """
         import json
 
         try:
-            value = json.loads(line)
+            # Bytes that are not UTF-8 do not matter outside of the text.
+            value = json.loads(line.decode("utf-8", "surrogateescape"))
         except (ValueError, RecursionError):
-            return None
+            raise InvalidInput(fault) from None
         for key in self._keys:
             value = value.get(key) if isinstance(value, dict) else None
         if not isinstance(value, str):
-            return None
+            wrong = "is missing" if value is None else f"is a {type(value).__name__}, not a string"
+            raise InvalidInput(f"`{'.'.join(self._keys)}` {wrong}")
+        if _first_invalid(line) is not None and any("\udc80" <= c <= "\udcff" for c in value):
+            raise _invalid_utf8(line)
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -169,12 +174,22 @@ def _line_type(field: str) -> Any:
     return kind
 
 
-def _first_invalid(line: bytes) -> int:
+def _first_invalid(line: bytes) -> int | None:
+    """Return the offset of the first byte that is not UTF-8, or None."""
     try:
         line.decode()
     except UnicodeDecodeError as error:
         return error.start
-    return 0
+    return None
+
+
+def _invalid_utf8(line: bytes) -> InvalidUtf8:
+    offset = _first_invalid(line) or 0
+    return InvalidUtf8(
+        f"byte {offset} of the line: 0x{line[offset]:02x} is not UTF-8 there; convert the "
+        "file to UTF-8, or pass on_error='skip' or 'replace' (--on-error)",
+        offset=offset,
+    )
 
 
 class LineNames:
@@ -236,6 +251,61 @@ def read_lines(
         yield from as_batches(rows, places, bad, block_bytes, cut)
         filled, base = filled - stop, base + stop
         block[:filled] = block[stop : stop + filled]
+
+
+def read_values(
+    file: Source, path: str, first: int, form: Format, block_bytes: int, cut: bool
+) -> Iterator[Batch]:
+    """Yield the texts of JSON values: the elements of an array, or objects over several lines.
+
+    ``first`` is where they start. Values are read a block at a time, so memory is that of the longest
+    one and a few blocks. Raises DamagedInput, with its line, for what is not a value, and for values
+    that do not end; if ``on_error`` is not ``"raise"``, that and the rest of the file are skipped.
+    """
+    decoder = LineDecoder(form)
+
+    def name(number: int) -> str:
+        return f"{path}, object {number + 1}"
+
+    places = PlacesInRows(name)
+    file.seek(first)
+    block = uninitialized(min(block_bytes, file.left + 1))
+    filled = number = newlines = state = 0
+    fault: str | None = None
+    while fault is None:
+        filled += file.readinto(block[filled:], held=filled)
+        last = filled < len(block)
+        lines = uninitialized(2 * filled + 1)
+        at, size, state, invalid = values_to_lines(
+            block, 0, filled, state, last and file.damage is None, lines
+        )
+        rows = Rows()
+        number, bad = decoder.decode(lines, rows, size, number, name)
+        yield from as_batches(rows, places, bad, block_bytes, cut)
+        newlines += count_newlines(block, 0, at)
+        if invalid:
+            fault = f"0x{block[at]:02x} cannot be there (a comma, bracket or quote may be missing)"
+        elif last:
+            if file.damage is not None or (at == filled and not state):
+                return
+            fault = f"the file ends in the middle of {'a value' if at < filled else 'an array'}"
+        elif at:
+            filled -= at
+            block[:filled] = block[at : at + filled]
+        elif filled >= _MAX_VALUE:
+            fault = f"a value of more than {_MAX_VALUE} bytes: a bracket or a quote may be missing"
+        else:
+            # Doubling keeps the copying linear.
+            longer = uninitialized(2 * len(block))
+            longer[:filled] = block
+            block = longer
+    error = DamagedInput(
+        f"{path}, line {newlines + 1}: {fault}; fix it, or pass on_error='skip' (--on-error skip) to "
+        "use the objects before it"
+    )
+    if form.on_error == "raise":
+        raise error
+    yield Batch.of_bad(Bad.of(error, path))
 
 
 def _first_line(file: Source, span: Span, first: int, block_bytes: int) -> int | None:

@@ -10,12 +10,20 @@ from typing import Any
 import numpy as np
 
 from fastprep.corpus.batches import as_batches
-from fastprep.corpus.columns import Nulls, no_text, type_of, walk
-from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows, Span, keys_of
+from fastprep.corpus.columns import Nulls, arrow_errors, no_text, type_of, walk
+from fastprep.corpus.documents import (
+    Bad,
+    Batch,
+    Format,
+    PlacesInRows,
+    Span,
+    check_not_pointer,
+    keys_of,
+)
 from fastprep.corpus.remote import can_seek, is_url
 from fastprep.corpus.sources import check_size, open_bytes
 from fastprep.errors import DamagedInput, InvalidInput
-from fastprep.system.arrow import column_of, is_text, pyarrow
+from fastprep.system.arrow import is_text, pyarrow
 
 # Bytes read of a column at a time: a row group may be larger than memory.
 _READ_BYTES = 1 << 20
@@ -73,7 +81,10 @@ class _TextColumn:
         self._form = form
         self._keys = keys_of(form.field)
         pq = import_pyarrow(span.path)
-        with self._pyarrow_errors("the file is damaged, or no Parquet file"):
+        head = file.read(64)
+        check_not_pointer(span.path, head)
+        file.seek(0)
+        with arrow_errors(span.path, "the file is damaged, or not a Parquet file"):
             self._file = pq.ParquetFile(
                 file,
                 pre_buffer=False,
@@ -82,22 +93,22 @@ class _TextColumn:
             )
             schema = self._file.schema_arrow
             paths = [self._file.schema.column(i).path for i in range(len(self._file.schema))]
-        kind = type_of(schema, self._keys)
-        if kind is None or not is_text(kind):
-            raise InvalidInput(f"{span.path}: {no_text(schema, kind, form)} (--field)")
+            kind = type_of(schema, self._keys)
+            if kind is None or not is_text(kind):
+                raise InvalidInput(f"{span.path}: {no_text(schema, kind, form)} (--field)")
         self._selected = ".".join(self._keys)
         self._leaf = paths.index(self._selected)
 
     def text_bytes(self) -> int:
         """Return the size of all row groups' pages before compression."""
-        with self._pyarrow_errors("the file is damaged"):
+        with arrow_errors(self._path, "the file is damaged"):
             metadata = self._file.metadata
             groups = map(metadata.row_group, range(metadata.num_row_groups))
             return sum(group.column(self._leaf).total_uncompressed_size for group in groups)
 
     def groups(self, start: int, end: int) -> list[int]:
         """Return the row groups whose first byte is in a range, in the order of the file."""
-        with self._pyarrow_errors("the file is damaged"):
+        with arrow_errors(self._path, "the file is damaged"):
             metadata = self._file.metadata
             firsts = [_first_byte(metadata.row_group(i)) for i in range(metadata.num_row_groups)]
             rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
@@ -118,7 +129,7 @@ class _TextColumn:
         nulls, places = Nulls(self._form, name), PlacesInRows(name)
         try:
             for chunk in self._chunks(group, block_bytes):
-                rows, bad = nulls.settle(column_of(chunk), row)
+                rows, bad = nulls.settle(chunk, row)
                 row += len(chunk)
                 yield from as_batches(rows, places, bad, block_bytes, cut)
         except DamagedInput as error:
@@ -130,7 +141,7 @@ class _TextColumn:
 
     def _chunks(self, group: int, block_bytes: int) -> Iterator[Any]:
         row = int(self._before[group])
-        with self._pyarrow_errors(f"row group {group} is damaged", self._place(group, row)):
+        with arrow_errors(self._place(group, row), f"row group {group} is damaged"):
             metadata = self._file.metadata.row_group(group)
             size = max(metadata.column(self._leaf).total_uncompressed_size, 1)
             rows = min(max(block_bytes * metadata.num_rows // size, 1), _MAX_ROWS)
@@ -138,30 +149,13 @@ class _TextColumn:
                 rows, row_groups=[group], columns=[self._selected], use_threads=False
             )
         while True:
-            with self._pyarrow_errors(f"row group {group} is damaged", self._place(group, row)):
+            with arrow_errors(self._place(group, row), f"row group {group} is damaged"):
                 batch = next(batches, None)
                 if batch is None:
                     return
                 chunk = walk(batch, self._keys)
             row += len(chunk)
             yield chunk
-
-    @contextlib.contextmanager
-    def _pyarrow_errors(self, what: str, place: str | None = None) -> Iterator[None]:
-        """Convert the exceptions of pyarrow for a damaged file to DamagedInput, with its place."""
-        try:
-            yield
-        except (MemoryError, InvalidInput):
-            raise
-        except Exception as error:  # of many types: even KeyError for wrong metadata
-            # Errors of the operating system have a number.
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            said = " ".join(str(error).split())
-            raise DamagedInput(
-                f"{place or self._path}: {what} ({type(error).__name__}: {said[:200]}); copy it again, "
-                "or pass on_error='skip' (--on-error skip) to use the part before the damage"
-            ) from None
 
     def _place(self, group: int, row: int) -> str:
         return f"{self._path}, row {row} (of row group {group})"

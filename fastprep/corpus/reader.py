@@ -11,36 +11,56 @@ The format of a file follows from its suffix:
 ``.jsonl``, ``.ndjson``, ``.json``
     One JSON object per line; its text is one field. Every object is a document, also with an empty
     text, so document ``i`` is that of the ``i``-th line that is not blank. A lone surrogate escape
-    (``\\ud83d`` without its other half) becomes U+FFFD, as in ``tiktoken``.
-``.parquet``
-    Each row is a document, also with an empty text; its text is one column.
+    (``\\ud83d`` without its other half) becomes U+FFFD, as in ``tiktoken``. A file that starts with an
+    array, or with an object that continues on the next line, is read as JSON values instead: the
+    elements of the array, or one object after another.
+``.csv``, ``.tsv``
+    Each row after the header is a document, also with an empty text; its text is one column. The rules
+    of quotes are those of Python's module ``csv``.
+``.parquet``, ``.arrow``, ``.feather``
+    Each row is a document, also with an empty text; its text is one column. An Arrow file is an IPC file
+    or an IPC stream.
+``.tar``, ``.zip``
+    The documents of the members, one after another, that have one of the formats above but for the
+    tables of Arrow; :class:`fastprep.corpus.archives.Choice` chooses them.
 
-All but ``.parquet``, which has a compression of its own, may be compressed as ``.gz`` or ``.zst``. They
+Text, JSON, ``.csv`` and ``.tar`` may be compressed as ``.gz``, ``.zst``, ``.xz`` or ``.bz2``. They
 are decompressed as they are read, up to the end of their last member. A path with a scheme, as in
-``s3://bucket/a.jsonl.zst``, is opened by fsspec.
+``s3://bucket/a.jsonl.zst``, is opened by fsspec. ``docs/formats.md`` has all of this in tables.
 
 A byte order mark at the start of a file is not part of the text: it is skipped. Text is ordinary text:
 a special token's name inside a document is encoded as any other text, as by
 ``Encoding.encode_ordinary``.
 
-An uncompressed file can be read by byte ranges. A document belongs to the range that contains its
-first byte (a row: the first byte of its row group). So any division of a file into ranges gives the
-same documents in the same order.
+An uncompressed file of text, lines of JSON, Parquet, Arrow or zip can be read by byte ranges. A document
+belongs to the range that contains its first byte (a row: the first byte of its row group; a member of an
+archive: its header). So any division of a file into ranges gives the same documents in the same order.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable, Iterator
+from typing import Any, BinaryIO
 
 from fastprep.corpus.batches import join_small
-from fastprep.corpus.documents import BLOCK_BYTES, Bad, Batch, Format, Span
-from fastprep.corpus.formats import kind_of
+from fastprep.corpus.documents import BLOCK_BYTES, Bad, Batch, Format, Span, check_not_pointer
+from fastprep.corpus.formats import Kind
 from fastprep.corpus.in_memory import TableSpan
-from fastprep.corpus.jsonlines import read_lines
+from fastprep.corpus.jsonlines import read_lines, read_values
 from fastprep.corpus.remote import can_seek, is_url
 from fastprep.corpus.small_files import end_of_small, read_small
-from fastprep.corpus.sources import empty, open_bytes, opened, whole
+from fastprep.corpus.sources import (
+    END,
+    Source,
+    check_size,
+    empty,
+    open_bytes,
+    opened,
+    peek,
+    starts_with_values,
+    whole,
+)
 from fastprep.corpus.text import read_text
 from fastprep.errors import InvalidInput, MissingExtra
 from fastprep.system.threads import StopFlag, produce_ahead
@@ -61,10 +81,21 @@ def can_split(path: str, form: Format) -> bool:
     """
     if path.startswith("<"):
         return path.startswith("<table ")
-    kind = kind_of(path)
-    if kind is None or kind.packing or (kind.content == "text" and form.separator is None):
+    kind = form.kind(path)
+    if kind is None or kind.packing or kind.archive == ".tar" or kind.content in ("csv", "tsv"):
         return False
-    return not is_url(path) or can_seek(path)
+    if kind.content == "text" and form.separator is None and not kind.archive:
+        return False
+    if is_url(path) and not can_seek(path):
+        return False
+    with contextlib.suppress(InvalidInput, OSError):  # raised when the file is read
+        if kind == Kind("lines"):
+            return not starts_with_values(path)
+        if kind.content == "arrow":
+            from fastprep.corpus.arrow_files import is_ipc_file
+
+            return is_ipc_file(path)
+    return True
 
 
 def batches(
@@ -96,7 +127,7 @@ def batches(
     if isinstance(span, TableSpan):
         yield from span.source.read(span, block_bytes, cut)
         return
-    kind = kind_of(span.path)
+    kind = form.kind(span.path)
     if kind is None:
         raise InvalidInput(f"{span.path}: files of this name cannot be read")
     if kind.content == "parquet":
@@ -110,14 +141,134 @@ def batches(
             raise error
         yield Batch.of_bad(Bad.of(error, span.path))
         return
-    with opened(span, kind, form, stop) as (file, reach, first):
-        if kind.content == "lines":
-            yield from read_lines(file, reach, first, form, block_bytes, cut)
+    if kind.content == "arrow":
+        from fastprep.corpus.arrow_files import read_arrow
+
+        yield from read_arrow(span, form, block_bytes, cut)
+    elif kind.archive:
+        yield from _archive(span, kind, form, block_bytes, cut, stop)
+    else:
+        with opened(span, kind, form, stop) as (file, reach):
+            yield from read_content(file, reach, kind, form, block_bytes, cut)
+
+
+def read_content(
+    file: Source, span: Span, kind: Kind, form: Format, block_bytes: int, cut: bool
+) -> Iterator[Batch]:
+    """Yield the documents of text, JSON or CSV that are in a span of a source; see :func:`batches`."""
+    try:
+        first = file.skip_mark()
+        values = (
+            kind.content == "lines"
+            and span.start == 0
+            and span.end == span.size
+            and file.starts_with_values()
+        )
+    except InvalidInput as error:
+        if form.on_error == "raise":
+            raise
+        # Each span of the file finds this error, and the first one reports it.
+        if span.start == 0:
+            yield Batch.of_bad(Bad.of(error, span.path))
+        return
+    if values:
+        yield from read_values(file, span.path, first, form, block_bytes, cut)
+    elif kind.content == "lines":
+        yield from read_lines(file, span, first, form, block_bytes, cut)
+    elif kind.content == "text":
+        separator = None if form.separator is None else form.separator.encode()
+        yield from read_text(file, span, first, separator, block_bytes, cut)
+    else:
+        from fastprep.corpus.csv_rows import read_csv
+
+        delimiter = "," if kind.content == "csv" else "\t"
+        yield from read_csv(file, span.path, first, form, delimiter, block_bytes, cut)
+    if file.damage is not None:
+        yield Batch.of_bad(file.damage)
+
+
+def read_stream(
+    file: BinaryIO, name: str, form: Format, block_bytes: int, cut: bool
+) -> Iterator[Batch]:
+    """Yield the documents of an open file that can only be read from its start; see :func:`batches`."""
+    from fastprep.corpus.compressed import Unpacked
+
+    kind = form.kind(name)
+    if kind is None:
+        raise InvalidInput(f"{name}: it has no format; pass one (--format)")
+    span = Span(name, 0, END, END)
+    if kind.archive:
+        yield from read_archive(file, span, kind, form, block_bytes, cut)
+        return
+    content: Any = Unpacked(file, name, kind.packing, form.zstd_window) if kind.packing else file
+    source = Source(content, name, form, packed=True)
+    yield from read_content(source, span, kind, form, block_bytes, cut)
+
+
+def _archive(
+    span: Span, kind: Kind, form: Format, block_bytes: int, cut: bool, stop: StopFlag | None
+) -> Iterator[Batch]:
+    """Yield the documents of the members of an archive; a zip archive may be read by byte ranges."""
+    with contextlib.closing(open_bytes(span.path)) as file:
+        check_size(span, file)
+        if kind.archive == ".tar" and span.start:
+            raise InvalidInput(f"{span.path}: a tar archive can only be read from its start")
+        if kind == Kind("", "", ".tar") and not is_url(span.path):
+            try:
+                check_not_pointer(span.path, peek(file))
+            except InvalidInput as error:
+                if form.on_error == "raise":
+                    raise
+                yield Batch.of_bad(Bad.of(error, span.path))
+                return
+        yield from read_archive(file, span, kind, form, block_bytes, cut, stop)
+
+
+def read_archive(
+    file: BinaryIO,
+    span: Span,
+    kind: Kind,
+    form: Format,
+    block_bytes: int,
+    cut: bool,
+    stop: StopFlag | None = None,
+) -> Iterator[Batch]:
+    """Yield the documents of an archive that is open at its start; see :func:`batches`."""
+    from fastprep.corpus.archives import Member, MemberFile, tar_members, zip_members
+    from fastprep.corpus.compressed import Unpacked
+
+    path, damage = span.path, None
+    try:
+        members: Iterator[Member | Exception]
+        if kind.archive == ".zip":
+            members = zip_members(file, path, form, span.start, span.end)
+        elif kind.packing:
+            members = tar_members(Unpacked(file, path, kind.packing, form.zstd_window), path, form)
         else:
-            separator = None if form.separator is None else form.separator.encode()
-            yield from read_text(file, reach, first, separator, block_bytes, cut)
-        if file.damage is not None:
-            yield Batch.of_bad(file.damage)
+            members = tar_members(file, path, form)
+        for member in members:
+            if isinstance(member, Exception):
+                if form.on_error == "raise" or not isinstance(member, InvalidInput):
+                    raise member
+                yield Batch.of_bad(Bad.of(member, path))
+                continue
+            name, member_kind, size, content = member
+            if not size:
+                continue
+            readable: MemberFile | Unpacked = content
+            if member_kind.packing:
+                readable = Unpacked(content, name, member_kind.packing, form.zstd_window)
+                size = END
+            source = Source(readable, name, form, size, packed=True, stop=stop)
+            reach = Span(name, 0, size, size)
+            yield from read_content(source, reach, member_kind, form, block_bytes, cut)
+            damage = source.damage
+    except InvalidInput as error:
+        if form.on_error == "raise":
+            raise
+        bad = Bad.of(error, path)
+        if damage is None or bad.reason != damage.reason:  # the archive itself ends there
+            yield Batch.of_bad(bad)
 
 
 def read(
@@ -143,22 +294,30 @@ def read(
     return join_small(_each(spans, form, block_bytes, cut, stop), block_bytes)
 
 
-def import_readers(spans: Iterable[Span]) -> None:
+def import_readers(spans: Iterable[Span], form: Format) -> None:
     """Import the modules that inputs need by one thread, before several threads need them.
 
     A missing package is reported when the input is read.
     """
-    kinds = {kind_of(span.path) for span in spans if not isinstance(span, TableSpan)}
+    kinds = {form.kind(span.path) for span in spans if not isinstance(span, TableSpan)}
     with contextlib.suppress(MissingExtra):
         for kind in kinds:
-            if kind is not None and kind.packing:
+            if kind is None:
+                continue
+            if kind.packing:
                 from fastprep.corpus.compressed import decompressor
 
                 decompressor(kind.packing)
-            if kind is not None and kind.content == "parquet":
+            if kind.content == "parquet":
                 import fastprep.corpus.parquet
 
                 fastprep.corpus.parquet.import_pyarrow()
+            elif kind.content == "arrow":
+                import fastprep.corpus.arrow_files
+            elif kind.archive:
+                import fastprep.corpus.archives
+            if kind.content in ("csv", "tsv") or kind.archive:
+                import fastprep.corpus.csv_rows
 
 
 def _each(
@@ -166,20 +325,22 @@ def _each(
 ) -> Iterator[Batch]:
     """Yield the batches of all spans: small files together, compressed files by a thread ahead."""
     remaining = list(spans)
-    at = 0
+    at = single = 0  # files before `single` cannot be read together
     while at < len(remaining):
-        end = end_of_small(remaining, at, block_bytes)
+        end = end_of_small(remaining, at, form, block_bytes) if at >= single else at
         if end > at + 1:
             batch, read = read_small(remaining[at:end], form)
             if read:
                 yield batch
                 at += read
                 continue
+            single = end
         span = remaining[at]
         at += 1
         found = batches(span, form, block_bytes=block_bytes, cut=cut, stop=stop)
-        kind = kind_of(span.path)
-        if kind is not None and kind.packing and span.size >= _MIN_BYTES_FOR_THREAD:
+        kind = form.kind(span.path)
+        threaded = kind is not None and (kind.packing or kind.archive)
+        if threaded and span.size >= _MIN_BYTES_FOR_THREAD:
             found = produce_ahead(found)
         yield from found
 
@@ -187,7 +348,8 @@ def _each(
 def text_per_byte(span: Span, form: Format) -> float | None:
     """Estimate the bytes of text per byte of an input; return None if both are the same.
 
-    The estimate is from a sample of a compressed file, or from the sizes in a Parquet file's metadata.
+    The estimate is from a sample of a compressed file, or from the sizes in the metadata of a Parquet
+    file or a zip archive, or in the first record batch of an Arrow file.
 
     >>> text_per_byte(Span("a.txt", 0, 9, 9), Format()) is None
     True
@@ -198,17 +360,28 @@ def text_per_byte(span: Span, form: Format) -> float | None:
                 f"{span.path}: a stream can be read only once, so it cannot be estimated"
             )
         return None
-    kind = kind_of(span.path)
-    if kind is None or not span.size or (not kind.packing and kind.content != "parquet"):
+    kind = form.kind(span.path)
+    if kind is None or not span.size:
         return None
     if kind.content == "parquet":
         from fastprep.corpus.parquet import text_bytes
 
         return max(text_bytes(span, form) / span.size, 1e-3)
+    if kind.content == "arrow":
+        from fastprep.corpus import arrow_files
+
+        return arrow_files.text_per_byte(span, form)
+    if kind.archive == ".zip":
+        from fastprep.corpus.archives import zip_text_bytes
+
+        with contextlib.closing(open_bytes(span.path)) as file:
+            return max(zip_text_bytes(file, span.path, form) / span.size, 1e-3)
+    if not kind.packing:
+        return None
     from fastprep.corpus.compressed import Unpacked
 
     with contextlib.closing(open_bytes(span.path)) as file:
-        unpacked = Unpacked(file, span.path, kind.packing)
+        unpacked = Unpacked(file, span.path, kind.packing, form.zstd_window)
         made = len(unpacked.read(BLOCK_BYTES))
         return max(made / max(unpacked.used, 1), 1e-3)
 

@@ -19,22 +19,26 @@ from fastprep.corpus.documents import (
     PlacesInRows,
     Span,
 )
-from fastprep.corpus.formats import kind_of
+from fastprep.corpus.formats import Kind
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.jsonlines import LineDecoder, LineNames
 from fastprep.corpus.remote import is_url
-from fastprep.corpus.sources import BYTE_ORDER_MARK
+from fastprep.corpus.sources import BYTE_ORDER_MARK, check_text
+from fastprep.errors import InvalidInput
 from fastprep_ext.base import Rows
-from fastprep_ext.corpus import load_files, split_files
+from fastprep_ext.corpus import is_value_stream, load_files, split_files
 
+# The first bytes of the marks of UTF-16 and UTF-32, and of a Git LFS pointer.
+_SPECIAL = b"\xff\xfe\0v"
 # A file larger than a block divided by this is read by itself.
 _SMALL = 8
 
 
-def end_of_small(spans: Sequence[Span], first: int, block_bytes: int) -> int:
+def end_of_small(spans: Sequence[Span], first: int, form: Format, block_bytes: int) -> int:
     """Return the end of a run of whole, small, uncompressed files of one kind, at most a block.
 
-    >>> end_of_small([Span("a.txt", 0, 9, 9), Span("b.txt", 0, 9, 9), Span("c.jsonl", 0, 9, 9)], 0, 100)
+    >>> spans = [Span("a.txt", 0, 9, 9), Span("b.txt", 0, 9, 9), Span("c.jsonl", 0, 9, 9)]
+    >>> end_of_small(spans, 0, Format(), 100)
     2
     """
     content, total = None, 0
@@ -48,8 +52,8 @@ def end_of_small(spans: Sequence[Span], first: int, block_bytes: int) -> int:
             or isinstance(span, TableSpan)
         ):
             return index
-        kind = kind_of(span.path)
-        if kind is None or kind.packing or kind.content == "parquet" or is_url(span.path):
+        kind = form.kind(span.path)
+        if kind is None or not kind.is_plain or is_url(span.path):
             return index
         if content is None:
             content = kind.content
@@ -61,17 +65,38 @@ def end_of_small(spans: Sequence[Span], first: int, block_bytes: int) -> int:
 def read_small(spans: Sequence[Span], form: Format) -> tuple[Batch, int]:
     """Read the documents of files found by :func:`end_of_small` as one batch.
 
-    Returns the batch and the number of files read: the next file cannot be read, or its size changed.
+    Returns the batch and the number of files read: the next file cannot be read, or its size changed. It
+    is 0 if one of the files has to be read by itself: it is not text, or not lines of JSON.
     """
     rows = Rows()
     sizes = [span.size for span in spans]
     read = load_files([os.fsencode(span.path) for span in spans], sizes, rows)
-    kind = kind_of(spans[0].path)
+    kind = form.kind(spans[0].path)
+    if _is_any_special(rows.held(), sizes[:read], kind):
+        return Batch(Rows(), True, JoinedPlaces([])), 0
     if kind is not None and kind.content == "lines":
         return _decoded(spans[:read], rows, form), read
     split_files(rows, sizes[:read], None if form.separator is None else form.separator.encode())
     places: list[Places] = [PlacesInFile(span.path) for span in spans[:read]]
     return Batch(rows, True, JoinedPlaces(places)), read
+
+
+def _is_any_special(held: memoryview, sizes: Sequence[int], kind: Kind | None) -> bool:
+    """Return whether a file is not text, or is JSON values that are not each on a line."""
+    is_lines = kind is not None and kind.content == "lines"
+    start = 0
+    with held:
+        for size in sizes:
+            stop = start + size
+            if held[start] in _SPECIAL:
+                try:
+                    check_text("", bytes(held[start : min(start + 64, stop)]), size)
+                except InvalidInput:
+                    return True
+            if is_lines and is_value_stream(held, start, stop):
+                return True
+            start = stop
+    return False
 
 
 def _decoded(spans: Sequence[Span], held: Rows, form: Format) -> Batch:

@@ -12,15 +12,31 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from fastprep.corpus.documents import BLOCK_BYTES, Bad, Format, Span, is_unicode
+from fastprep.corpus.documents import (
+    BLOCK_BYTES,
+    Bad,
+    Format,
+    Span,
+    check_not_pointer,
+    is_unicode,
+)
 from fastprep.corpus.formats import PACKINGS, SUPPORTED, Kind, kind_of
 from fastprep.corpus.remote import can_seek, is_url, open_url, size_of
 from fastprep.errors import DamagedInput, InvalidInput
 from fastprep.system.threads import StopFlag
 from fastprep_ext.base import Rows, count_newlines
-from fastprep_ext.corpus import modified_times
+from fastprep_ext.corpus import is_value_stream, modified_times
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# The marks of other encodings; none of them is UTF-8. That of UTF-32 starts with that of UTF-16.
+_OTHER_MARKS = (
+    (b"\xff\xfe\0\0", "UTF-32"),
+    (b"\0\0\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+# A pointer of Git LFS has at most this many bytes.
+_MAX_POINTER = 1024
 # A longer document in a compressed file is taken for a decompression bomb. Uncompressed files may have
 # longer ones.
 _MAX_PACKED_DOCUMENT = 1 << 28
@@ -28,7 +44,9 @@ _MAX_PACKED_DOCUMENT = 1 << 28
 _READ_BYTES = 1 << 22
 # A longer input is a text, not a path, and errors show only its start.
 _MAX_PATH = 1024
-_END = (1 << 63) - 1  # past the end of any file
+END = (1 << 63) - 1  # past the end of any file
+# Bytes in which the first line of JSON, or the start of a longer value, is looked for.
+_HEAD_BYTES = 1 << 16
 
 
 class _Readable(Protocol):
@@ -49,7 +67,7 @@ class Source:
         file: _Readable,
         name: str,
         form: Format,
-        size: int = _END,
+        size: int = END,
         *,
         packed: bool = False,
         stop: StopFlag | None = None,
@@ -127,19 +145,48 @@ class Source:
             self._position -= len(data)
 
     def skip_mark(self) -> int:
-        """Skip a byte order mark at the start of the file, and return where the text starts."""
-        head = self.read(len(BYTE_ORDER_MARK))
-        if head == BYTE_ORDER_MARK:
-            return len(head)
+        """Skip a byte order mark at the start of the file, and return where the text starts.
+
+        Raises InvalidInput for the mark of UTF-16 or UTF-32, and DamagedInput for a Git LFS pointer.
+        """
+        size = _MAX_POINTER if self._size <= _MAX_POINTER else 4
+        head = self.read(size)
+        check_text(self._name, head, self._size)
+        at = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
+        self.push_back(head[at:])
+        return at
+
+    def starts_with_values(self) -> bool:
+        """Return whether the rest is a stream of JSON values that are not each on a line."""
+        head = self.read(_HEAD_BYTES)
         self.push_back(head)
-        return 0
+        return is_value_stream(head, 0, len(head))
+
+
+def check_text(name: str, head: bytes, size: int) -> None:
+    """Raise InvalidInput if a file of text starts with the mark of UTF-16 or UTF-32.
+
+    Raises DamagedInput for a pointer of Git LFS. ``size`` is the file's.
+
+    >>> check_text("a.txt", b"\\xff\\xfea\\0", 4)
+    Traceback (most recent call last): fastprep.errors.InvalidInput: a.txt: its byte order mark, ff
+    fe, is that of UTF-16; save it as UTF-8...
+    """
+    for mark, encoding in _OTHER_MARKS:
+        if head.startswith(mark):
+            raise InvalidInput(
+                f"{name}: its byte order mark, {mark.hex(' ')}, is that of {encoding}; save it as "
+                "UTF-8, or pass on_error='skip' (--on-error skip) to leave the file out"
+            )
+    if size <= _MAX_POINTER:
+        check_not_pointer(name, head)
 
 
 @contextlib.contextmanager
 def opened(
     span: Span, kind: Kind, form: Format, stop: StopFlag | None = None
-) -> Iterator[tuple[Source, Span, int]]:
-    """Open an input; yield its source, its span in decompressed bytes, and where its text starts.
+) -> Iterator[tuple[Source, Span]]:
+    """Open an input; yield its source, and its span in decompressed bytes.
 
     Raises InvalidInput if the file was removed, or its size changed since the span was made.
     """
@@ -147,13 +194,13 @@ def opened(
         check_size(span, file)
         if not kind.packing:
             source = Source(cast(_Readable, file), span.path, form, span.size, stop=stop)
-            yield source, span, source.skip_mark()
+            yield source, span
         elif span.start == 0:
             from fastprep.corpus.compressed import Unpacked
 
-            unpacked = Unpacked(file, span.path, kind.packing)
+            unpacked = Unpacked(file, span.path, kind.packing, form.zstd_window)
             source = Source(unpacked, span.path, form, packed=True, stop=stop)
-            yield source, Span(span.path, 0, _END, _END), source.skip_mark()
+            yield source, Span(span.path, 0, END, END)
         else:
             raise InvalidInput(
                 f"{span.path}: a compressed file can only be read from its start, not from "
@@ -184,17 +231,18 @@ def check_size(span: Span, file: BinaryIO) -> None:
         file.seek(0)
 
 
-def whole(path: str | PathLike[str]) -> Span:
+def whole(path: str | PathLike[str], form: Format | None = None) -> Span:
     """Return the span of a whole file or URL.
 
-    Raises InvalidInput if it is missing, is not a regular file, or has no supported suffix.
+    Raises InvalidInput if it is missing, is not a regular file, or has no supported suffix although
+    ``form`` names no format.
 
     >>> whole("missing.txt")
     Traceback (most recent call last):
     fastprep.errors.InvalidInput: missing.txt: no such file; check the path
     """
     if isinstance(path, str) and is_url(path):
-        _check_kind(path)
+        _check_kind(path, form)
         size = size_of(path)
         return Span(path, 0, size, size)
     name = Path(path).as_posix()
@@ -215,9 +263,30 @@ def whole(path: str | PathLike[str]) -> Span:
     if stat.S_ISDIR(status.st_mode):
         raise InvalidInput(f"{name}: a directory; pass the files in it, as in {name}/*.txt")
     if not stat.S_ISREG(status.st_mode):
-        raise InvalidInput(f"{name}: not a regular file; copy its content to a .txt or .jsonl file")
-    _check_kind(name)
+        raise InvalidInput(
+            f"{name}: not a regular file; copy its content to a .txt or .jsonl file, or pipe it to "
+            "the input - with a format (--format)"
+        )
+    _check_kind(name, form)
     return Span(path=name, start=0, end=status.st_size, size=status.st_size)
+
+
+def starts_with_values(path: str) -> bool:
+    """Return whether an uncompressed file starts as JSON values that are not each on a line.
+
+    >>> (tmp / "a.json").write_text('[{"text": "One."}]') and starts_with_values(str(tmp / "a.json"))
+    True
+    """
+    with contextlib.closing(open_bytes(path)) as file:
+        head = peek(file)
+    return is_value_stream(head, len(BYTE_ORDER_MARK) * head.startswith(BYTE_ORDER_MARK), len(head))
+
+
+def peek(file: BinaryIO) -> bytes:
+    """Return the first bytes of a file that is open at its start, and return there."""
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    return head
 
 
 def empty(span: Span) -> InvalidInput:
@@ -250,13 +319,16 @@ def _no_such_file(name: str) -> InvalidInput:
     )
 
 
-def _check_kind(name: str) -> None:
-    if kind_of(name) is None:
+def _check_kind(name: str, form: Format | None) -> None:
+    if kind_of(name, None if form is None else form.format) is None:
         suffix = Path(name).suffix
         if suffix.lower() in PACKINGS:
             suffix = Path(name).with_suffix("").suffix + suffix
         which = f"files ending in {suffix!r}" if suffix else "files without a suffix"
-        raise InvalidInput(f"{name}: {which} cannot be read; supported are {SUPPORTED}")
+        raise InvalidInput(
+            f"{name}: {which} cannot be read; supported are {SUPPORTED}; pass the format (--format) of "
+            "a file whose name does not say it"
+        )
 
 
 def newlines_before(path: str, position: int) -> int:

@@ -5,8 +5,9 @@ or pandas, a ``datasets.Dataset`` as it is on disk. It is divided into tasks lik
 this process.
 
 A *stream* is read once, from its start: any other object with ``__arrow_c_stream__``, as a
-``RecordBatchReader`` or a query of DuckDB; a ``datasets.IterableDataset``; and a ``Dataset`` that was
-shuffled or filtered (``flatten_indices()`` makes it a table again). It is one task and one shard.
+``RecordBatchReader`` or a query of DuckDB; a ``datasets.IterableDataset``; a ``Dataset`` that was
+shuffled or filtered (``flatten_indices()`` makes it a table again); a ``LazyFrame`` of polars; a
+``Dataset`` or ``Scanner`` of pyarrow. It is one task and one shard.
 
 Both are read in place, a few rows at a time.
 """
@@ -20,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from fastprep.corpus.batches import as_batches
-from fastprep.corpus.columns import Nulls, no_text, type_of, walk
+from fastprep.corpus.columns import Nulls, arrow_errors, no_text, type_of, walk
 from fastprep.corpus.documents import Batch, Format, PlacesInRows, Span, keys_of
-from fastprep.corpus.in_memory import TableSource, TableSpan, is_of_datasets, span_of
+from fastprep.corpus.in_memory import TableSource, TableSpan, is_of_datasets, is_scan, span_of
 from fastprep.errors import InvalidInput
 from fastprep.system.arrow import column_of, is_text, pyarrow
 
@@ -41,7 +42,7 @@ def whole_table(data: Any, number: int, form: Format) -> TableSpan:
     """
     pa = pyarrow(_describe(data, number))
     try:
-        table, open_stream = _opened(data, pa)
+        table, open_stream = _opened(data, pa, form)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise InvalidInput(
             f"{_describe(data, number)} cannot be read as a table: {error}"
@@ -59,7 +60,7 @@ def _describe(data: object, number: int) -> str:
     return f"input {number}, a {type(data).__name__},"
 
 
-def _opened(data: Any, pa: Any) -> tuple[Any, Callable[[], Iterable[Any]]]:
+def _opened(data: Any, pa: Any, form: Format) -> tuple[Any, Callable[[], Iterable[Any]]]:
     """Return a table of pyarrow, or None and a function that opens a stream of tables."""
     if is_of_datasets(data):
         if isinstance(data, dict):
@@ -67,6 +68,8 @@ def _opened(data: Any, pa: Any) -> tuple[Any, Callable[[], Iterable[Any]]]:
         if hasattr(data, "data") and getattr(data, "_indices", True) is None:
             return data.data.table, list
         return None, lambda: data.with_format("arrow").iter(_ROWS)
+    if is_scan(data):
+        return None, lambda: _scanned(data, keys_of(form.field)[0])
     if isinstance(data, (pa.Table, pa.RecordBatch)) or type(data).__name__ == "DataFrame":
         return pa.table(data), list
     if hasattr(data, "__arrow_c_stream__"):
@@ -74,6 +77,21 @@ def _opened(data: Any, pa: Any) -> tuple[Any, Callable[[], Iterable[Any]]]:
             raise TypeError("it is one column without a name; put it into a table")
         return None, lambda: pa.RecordBatchReader.from_stream(data)
     return pa.table(pa.record_batch(data)), list
+
+
+def _scanned(data: Any, column: str) -> Iterable[Any]:
+    """Return the record batches of a scan, of one column if it can be chosen, in bounded memory."""
+    if hasattr(data, "collect_batches"):
+        frames = data.select(column) if column in data.collect_schema() else data
+        return (frame.to_arrow() for frame in frames.collect_batches(chunk_size=_ROWS))
+    if hasattr(data, "scanner"):
+        columns = [column] if data.schema.names.count(column) == 1 else None
+        # One batch ahead: by default 16 of 131,072 rows, of 4 files at a time.
+        found: Iterable[Any] = data.scanner(
+            columns=columns, batch_size=_ROWS, batch_readahead=1, fragment_readahead=1
+        ).to_batches()
+        return found
+    return data.to_batches()  # type: ignore[no-any-return]
 
 
 class _TextColumn:
@@ -93,7 +111,7 @@ class _TextColumn:
 
     def _texts(self, chunk: Any, first: int, block_bytes: int, cut: bool) -> Iterator[Batch]:
         """Yield the texts of some rows; ``first`` is the number of the first row."""
-        rows, bad = Nulls(self._form, self._place_of).settle(column_of(chunk), first)
+        rows, bad = Nulls(self._form, self._place_of).settle(chunk, first)
         yield from as_batches(rows, PlacesInRows(self._place_of), bad, block_bytes, cut)
 
     def _place_of(self, row: int) -> str:
@@ -110,7 +128,8 @@ class _Table(_TextColumn):
         row = 0
         for batch in table.select([self._keys[0]]).to_batches():
             if len(batch):
-                chunk = _Chunk(walk(batch, self._keys), row, self.size)
+                with arrow_errors(self._place_of(row), "the values from there on are damaged"):
+                    chunk = _Chunk(walk(batch, self._keys), row, self.size)
                 self._chunks.append(chunk)
                 self.size = chunk.end
                 row += len(batch)
@@ -132,18 +151,21 @@ class _Chunk:
     """An array of a table's column; its first row has number ``row`` and starts at ``start``."""
 
     def __init__(self, array: Any, row: int, start: int) -> None:
-        pa = pyarrow("a table")
-        types = pa.types
-        # Only these types have offsets, from which the position of any row is known.
-        if not (types.is_string(array.type) or types.is_binary(array.type)):
-            text = types.is_large_binary(array.type) or types.is_binary_view(array.type)
-            array = array.cast(pa.large_binary() if text else pa.large_string())
+        types = pyarrow("a table").types
         self.array = array
         self.row = row
         self.start = start
         wide = types.is_large_string(array.type) or types.is_large_binary(array.type)
-        offsets = np.frombuffer(array.buffers()[1], np.int64 if wide else np.int32)
-        self._offsets = offsets[array.offset : array.offset + len(array) + 1]
+        if wide or types.is_string(array.type) or types.is_binary(array.type):
+            offsets = np.frombuffer(array.buffers()[1], np.int64 if wide else np.int32)
+            self._offsets = offsets[array.offset : array.offset + len(array) + 1]
+        else:
+            # Dictionaries and views have no offsets. All rows as text may be much larger than they are.
+            sizes = [np.zeros(1, np.int64)]
+            for first in range(0, len(array), _ROWS):
+                column = column_of(array.slice(first, _ROWS))
+                sizes.append(column.stops - column.starts)
+            self._offsets = np.cumsum(np.concatenate(sizes))
         self.end = self.position(len(array))
 
     def position(self, row: int) -> int:
@@ -169,7 +191,9 @@ class _Stream(_TextColumn):
                 self._check(table.schema)
             batches = table.to_batches() if hasattr(table, "to_batches") else [table]
             for batch in batches:
+                with arrow_errors(self._place_of(row), "the values from there on are damaged"):
+                    column = walk(batch, self._keys)
                 for first in range(0, len(batch), _ROWS):
-                    rows = walk(batch.slice(first, _ROWS), self._keys)
+                    rows = column.slice(first, _ROWS)
                     yield from self._texts(rows, row + first, block_bytes, cut)
                 row += len(batch)

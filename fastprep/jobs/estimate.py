@@ -8,7 +8,6 @@ from typing import Any, BinaryIO, NamedTuple
 
 from fastprep.corpus import reader as corpus
 from fastprep.corpus.documents import BLOCK_BYTES, Batch, Format, Span
-from fastprep.corpus.formats import kind_of
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.inputs import Inputs
 from fastprep.corpus.plan import Task, plan, task_bytes
@@ -139,8 +138,8 @@ def _bytes_of(part: Span, form: Format, text_size: int, documents: int) -> int:
         return text_size
     if part.end - part.start == part.size:
         return part.size
-    kind = kind_of(part.path)
-    if kind is not None and kind.content == "lines":
+    kind = form.kind(part.path)
+    if kind is not None and kind.content == "lines" and not kind.archive:
         with contextlib.closing(open_bytes(part.path)) as file:
             return _line_start(file, part.end) - _line_start(file, part.start)
     between = 1 if isinstance(part, TableSpan) else len((form.separator or "").encode())

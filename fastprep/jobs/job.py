@@ -32,6 +32,13 @@ class Settings(NamedTuple):
     eot_token: str | None = None
     validation: float = 0.0
     shard_bytes: int | None = None
+    format: str | None = None
+    zstd_window: int | None = None
+
+    @property
+    def form(self) -> Format:
+        """How documents are stored in the inputs."""
+        return Format(self.separator, self.field, self.on_error, self.format, self.zstd_window)
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +68,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     shard_bytes: Annotated[int, msgspec.Meta(ge=1)]
     shards: Annotated[int, msgspec.Meta(ge=1)]
     inputs: list[Input]
+    input_format: str | None = None
+    zstd_window: int | None = None
 
     @property
     def eot(self) -> Eot:
@@ -72,7 +81,9 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     @property
     def form(self) -> Format:
         """How documents are stored in the inputs."""
-        return Format(separator=self.separator, field=self.field, on_error=self.on_error)
+        return Format(
+            self.separator, self.field, self.on_error, self.input_format, self.zstd_window
+        )
 
     @property
     def draw(self) -> ValidationDraw | None:
@@ -97,7 +108,7 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
         raise InvalidInput(
             f"validation is {validation}; it is a fraction of the documents, from 0 to below 1"
         )
-    form = Format(settings.separator, settings.field, settings.on_error)
+    form = settings.form
     closing = end_token(encoding, settings.eot, settings.eot_token)
     spans = find(inputs, form)
     if settings.on_error == "raise":
@@ -120,6 +131,8 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
         shard_bytes=shard_bytes,
         shards=len(tasks),
         inputs=[Input(span.path, span.size) for span in spans],
+        input_format=form.format,
+        zstd_window=form.zstd_window,
     )
     return job, tasks
 
@@ -192,7 +205,7 @@ def differences(old: Job, new: Job) -> list[str]:
     """Return the differences between two jobs, in their user's words.
 
     A change of `on_error` is not one: it matters only to shards with bad documents, which are made
-    again.
+    again. Nor is one of `zstd_window` if a file with a larger window was an error.
 
     >>> record = EncodingRecord(
     ...     name="gpt2", rank_table_sha256="0" * 64, pattern=".", special_tokens={}
@@ -206,7 +219,9 @@ def differences(old: Job, new: Job) -> list[str]:
     ["field was 'text' and is 'body'", 'a.txt had 5 bytes and has 6']
     """
     found = []
-    names = ["eot", "separator", "field", "validation", "shard_bytes"]
+    names = ["eot", "separator", "field", "validation", "shard_bytes", "input_format"]
+    if old.on_error != "raise":
+        names.append("zstd_window")
     if old.encoding.name != new.encoding.name:
         found.append(f"encoding was {old.encoding.name!r} and is {new.encoding.name!r}")
     elif (old.encoding, old.n_vocab) != (new.encoding, new.n_vocab):
@@ -217,6 +232,7 @@ def differences(old: Job, new: Job) -> list[str]:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             found.append(f"{name} was {before!r} and is {after!r}")
+    found = [text.replace("input_format", "format") for text in found]
     found += _input_differences(old.inputs, new.inputs)
     if not found and old.shards != new.shards:
         found.append(f"the plan had {old.shards} shards and has {new.shards}")

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         encoding: str | StoreEncoding | SimpleTokenizerV2
         separator: str | None
         field: str
+        format: str | None
+        zstd_window: int | None
         on_error: OnError
         eot: Eot
         eot_token: str | None
@@ -75,6 +77,8 @@ def prepare(
     encoding: str | StoreEncoding | SimpleTokenizerV2 = "gpt2",
     separator: str | None = "<|endoftext|>",
     field: str = "text",
+    format: str | None = None,
+    zstd_window: int | None = None,
     on_error: OnError = "raise",
     eot: Eot = "append",
     eot_token: str | None = None,
@@ -119,6 +123,14 @@ def prepare(
     field
         the key of the text in each object of a ``.jsonl`` file, and the column of a table. A dot
         separates the keys of nested objects; ``\\.`` is a dot in a name.
+    format
+        the format of files whose names do not say it, as a suffix: ``"jsonl"``, ``"txt"``, ``"csv.gz"``.
+        A name may still end in a compression or ``.tar`` or ``.zip``. Of a folder or archive the files
+        of this format are read, and those without any suffix. Needed for the input ``"-"``, standard
+        input.
+    zstd_window
+        the base-2 logarithm of the largest window of .zst files, 27 by default and 31 at most: for files
+        made with ``zstd --long=31``, whose decompression takes 2 GiB per worker.
     on_error
         how to handle a document that cannot be read: ``"raise"`` an error, ``"skip"`` it, or
         ``"replace"`` the invalid bytes by U+FFFD. The last two read documents whole, and the
@@ -198,7 +210,9 @@ def prepare(
         )
     shards_of_share(0, task)  # raises for a task out of range
     chosen = as_encoding(encoding)
-    settings = Settings(separator, field, on_error, eot, eot_token, validation, shard_bytes)
+    settings = Settings(
+        separator, field, on_error, eot, eot_token, validation, shard_bytes, format, zstd_window
+    )
     job, tasks = make_job(inputs, chosen, settings)
     work = Work(Path(output), job, chosen, block_bytes)
     return Run(work, tasks, engine, workers, task).run(overwrite, progress, log)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastprep.corpus.documents import Format
-from fastprep.corpus.formats import Kind, kind_of
+from fastprep.corpus.formats import Kind
 from fastprep.corpus.plan import Task, task_bytes
 from fastprep.corpus.reader import text_per_byte
 from fastprep.errors import FastprepError
@@ -179,7 +179,7 @@ def _text_sizes(tasks: dict[int, Task], form: Format) -> dict[int, float]:
     for index, task in tasks.items():
         sizes[index] = 1.0
         for span in task:
-            kind = kind_of(span.path)
+            kind = form.kind(span.path)
             if kind not in known:
                 known[kind] = 1.0
                 with contextlib.suppress(FastprepError, OSError):  # the task will raise it

@@ -159,7 +159,7 @@ class Run(NamedTuple):
             from fastprep.jobs.on_ray import run_on_ray
 
             return run_on_ray(self.work, todo, self.workers, tick)
-        import_readers(span for task in todo.values() for span in task)
+        import_readers((span for task in todo.values() for span in task), self.work.job.form)
         workers = self._workers(todo)
         # With more cores than tasks, as for one large compressed file, a task has several threads.
         threads = max((self.workers or available_cores()) // workers, 1)

@@ -96,6 +96,8 @@ def _manifest(job: Job, records: list[ShardRecord], part: PartRecord | None) -> 
         separator=job.separator,
         field=job.field,
         on_error=job.on_error,
+        input_format=job.input_format,
+        zstd_window=job.zstd_window,
         part=part,
         unicode_version=manifests.UNICODE_VERSION,
         tokens=sum(record.tokens for record in records),

@@ -96,7 +96,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The facts about a store, except for the ids and document ends themselves.
 
     ``end_token`` is the id at the end of each document, or at its beginning if ``end_token_first``, or
-    None. ``separator``, ``field`` and ``on_error`` are how the inputs were read. ``part`` is None for a
+    None. ``separator``, ``field``, ``on_error``, ``input_format`` and ``zstd_window`` are how the inputs
+    were read. ``part`` is None for a
     store of the whole corpus. ``unicode_version`` is that of the pattern's character classes.
     """
 
@@ -110,6 +111,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     separator: str | None
     field: str
     on_error: OnError = "raise"
+    input_format: str | None = None
+    zstd_window: int | None = None
     part: PartRecord | None = None
     unicode_version: str
     tokens: Count

@@ -66,13 +66,32 @@ def plain(chunk: Any) -> Any:
     pa = pyarrow("a column of text")
     types = pa.types
     if types.is_dictionary(chunk.type):
-        chunk = chunk.dictionary_decode()
+        chunk = without_views(chunk).dictionary_decode()
     if types.is_null(chunk.type):
         return chunk.cast(pa.string())
     # An array of views has several buffers, but the core reads one.
     if types.is_string_view(chunk.type):
         return chunk.cast(pa.large_string())
     return chunk.cast(pa.large_binary()) if types.is_binary_view(chunk.type) else chunk
+
+
+def without_views(chunk: Any) -> Any:
+    """Return an array with a dictionary of strings for one of views, which pyarrow cannot decode.
+
+    >>> import pyarrow as pa
+    >>> views = pa.DictionaryArray.from_arrays([0, 0], pa.array(["one"], pa.string_view()))
+    >>> without_views(views).type.value_type
+    DataType(large_string)
+    """
+    pa = pyarrow("a column of text")
+    types = pa.types
+    if not types.is_dictionary(chunk.type):
+        return chunk
+    kind = chunk.type.value_type
+    if not (types.is_string_view(kind) or types.is_binary_view(kind)):
+        return chunk
+    plain_kind = pa.large_string() if types.is_string_view(kind) else pa.large_binary()
+    return pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(plain_kind))
 
 
 def column_of(chunk: Any) -> Column:

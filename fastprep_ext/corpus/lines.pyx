@@ -1,6 +1,6 @@
 """Lines of JSON objects -> the UTF-8 of one string of each, without a Python object per line.
 
-This reader knows JSON as defined by RFC 8259 and nothing about errors: it stops at the first line
+This reader knows JSON as defined by RFC 8259, and NaN and Infinity, and nothing about errors: it stops at the first line
 that is not valid and simple, which a slower reader decodes or rejects. On prose it takes a fifth of
 the time of msgspec (2100 against 430 MB/s), and its output is already UTF-8.
 """
@@ -181,7 +181,8 @@ cdef inline bint digits(Lines *lines) noexcept nogil:
 
 
 cdef bint skip_number(Lines *lines) noexcept nogil:
-    take(lines, c'-')
+    if take(lines, c'-') and lines.at < lines.n and lines.text[lines.at] == c'I':
+        return skip_word(lines, b"Infinity", 8)
     if not take(lines, c'0') and not digits(lines):
         return False
     if take(lines, c'.') and not digits(lines):
@@ -219,6 +220,11 @@ cdef bint skip_value(Lines *lines, int level) noexcept nogil:
         return skip_word(lines, b"false", 5)
     if c == c'n':
         return skip_word(lines, b"null", 4)
+    # What Python writes for floats that are no numbers of JSON, and reads.
+    if c == c'N':
+        return skip_word(lines, b"NaN", 3)
+    if c == c'I':
+        return skip_word(lines, b"Infinity", 8)
     return skip_number(lines)
 
 

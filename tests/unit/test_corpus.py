@@ -208,9 +208,13 @@ def test_a_bad_line_is_named_by_file_and_number(write: Write, line: bytes, messa
 def test_objects_that_share_and_span_lines_are_refused_even_if_their_count_is_right(
     write: Write,
 ) -> None:
-    path = write(b'{"text":\n"one"}\n{"text":"two"} {"text":"three"}\n', "bad.jsonl")
-    with pytest.raises(InvalidInput, match="line 1"):
+    values = b'{"text":\n"one"}\n{"text":"two"} {"text":"three"}\n'
+    path = write(GOOD + values, "bad.jsonl")
+    with pytest.raises(InvalidInput, match="line 2"):
         list(documents([whole(path)], Format()))
+    # A file whose first object continues on the next line is not lines, but one object after another.
+    path = write(values, "good.jsonl")
+    assert list(documents([whole(path)], Format())) == [b"one", b"two", b"three"]
 
 
 def test_invalid_utf8_in_a_json_line_is_named_by_line_and_byte(write: Write) -> None:
@@ -233,16 +237,16 @@ def test_a_separator_that_cannot_stand_in_text_is_refused(separator: str) -> Non
 
 
 def test_only_regular_files_of_known_kinds_are_read(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").touch()
+    (tmp_path / "a.pdf").touch()
     (tmp_path / "noext").touch()
     os.mkfifo(tmp_path / "pipe.txt")
     for name, message in [
-        ("a.csv", r"a\.csv: files ending in '\.csv'.*\.txt and \.jsonl"),
+        ("a.pdf", r"a\.pdf: files ending in '\.pdf'.*\.txt, \.jsonl"),
         ("noext", "noext: files without a suffix cannot be read; supported are"),
         (".", "a directory; pass the files in it"),
         ("pipe.txt", "not a regular file"),
         ("none.txt", "no such file"),
-        ("a.csv/b.txt", "no such file"),
+        ("a.pdf/b.txt", "no such file"),
         ("a\0.txt", "NUL"),
         ("\udcff.txt", "not UTF-8"),
     ]:

@@ -155,7 +155,9 @@ def test_an_empty_file_and_one_of_another_kind_are_refused(tmp_path: Path) -> No
     path = tmp_path / "a.parquet"
     for content in (b"", b"PAR1", b"text\n" * 100, b"PAR1" * 30):
         path.write_bytes(content)
-        with pytest.raises(DamagedInput, match=r"a\.parquet: the file is damaged, or no Parquet"):
+        with pytest.raises(
+            DamagedInput, match=r"a\.parquet: the file is damaged, or not a Parquet"
+        ):
             read([whole(path)], Format())
         (bad,) = bad_in([whole(path)], Format(on_error="skip"))
         assert bad.place == str(path)
