@@ -224,6 +224,10 @@ def _print_estimate(options: argparse.Namespace, found: Estimate) -> None:
         f"about {counted(found.documents, 'document')}, {counted(found.tokens, 'token')} of "
         f"{found.dtype}, a store of {found.store_bytes:,} bytes"
     )
+    if found.passed_over:
+        from fastprep.corpus.passed_over import in_words
+
+        print(in_words(found.passed_over))
 
 
 class _Messages:
@@ -245,6 +249,8 @@ class _Messages:
             self._print(f"resuming: {finished} of {finished + self._tasks} shards are finished")
         elif kind == "redone":
             self._print(f"shard {event['shard']} is made again: {event['reason']}")
+        elif kind == "passed over":
+            self._print(_passed_over(event))
         elif kind == "bad document":
             self._bad += 1
             if self._bad <= 10:
@@ -280,6 +286,12 @@ class _Messages:
     def _print(self, line: str) -> None:
         if not self._quiet and not self._json:
             print(f"fastprep: {line}", file=sys.stderr)
+
+
+def _passed_over(event: Event) -> str:
+    from fastprep.corpus.passed_over import from_facts, in_words
+
+    return in_words(from_facts(event["reasons"]))
 
 
 def _task(text: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 Content = Literal["text", "lines", "parquet"]
@@ -19,6 +20,10 @@ SUPPORTED = (
     ".txt and .jsonl (also named .ndjson or .json), as they are or .gz or .zst, and .parquet"
 )
 
+# In an address of HTTP any ? begins a query; in others, where it may be part of a pattern, one that
+# names a value.
+_QUERY = re.compile(r"(?<=\?)[\w.~-]+=")
+
 
 class Kind(NamedTuple):
     """The content of a file, and its compression."""
@@ -35,6 +40,8 @@ def kind_of(name: str) -> Kind | None:
     >>> kind_of("data/books.TXT"), kind_of("books.csv")
     (Kind(content='text', packing=''), None)
     """
+    if "://" in name:
+        name = without_query(name)
     # Not by pathlib, which would take most of the time for thousands of small files.
     stem, dot, suffix = name[name.rfind("/") + 1 :].lower().rpartition(".")
     packing: Packing = ""
@@ -47,6 +54,18 @@ def kind_of(name: str) -> Kind | None:
     if content is None or (packing and content == "parquet"):
         return None
     return Kind(content, packing)
+
+
+def without_query(url: str) -> str:
+    """Return a URL up to its query.
+
+    >>> without_query("https://host/a.jsonl?token=b.txt"), without_query("s3://bucket/part-?.jsonl")
+    ('https://host/a.jsonl', 's3://bucket/part-?.jsonl')
+    """
+    if url.startswith(("http://", "https://")):
+        return url.partition("?")[0]
+    found = _QUERY.search(url)
+    return url[: found.start() - 1] if found else url
 
 
 def in_folders(name: str) -> bool:

@@ -35,7 +35,7 @@ from collections.abc import Generator, Iterable, Iterator
 
 from fastprep.corpus.batches import join_small
 from fastprep.corpus.documents import BLOCK_BYTES, Bad, Batch, Format, Span
-from fastprep.corpus.formats import kind_of
+from fastprep.corpus.formats import Kind, kind_of
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.jsonlines import read_lines
 from fastprep.corpus.remote import can_seek, is_url
@@ -146,19 +146,25 @@ def read(
 def import_readers(spans: Iterable[Span]) -> None:
     """Import the modules that inputs need by one thread, before several threads need them.
 
-    A missing package is reported when the input is read.
+    Raises MissingExtra, with the name of the first input that needs it, for a missing package.
     """
-    kinds = {kind_of(span.path) for span in spans if not isinstance(span, TableSpan)}
-    with contextlib.suppress(MissingExtra):
-        for kind in kinds:
-            if kind is not None and kind.packing:
-                from fastprep.corpus.compressed import decompressor
+    # The first file of each kind.
+    named: dict[Kind | None, str] = {}
+    for span in spans:
+        if not isinstance(span, TableSpan):
+            named.setdefault(kind_of(span.path), span.path)
+    for kind, path in named.items():
+        if kind is not None and kind.packing:
+            from fastprep.corpus.compressed import decompressor
 
+            try:
                 decompressor(kind.packing)
-            if kind is not None and kind.content == "parquet":
-                import fastprep.corpus.parquet
+            except MissingExtra as error:
+                raise MissingExtra(f"{path}: {error}", name=error.name) from None
+        if kind is not None and kind.content == "parquet":
+            import fastprep.corpus.parquet
 
-                fastprep.corpus.parquet.import_pyarrow()
+            fastprep.corpus.parquet.import_pyarrow(path)
 
 
 def _each(

@@ -11,6 +11,7 @@ from fastprep.corpus.documents import BLOCK_BYTES, Batch, Format, Span
 from fastprep.corpus.formats import kind_of
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.inputs import Inputs
+from fastprep.corpus.passed_over import PassedOver
 from fastprep.corpus.plan import Task, plan, task_bytes
 from fastprep.corpus.sources import open_bytes
 from fastprep.jobs.job import Job, Settings, make_job
@@ -35,6 +36,7 @@ class Estimate(NamedTuple):
     documents: int
     tokens: int
     store_bytes: int
+    passed_over: list[PassedOver]
 
 
 def estimate(
@@ -47,7 +49,8 @@ def estimate(
 
     ``tasks`` is also the number of shards. ``documents``, ``tokens`` and ``store_bytes`` are
     extrapolated from up to 256 KiB at each of 16 evenly spaced positions, so they are about right for
-    a corpus that is much the same everywhere. A compressed file is sampled at its start.
+    a corpus that is much the same everywhere. A compressed file is sampled at its start. ``passed_over``
+    is what folders and patterns passed over.
 
     Raises
     ------
@@ -83,6 +86,7 @@ def estimate(
         documents=documents,
         tokens=tokens,
         store_bytes=tokens * itemsize_of(dtype) + documents * 8,
+        passed_over=job.passed_over,
     )
 
 

@@ -10,7 +10,9 @@ import msgspec
 from fastprep.corpus.documents import Format, OnError
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.inputs import Inputs, find
+from fastprep.corpus.passed_over import PassedOver, Tally
 from fastprep.corpus.plan import Task, default_shard_bytes, plan
+from fastprep.corpus.reader import import_readers
 from fastprep.corpus.sources import empty
 from fastprep.errors import InvalidInput
 from fastprep.store.manifest import Count, EncodingRecord, Eot, TokenId, part_directories
@@ -44,7 +46,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """The settings, inputs and plan of one call to :func:`fastprep.prepare`.
 
     Equal jobs make equal bytes. `shards` is the number of tasks in the plan; the spans of each follow
-    from the inputs, the form and `shard_bytes`.
+    from the inputs, the form and `shard_bytes`. `passed_over` is what folders and patterns among the
+    inputs passed over; it is recorded, and jobs that differ only in it are the same.
     """
 
     format: Literal["fastprep job"] = "fastprep job"
@@ -60,6 +63,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     shard_bytes: Annotated[int, msgspec.Meta(ge=1)]
     shards: Annotated[int, msgspec.Meta(ge=1)]
     inputs: list[Input]
+    passed_over: list[PassedOver] = []
 
     @property
     def eot(self) -> Eot:
@@ -87,7 +91,7 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
     """Return the job of a call to :func:`fastprep.prepare`, and its tasks, one per shard.
 
     Raises InvalidInput if a setting is out of range, or an input is missing, empty or of an unknown
-    kind.
+    kind, and MissingExtra, with the name of the input, for a package that is needed to read it.
     """
     shard_bytes, validation = settings.shard_bytes, settings.validation
     if shard_bytes is not None and shard_bytes < 1:
@@ -98,7 +102,9 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
         )
     form = Format(settings.separator, settings.field, settings.on_error)
     closing = end_token(encoding, settings.eot, settings.eot_token)
-    spans = find(inputs, form)
+    passed = Tally()
+    spans = find(inputs, form, passed)
+    import_readers(spans)
     if settings.on_error == "raise":
         # At the start, not in the last hour of the work.
         for span in spans:
@@ -119,6 +125,7 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
         shard_bytes=shard_bytes,
         shards=len(tasks),
         inputs=[Input(span.path, span.size) for span in spans],
+        passed_over=passed.records(),
     )
     return job, tasks
 
@@ -189,7 +196,7 @@ def differences(old: Job, new: Job) -> list[str]:
     """Return the differences between two jobs, in their user's words.
 
     A change of `on_error` is not one: it matters only to shards with bad documents, which are made
-    again.
+    again. Nor is one of `passed_over`.
 
     >>> record = EncodingRecord(
     ...     name="gpt2", rank_table_sha256="0" * 64, pattern=".", special_tokens={}

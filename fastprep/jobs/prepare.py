@@ -8,12 +8,14 @@ the work was cut off and resumed.
 
 from __future__ import annotations
 
+import warnings
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args, overload
 
 from fastprep.corpus.documents import BLOCK_BYTES, OnError
 from fastprep.corpus.inputs import Inputs
+from fastprep.corpus.passed_over import in_words
 from fastprep.errors import InvalidInput, UnfinishedJob
 from fastprep.jobs.job import Settings, make_job, shards_of_share
 from fastprep.jobs.journal import JOB, Journal
@@ -152,9 +154,10 @@ def prepare(
     progress
         whether to show a progress bar on stderr; by default if that is a terminal.
     log
-        a function that is called with a dict for each event: ``started``, ``resumed``, ``redone`` (a
-        finished shard that has to be made again, and the reason), ``bad document``, ``task done``,
-        ``finished``.
+        a function that is called with a dict for each event: ``started``, ``passed over`` (what
+        folders and patterns among the inputs passed over, and why; without `log` it is a warning),
+        ``resumed``, ``redone`` (a finished shard that has to be made again, and the reason), ``bad
+        document``, ``task done``, ``finished``.
     block_bytes
         number of bytes to read and encode at a time.
 
@@ -199,6 +202,8 @@ def prepare(
     chosen = as_encoding(encoding)
     settings = Settings(separator, field, on_error, eot, eot_token, validation, shard_bytes)
     job, tasks = make_job(inputs, chosen, settings)
+    if log is None and job.passed_over:
+        warnings.warn(in_words(job.passed_over), stacklevel=2)
     work = Work(Path(output), job, chosen, block_bytes)
     return Run(work, tasks, engine, workers, task).run(overwrite, progress, log)
 
