@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
-from pathlib import Path
 
 from fastprep.cli.options import (
     add_encoding_options,
@@ -19,12 +19,14 @@ from fastprep.cli.options import (
     raising_on_sigterm,
     separator,
 )
+from fastprep.errors import FastprepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fastprep.cli.options import Commands
     from fastprep.encoding.encoding import Encoding
     from fastprep.jobs.estimate import Estimate
+    from fastprep.jobs.journal import Journal
     from fastprep.jobs.progress import Event
     from fastprep.store.reader import TokenStore
     from fastprep.words.encoding import WordEncoding
@@ -236,7 +238,7 @@ class _Messages:
     def __init__(self, options: argparse.Namespace) -> None:
         self._json = options.log == "json"
         self._quiet = options.quiet
-        self._output = Path(options.output)
+        self._output = options.output
         self._shards = self._tasks = self._bad = 0
 
     def event(self, event: Event) -> None:
@@ -262,10 +264,7 @@ class _Messages:
 
     def failed(self, error: BaseException) -> None:
         """Print how the job failed, and how to resume it."""
-        from fastprep.jobs.journal import JOB, Journal
-
-        journal = Journal(self._output)
-        started = (self._output / JOB).exists()
+        journal = self._journal()
         if self._json:
             import time
 
@@ -275,13 +274,24 @@ class _Messages:
                     "time": round(time.time(), 3),
                     "error": type(error).__name__,
                     "message": str(error),
-                    "shards_finished": journal.count_done() if started else 0,
+                    "shards_finished": journal.count_done() if journal else 0,
                 }
             )
-        elif started and self._shards:
+        elif journal and self._shards:
             from fastprep.jobs.run import resume_hint
 
             self._print(resume_hint(journal, self._shards))
+
+    def _journal(self) -> Journal | None:
+        """Return the journal of the job in the output, or None if there is none."""
+        from fastprep.jobs.journal import JOB, Journal
+        from fastprep.system.arguments import local_path
+
+        with contextlib.suppress(FastprepError):  # the error is about the output's name
+            output = local_path(self._output, "the output")
+            if (output / JOB).exists():
+                return Journal(output)
+        return None
 
     def _print(self, line: str) -> None:
         if not self._quiet and not self._json:

@@ -48,7 +48,7 @@ from fastprep.system.threads import StopFlag, produce_ahead
 # A smaller compressed file is decompressed before a thread has started.
 _MIN_BYTES_FOR_THREAD = 1 << 20
 
-__all__ = ["batches", "can_split", "documents", "read", "text_per_byte", "whole"]
+__all__ = ["batches", "can_divide", "can_split", "documents", "read", "text_per_byte", "whole"]
 
 
 def can_split(path: str, form: Format) -> bool:
@@ -59,12 +59,17 @@ def can_split(path: str, form: Format) -> bool:
     >>> can_split("a.jsonl.gz", Format())
     False
     """
-    if path.startswith("<"):
-        return path.startswith("<table ")
     kind = kind_of(path)
     if kind is None or kind.packing or (kind.content == "text" and form.separator is None):
         return False
     return not is_url(path) or can_seek(path)
+
+
+def can_divide(span: Span, form: Format) -> bool:
+    """Return whether the parts of a span can be read independently; a stream has no parts."""
+    if isinstance(span, TableSpan):
+        return span.size > 0
+    return can_split(span.path, form)
 
 
 def batches(

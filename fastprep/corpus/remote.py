@@ -12,7 +12,6 @@ import errno
 import glob
 import io
 import re
-import socket
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
@@ -265,6 +264,8 @@ def _wait(seconds: float, stop: StopFlag | None) -> None:
 
 def _fault_of(error: BaseException) -> str:
     """Return the kind of fault of a request: its own name for each that people handle differently."""
+    import socket
+
     seen: BaseException | None = error
     missing = False
     while seen is not None:

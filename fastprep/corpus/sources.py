@@ -314,9 +314,10 @@ def newlines_before(path: str, position: int) -> int:
 
 
 def modified(spans: Sequence[Span]) -> list[int | None]:
-    """Return the modification times of files in nanoseconds; None for those that are not local.
+    """Return the modification times of files in nanoseconds; None for those that are not local files.
 
     >>> modified([Span("missing.txt", 0, 1, 1)])
     [None]
     """
-    return modified_times([os.fsencode(span.path) for span in spans])
+    # No file has an empty name.
+    return modified_times([b"" if span.in_memory else os.fsencode(span.path) for span in spans])

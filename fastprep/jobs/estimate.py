@@ -111,7 +111,7 @@ def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, in
         if sampled >= _SAMPLE_BYTES:
             break
         stop = span.end
-        if corpus.can_split(span.path, job.form):
+        if corpus.can_divide(span, job.form):
             stop = min(stop, span.start + _SAMPLE_BYTES)
         part = span.part(span.start, stop)
         text_sizes: list[int] = []
