@@ -102,9 +102,12 @@ class Sources:
             return path
         places = [str(Path(folder) / path) for folder in self._folders]
         permitted = [each for each in (*places, path) if _is_below(each, self._folders)]
-        if not permitted:
+        for each in permitted:
+            if Path(each).exists():
+                return each
+        if path not in permitted and (not permitted or Path(path).exists()):
             raise self._not_permitted(path)
-        return next((each for each in permitted if Path(each).exists()), permitted[0])
+        return permitted[0]
 
     def _not_permitted(self, path: str) -> InvalidInput:
         if self._given:

@@ -287,6 +287,8 @@ def _fault_of(error: BaseException) -> str:
             or any("Timeout" in name for name in names)
         ):
             return "unreachable"
+        if status >= 400:
+            return "other"
         if isinstance(seen, PermissionError):
             return "forbidden"
         if isinstance(seen, (ConnectionError, EOFError)) or names & _DROPPED:
@@ -314,7 +316,7 @@ def _error(url: str, fault: str, error: Exception, times: str) -> Exception:
         chain.append(below)
     status = next((found for each in chain if (found := _status_of(each))), 0)
     code = f" (HTTP {status})" if status else ""
-    why = f"{type(chain[-1]).__name__}: {chain[-1]}".removesuffix(": ")
+    why = " ".join(f"{type(chain[-1]).__name__}: {chain[-1]}".split()).removesuffix(":")
     message = {
         "missing": f"no such file{code}; check the address",
         "forbidden": f"the server forbids it{code}; check the credentials, or whether a token in the "
