@@ -10,9 +10,9 @@ import base64
 import hashlib
 import json
 from itertools import chain
-from pathlib import Path
 
 from fastprep.errors import BadVocabulary
+from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
 from fastprep.vocabulary.byte_alphabet import ALPHABET, to_bytes
 from fastprep.vocabulary.ranks import SHA256, published_table
@@ -60,7 +60,7 @@ def dump_tiktoken_bpe(bpe_ranks: dict[bytes, int], tiktoken_bpe_file: str) -> No
 
     Raises OSError from the system.
     """
-    with replacing(Path(tiktoken_bpe_file)) as file:
+    with replacing(local_path(tiktoken_bpe_file, "a vocabulary file")) as file:
         for token in sorted(bpe_ranks, key=bpe_ranks.__getitem__):
             file.write(base64.b64encode(token) + b" %d\n" % bpe_ranks[token])
 
@@ -112,7 +112,7 @@ def data_gym_to_mergeable_bpe_ranks(
 def _read(path: str, expected_hash: str | None) -> bytes:
     if "://" in str(path):
         raise BadVocabulary(f"{path}: fastprep downloads nothing; fetch the file and give its path")
-    data = Path(path).read_bytes()
+    data = local_path(path, "a vocabulary file").read_bytes()
     _check_hash(path, hashlib.sha256(data).hexdigest(), expected_hash)
     return data
 

@@ -4,38 +4,40 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
 
 from fastprep.checks.oracles import Oracle
+from fastprep.checks.sources import Sources
 from fastprep.corpus import reader as corpus
 from fastprep.corpus.documents import Format, Span
-from fastprep.corpus.remote import is_url
-from fastprep.errors import InvalidInput, InvalidStore
-from fastprep.store.manifest import ShardRecord, shard_path
+from fastprep.errors import InvalidStore
+from fastprep.store.manifest import shard_path
 from fastprep.store.reader import TokenStore
 from fastprep.store.validation import ValidationDraw
 
 
-def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None) -> int:
+def compare(
+    store: TokenStore, against: str, oracle: Oracle, sample: int | None, sources: Sources
+) -> int:
     """Encode the recorded documents again with an oracle, and count the documents compared.
 
     The inputs of the store must still exist. `against` is the name of the oracle in errors; `sample`
-    is the number of documents to compare, drawn with a fixed seed, or None for all.
+    is the number of documents to compare, drawn with a fixed seed, or None for all. `sources` says which
+    inputs may be read.
 
     Raises InvalidStore for the first document that differs, and if there are more or fewer of them;
-    InvalidInput if an input is missing, has changed its size, or does not contain text. For an example
-    see :func:`fastprep.verify`.
+    InvalidInput if an input may not be read, is missing, has changed its size, or does not contain
+    text. For an example see :func:`fastprep.verify`.
     """
     chosen: set[int] | None = None
     if sample is not None and sample < store.num_documents:
         chosen = set(random.Random(0).sample(range(store.num_documents), sample))
     token = [] if store.eot_token is None else [store.eot_token]
     number = compared = 0
+    form = _format_of(store)
     for index, record in enumerate(store.manifest.shards):
-        for span in record.inputs:
-            _check_input(span, _format_of(store))
+        spans = [sources.find(span, form) for span in record.inputs]
         stop = number + record.documents
-        for document in _documents(store, record):
+        for document in _documents(store, spans):
             if number == stop:
                 raise InvalidStore(
                     f"{shard_path(store.path, index, 'ends')}: its inputs have more than "
@@ -55,33 +57,6 @@ def compare(store: TokenStore, against: str, oracle: Oracle, sample: int | None)
     return compared
 
 
-def _check_input(span: Span, form: Format) -> None:
-    """Raise InvalidInput for a recorded input that cannot be read again."""
-    if span.path.startswith("<"):
-        raise InvalidInput(
-            f"{span.path}: it was in the memory of the process that made the store, so there is "
-            "nothing to compare with; verify without against (--against)"
-        )
-    if form.kind(span.path) is None:
-        raise InvalidInput(
-            f"{span.path}: the store was imported from these ids and does not record the text that "
-            "they were made from, so there is nothing to compare with; verify without against "
-            "(--against)"
-        )
-    if not (is_url(span.path) or Path(span.path).exists()):
-        hint = (
-            "" if Path(span.path).is_absolute() else ", or run in the directory it was named from"
-        )
-        raise InvalidInput(
-            f"{span.path}: no such file, although the store was made from it; restore it{hint}"
-        )
-    if corpus.whole(span.path, form).size != span.size:
-        raise InvalidInput(
-            f"{span.path}: its size is no longer {span.size}, as it was when the store was "
-            "made; restore that file to compare with it"
-        )
-
-
 def _format_of(store: TokenStore) -> Format:
     """Return how documents are stored in the inputs of a store."""
     manifest = store.manifest
@@ -94,12 +69,12 @@ def _format_of(store: TokenStore) -> Format:
     )
 
 
-def _documents(store: TokenStore, record: ShardRecord) -> Iterator[str]:
-    """Yield the documents that a shard was made from, without those that it left out."""
+def _documents(store: TokenStore, spans: list[Span]) -> Iterator[str]:
+    """Yield the documents of a shard's spans, without those that it left out."""
     manifest = store.manifest
     form = _format_of(store)
     draw = None if manifest.part is None else ValidationDraw(manifest.part.validation)
-    for document in corpus.documents(record.inputs, form):
+    for document in corpus.documents(spans, form):
         try:
             text = document.decode("utf-8", "replace" if form.on_error == "replace" else "strict")
         except UnicodeDecodeError:
@@ -119,7 +94,12 @@ def _check_document(store: TokenStore, number: int, expected: list[int], against
         return
     pairs = enumerate(zip(found, expected, strict=False))
     place = next((place for place, (a, b) in pairs if a != b), min(len(found), len(expected)))
+    # One id, not a text's: a store may come from someone who wants to know what a file holds.
     raise InvalidStore(
         f"{store.path}: document {number} differs from {against}'s at its token {place}: "
-        f"{found[place : place + 5]} in the store, {expected[place : place + 5]} from {against}"
+        f"{_id_at(found, place)} in the store, {_id_at(expected, place)} from {against}"
     )
+
+
+def _id_at(ids: list[int], place: int) -> str:
+    return str(ids[place]) if place < len(ids) else "no more tokens"

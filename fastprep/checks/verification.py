@@ -23,6 +23,7 @@ from fastprep.system.threads import map_in_order
 from fastprep_ext.base import is_increasing, largest, occurs_exactly_at
 
 if TYPE_CHECKING:
+    from fastprep.checks.sources import SourceNames, Sources
     from fastprep.system.byte_order import Letter
 
 # More threads would wait for memory, or for the disk.
@@ -45,6 +46,7 @@ def verify(
     against: Literal["tiktoken", "tokenizers", "notebook"] | None = None,
     sample: int | None = None,
     encoding: StoreEncoding | None = None,
+    sources: SourceNames | None = None,
     report: Callable[[int], object] = lambda _: None,
 ) -> Verified:
     """Check every byte of a store.
@@ -67,6 +69,12 @@ def verify(
     encoding
         the encoding that the store was made with. Needed for a comparison if it is not a published
         one; if given, its tables, pattern and special tokens must be those of the manifest.
+    sources
+        a directory or URL below which the inputs may be read for a comparison, or several; relative
+        names of inputs are looked up in these directories, too. By default all inputs of a store whose
+        manifest the caller's user owns are read; of another user's store, which may name any file, only
+        those with relative names, in the current directory and below. Pass it for a store that you
+        downloaded.
     report
         is called with each number of bytes read.
 
@@ -80,8 +88,9 @@ def verify(
     InvalidStore
         for the first fault, with its file and position.
     InvalidInput
-        if an input to compare with is missing or has changed its size, if the encoding is not the one
-        that the store was made with, or if there is a sample but nothing to compare it with.
+        if an input to compare with may not be read, is missing or has changed its size, if the
+        encoding is not the one that the store was made with, or if there is a sample but nothing to
+        compare it with.
     FastprepError
         if the library to compare with is not installed.
 
@@ -101,6 +110,8 @@ def verify(
             raise InvalidInput(f"against is {against!r}; the known oracles are {known}")
     if sample is not None:
         sample = whole_number(sample, "sample", 0)
+    if sources is not None and against is None:
+        raise InvalidInput("sources go with against: without it no input is read")
     if sample is not None and against is None:
         raise InvalidInput("sample goes with against: everything else is checked in full")
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
@@ -110,6 +121,11 @@ def verify(
         from fastprep.checks.oracles import check_made_with
 
         check_made_with(opened, encoding)
+    allowed: Sources | None = None
+    if against is not None:
+        from fastprep.checks.sources import Sources
+
+        allowed = Sources(opened, sources)
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
     max_id = -1
     # In order, so that the first fault is the one that is reported.
@@ -120,11 +136,11 @@ def verify(
             step.shard.check_max_id(max_id)
             max_id = -1
     compared = 0
-    if against is not None and encoding is not None:
+    if against is not None and encoding is not None and allowed is not None:
         from fastprep.checks.comparison import compare
         from fastprep.checks.oracles import ORACLES
 
-        compared = compare(opened, against, ORACLES[against](encoding), sample)
+        compared = compare(opened, against, ORACLES[against](encoding), sample, allowed)
     return Verified(opened.num_tokens, opened.num_documents, compared)
 
 

@@ -64,6 +64,7 @@ def _info(options: argparse.Namespace) -> None:
         "part": None if manifest.part is None else manifest.part.name,
         "inputs": len(inputs),
         "input_bytes": sum(inputs.values()),
+        "passed_over": sum(record.count for record in manifest.passed_over),
     }
     if options.json:
         print(as_json(facts))
@@ -78,6 +79,7 @@ def _info(options: argparse.Namespace) -> None:
         "on_error": "on error",
         "bad_documents": "bad documents",
         "input_bytes": "input bytes",
+        "passed_over": "passed over",
     }
     for name, value in facts.items():
         shown = f"{value:,}" if isinstance(value, int) and name != "end_token" else value

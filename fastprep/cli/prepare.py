@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
-from pathlib import Path
 
 from fastprep.cli.options import (
     add_encoding_options,
@@ -20,12 +20,14 @@ from fastprep.cli.options import (
     raising_on_sigterm,
     separator,
 )
+from fastprep.errors import FastprepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fastprep.cli.options import Commands
     from fastprep.encoding.encoding import Encoding
     from fastprep.jobs.estimate import Estimate
+    from fastprep.jobs.journal import Journal
     from fastprep.jobs.progress import Event
     from fastprep.store.reader import TokenStore
     from fastprep.words.encoding import WordEncoding
@@ -230,6 +232,10 @@ def _print_estimate(options: argparse.Namespace, found: Estimate) -> None:
         f"about {counted(found.documents, 'document')}, {counted(found.tokens, 'token')} of "
         f"{found.dtype}, a store of {found.store_bytes:,} bytes"
     )
+    if found.passed_over:
+        from fastprep.corpus.passed_over import in_words
+
+        print(in_words(found.passed_over))
 
 
 class _Messages:
@@ -238,7 +244,7 @@ class _Messages:
     def __init__(self, options: argparse.Namespace) -> None:
         self._json = options.log == "json"
         self._quiet = options.quiet
-        self._output = Path(options.output)
+        self._output = options.output
         self._shards = self._tasks = self._bad = 0
 
     def event(self, event: Event) -> None:
@@ -251,6 +257,8 @@ class _Messages:
             self._print(f"resuming: {finished} of {finished + self._tasks} shards are finished")
         elif kind == "redone":
             self._print(f"shard {event['shard']} is made again: {event['reason']}")
+        elif kind == "passed over":
+            self._print(_passed_over(event))
         elif kind == "bad document":
             self._bad += 1
             if self._bad <= 10:
@@ -262,10 +270,7 @@ class _Messages:
 
     def failed(self, error: BaseException) -> None:
         """Print how the job failed, and how to resume it."""
-        from fastprep.jobs.journal import JOB, Journal
-
-        journal = Journal(self._output)
-        started = (self._output / JOB).exists()
+        journal = self._journal()
         if self._json:
             import time
 
@@ -275,17 +280,34 @@ class _Messages:
                     "time": round(time.time(), 3),
                     "error": type(error).__name__,
                     "message": str(error),
-                    "shards_finished": journal.count_done() if started else 0,
+                    "shards_finished": journal.count_done() if journal else 0,
                 }
             )
-        elif started and self._shards:
+        elif journal and self._shards:
             from fastprep.jobs.run import resume_hint
 
             self._print(resume_hint(journal, self._shards))
 
+    def _journal(self) -> Journal | None:
+        """Return the journal of the job in the output, or None if there is none."""
+        from fastprep.jobs.journal import JOB, Journal
+        from fastprep.system.arguments import local_path
+
+        with contextlib.suppress(FastprepError):  # the error is about the output's name
+            output = local_path(self._output, "the output")
+            if (output / JOB).exists():
+                return Journal(output)
+        return None
+
     def _print(self, line: str) -> None:
         if not self._quiet and not self._json:
             print(f"fastprep: {line}", file=sys.stderr)
+
+
+def _passed_over(event: Event) -> str:
+    from fastprep.corpus.passed_over import from_facts, in_words
+
+    return in_words(from_facts(event["reasons"]))
 
 
 def _task(text: str) -> tuple[int, int]:

@@ -36,6 +36,14 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--sample", type=at_least_one, metavar="N", help="compare N documents instead of all"
     )
+    command.add_argument(
+        "--sources",
+        action="append",
+        metavar="DIR",
+        help="with --against, read only inputs below this directory or URL; may be repeated (default: "
+        "what a store of your own names; of another user's store only what is below the current "
+        "directory)",
+    )
     command.add_argument("--quiet", action="store_true", help="print nothing if the store is good")
     add_encoding_options(command, by_name=None)
     command.set_defaults(run=_verify, usage=command.error)
@@ -44,6 +52,8 @@ def add(commands: Commands) -> None:
 def _verify(options: argparse.Namespace) -> None:
     if options.sample and not options.against:
         options.usage("--sample goes with --against: all other checks are of the whole store")
+    if options.sources and not options.against:
+        options.usage("--sources goes with --against: without it no input is read")
     from fastprep.checks.verification import verify
     from fastprep.store.reader import TokenStore
 
@@ -55,6 +65,7 @@ def _verify(options: argparse.Namespace) -> None:
             against=options.against,
             sample=options.sample,
             encoding=encoding,
+            sources=options.sources,
             report=report,
         )
     if not options.quiet:

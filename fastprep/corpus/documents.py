@@ -23,8 +23,14 @@ OnError: TypeAlias = Literal["raise", "skip", "replace"]
 Offset = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
-class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A byte range ``[start, end)`` of a file of ``size`` bytes.
+class Span(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    repr_omit_defaults=True,
+):
+    """A byte range ``[start, end)`` of a file of ``size`` bytes, or of an input in memory.
 
     >>> Span("corpus.txt", start=0, end=10, size=25)
     Span(path='corpus.txt', start=0, end=10, size=25)
@@ -34,6 +40,7 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: Offset
     end: Offset
     size: Offset
+    in_memory: bool = False
 
     def part(self, start: int, end: int) -> Span:
         """Return another byte range of the same file."""

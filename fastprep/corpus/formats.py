@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -33,6 +34,10 @@ SUPPORTED = (
     ".bz2; .parquet, .arrow and .feather; .tar (also compressed) and .zip of these"
 )
 
+# In an address of HTTP any ? begins a query; in others, where it may be part of a pattern, one that
+# names a value.
+_QUERY = re.compile(r"(?<=\?)[\w.~-]+=")
+
 
 class Kind(NamedTuple):
     """The content of a file, its compression, and whether it is an archive of such files.
@@ -63,6 +68,8 @@ def kind_of(name: str, form: str | None = None) -> Kind | None:
     >>> kind_of("wiki_00.bz2", "jsonl"), kind_of("shard-0.tar", "txt").content
     (Kind(content='lines', packing='.bz2', archive=''), 'text')
     """
+    if "://" in name:
+        name = without_query(name)
     # Not by pathlib, which would take most of the time for thousands of small files.
     base = name[name.rfind("/") + 1 :]
     if form is None:
@@ -127,6 +134,18 @@ def _containers(base: str) -> tuple[str, Packing, Archive]:
     if dot + suffix == ".zip" and not packing:
         return stem, packing, ".zip"
     return base, packing, ""
+
+
+def without_query(url: str) -> str:
+    """Return a URL up to its query.
+
+    >>> without_query("https://host/a.jsonl?token=b.txt"), without_query("s3://bucket/part-?.jsonl")
+    ('https://host/a.jsonl', 's3://bucket/part-?.jsonl')
+    """
+    if url.startswith(("http://", "https://")):
+        return url.partition("?")[0]
+    found = _QUERY.search(url)
+    return url[: found.start() - 1] if found else url
 
 
 def in_folders(name: str, form: str | None = None, *, json: bool = False) -> bool:

@@ -22,12 +22,19 @@ class TableSource(Protocol):
         """Yield the documents that start in a span; see :func:`fastprep.corpus.reader.batches`."""
 
 
-class TableSpan(Span, frozen=True, dict=True):
+class TableSpan(Span, frozen=True, dict=True, eq=False):
     """A span of a table or stream in memory; manifests do not record the ``source``.
 
     Positions count the bytes of all texts and one byte after each, so that no two texts start at one
     position. A stream has size 0.
     """
+
+    def __eq__(self, other: object) -> bool:
+        # The record of the span in a manifest or journal is equal to it.
+        return isinstance(other, Span) and _fields(self) == _fields(other)
+
+    def __hash__(self) -> int:
+        return hash(_fields(self))
 
     @property
     def source(self) -> TableSource:
@@ -47,9 +54,13 @@ class TableSpan(Span, frozen=True, dict=True):
 
 def span_of(name: str, start: int, end: int, size: int, source: TableSource) -> TableSpan:
     """Return a span of a source."""
-    span = TableSpan(name, start, end, size)
+    span = TableSpan(name, start, end, size, in_memory=True)
     span.__dict__["source"] = source
     return span
+
+
+def _fields(span: Span) -> tuple[object, ...]:
+    return span.path, span.start, span.end, span.size, span.in_memory
 
 
 class Documents(NamedTuple):

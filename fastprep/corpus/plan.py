@@ -48,7 +48,7 @@ def plan(spans: Sequence[Span], form: Format, *, shard_bytes: int) -> list[Task]
         if shared and shared_bytes + span.size > shard_bytes:
             tasks.append(tuple(shared))
             shared, shared_bytes = [], 0
-        if span.size > shard_bytes and corpus.can_split(span.path, form):
+        if span.size > shard_bytes and corpus.can_divide(span, form):
             count = -(-span.size // shard_bytes)
             edges = [span.size * index // count for index in range(count + 1)]
             tasks.extend((span.part(start, end),) for start, end in pairwise(edges))

@@ -68,7 +68,7 @@ from fastprep.system.threads import StopFlag, produce_ahead
 # A smaller compressed file is decompressed before a thread has started.
 _MIN_BYTES_FOR_THREAD = 1 << 20
 
-__all__ = ["batches", "can_split", "documents", "read", "text_per_byte", "whole"]
+__all__ = ["batches", "can_divide", "can_split", "documents", "read", "text_per_byte", "whole"]
 
 
 def can_split(path: str, form: Format) -> bool:
@@ -79,8 +79,6 @@ def can_split(path: str, form: Format) -> bool:
     >>> can_split("a.jsonl.gz", Format())
     False
     """
-    if path.startswith("<"):
-        return path.startswith("<table ")
     kind = form.kind(path)
     if kind is None or kind.packing or kind.archive == ".tar" or kind.content in ("csv", "tsv"):
         return False
@@ -96,6 +94,13 @@ def can_split(path: str, form: Format) -> bool:
 
             return is_ipc_file(path)
     return True
+
+
+def can_divide(span: Span, form: Format) -> bool:
+    """Return whether the parts of a span can be read independently; a stream has no parts."""
+    if isinstance(span, TableSpan):
+        return span.size > 0
+    return can_split(span.path, form)
 
 
 def batches(
@@ -297,27 +302,36 @@ def read(
 def import_readers(spans: Iterable[Span], form: Format) -> None:
     """Import the modules that inputs need by one thread, before several threads need them.
 
-    A missing package is reported when the input is read.
+    Raises MissingExtra, with the name of the first input that needs it, for a missing package.
     """
-    kinds = {form.kind(span.path) for span in spans if not isinstance(span, TableSpan)}
-    with contextlib.suppress(MissingExtra):
-        for kind in kinds:
-            if kind is None:
-                continue
-            if kind.packing:
-                from fastprep.corpus.compressed import decompressor
+    # The first file of each kind.
+    named: dict[Kind, str] = {}
+    for span in spans:
+        kind = None if isinstance(span, TableSpan) else form.kind(span.path)
+        if kind is not None:
+            named.setdefault(kind, span.path)
+    for kind, path in named.items():
+        try:
+            _import_reader(kind)
+        except MissingExtra as error:
+            raise MissingExtra(f"{path}: {error}", name=error.name) from None
 
-                decompressor(kind.packing)
-            if kind.content == "parquet":
-                import fastprep.corpus.parquet
 
-                fastprep.corpus.parquet.import_pyarrow()
-            elif kind.content == "arrow":
-                import fastprep.corpus.arrow_files
-            elif kind.archive:
-                import fastprep.corpus.archives
-            if kind.content in ("csv", "tsv") or kind.archive:
-                import fastprep.corpus.csv_rows
+def _import_reader(kind: Kind) -> None:
+    if kind.packing:
+        from fastprep.corpus.compressed import decompressor
+
+        decompressor(kind.packing)
+    if kind.content == "parquet":
+        import fastprep.corpus.parquet
+
+        fastprep.corpus.parquet.import_pyarrow()
+    elif kind.content == "arrow":
+        import fastprep.corpus.arrow_files
+    elif kind.archive:
+        import fastprep.corpus.archives
+    if kind.content in ("csv", "tsv") or kind.archive:
+        import fastprep.corpus.csv_rows
 
 
 def _each(

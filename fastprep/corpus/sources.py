@@ -190,7 +190,7 @@ def opened(
 
     Raises InvalidInput if the file was removed, or its size changed since the span was made.
     """
-    with contextlib.closing(open_bytes(span.path)) as file:
+    with contextlib.closing(open_bytes(span.path, stop)) as file:
         check_size(span, file)
         if not kind.packing:
             source = Source(cast(_Readable, file), span.path, form, span.size, stop=stop)
@@ -208,15 +208,28 @@ def opened(
             )
 
 
-def open_bytes(path: str) -> BinaryIO:
+def open_bytes(path: str, stop: StopFlag | None = None) -> BinaryIO:
     """Open a file or a URL for reading. Raises InvalidInput if it is missing."""
     if is_url(path):
-        return open_url(path)
+        return open_url(path, stop)
     try:
         # Unbuffered, because reads are large; without pathlib, which is slow for small files.
-        return cast(BinaryIO, open(path, "rb", buffering=0))  # noqa: PTH123
+        file = open(path, "rb", buffering=0, opener=_open_without_waiting)  # noqa: SIM115
     except (FileNotFoundError, NotADirectoryError):
         raise InvalidInput(f"{path}: no such file; it existed when the work started") from None
+    except PermissionError:
+        raise InvalidInput(
+            f"{path}: no permission to read it; change its mode or its owner"
+        ) from None
+    if not file.seekable():
+        file.close()
+        raise InvalidInput(f"{path}: not a regular file; it was one when the work started")
+    return cast(BinaryIO, file)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that has replaced it since it was found does not wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def check_size(span: Span, file: BinaryIO) -> None:
@@ -234,8 +247,8 @@ def check_size(span: Span, file: BinaryIO) -> None:
 def whole(path: str | PathLike[str], form: Format | None = None) -> Span:
     """Return the span of a whole file or URL.
 
-    Raises InvalidInput if it is missing, is not a regular file, or has no supported suffix although
-    ``form`` names no format.
+    Raises InvalidInput if it is missing, is not a regular file, may not be read, or has no supported
+    suffix although ``form`` names no format.
 
     >>> whole("missing.txt")
     Traceback (most recent call last):
@@ -252,12 +265,8 @@ def whole(path: str | PathLike[str], form: Format | None = None) -> Span:
         )
     try:
         status = Path(path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise _no_such_file(name) from None
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        raise _no_such_file(name) from None
+        raise _no_such_file(name, error) from None
     except ValueError:
         raise InvalidInput(f"{name!r}: a path cannot contain a NUL; check it") from None
     if stat.S_ISDIR(status.st_mode):
@@ -268,7 +277,17 @@ def whole(path: str | PathLike[str], form: Format | None = None) -> Span:
             "the input - with a format (--format)"
         )
     _check_kind(name, form)
+    if not is_readable(name, status):
+        raise InvalidInput(f"{name}: no permission to read it; change its mode or its owner")
     return Span(path=name, start=0, end=status.st_size, size=status.st_size)
+
+
+def is_readable(path: str, status: os.stat_result) -> bool:
+    """Return whether this process may read a file; asks the system only if its mode leaves it open."""
+    mode = status.st_mode
+    if mode & 0o444 == 0o444 or (mode & stat.S_IRUSR and status.st_uid == os.geteuid()):
+        return True
+    return os.access(path, os.R_OK)
 
 
 def starts_with_values(path: str) -> bool:
@@ -301,22 +320,44 @@ def empty(span: Span) -> InvalidInput:
     )
 
 
-def may_be_path(name: str) -> bool:
-    """Return whether an input that is not a file looks like a path and not like a text.
+def is_text(name: str) -> bool:
+    """Return whether an input that is not a file is a text and not a path.
 
-    >>> may_be_path("missing.txt"), may_be_path("Two\\nlines.")
-    (True, False)
+    >>> is_text("missing.txt"), is_text("Two\\nlines.")
+    (False, True)
     """
-    return len(name) <= _MAX_PATH and "\n" not in name
+    return len(name) > _MAX_PATH or "\n" in name
 
 
-def _no_such_file(name: str) -> InvalidInput:
-    if may_be_path(name):
-        return InvalidInput(f"{name}: no such file; check the path")
-    return InvalidInput(
-        f"{name[:60]!r} and so on, {len(name)} characters: no such file; inputs are paths, so put "
-        "texts into a table: pyarrow.table({'text': texts})"
-    )
+def text_hint(name: str) -> str:
+    """Return what to add to an error about a path that may be a text.
+
+    >>> text_hint("missing.txt"), text_hint("Is it a text?")
+    ('', "; if this is a text, put texts into a table: pyarrow.table({'text': texts})")
+    """
+    if kind_of(name) is not None or " " not in name:
+        return ""
+    return "; if this is a text, put texts into a table: pyarrow.table({'text': texts})"
+
+
+def _no_such_file(name: str, error: OSError) -> InvalidInput:
+    """Return the error for a path of which the system says nothing."""
+    if is_text(name):
+        return InvalidInput(
+            f"{name[:60]!r} and so on, {len(name)} characters: no such file; inputs are paths, so put "
+            "texts into a table: pyarrow.table({'text': texts})"
+        )
+    if isinstance(error, PermissionError):
+        return InvalidInput(f"{name}: no permission to read its folder; change its mode or owner")
+    if os.path.islink(name):  # noqa: PTH114
+        target = os.readlink(name)  # noqa: PTH115
+        return InvalidInput(f"{name}: a link to {target}, which does not exist; correct the link")
+    if (
+        isinstance(error, FileNotFoundError | NotADirectoryError)
+        or error.errno == errno.ENAMETOOLONG
+    ):
+        return InvalidInput(f"{name}: no such file; check the path{text_hint(name)}")
+    return InvalidInput(f"{name}: {error.strerror}; check the path")
 
 
 def _check_kind(name: str, form: Format | None) -> None:
@@ -344,9 +385,10 @@ def newlines_before(path: str, position: int) -> int:
 
 
 def modified(spans: Sequence[Span]) -> list[int | None]:
-    """Return the modification times of files in nanoseconds; None for those that are not local.
+    """Return the modification times of files in nanoseconds; None for those that are not local files.
 
     >>> modified([Span("missing.txt", 0, 1, 1)])
     [None]
     """
-    return modified_times([os.fsencode(span.path) for span in spans])
+    # No file has an empty name.
+    return modified_times([b"" if span.in_memory else os.fsencode(span.path) for span in spans])

@@ -38,7 +38,7 @@ def whole_table(data: Any, number: int, form: Format) -> TableSpan:
 
     >>> import pyarrow as pa
     >>> whole_table(pa.table({"text": ["one", "two"]}), 1, Format())
-    TableSpan(path='<table 1>', start=0, end=8, size=8)
+    TableSpan(path='<table 1>', start=0, end=8, size=8, in_memory=True)
     """
     pa = pyarrow(_describe(data, number))
     try:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import threading
-from pathlib import Path
 
 from fastprep.encoding import cutting
 from fastprep.errors import InvalidInput, InvalidUtf8
-from fastprep.system.arguments import MAX_WORKERS, whole_number
+from fastprep.system.arguments import MAX_WORKERS, local_path, whole_number
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import empty_array
 from fastprep.system.threads import helpers
@@ -46,12 +45,12 @@ def encode_file(
     """Encode a text file into a file of ids; see :meth:`fastprep.Encoding.encode_file`."""
     workers = whole_number(workers, "workers", most=MAX_WORKERS)
     letter = _letter(encoding, dtype)
-    path = Path(source)
+    path, result = local_path(source, "the source"), local_path(target, "the target")
     try:
         file = path.open("rb", buffering=0)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise InvalidInput(f"{path}: {error.strerror}; give a text file") from None
-    with file, replacing(Path(target), sync=False) as sink:
+    with file, replacing(result, sync=False) as sink:
         job = _Job(encoding, file, sink.fileno(), letter, _MAX_BLOCKS_AHEAD * workers)
         try:
             with helpers(job.work, workers - 1, stop=job.stop):

@@ -20,9 +20,10 @@ from fastprep.errors import IdOutOfRange, InvalidInput, StoreExists
 from fastprep.exchange import datatrove, llmc, megatron
 from fastprep.exchange.formats import FORMATS, FormatName
 from fastprep.exchange.layouts import Ends
+from fastprep.jobs.output import check_parent
 from fastprep.store.blocks import read_blocks, read_tokens
 from fastprep.store.reader import TokenStore
-from fastprep.system.arguments import whole_number
+from fastprep.system.arguments import local_path, whole_number
 from fastprep.system.atomic import link as link_file
 from fastprep.system.atomic import replacing
 
@@ -116,7 +117,8 @@ def export_store(
         raise InvalidInput("one_file (--one-file) applies to Megatron's files only")
     if validation is not None and to not in ("nanogpt", "llmc"):
         raise InvalidInput("validation applies to nanoGPT's and llm.c's files only")
-    directory = opened.path if output is None else Path(output)
+    directory = opened.path if output is None else local_path(output, "the output")
+    check_parent(directory)
     ranges = _split_ranges(opened, validation)
     files: list[_File] = {
         "megatron": lambda: list(_megatron(opened, output is None, link, one_file)),

@@ -20,11 +20,12 @@ from fastprep.exchange.formats import FORMATS, FormatName
 from fastprep.exchange.layouts import ShardSource, read_nanogpt
 from fastprep.jobs.job import end_token as end_token_of
 from fastprep.jobs.journal import JOB, Journal
-from fastprep.jobs.output import check_output, clear, find_manifests, remove_locks
+from fastprep.jobs.output import check_output, check_parent, clear, find_manifests, remove_locks
 from fastprep.store import manifest as manifests
 from fastprep.store.encodings import StoreEncoding, as_encoding, keep_vocabulary
 from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
+from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
 from fastprep.words.tokenizers import SimpleTokenizerV2
 
@@ -102,10 +103,13 @@ def import_tokens(
         raise InvalidInput(f"format is {format!r}; the known formats are {', '.join(FORMATS)}")
     chosen = as_encoding(encoding)
     end_token = end_token_of(chosen, eot, eot_token)
-    paths = [Path(inputs)] if isinstance(inputs, (str, PathLike)) else list(map(Path, inputs))
+    given = [inputs] if isinstance(inputs, (str, PathLike)) else inputs
+    paths = [local_path(path, "an input") for path in given]
     if not paths:
         raise InvalidInput("no inputs; pass at least one file")
-    copier = ShardCopier(Path(output), chosen, end_token, eot == "prepend", link)
+    where = local_path(output, "the output")
+    check_parent(where)
+    copier = ShardCopier(where, chosen, end_token, eot == "prepend", link)
     sources = _sources(paths, format, copier)
     for source in sources:
         copier.check(source)

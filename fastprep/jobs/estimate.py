@@ -10,6 +10,7 @@ from fastprep.corpus import reader as corpus
 from fastprep.corpus.documents import BLOCK_BYTES, Batch, Format, Span
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.inputs import Inputs
+from fastprep.corpus.passed_over import PassedOver
 from fastprep.corpus.plan import Task, plan, task_bytes
 from fastprep.corpus.sources import open_bytes
 from fastprep.jobs.job import Job, Settings, make_job
@@ -34,6 +35,7 @@ class Estimate(NamedTuple):
     documents: int
     tokens: int
     store_bytes: int
+    passed_over: list[PassedOver]
 
 
 def estimate(
@@ -46,7 +48,8 @@ def estimate(
 
     ``tasks`` is also the number of shards. ``documents``, ``tokens`` and ``store_bytes`` are
     extrapolated from up to 256 KiB at each of 16 evenly spaced positions, so they are about right for
-    a corpus that is much the same everywhere. A compressed file is sampled at its start.
+    a corpus that is much the same everywhere. A compressed file is sampled at its start. ``passed_over``
+    is what folders and patterns passed over.
 
     Raises
     ------
@@ -82,6 +85,7 @@ def estimate(
         documents=documents,
         tokens=tokens,
         store_bytes=tokens * itemsize_of(dtype) + documents * 8,
+        passed_over=job.passed_over,
     )
 
 
@@ -106,7 +110,7 @@ def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, in
         if sampled >= _SAMPLE_BYTES:
             break
         stop = span.end
-        if corpus.can_split(span.path, job.form):
+        if corpus.can_divide(span, job.form):
             stop = min(stop, span.start + _SAMPLE_BYTES)
         part = span.part(span.start, stop)
         text_sizes: list[int] = []

@@ -10,7 +10,9 @@ import msgspec
 from fastprep.corpus.documents import Format, OnError
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.inputs import Inputs, find
+from fastprep.corpus.passed_over import PassedOver, Tally
 from fastprep.corpus.plan import Task, default_shard_bytes, plan
+from fastprep.corpus.reader import import_readers
 from fastprep.corpus.sources import empty
 from fastprep.errors import InvalidInput
 from fastprep.store.manifest import Count, EncodingRecord, Eot, TokenId, part_directories
@@ -52,7 +54,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """The settings, inputs and plan of one call to :func:`fastprep.prepare`.
 
     Equal jobs make equal bytes. `shards` is the number of tasks in the plan; the spans of each follow
-    from the inputs, the form and `shard_bytes`.
+    from the inputs, the form and `shard_bytes`. `passed_over` is what folders and patterns among the
+    inputs passed over; it is recorded, and jobs that differ only in it are the same.
     """
 
     format: Literal["fastprep job"] = "fastprep job"
@@ -70,6 +73,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     inputs: list[Input]
     input_format: str | None = None
     zstd_window: int | None = None
+    passed_over: list[PassedOver] = []
 
     @property
     def eot(self) -> Eot:
@@ -99,7 +103,7 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
     """Return the job of a call to :func:`fastprep.prepare`, and its tasks, one per shard.
 
     Raises InvalidInput if a setting is out of range, or an input is missing, empty or of an unknown
-    kind.
+    kind, and MissingExtra, with the name of the input, for a package that is needed to read it.
     """
     shard_bytes, validation = settings.shard_bytes, settings.validation
     if shard_bytes is not None:
@@ -110,7 +114,9 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
         )
     form = settings.form
     closing = end_token(encoding, settings.eot, settings.eot_token)
-    spans = find(inputs, form)
+    passed = Tally()
+    spans = find(inputs, form, passed)
+    import_readers(spans, form)
     if settings.on_error == "raise":
         # At the start, not in the last hour of the work.
         for span in spans:
@@ -133,6 +139,7 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
         inputs=[Input(span.path, span.size) for span in spans],
         input_format=form.format,
         zstd_window=form.zstd_window,
+        passed_over=passed.records(),
     )
     return job, tasks
 
@@ -205,7 +212,8 @@ def differences(old: Job, new: Job) -> list[str]:
     """Return the differences between two jobs, in their user's words.
 
     A change of `on_error` is not one: it matters only to shards with bad documents, which are made
-    again. Nor is one of `zstd_window` if a file with a larger window was an error.
+    again. Nor is one of `passed_over`, nor one of `zstd_window` if a file with a larger window was
+    an error.
 
     >>> record = EncodingRecord(
     ...     name="gpt2", rank_table_sha256="0" * 64, pattern=".", special_tokens={}

@@ -14,6 +14,15 @@ from fastprep.jobs.task import Work, run_task
 from fastprep.jobs.workers import TICK_SECONDS, Tick
 
 
+def import_ray() -> Any:
+    """Return the package ray. Raises FastprepError if it is not installed."""
+    try:
+        import ray
+    except ImportError:
+        raise FastprepError("ray is not installed; pip install 'fastprep[ray]'") from None
+    return ray
+
+
 def run_on_ray(
     work: Work, tasks: dict[int, Task], workers: int | None, tick: Tick
 ) -> Generator[tuple[int, Done]]:
@@ -24,10 +33,7 @@ def run_on_ray(
     to others; finished shards are not made again. Raises FastprepError if Ray is not installed, or
     gives up on a task.
     """
-    try:
-        import ray
-    except ImportError:
-        raise FastprepError("ray is not installed; pip install 'fastprep[ray]'") from None
+    ray = import_ray()
     started = not ray.is_initialized()
     if started:
         ray.init(log_to_driver=False, include_dashboard=False)

@@ -5,14 +5,34 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from fastprep.errors import InvalidStore, StoreExists
+from fastprep.errors import InvalidInput, InvalidStore, StoreExists
 from fastprep.jobs.journal import JOB
 from fastprep.store import manifest as manifests
 from fastprep.system.atomic import remove, sync_directory
 
 
+def check_parent(output: Path) -> None:
+    """Raise InvalidInput if more than one directory above an output is missing: its name may be wrong.
+
+    >>> check_parent(tmp / "demo" / "store")
+    >>> check_parent(tmp / "a" / "b" / "store")
+    Traceback (most recent call last):
+    fastprep.errors.InvalidInput: ...a/b/store: there is no directory .../a; create it, or check the name
+    """
+    missing = [above for above in output.parents if not above.exists()]
+    if len(missing) > 1 or any(above.is_symlink() for above in missing):
+        raise InvalidInput(
+            f"{output}: there is no directory {missing[-1]}; create it, or check the name"
+        )
+
+
 def check_output(output: Path) -> None:
     """Raise StoreExists if a directory has files that do not belong to a store or a job."""
+    if output.is_symlink() and not output.exists():
+        raise StoreExists(
+            f"{output}: a link to {output.readlink()}, which does not exist; create that directory, or "
+            "remove the link"
+        )
     if output.exists() and not output.is_dir():
         raise StoreExists(f"{output}: a file of that name is in the way; choose another output")
     if not output.exists():

@@ -8,23 +8,24 @@ the work was cut off and resumed.
 
 from __future__ import annotations
 
+import warnings
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args, overload
 
 from fastprep.corpus.documents import BLOCK_BYTES, OnError
 from fastprep.corpus.inputs import Inputs
+from fastprep.corpus.passed_over import in_words
 from fastprep.errors import InvalidInput, UnfinishedJob
 from fastprep.jobs.job import Settings, make_job, shards_of_share
 from fastprep.jobs.journal import JOB, Journal
-from fastprep.jobs.output import find_manifests
+from fastprep.jobs.output import check_parent, find_manifests
 from fastprep.jobs.progress import Log
 from fastprep.jobs.run import Engine, Run, seal_if_complete
 from fastprep.jobs.task import Work
 from fastprep.store.encodings import StoreEncoding, as_encoding
 from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
-from fastprep.system.arguments import MAX_WORKERS, whole_number
+from fastprep.system.arguments import MAX_WORKERS, local_path, whole_number
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -165,9 +166,10 @@ def prepare(
     progress
         whether to show a progress bar on stderr; by default if that is a terminal.
     log
-        a function that is called with a dict for each event: ``started``, ``resumed``, ``redone`` (a
-        finished shard that has to be made again, and the reason), ``bad document``, ``task done``,
-        ``finished``.
+        a function that is called with a dict for each event: ``started``, ``passed over`` (what
+        folders and patterns among the inputs passed over, and why; without `log` it is a warning),
+        ``resumed``, ``redone`` (a finished shard that has to be made again, and the reason), ``bad
+        document``, ``task done``, ``finished``.
     block_bytes
         number of bytes to read and encode at a time.
 
@@ -209,12 +211,16 @@ def prepare(
             "output first"
         )
     shards_of_share(0, task)  # raises for a task out of range
+    path = local_path(output, "the output")
+    check_parent(path)
     chosen = as_encoding(encoding)
     settings = Settings(
         separator, field, on_error, eot, eot_token, validation, shard_bytes, format, zstd_window
     )
     job, tasks = make_job(inputs, chosen, settings)
-    work = Work(Path(output), job, chosen, block_bytes)
+    if log is None and job.passed_over:
+        warnings.warn(in_words(job.passed_over), stacklevel=2)
+    work = Work(path, job, chosen, block_bytes)
     return Run(work, tasks, engine, workers, task).run(overwrite, progress, log)
 
 
@@ -244,7 +250,7 @@ def merge_tasks(output: str | PathLike[str]) -> TokenStore:
     Traceback (most recent call last):
     fastprep.errors.UnfinishedJob: ... 1 of 2 shards are not finished: 1; run their tasks ...
     """
-    path = Path(output)
+    path = local_path(output, "the output")
     if not (path / JOB).exists():
         directories = [manifest.parent for manifest in find_manifests(path)]
         # Opening a directory without a store raises the error that says what it is.

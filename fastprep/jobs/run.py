@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Generator, Iterator
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.plan import Task, task_bytes
-from fastprep.corpus.reader import import_readers
 from fastprep.errors import InvalidInput, InvalidStore, OtherJob, StoreExists, UnfinishedJob
 from fastprep.jobs.job import Job, differences, shards_of_share
 from fastprep.jobs.journal import JOB, Done, Journal
@@ -41,6 +42,7 @@ class Run(NamedTuple):
 
     def run(self, overwrite: bool, progress: bool | None, log: Log | None) -> TokenStore | None:
         """Run the unfinished tasks, and seal the store if none is left; see :func:`fastprep.prepare`."""
+        self._check_engine()
         output, job = self.work.output, self.work.job
         own = {index: self.tasks[index] for index in shards_of_share(len(self.tasks), self.share)}
         journal = Journal(output)
@@ -67,6 +69,8 @@ class Run(NamedTuple):
                 Reporter(todo, finished_bytes, counters, progress, log, job.form) as reporter,
             ):
                 reporter.log("started", **self._facts(todo))
+                if job.passed_over:
+                    reporter.log("passed over", **passed_over_facts(job))
                 if finished or redone:
                     reporter.log(
                         "resumed", shards_finished=len(finished), bytes_finished=finished_bytes
@@ -151,19 +155,26 @@ class Run(NamedTuple):
     ) -> Generator[tuple[int, Done]]:
         """Run tasks, and yield the index and result of each as it ends."""
         if self.engine == "ray" and todo:
-            if any(isinstance(span, TableSpan) for task in todo.values() for span in task):
-                raise InvalidInput(
-                    "other machines cannot read tables in the memory of this process; pass files, or "
-                    "omit the engine 'ray'"
-                )
             from fastprep.jobs.on_ray import run_on_ray
 
             return run_on_ray(self.work, todo, self.workers, tick)
-        import_readers((span for task in todo.values() for span in task), self.work.job.form)
         workers = self._workers(todo)
         # With more cores than tasks, as for one large compressed file, a task has several threads.
         threads = max((self.workers or available_cores()) // workers, 1)
         return run_on_threads(self.work._replace(threads=threads), todo, counters, workers, tick)
+
+    def _check_engine(self) -> None:
+        """Raise an error if the engine cannot run the tasks, before anything is written."""
+        if self.engine != "ray":
+            return
+        from fastprep.jobs.on_ray import import_ray
+
+        import_ray()
+        if any(isinstance(span, TableSpan) for task in self.tasks for span in task):
+            raise InvalidInput(
+                "other machines cannot read tables in the memory of this process; pass files, or "
+                "omit the engine 'ray'"
+            )
 
     def _workers(self, todo: dict[int, Task]) -> int:
         return min(self.workers or available_cores(), max(len(todo), 1))
@@ -178,6 +189,14 @@ class Run(NamedTuple):
             "engine": self.engine,
             "workers": self.workers if self.engine == "ray" else self._workers(todo),
         }
+
+
+def passed_over_facts(job: Job) -> dict[str, object]:
+    """Return what the log says about what folders and patterns passed over."""
+    return {
+        "count": sum(record.count for record in job.passed_over),
+        "reasons": msgspec.to_builtins(job.passed_over),
+    }
 
 
 @contextlib.contextmanager

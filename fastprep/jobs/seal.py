@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from fastprep.errors import InvalidInput
 from fastprep.jobs.job import Job
 from fastprep.jobs.journal import Done
@@ -39,7 +41,8 @@ def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
 def is_result_of(store: TokenStore, job: Job) -> bool:
     """Return whether the job would write this very manifest over the store's shards.
 
-    If so, all settings are equal; the inputs are equal if those of the shards are.
+    If so, all settings are equal; the inputs are equal if those of the shards are. What was passed over
+    may differ.
 
     >>> from fastprep import get_encoding, prepare
     >>> from fastprep.jobs.job import Settings, make_job
@@ -51,6 +54,7 @@ def is_result_of(store: TokenStore, job: Job) -> bool:
     False
     """
     found = store.manifest
+    job = msgspec.structs.replace(job, passed_over=found.passed_over)
     return found == _manifest(job, found.shards, _part(store.path, job))
 
 
@@ -103,4 +107,5 @@ def _manifest(job: Job, records: list[ShardRecord], part: PartRecord | None) -> 
         tokens=sum(record.tokens for record in records),
         documents=sum(record.documents for record in records),
         shards=records,
+        passed_over=job.passed_over,
     )

@@ -23,7 +23,7 @@ from fastprep.report.token_html import spans, visible
 from fastprep.store.encodings import StoreEncoding, encoding_of_store
 from fastprep.store.manifest import ShardRecord
 from fastprep.store.reader import TokenStore
-from fastprep.system.arguments import whole_number
+from fastprep.system.arguments import local_path, whole_number
 from fastprep.system.atomic import replacing
 
 # Limits of what the page lists; it states the full number of each.
@@ -85,7 +85,7 @@ def write_report(
     '<!DOCTYPE html>'
     """
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
-    path = Path(output)
+    path = local_path(output, "the report")
     if not path.parent.is_dir():
         raise InvalidInput(f"{path}: there is no directory {path.parent}; create it first")
     samples = whole_number(samples, "samples", 0)

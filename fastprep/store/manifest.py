@@ -25,6 +25,7 @@ from typing import Annotated, Literal, TypeAlias, cast, get_args
 import msgspec
 
 from fastprep.corpus.documents import Bad, OnError, Span
+from fastprep.corpus.passed_over import PassedOver
 from fastprep.errors import InvalidStore
 from fastprep.store.checksums import crc32
 
@@ -99,6 +100,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     None. ``separator``, ``field``, ``on_error``, ``input_format`` and ``zstd_window`` are how the inputs
     were read. ``part`` is None for a
     store of the whole corpus. ``unicode_version`` is that of the pattern's character classes.
+    ``passed_over`` counts and names what folders and patterns among the inputs passed over.
     """
 
     format: Literal["fastprep token store"]
@@ -118,6 +120,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tokens: Count
     documents: Count
     shards: list[ShardRecord]
+    passed_over: list[PassedOver] = []
 
 
 class _Header(msgspec.Struct):

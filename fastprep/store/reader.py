@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from fastprep.errors import IdOutOfRange, InvalidStore
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import HOW_TO_FIX, Eot, Manifest
-from fastprep.system.arguments import whole_number
+from fastprep.system.arguments import local_path, whole_number
 from fastprep.system.cached import cached_property
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class TokenStore:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = local_path(path, "a store")
         self.manifest: Manifest = manifests.load(self.path)
         self.num_tokens: int = self.manifest.tokens
         self.num_documents: int = self.manifest.documents

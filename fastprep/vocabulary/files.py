@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fastprep.errors import BadVocabulary
+from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
 from fastprep.vocabulary.json_values import number_parts
 from fastprep.vocabulary.merge_list import merge_list
@@ -43,7 +44,7 @@ def load(
     allow_pattern: bool = False,
 ) -> Recipe:
     """Read a vocabulary file; the arguments are those of :meth:`fastprep.Encoding.from_file`."""
-    path = Path(path)
+    path = local_path(path, "a vocabulary file")
     if path.is_dir():
         path = _in_directory(path)
     pair = _pair(path)
@@ -62,7 +63,7 @@ def load(
 
 def save(recipe: Recipe, path: str | Path) -> None:
     """Write a vocabulary file; see :meth:`fastprep.Encoding.save`."""
-    path = Path(path)
+    path = local_path(path, "a vocabulary file")
     if path.suffix == ".tiktoken":
         data = _to_tiktoken(recipe)
     elif path.suffix == ".json":

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from fastprep.errors import BadVocabulary
-from fastprep.system.arguments import whole_number
+from fastprep.system.arguments import local_path, whole_number
 from fastprep.system.atomic import replacing
 from fastprep.vocabulary.published import ENDOFTEXT
 from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
@@ -125,7 +125,7 @@ class WordEncoding:
 
         Raises BadVocabulary naming the file, for one with anything else.
         """
-        where = Path(path)
+        where = local_path(path, "a vocabulary")
         with where.open("rb") as file:
             content = (
                 file.read(MAX_FILE_BYTES + 1) if where.stat().st_size <= MAX_FILE_BYTES else b""

@@ -179,7 +179,8 @@ def test_a_format_is_for_names_that_say_nothing(tmp_path: Path) -> None:
     assert read(find(tmp_path / "AA" / "*", form), form) == [b"AA/wiki_00", b"AA/wiki_01"]
     with pytest.raises(InvalidInput, match="pass the format"):
         find(tmp_path / "AA" / "wiki_00")
-    store = stored(tmp_path, tmp_path / "store", format="jsonl")
+    with pytest.warns(UserWarning, match=r"passed over: 2 files: .*notes\.txt"):
+        store = stored(tmp_path, tmp_path / "store", format="jsonl")
     assert (store.num_documents, store.manifest.input_format) == (2, "jsonl")
     assert verify(store, against="tiktoken").compared == 2
 

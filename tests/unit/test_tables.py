@@ -161,7 +161,7 @@ def test_files_and_tables_stand_side_by_side_in_the_order_given(tmp_path: Path) 
 def test_a_table_is_named_in_the_manifest_and_cannot_be_read_by_name(tmp_path: Path) -> None:
     store = made_of(pa.table({"text": ["one", "two"]}), tmp_path / "store")
     (span,) = TokenStore(store.path).manifest.shards[0].inputs
-    assert span == Span("<table 1>", 0, 8, 8)
+    assert span == Span("<table 1>", 0, 8, 8, in_memory=True)
     with pytest.raises(InvalidInput, match="no such file"):
         find(span.path)
 

@@ -1,0 +1,232 @@
+"""Search of a folder or pattern on this machine: each file once, however many ways lead to it."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import re
+import stat
+from collections.abc import Callable
+from heapq import heappop, heappush
+
+from fastprep.corpus.documents import Span, is_unicode
+from fastprep.corpus.passed_over import Tally
+from fastprep.corpus.sources import is_readable, whole
+from fastprep.errors import InvalidInput
+
+HIDDEN = "the name begins with . or _"
+_NOT_READ = "not of a kind that is read"
+_METADATA = "a .json file in a folder is usually metadata"
+_NO_FILE = "not a regular file"
+_NOT_ENTERED = "folders are entered by ** only"
+_SAME_FILE = "the same file as one that is read"
+_SAME_FOLDER = "the same folder as one that is read"
+_NO_TARGET = "a link whose target does not exist"
+_NO_PERMISSION = "no permission to read it"
+
+# Files of stores, and of jobs that make them, are no inputs. They are not counted either: how many there
+# are depends on how far a job is whose output is in a folder of its inputs.
+_STORE_FILE = re.compile(r"shard-[0-9]{5,12}\.(bin|ends|idx|done|lock)(\.tmp)?|(job|run)\.lock")
+_STORE_METADATA = re.compile(r"(job|manifest|vocabulary)\.json(\.tmp)?")
+
+
+class Search:
+    """The files that a folder or pattern leads to, which :attr:`spans` has, sorted by name.
+
+    Links are followed after everything else was seen, so that a file has the name without a link if it
+    has one. `wanted` says by its name whether a file is read. With `tolerant`, what cannot be read is
+    passed over instead of an error. `passed` counts what was passed over.
+    """
+
+    def __init__(self, wanted: Callable[[str], bool], *, tolerant: bool, passed: Tally) -> None:
+        self.spans: list[Span] = []
+        self.keys: set[int] = set()
+        self._wanted = wanted
+        self._tolerant = tolerant
+        self._passed = passed
+        self._todo: list[tuple[str, tuple[str, ...]]] = []
+        # By device, inode and the number of parts of the pattern that are left.
+        self._folders: dict[tuple[int, int, int], str] = {}
+        self._links: list[tuple[bool, str, tuple[str, ...]]] = []
+        self._matchers: dict[str, Callable[[str], object]] = {}
+
+    def run(self, folder: str, parts: tuple[str, ...]) -> None:
+        """Find the files below a folder whose path matches the parts of a pattern."""
+        self._enter(folder, parts, os.stat(folder or "."))  # noqa: PTH116
+        while self._todo or self._links:
+            if self._todo:
+                self._list(*self._todo.pop())
+            else:
+                _, path, parts = heappop(self._links)
+                self._follow(path, parts)
+        self.spans.sort(key=lambda span: span.path)
+
+    def _enter(self, folder: str, parts: tuple[str, ...], status: os.stat_result) -> None:
+        key = (status.st_dev, status.st_ino, len(parts))
+        known = self._folders.setdefault(key, folder)
+        if known is folder:
+            self._todo.append((folder, parts))
+        elif known != folder:
+            self._passed.add(f"{folder}/", _SAME_FOLDER)
+
+    def _list(self, folder: str, parts: tuple[str, ...]) -> None:
+        """List a folder; links, and files with several names, are left for later."""
+        prefix = "" if folder in ("", ".") else f"{folder.rstrip('/')}/"
+        if parts[0] != "**" and not glob.has_magic(parts[0]):
+            path = prefix + parts[0]
+            if os.path.lexists(path):
+                heappush(self._links, (False, path, parts))
+            return
+        deep, part, rest = _first(parts)
+        fits = self._matcher(part)
+        try:
+            entries = os.scandir(folder or ".")
+        except OSError as error:
+            self._fail(f"{folder}/", error)
+            return
+        with entries:
+            for entry in entries:
+                name = entry.name
+                matches = part == "*" or fits(name) is not None
+                if not deep and not matches:
+                    continue
+                path = prefix + name
+                if entry.is_symlink():
+                    heappush(self._links, (True, path, parts))
+                elif entry.is_dir(follow_symlinks=False):
+                    self._take(path, name, parts, entry.stat(follow_symlinks=False))
+                elif matches and not rest:
+                    status = entry.stat(follow_symlinks=False)
+                    if status.st_nlink > 1:
+                        heappush(self._links, (False, path, parts))
+                    else:
+                        self._take_file(path, name, part, status)
+
+    def _follow(self, path: str, parts: tuple[str, ...]) -> None:
+        name = path[path.rfind("/") + 1 :]
+        deep, part, rest = _first(parts)
+        try:
+            status = os.stat(path)  # noqa: PTH116
+        except OSError as error:
+            fits = self._matcher(part)(name) is not None
+            is_file = not rest and fits and self._wanted(name)
+            # Without a suffix it may have been a folder.
+            is_folder = (deep or (rest and fits)) and "." not in name
+            if _is_visible(name, part) and (is_file or is_folder):
+                self._fail(path, error)
+            elif not rest and fits:
+                self._passed.add(path, _NOT_READ if _is_visible(name, part) else HIDDEN)
+            return
+        self._take(path, name, parts, status)
+
+    def _take(self, path: str, name: str, parts: tuple[str, ...], status: os.stat_result) -> None:
+        deep, part, rest = _first(parts)
+        fits = self._matcher(part)(name) is not None
+        if not stat.S_ISDIR(status.st_mode):
+            if fits and not rest:
+                self._take_file(path, name, part, status)
+            return
+        visible = fits and _is_visible(name, part)
+        if visible and rest:
+            self._enter(path, rest, status)
+        if deep and name[0] not in "._":
+            self._enter(path, parts, status)
+        elif not (visible and rest) and (deep or fits):
+            self._passed.add(f"{path}/", _NOT_ENTERED if visible else HIDDEN)
+
+    def _take_file(self, path: str, name: str, part: str, status: os.stat_result) -> None:
+        reason = None
+        if not _is_visible(name, part):
+            reason = HIDDEN
+        elif not self._wanted(name):
+            reason = reason_of(name)
+        elif not stat.S_ISREG(status.st_mode):
+            reason = _NO_FILE
+        if (reason is not None or name.endswith(".json")) and _is_of_a_store(path, name):
+            return
+        if reason is not None:
+            self._passed.add(path, reason)
+            return
+        key = key_of(status)
+        if key in self.keys:
+            self._passed.add(path, _SAME_FILE)
+            return
+        if not is_readable(path, status):
+            self._fail(path, PermissionError())
+            return
+        self.keys.add(key)
+        size = status.st_size
+        self.spans.append(Span(path, 0, size, size) if is_unicode(path) else whole(path))
+
+    def _matcher(self, part: str) -> Callable[[str], object]:
+        found = self._matchers.get(part)
+        if found is None:
+            found = self._matchers[part] = re.compile(fnmatch.translate(part)).match
+        return found
+
+    def _fail(self, path: str, error: OSError) -> None:
+        """Raise InvalidInput for a file or folder that cannot be read, or pass it over if tolerant."""
+        if isinstance(error, PermissionError):
+            reason = _NO_PERMISSION
+        elif isinstance(error, FileNotFoundError):
+            reason = _NO_TARGET
+        else:
+            reason = error.strerror or str(error)
+        if not self._tolerant:
+            raise InvalidInput(
+                f"{path}: {reason}; correct that, remove it from the inputs, or pass "
+                "on_error='skip' (--on-error skip)"
+            )
+        self._passed.add(path, reason)
+
+
+def reason_of(name: str) -> str:
+    """Return why a visible file is passed over by its name."""
+    return _METADATA if name.lower().endswith(".json") else _NOT_READ
+
+
+def key_of(status: os.stat_result) -> int:
+    """Return one number for the device and inode of a file."""
+    return status.st_dev << 64 | status.st_ino
+
+
+def parts_of(pattern: str) -> tuple[str, tuple[str, ...]]:
+    """Return the folder where the search for a pattern starts, and the parts that are left to match.
+
+    >>> parts_of("in/a/*.jsonl"), parts_of("/data/**/**/x-[0-9].txt")
+    (('in/a', ('*.jsonl',)), ('/data', ('**', 'x-[0-9].txt')))
+    """
+    parts = pattern.split("/")
+    count = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    folder = "/".join(parts[:count]) or ("/" if pattern.startswith("/") else "")
+    left: list[str] = []
+    for part in parts[count:]:
+        if not (part == "**" and left[-1:] == ["**"]):  # two in a row mean the same as one
+            left.append(part)
+    return folder, tuple(left)
+
+
+def _first(parts: tuple[str, ...]) -> tuple[bool, str, tuple[str, ...]]:
+    """Return whether folders of any depth come first, the part that names match, and those after it."""
+    deep = parts[0] == "**"
+    part, *rest = (parts[1:] or ("*",)) if deep else parts
+    return deep, part, tuple(rest)
+
+
+def _is_visible(name: str, part: str) -> bool:
+    """Return whether a name is not hidden, or its mark is part of the pattern."""
+    return name[0] not in "._" or part[0] == name[0]
+
+
+def _is_of_a_store(path: str, name: str) -> bool:
+    """Return whether a file belongs to a store, finished or not, in whose folder inputs may be."""
+    if _STORE_FILE.fullmatch(name):
+        return True
+    if not _STORE_METADATA.fullmatch(name):
+        return False
+    folder = path[: -len(name)]
+    return (
+        any(os.path.exists(folder + known) for known in ("run.lock", "shard-00000.bin"))  # noqa: PTH110
+        or os.path.exists(f"{folder}../run.lock")  # noqa: PTH110  # a part of a job, before its first shard
+    )
