@@ -145,7 +145,7 @@ class _Inputs:
         )
         search.run(*((name, ("**",)) if is_folder else parts_of(name)))
         self._check_found(given, search.spans, passed, is_folder)
-        return search.spans, search.keys
+        return search.spans, search.keys() if len(self._given) > 1 else set()
 
     def _at_url(self, url: str) -> list[Span]:
         is_folder = url.endswith("/")
