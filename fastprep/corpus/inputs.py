@@ -155,7 +155,7 @@ class _Inputs:
             search, passed = self._search(name, self._in_folders_of_json, is_folder=True)
         spans = files_of_data_sets(name, search.spans) if is_folder else search.spans
         self._check_found(given, spans, passed, is_folder)
-        return spans, search.keys
+        return spans, search.keys() if len(self._given) > 1 else set()
 
     def _search(
         self, name: str, wanted: Callable[[str], bool], *, is_folder: bool

@@ -7,6 +7,7 @@ import glob
 import os
 import re
 import stat
+from array import array
 from collections.abc import Callable
 from heapq import heappop, heappush
 
@@ -41,7 +42,6 @@ class Search:
 
     def __init__(self, wanted: Callable[[str], bool], *, tolerant: bool, passed: Tally) -> None:
         self.spans: list[Span] = []
-        self.keys: set[int] = set()
         self._wanted = wanted
         self._tolerant = tolerant
         self._passed = passed
@@ -49,6 +49,9 @@ class Search:
         # By device, inode and the number of parts of the pattern that are left.
         self._folders: dict[tuple[int, int, int], str] = {}
         self._links: list[tuple[bool, str, tuple[str, ...]]] = []
+        # Inodes by device: until a link is followed, no file comes twice. A set takes ten times as much.
+        self._inodes: dict[int, array[int]] = {}
+        self._seen: set[int] | None = None
         self._matchers: dict[str, Callable[[str], object]] = {}
 
     def run(self, folder: str, parts: tuple[str, ...]) -> None:
@@ -58,9 +61,17 @@ class Search:
             if self._todo:
                 self._list(*self._todo.pop())
             else:
+                if self._seen is None:
+                    self._seen = self.keys()
                 _, path, parts = heappop(self._links)
                 self._follow(path, parts)
         self.spans.sort(key=lambda span: span.path)
+
+    def keys(self) -> set[int]:
+        """Return the :func:`key_of` each file."""
+        if self._seen is not None:
+            return self._seen
+        return {device << 64 | inode for device, all_ in self._inodes.items() for inode in all_}
 
     def _enter(self, folder: str, parts: tuple[str, ...], status: os.stat_result) -> None:
         key = (status.st_dev, status.st_ino, len(parts))
@@ -148,14 +159,18 @@ class Search:
         if reason is not None:
             self._passed.add(path, reason)
             return
-        key = key_of(status)
-        if key in self.keys:
+        if self._seen is not None and key_of(status) in self._seen:
             self._passed.add(path, _SAME_FILE)
             return
         if not is_readable(path, status):
             self._fail(path, PermissionError())
             return
-        self.keys.add(key)
+        if self._seen is not None:
+            self._seen.add(key_of(status))
+        elif (inodes := self._inodes.get(status.st_dev)) is not None:
+            inodes.append(status.st_ino)
+        else:
+            self._inodes[status.st_dev] = array("Q", [status.st_ino])
         size = status.st_size
         self.spans.append(Span(path, 0, size, size) if is_unicode(path) else whole(path))
 

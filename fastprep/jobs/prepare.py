@@ -135,7 +135,8 @@ def prepare(
     on_error
         how to handle a document that cannot be read: ``"raise"`` an error, ``"skip"`` it, or
         ``"replace"`` the invalid bytes by U+FFFD. The last two read documents whole, and the
-        manifest counts these documents and lists the first 1,000 per shard.
+        manifest counts these documents and lists the first 1,000 per shard. They also pass over links
+        without a target, and files and folders without permission, in folders and patterns.
     eot
         where to put the end token: ``"append"`` it to each document, including the last,
         ``"prepend"`` it, or ``"none"``.
