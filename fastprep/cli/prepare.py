@@ -37,7 +37,8 @@ def add(commands: Commands) -> None:
         help="encode text files into a token store",
         description="Encode text files, JSON lines and Parquet files into a token store, in the "
         "order given. The store's bytes depend on the inputs and settings alone, not on the number of "
-        "workers. After any interruption, the same command resumes from the finished shards.",
+        "workers. After any interruption, the same command resumes from the finished shards; on a "
+        "finished store it does nothing.",
         epilog=r"example: fastprep prepare books/*.txt -o store --separator '\n\n\n' --workers 8",
     )
     command.add_argument(
@@ -111,10 +112,16 @@ def add(commands: Commands) -> None:
         metavar="N",
         help="approximate bytes of input per shard (default: 8 to 256 MiB)",
     )
-    work.add_argument(
+    existing = work.add_mutually_exclusive_group()
+    existing.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace a store at OUT, or unfinished work with other inputs or settings",
+        help="replace a store at OUT when the new one is whole, or unfinished work of another job",
+    )
+    existing.add_argument(
+        "--append",
+        action="store_true",
+        help="add the inputs that the store at OUT does not have yet; the settings must be the same",
     )
     work.add_argument(
         "--dry-run", action="store_true", help="print an estimate, and create nothing"
@@ -171,6 +178,7 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
         engine=options.engine,
         task=options.task,
         overwrite=options.overwrite,
+        append=options.append,
         progress=False if options.quiet or options.log else None,
         log=messages.event,
     )
@@ -233,7 +241,7 @@ class _Messages:
         self._json = options.log == "json"
         self._quiet = options.quiet
         self._output = Path(options.output)
-        self._shards = self._tasks = self._bad = 0
+        self._shards = self._tasks = self._bad = self._changes = 0
 
     def event(self, event: Event) -> None:
         """Print a log event."""
@@ -243,6 +251,16 @@ class _Messages:
         elif kind == "resumed":
             finished = int(str(event["shards_finished"]))
             self._print(f"resuming: {finished} of {finished + self._tasks} shards are finished")
+        elif kind == "reused":
+            self._print(f"{self._output}: these inputs and settings made it already; nothing to do")
+        elif kind == "waiting":
+            self._print(f"{self._output}: another run works here; waiting until it ends")
+        elif kind == "changed":
+            self._changes += 1
+            if self._changes <= 10:
+                self._print(str(event["change"]))
+            if self._changes == 11:
+                self._print("... and more changed inputs")
         elif kind == "redone":
             self._print(f"shard {event['shard']} is made again: {event['reason']}")
         elif kind == "bad document":
@@ -257,9 +275,13 @@ class _Messages:
     def failed(self, error: BaseException) -> None:
         """Print how the job failed, and how to resume it."""
         from fastprep.jobs.journal import JOB, Journal
+        from fastprep.store.manifest import REPLACEMENT
 
-        journal = Journal(self._output)
-        started = (self._output / JOB).exists()
+        output = self._output
+        if (output / REPLACEMENT / JOB).exists():
+            output /= REPLACEMENT
+        journal = Journal(output)
+        started = (output / JOB).exists()
         if self._json:
             import time
 

@@ -8,6 +8,7 @@ the work was cut off and resumed.
 
 from __future__ import annotations
 
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args, overload
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         engine: Engine
         shard_bytes: int | None
         overwrite: bool
+        append: bool
         progress: bool | None
         log: Log | None
         block_bytes: int
@@ -83,6 +85,7 @@ def prepare(
     task: tuple[int, int] | None = None,
     shard_bytes: int | None = None,
     overwrite: bool = False,
+    append: bool = False,
     progress: bool | None = None,
     log: Log | None = None,
     block_bytes: int = BLOCK_BYTES,
@@ -198,9 +201,13 @@ def prepare(
     shards_of_share(0, task)  # raises for a task out of range
     chosen = as_encoding(encoding)
     settings = Settings(separator, field, on_error, eot, eot_token, validation, shard_bytes)
-    job, tasks = make_job(inputs, chosen, settings)
+    if overwrite and append:
+        raise InvalidInput("overwrite and append exclude each other; pass one of them")
+    planner = partial(make_job, inputs, chosen, settings)
+    job, tasks = planner()
     work = Work(Path(output), job, chosen, block_bytes)
-    return Run(work, tasks, engine, workers, task).run(overwrite, progress, log)
+    run = Run(work, tasks, engine, workers, task, planner, shard_bytes is None)
+    return run.run(overwrite=overwrite, append=append, progress=progress, log=log)
 
 
 def merge_tasks(output: str | PathLike[str]) -> TokenStore:
@@ -241,7 +248,7 @@ def merge_tasks(output: str | PathLike[str]) -> TokenStore:
             job = journal.read_job()
             missing = [
                 index
-                for index in range(0 if job is None else job.shards)
+                for index in (() if job is None else job.numbers)
                 if journal.read_done(index) is None
             ]
             raise UnfinishedJob(
