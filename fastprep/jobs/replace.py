@@ -100,13 +100,13 @@ def _move(output: Path, pairs: list[tuple[Path, Path]]) -> None:
         for name in sorted(names):
             link_or_copy(source / name, target / name)
         _keep_only(target, [*names, MANIFEST])
-    for source, target in left:
-        _write(target, source)
     for directory in [output, *manifests.part_directories(output)]:
         if directory not in targets and directory.is_dir():
             _keep_only(directory, [])
             if directory != output:
                 directory.rmdir()
+    for source, target in left:
+        _write(target, source)
 
 
 def _is_content(entry: Path) -> bool:

@@ -174,6 +174,7 @@ class Run(NamedTuple):
             if not alone:
                 raise _MustBeAlone
             complete_replacement(output)
+            before = []  # the store is that of an interrupted call, which may be this one
         old = _read_job(journal, overwrite)
         if old is not None and is_sealed(output, old):
             remove_journal(output)  # the last step of a run that was interrupted
