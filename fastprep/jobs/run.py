@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
+from msgspec import structs
+
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.plan import Task, task_bytes
 from fastprep.corpus.reader import import_readers
@@ -103,7 +105,7 @@ class Run(NamedTuple):
             sync_directory(output.parent)
         journal = Journal(output)
         shared = self.share is not None
-        waiting = _Waiting(self.work, append, progress, log).wait
+        waiting = _Waiting(self, append, progress, log).wait
         while True:
             with journal.lock_run(shared=shared, waiting=waiting):
                 try:
@@ -259,8 +261,8 @@ class Run(NamedTuple):
         return run._start(journal) if old is None else run._resume(journal, old, False, alone)
 
     def _planned(self, shard_bytes: int | None = None, base: Base | None = None) -> Run:
-        job, tasks = self.planner(shard_bytes=shard_bytes, base=base)
-        planner = partial(self.planner, base=base)
+        planner = self.planner if base is None else partial(self.planner, base=base)
+        job, tasks = planner(shard_bytes=shard_bytes)
         return self._replace(work=self.work._replace(job=job), tasks=tasks, planner=planner)
 
     def _resume(self, journal: Journal, old: Job, overwrite: bool, alone: bool) -> _Begun:
@@ -414,8 +416,8 @@ class _MustBeAlone(Exception):
 class _Waiting:
     """What a run does that waits for another one: say so once, and raise if that is another job."""
 
-    def __init__(self, work: Work, append: bool, progress: bool | None, log: Log | None) -> None:
-        self._work = work
+    def __init__(self, run: Run, append: bool, progress: bool | None, log: Log | None) -> None:
+        self._run = run
         self._compare = not append  # one append after the other
         self._progress = progress
         self._log = log
@@ -425,9 +427,11 @@ class _Waiting:
         """Report the wait after some time. Raises JobIsRunning if the other run is of another job."""
         if seconds < _SECONDS_BEFORE_WAITING or self._said:
             return
-        output = self._work.output
+        output, job = self._run.work.output, self._run.work.job
         found = _running_job(output) if self._compare else None
-        if found is not None and (wrong := differences(found, self._work.job)):
+        if found is not None and self._run.any_shard_bytes:
+            found = structs.replace(found, shard_bytes=job.shard_bytes, shards=job.shards)
+        if found is not None and (wrong := differences(found, job)):
             raise JobIsRunning(
                 f"{output}: another run works here, on another job: {_listed(wrong)}; wait until it "
                 "ends, or choose another output"

@@ -228,6 +228,19 @@ def test_an_unfinished_append_is_dropped_if_the_store_is_replaced(
     assert not list((tmp_path / "other").glob("*.done"))
 
 
+def test_an_unfinished_append_keeps_the_size_of_its_shards(
+    corpus: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastprep.corpus.plan._MIN_SHARD_BYTES", 300)
+    prepare(corpus[:2], tmp_path / "store", workers=1, progress=False)
+    unfinished_append(corpus, tmp_path / "store", shard_bytes=None)
+    inodes = {path.stat().st_ino for path in (tmp_path / "store").glob("*.bin")}
+    monkeypatch.setattr("fastprep.corpus.plan._MIN_SHARD_BYTES", 8000)
+    store = prepare(corpus, tmp_path / "store", workers=1, progress=False, append=True)
+    assert {path.stat().st_ino for path in store.shard_files} == inodes
+    assert store.num_documents == 104
+
+
 def test_tasks_append_together(corpus: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "store"
     prepare(corpus[:2], output, **SETTINGS)
