@@ -36,7 +36,6 @@ from fastprep.jobs.output import (
     clear,
     find_manifests,
     identities,
-    remove_journal,
     remove_locks,
     remove_work,
 )
@@ -44,7 +43,7 @@ from fastprep.jobs.progress import Log, Reporter, send
 from fastprep.jobs.replace import complete_replacement, is_interrupted, replace_store
 from fastprep.jobs.replan import current_job, replan
 from fastprep.jobs.reuse import changed_inputs, finished_store, settings_differ, store_differences
-from fastprep.jobs.seal import base_of, is_sealed, seal
+from fastprep.jobs.seal import base_of, complete_seal, seal
 from fastprep.jobs.task import TaskCounter, Work
 from fastprep.jobs.workers import Tick, run_on_threads
 from fastprep.store.encodings import keep_vocabulary
@@ -178,8 +177,7 @@ class Run(NamedTuple):
             complete_replacement(output)
             before = []  # the store is that of an interrupted call, which may be this one
         old = _read_job(journal, overwrite)
-        if old is not None and is_sealed(output, old):
-            remove_journal(output)  # the last step of a run that was interrupted
+        if old is not None and complete_seal(journal, old):
             old = None
         if find_manifests(output) and (old is None or old.first_shard):
             if append:
@@ -212,8 +210,7 @@ class Run(NamedTuple):
         run = self._replace(work=self.work._replace(output=inner))
         journal = Journal(inner)
         old = _read_job(journal, True)
-        if old is not None and is_sealed(inner, old):
-            remove_journal(inner)
+        if old is not None and complete_seal(journal, old):
             old = None
         if old is not None:
             return run._resume(journal, old, True, True)

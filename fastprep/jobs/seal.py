@@ -9,7 +9,7 @@ from msgspec import structs
 
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.jobs.job import Base, Job
-from fastprep.jobs.journal import Done
+from fastprep.jobs.journal import Done, Journal
 from fastprep.jobs.output import remove_journal, remove_locks, remove_work
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import Appended, Manifest, PartRecord, ShardRecord
@@ -46,14 +46,20 @@ def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
     return TokenStore(directories[0])
 
 
-def is_sealed(output: Path, job: Job) -> bool:
-    """Return whether a job's manifests are written, so that only its journal has to be removed."""
-    directories = job.directories(output)
-    if not all((directory / manifests.MANIFEST).exists() for directory in directories):
-        return False
-    return not job.first_shard or all(
-        has_appended(directory, job, number) for number, directory in enumerate(directories)
-    )
+def complete_seal(journal: Journal, job: Job) -> bool:
+    """Complete the sealing of a job if it was interrupted; return whether the job is finished now."""
+    written = [
+        has_appended(directory, job, number)
+        if job.first_shard
+        else (directory / manifests.MANIFEST).exists()
+        for number, directory in enumerate(job.directories(journal.output))
+    ]
+    if all(written):
+        remove_journal(journal.output)
+    elif any(written):
+        done = [journal.read_done(index) for index in job.numbers]
+        seal(journal.output, job, [each for each in done if each is not None])
+    return any(written)
 
 
 def base_of(directories: list[Path]) -> Base:

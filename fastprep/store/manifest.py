@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from hashlib import sha256
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, cast, get_args
@@ -242,6 +241,8 @@ def encode(manifest: Manifest) -> bytes:
 
 def digest(manifest: Manifest) -> str:
     """Return the sha256 of a manifest's file."""
+    from hashlib import sha256
+
     return sha256(encode(msgspec.structs.replace(manifest, files=msgspec.UNSET))).hexdigest()
 
 

@@ -209,6 +209,39 @@ def test_the_store_is_whole_while_an_append_is_unfinished(
     assert contents(output) == contents(fresh)
 
 
+@pytest.mark.parametrize("then", ["the same", "others"])
+def test_an_append_is_completed_if_only_one_part_has_it(
+    corpus: list[Path], tmp_path: Path, then: str
+) -> None:
+    settings = {**SETTINGS, "validation": 0.4}
+    output, fresh = tmp_path / "store", tmp_path / "fresh"
+    for path in (output, fresh):
+        prepare(corpus[:2], path, **settings)
+    renames = []
+
+    def stop(step: str, path: Path) -> None:
+        if step == "rename" and path.name == "manifest.json":
+            renames.append(path)
+            if len(renames) == 2:
+                raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fastprep.system.atomic.before", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(corpus[:4], output, **settings, append=True)
+    for path in renames:
+        verify(path.parent)
+    assert TokenStore(output / "validation").manifest.appended
+    assert not TokenStore(output / "train").manifest.appended
+    if then == "others":
+        prepare(corpus[4:], output, **settings, append=True)
+    prepare(corpus[:4], output, **settings, append=True)
+    prepare(corpus[:4], fresh, **settings, append=True)
+    if then == "others":
+        prepare(corpus[4:], fresh, **settings, append=True)
+    assert contents(output) == contents(fresh)
+
+
 def test_an_unfinished_append_is_dropped_if_the_store_is_replaced(
     corpus: list[Path], tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from fastprep.checks.verification import verify
 from fastprep.cli.main import main
 from fastprep.corpus.documents import Format, Span
 from fastprep.corpus.plan import default_shard_bytes, plan, task_bytes
-from fastprep.errors import DamagedInput, InvalidInput, InvalidStore, OtherJob
+from fastprep.errors import DamagedInput, InvalidInput, InvalidStore, OtherJob, StoreExists
 from fastprep.jobs.journal import Journal
 from fastprep.jobs.prepare import merge_tasks, prepare
 from fastprep.store.reader import TokenStore
@@ -255,6 +255,25 @@ def test_an_interrupted_change_is_completed(
     store = TokenStore(output)
     for record, path in zip(store.manifest.shards, store.shard_files, strict=True):
         assert path.stat().st_ino == before.get(repr(record.inputs), path.stat().st_ino)
+
+
+def test_a_job_that_is_sealed_in_one_part_is_finished_before_inputs_may_change(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    settings = {**SETTINGS, "validation": 0.4}
+
+    def stop(step: str, path: Path) -> None:
+        if step == "rename" and path == tmp_path / "store" / "train" / "manifest.json":
+            raise KeyboardInterrupt
+
+    prepare(corpus, tmp_path / "fresh", **settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fastprep.system.atomic.before", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(corpus, tmp_path / "store", **settings)
+    with pytest.raises(StoreExists, match=r"00\.jsonl is no longer an input"):
+        prepare(corpus[1:], tmp_path / "store", **settings)
+    assert contents(tmp_path / "store") == contents(tmp_path / "fresh")
 
 
 def test_inputs_without_any_in_common_are_another_job(corpus: list[Path], tmp_path: Path) -> None:
