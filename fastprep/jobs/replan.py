@@ -36,12 +36,9 @@ def replan(journal: Journal, old: Job, job: Job, tasks: dict[int, Task]) -> list
             lost.append(each)
         else:
             moves.append((index, number))
-    if lost or any(index != number for index, number in moves):
-        job = msgspec.structs.replace(job, moves=moves, phase="move")
-        journal.start(job)
-        finish_moves(journal, job)
-    else:
-        journal.start(job)
+    moving = msgspec.structs.replace(job, moves=moves, phase="move")
+    journal.start(moving)
+    finish_moves(journal, moving)
     kept = {number for _, number in moves}
     return _redone(old, job, lost, {i: task for i, task in tasks.items() if i not in kept})
 

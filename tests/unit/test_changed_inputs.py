@@ -173,6 +173,18 @@ def test_a_truncated_file_that_is_replaced_goes_on(corpus: list[Path], tmp_path:
     assert contents(tmp_path / "store") == contents(tmp_path / "fresh")
 
 
+def test_files_of_shards_that_the_new_plan_does_not_have_are_removed(
+    corpus: list[Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "store"
+    unfinished(corpus, output)
+    # The last one is written, but not recorded.
+    assert len(list(output.glob("*.bin"))) == len(list(output.glob("*.done"))) + 1
+    resume(corpus[:9], output)
+    prepare(corpus[:9], tmp_path / "fresh", **SETTINGS)
+    assert contents(output) == contents(tmp_path / "fresh")
+
+
 def test_the_only_input_may_be_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, output = tmp_path / "a.jsonl", tmp_path / "store"
     path.write_text('{"text": "words"}\n' * 200 + "broken\n")
