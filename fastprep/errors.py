@@ -109,15 +109,15 @@ class InvalidUtf8(InvalidInput):
 
 
 class StoreExists(FastprepError, FileExistsError):
-    """The output of a job exists, and the caller did not allow replacing it."""
+    """The output holds a store of another job, or other files, and may not be replaced."""
 
 
 class JobIsRunning(FastprepError, BlockingIOError):
-    """Another process works in the same output directory."""
+    """Another process works in the same output directory, on another job."""
 
 
 class OtherJob(FastprepError, ValueError):
-    """The output holds unfinished work of a job with other inputs or settings."""
+    """The output holds work of a job with other inputs or settings, which cannot be resumed."""
 
 
 class UnfinishedJob(FastprepError, ValueError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.store.checksums import crc32
 from fastprep.store.encodings import StoreEncoding, encoding_of_store
-from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, itemsize_of, shard_path
+from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, itemsize_of
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import whole_number
 from fastprep.system.byte_order import BYTES_OF, from_file
@@ -177,8 +177,8 @@ class _Shard:
         self.ranges = block_ranges(record.tokens, self.itemsize)
         self._store = store
         self._record = record
-        self._path = shard_path(store.path, index, "bin")
-        self._ends_path = shard_path(store.path, index, "ends")
+        self._path = store.shard_file(index, "bin")
+        self._ends_path = store.shard_file(index, "ends")
         self._ends = from_file(store.shard_content(index, "ends"), "Q")
         self._letter: Letter = "H" if self.itemsize == 2 else "I"
 

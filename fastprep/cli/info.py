@@ -43,12 +43,13 @@ def _info(options: argparse.Namespace) -> None:
         options.usage("--encoding-file goes with --report")
     manifest = store.manifest
     inputs = {span.path: span.size for shard in manifest.shards for span in shard.inputs}
-    facts = {
+    facts: dict[str, object] = {
         "path": str(store.path),
         "version": manifest.version,
         "tokens": store.num_tokens,
         "documents": store.num_documents,
         "shards": len(manifest.shards),
+        "appends": len(manifest.appended or ()),
         "dtype": manifest.dtype,
         "bytes": store.num_tokens * itemsize_of(manifest.dtype) + store.num_documents * 8,
         "encoding": manifest.encoding.name,

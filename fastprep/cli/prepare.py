@@ -40,7 +40,8 @@ def add(commands: Commands) -> None:
         help="encode text files into a token store",
         description="Encode text, JSON, CSV, Parquet and Arrow files into a token store, in the "
         "order given. The store's bytes depend on the inputs and settings alone, not on the number of "
-        "workers. After any interruption, the same command resumes from the finished shards.",
+        "workers. After any interruption, the same command resumes from the finished shards; on a "
+        "finished store it does nothing.",
         epilog=r"example: fastprep prepare books/*.txt -o store --separator '\n\n\n' --workers 8",
     )
     command.add_argument(
@@ -117,10 +118,16 @@ def add(commands: Commands) -> None:
         metavar="N",
         help="approximate bytes of input per shard (default: 8 to 256 MiB)",
     )
-    work.add_argument(
+    existing = work.add_mutually_exclusive_group()
+    existing.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace a store at OUT, or unfinished work with other inputs or settings",
+        help="replace a store at OUT when the new one is whole, or unfinished work of another job",
+    )
+    existing.add_argument(
+        "--append",
+        action="store_true",
+        help="add the inputs that the store at OUT does not have yet; the settings must be the same",
     )
     work.add_argument(
         "--dry-run", action="store_true", help="print an estimate, and create nothing"
@@ -177,6 +184,7 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
         engine=options.engine,
         task=options.task,
         overwrite=options.overwrite,
+        append=options.append,
         progress=False if options.quiet or options.log else None,
         log=messages.event,
     )
@@ -245,7 +253,7 @@ class _Messages:
         self._json = options.log == "json"
         self._quiet = options.quiet
         self._output = options.output
-        self._shards = self._tasks = self._bad = 0
+        self._shards = self._tasks = self._bad = self._changes = 0
 
     def event(self, event: Event) -> None:
         """Print a log event."""
@@ -255,6 +263,16 @@ class _Messages:
         elif kind == "resumed":
             finished = int(str(event["shards_finished"]))
             self._print(f"resuming: {finished} of {finished + self._tasks} shards are finished")
+        elif kind == "reused":
+            self._print(f"{self._output}: these inputs and settings made it already; nothing to do")
+        elif kind == "waiting":
+            self._print(f"{self._output}: another run works here; waiting until it ends")
+        elif kind == "changed":
+            self._changes += 1
+            if self._changes <= 10:
+                self._print(str(event["change"]))
+            if self._changes == 11:
+                self._print("... and more changed inputs")
         elif kind == "redone":
             self._print(f"shard {event['shard']} is made again: {event['reason']}")
         elif kind == "passed over":
@@ -291,12 +309,14 @@ class _Messages:
     def _journal(self) -> Journal | None:
         """Return the journal of the job in the output, or None if there is none."""
         from fastprep.jobs.journal import JOB, Journal
+        from fastprep.store.manifest import REPLACEMENT
         from fastprep.system.arguments import local_path
 
         with contextlib.suppress(FastprepError):  # the error is about the output's name
             output = local_path(self._output, "the output")
-            if (output / JOB).exists():
-                return Journal(output)
+            for directory in (output / REPLACEMENT, output):
+                if (directory / JOB).exists():
+                    return Journal(directory)
         return None
 
     def _print(self, line: str) -> None:

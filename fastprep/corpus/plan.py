@@ -1,9 +1,15 @@
-"""Division of the inputs into tasks, one per shard."""
+"""Division of the inputs into tasks, one per shard.
+
+The division is local: a change of one input, or an input more or less, changes the tasks that read it
+and few bytes next to it. So a job whose inputs were changed keeps its other shards.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import accumulate, groupby, pairwise
 from typing import TypeAlias
 
 from fastprep.corpus import reader as corpus
@@ -19,19 +25,22 @@ _MAX_SHARD_BYTES = 256 << 20
 
 
 def default_shard_bytes(spans: Sequence[Span]) -> int:
-    """Return a 64th of the input, but at least 8 MiB and at most 256 MiB.
+    """Return a 64th of the input, rounded down to a power of two, from 8 MiB to 256 MiB.
+
+    It is a power of two so that a small change of the inputs does not change it.
 
     >>> default_shard_bytes([Span("a.txt", 0, 9, 9)]) >> 20
     8
     """
-    return min(max(sum(span.size for span in spans) // _TASKS, _MIN_SHARD_BYTES), _MAX_SHARD_BYTES)
+    share = sum(span.size for span in spans) // _TASKS
+    return min(max(1 << max(share.bit_length() - 1, 0), _MIN_SHARD_BYTES), _MAX_SHARD_BYTES)
 
 
 def plan(spans: Sequence[Span], form: Format, *, shard_bytes: int) -> list[Task]:
     """Divide files into tasks of about ``shard_bytes``, in order.
 
-    Consecutive files share a task while they fit in it. A larger file is cut into spans of equal size,
-    one per task, if its format can be cut.
+    A file larger than that is cut into spans of equal size, one per task, if its format can be cut.
+    Other consecutive files share tasks, as :func:`_shared` divides them.
 
     >>> files = [Span(name, 0, size, size) for name, size in [("a.txt", 3), ("b.txt", 25)]]
     >>> for task in plan(files, Format(), shard_bytes=10):
@@ -42,22 +51,59 @@ def plan(spans: Sequence[Span], form: Format, *, shard_bytes: int) -> list[Task]
     [('b.txt', 16, 25)]
     """
     tasks: list[Task] = []
-    shared: list[Span] = []
-    shared_bytes = 0
-    for span in spans:
-        if shared and shared_bytes + span.size > shard_bytes:
-            tasks.append(tuple(shared))
-            shared, shared_bytes = [], 0
-        if span.size > shard_bytes and corpus.can_divide(span, form):
+
+    def is_cut(span: Span) -> bool:
+        return span.size > shard_bytes and corpus.can_divide(span, form)
+
+    for cut, found in groupby(spans, is_cut):
+        if not cut:
+            tasks += _shared([*found], shard_bytes)
+            continue
+        for span in found:
             count = -(-span.size // shard_bytes)
             edges = [span.size * index // count for index in range(count + 1)]
             tasks.extend((span.part(start, end),) for start, end in pairwise(edges))
-        else:
-            shared.append(span)
-            shared_bytes += span.size
-    if shared:
-        tasks.append(tuple(shared))
     return tasks
+
+
+def _shared(spans: list[Span], shard_bytes: int) -> list[Task]:
+    """Divide consecutive files into tasks of at most ``shard_bytes``, or of one file.
+
+    Files that are too large together are divided before the one whose name has the smallest hash, and
+    both halves again. So a border depends only on the files up to the next borders of smaller hashes: a
+    file more or less, or of another size, moves no border except those next to it. Filling tasks from
+    the first file on would need half as many tasks, but would move all later borders. The name is
+    hashed without its folders, which do not matter as long as names differ.
+
+    >>> files = [Span(f"{name}.txt", 0, 4, 4) for name in "abcdefgh"]
+    >>> [[span.path[0] for span in task] for task in _shared(files, 10)]
+    [['a'], ['b', 'c'], ['d'], ['e', 'f'], ['g', 'h']]
+    """
+    sizes = [0, *accumulate(span.size for span in spans)]
+    if sizes[-1] <= shard_bytes:
+        return [tuple(spans)]
+    keys = [_key(span.path) for span in spans]
+    count = len(spans)
+    # Where the files begin that a border before file i would divide, and where they end.
+    first, end = [0] * count, [count] * count
+    open_borders: list[int] = []
+    for index in range(1, count):
+        while open_borders and keys[open_borders[-1]] > keys[index]:
+            end[open_borders.pop()] = index
+        first[index] = open_borders[-1] if open_borders else 0
+        open_borders.append(index)
+    borders = [i for i in range(1, count) if sizes[end[i]] - sizes[first[i]] > shard_bytes]
+    return [tuple(spans[start:stop]) for start, stop in pairwise([0, *borders, count])]
+
+
+def _key(path: str) -> list[bytes]:
+    """Return hashes of a file's name and of its folders, the name's first."""
+    return [_hash(name) for name in reversed(path.split("/"))]
+
+
+@lru_cache(maxsize=1 << 12)  # for folders, which many files have in common
+def _hash(name: str) -> bytes:
+    return blake2b(name.encode(), digest_size=8).digest()
 
 
 def task_bytes(task: Task) -> int:

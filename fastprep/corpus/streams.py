@@ -19,7 +19,7 @@ def standard_input(form: Format) -> TableSpan:
     """Return the span of standard input. Raises InvalidInput without a format that a stream can have.
 
     >>> standard_input(Format(format="jsonl"))
-    TableSpan(path='<standard input>', start=0, end=0, size=0)
+    TableSpan(path='<standard input>', start=0, end=0, size=0, in_memory=True)
     """
     kind = form.kind("-")
     if form.format is None or kind is None:

@@ -189,7 +189,7 @@ class ShardCopier(NamedTuple):
         """Return the manifest of a store with these shards."""
         return Manifest(
             format="fastprep token store",
-            version=1,
+            version=manifests.VERSION,
             dtype=manifests.dtype_for(self.encoding.n_vocab),
             n_vocab=self.encoding.n_vocab,
             encoding=encoding_record(self.encoding),

@@ -15,7 +15,14 @@ from fastprep.corpus.plan import Task, default_shard_bytes, plan
 from fastprep.corpus.reader import import_readers
 from fastprep.corpus.sources import empty
 from fastprep.errors import InvalidInput
-from fastprep.store.manifest import Count, EncodingRecord, Eot, TokenId, part_directories
+from fastprep.store.manifest import (
+    Count,
+    EncodingRecord,
+    Eot,
+    Manifest,
+    TokenId,
+    part_directories,
+)
 from fastprep.store.validation import ValidationDraw
 from fastprep.system.arguments import whole_number
 from fastprep.vocabulary.published import ENDOFTEXT
@@ -50,16 +57,27 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: Count
 
 
+class Base(NamedTuple):
+    """A store to append to: its inputs, its number of shards, and the sha256 of each manifest."""
+
+    paths: frozenset[str]
+    shards: int
+    sha256: list[str]
+
+
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings, inputs and plan of one call to :func:`fastprep.prepare`.
 
     Equal jobs make equal bytes. `shards` is the number of tasks in the plan; the spans of each follow
-    from the inputs, the form and `shard_bytes`. `passed_over` is what folders and patterns among the
-    inputs passed over; it is recorded, and jobs that differ only in it are the same.
+    from the inputs, the form and `shard_bytes`. A job that appends to a store numbers its shards from
+    `first_shard` on, and `base` has the sha256 of the manifest of each part before. `moves` are the old
+    and new numbers of finished shards, which are being renumbered unless the `phase` is ``"run"``; see
+    :mod:`fastprep.jobs.replan`. `passed_over` is what folders and patterns among the inputs passed over;
+    it is recorded, and jobs that differ only in it are the same.
     """
 
     format: Literal["fastprep job"] = "fastprep job"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2  # version 1 divided small files in another way
     encoding: EncodingRecord
     n_vocab: Annotated[int, msgspec.Meta(ge=1, le=1 << 32)]
     end_token: TokenId | None
@@ -74,6 +92,15 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     input_format: str | None = None
     zstd_window: int | None = None
     passed_over: list[PassedOver] = []
+    first_shard: Count = 0
+    base: list[str] = []
+    moves: list[tuple[Count, Count]] = []
+    phase: Literal["run", "move", "moved"] = "run"
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the job's shards."""
+        return range(self.first_shard, self.first_shard + self.shards)
 
     @property
     def eot(self) -> Eot:
@@ -99,15 +126,25 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return part_directories(output) if self.validation else [output]
 
 
-def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tuple[Job, list[Task]]:
+def make_job(
+    inputs: Inputs,
+    encoding: StoreEncoding,
+    settings: Settings,
+    *,
+    shard_bytes: int | None = None,
+    base: Base | None = None,
+) -> tuple[Job, list[Task]]:
     """Return the job of a call to :func:`fastprep.prepare`, and its tasks, one per shard.
+
+    `shard_bytes` is the default of that setting; None computes it from the inputs. With `base` it is
+    the job that appends the inputs which that store does not have yet.
 
     Raises InvalidInput if a setting is out of range, or an input is missing, empty or of an unknown
     kind, and MissingExtra, with the name of the input, for a package that is needed to read it.
     """
-    shard_bytes, validation = settings.shard_bytes, settings.validation
-    if shard_bytes is not None:
-        shard_bytes = whole_number(shard_bytes, "shard_bytes")
+    validation = settings.validation
+    if settings.shard_bytes is not None:
+        shard_bytes = whole_number(settings.shard_bytes, "shard_bytes")
     if not 0 <= validation < 1:
         raise InvalidInput(
             f"validation is {validation}; it is a fraction of the documents, from 0 to below 1"
@@ -116,6 +153,8 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
     closing = end_token(encoding, settings.eot, settings.eot_token)
     passed = Tally()
     spans = find(inputs, form, passed)
+    if base is not None:
+        spans = [span for span in spans if span.path not in base.paths]
     import_readers(spans, form)
     if settings.on_error == "raise":
         # At the start, not in the last hour of the work.
@@ -140,8 +179,33 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
         input_format=form.format,
         zstd_window=form.zstd_window,
         passed_over=passed.records(),
+        first_shard=0 if base is None else base.shards,
+        base=[] if base is None else base.sha256,
     )
     return job, tasks
+
+
+def job_of(manifest: Manifest) -> Job:
+    """Return the job that made a store, or would make it at once if it was appended to.
+
+    The manifest of another version may lack `shard_bytes`, which is then 1.
+    """
+    sizes = {span.path: span.size for shard in manifest.shards for span in shard.inputs}
+    return Job(
+        encoding=manifest.encoding,
+        n_vocab=manifest.n_vocab,
+        end_token=manifest.end_token,
+        end_token_first=manifest.end_token_first,
+        separator=manifest.separator,
+        field=manifest.field,
+        on_error=manifest.on_error,
+        validation=manifest.part.validation if manifest.part else 0.0,
+        shard_bytes=manifest.shard_bytes or 1,
+        shards=max(len(manifest.shards), 1),
+        inputs=[Input(path, size) for path, size in sizes.items()],
+        input_format=manifest.input_format,
+        zstd_window=manifest.zstd_window,
+    )
 
 
 def shards_of_share(count: int, share: tuple[int, int] | None) -> list[int]:
@@ -226,6 +290,14 @@ def differences(old: Job, new: Job) -> list[str]:
     >>> differences(job, msgspec.structs.replace(job, field="body", inputs=[Input("a.txt", 6)]))
     ["field was 'text' and is 'body'", 'a.txt had 5 bytes and has 6']
     """
+    found = setting_differences(old, new) + input_differences(old, new)
+    if not found and old.shards != new.shards:
+        found.append(f"the plan had {old.shards} shards and has {new.shards}")
+    return found
+
+
+def setting_differences(old: Job, new: Job) -> list[str]:
+    """Return the differences between the settings of two jobs, as :func:`differences` does."""
     found = []
     names = ["eot", "separator", "field", "validation", "shard_bytes", "input_format"]
     if old.on_error != "raise":
@@ -239,19 +311,17 @@ def differences(old: Job, new: Job) -> list[str]:
     for name in names:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
-            found.append(f"{name} was {before!r} and is {after!r}")
-    found = [text.replace("input_format", "format") for text in found]
-    found += _input_differences(old.inputs, new.inputs)
-    if not found and old.shards != new.shards:
-        found.append(f"the plan had {old.shards} shards and has {new.shards}")
+            option = "format" if name == "input_format" else name
+            found.append(f"{option} was {before!r} and is {after!r}")
     return found
 
 
-def _input_differences(old: list[Input], new: list[Input]) -> list[str]:
-    if old == new:
+def input_differences(old: Job, new: Job) -> list[str]:
+    """Return the differences between the inputs of two jobs, as :func:`differences` does."""
+    if old.inputs == new.inputs:
         return []
-    before = {entry.path: entry.size for entry in old}
-    after = {entry.path: entry.size for entry in new}
+    before = {entry.path: entry.size for entry in old.inputs}
+    after = {entry.path: entry.size for entry in new.inputs}
     found = [
         f"{path} had {size} bytes and has {after[path]}"
         for path, size in before.items()

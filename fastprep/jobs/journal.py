@@ -10,12 +10,14 @@ Until a job is finished, its output directory holds, besides finished shards::
 
 Each file appears whole or not at all, and only after everything it refers to is safe on the disk. So
 the directory is at any moment a true record of what is left to do. The journal is removed after the
-manifests are written.
+manifests are written. The directory of a store that is appended to also holds its manifests and earlier
+shards, and that of a store that is replaced has these files in its directory ``replacement``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -74,14 +76,20 @@ class Journal:
 
     # -- locks ------------------------------------------------------------------------------------
 
-    def lock_run(self, *, shared: bool) -> AbstractContextManager[None]:
-        """Lock the directory for a run, either alone or `shared` with runs of other shares."""
+    def lock_run(
+        self, *, shared: bool, waiting: Callable[[float], object] | None = None
+    ) -> AbstractContextManager[None]:
+        """Lock the directory for a run, either alone or `shared` with runs of other shares.
+
+        With `waiting` another run is waited for; see :func:`fastprep.system.locking.holding`.
+        """
         return holding(
             self.output / "run.lock",
             f"{self.output}: another run works here; wait until it ends, or stop it, and run the "
             "same command again",
             shared=shared,
             timeout=_RUN_TIMEOUT,
+            waiting=waiting,
         )
 
     def lock_job(self) -> AbstractContextManager[None]:
@@ -110,7 +118,7 @@ class Journal:
         return self._read(self.output / JOB, Job)
 
     def start(self, job: Job) -> None:
-        """Write the job's file, before any of its shards."""
+        """Write the job's file, before any of its shards or when the job is changed."""
         for directory in job.directories(self.output):
             directory.mkdir(exist_ok=True)
         self._write(self.output / JOB, job, sync_names=True)
@@ -124,6 +132,17 @@ class Journal:
     def read_done(self, index: int) -> Done | None:
         """Return the record of a finished shard, or None if it is not finished."""
         return self._read(self._shard_file(index, "done"), Done)
+
+    def find_done(self) -> dict[int, Done]:
+        """Return the records of all finished shards by number; damaged records are left out."""
+        found = {}
+        for entry in self.output.iterdir():
+            if entry.suffix == ".done":
+                with contextlib.suppress(InvalidStore):
+                    index = int(entry.stem.removeprefix("shard-"))
+                    if (done := self.read_done(index)) is not None:
+                        found[index] = done
+        return found
 
     def write_done(self, index: int, done: Done, directories: Iterable[Path]) -> None:
         """Write the record of a finished shard, whose files are synced but whose names are not."""

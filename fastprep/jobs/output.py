@@ -6,8 +6,10 @@ import contextlib
 from pathlib import Path
 
 from fastprep.errors import InvalidInput, InvalidStore, StoreExists
+from fastprep.jobs.job import Job
 from fastprep.jobs.journal import JOB
 from fastprep.store import manifest as manifests
+from fastprep.store.manifest import REPLACEMENT
 from fastprep.system.atomic import remove, sync_directory
 
 
@@ -27,23 +29,21 @@ def check_parent(output: Path) -> None:
 
 
 def check_output(output: Path) -> None:
-    """Raise StoreExists if a directory has files that do not belong to a store or a job."""
+    """Raise StoreExists if a directory has files that do not belong to a store or a job.
+
+    The directory itself may be a link; in it only the files of ids may be, which
+    :func:`fastprep.import_tokens` can link.
+    """
     if output.is_symlink() and not output.exists():
         raise StoreExists(
-            f"{output}: a link to {output.readlink()}, which does not exist; create that directory, or "
-            "remove the link"
+            f"{output}: a link to {output.readlink()}, which does not exist; make that directory, or "
+            "choose another output"
         )
     if output.exists() and not output.is_dir():
         raise StoreExists(f"{output}: a file of that name is in the way; choose another output")
     if not output.exists():
         return
-    parts = {path.name for path in manifests.part_directories(output)}
-    foreign = []
-    for entry in sorted(output.iterdir()):
-        if entry.is_dir() and entry.name in parts:
-            foreign += [f"{entry.name}/{name}" for name in _foreign_files(entry)]
-        elif entry.is_dir() or not manifests.is_ours(entry.name):
-            foreign.append(entry.name)
+    foreign = _foreign_files(output)
     if foreign:
         raise StoreExists(
             f"{output}: holds files that are not a token store's ({', '.join(foreign[:3])}"
@@ -51,7 +51,24 @@ def check_output(output: Path) -> None:
         )
 
 
-def _foreign_files(part: Path) -> list[str]:
+def _foreign_files(output: Path, prefix: str = "") -> list[str]:
+    """Return the names in an output directory that are not those of a store or a job."""
+    parts = {path.name for path in manifests.part_directories(output)}
+    foreign = []
+    for entry in sorted(output.iterdir()):
+        name = prefix + entry.name
+        if entry.is_symlink() and (entry.is_dir() or entry.suffix not in (".bin", ".ends", ".idx")):
+            foreign.append(f"{name}, a link")
+        elif entry.is_dir() and entry.name in parts:
+            foreign += [f"{name}/{each}" for each in _foreign_in_part(entry)]
+        elif entry.is_dir() and entry.name == REPLACEMENT and not prefix:
+            foreign += _foreign_files(entry, f"{REPLACEMENT}/")
+        elif entry.is_dir() or not manifests.is_ours(entry.name):
+            foreign.append(name)
+    return foreign
+
+
+def _foreign_in_part(part: Path) -> list[str]:
     """Return the names in a part's directory that are not a part's, as those of a whole store."""
     names = [
         entry.name
@@ -71,6 +88,12 @@ def find_manifests(output: Path) -> list[Path]:
     return [path for each in directories if (path := each / manifests.MANIFEST).exists()]
 
 
+def identities(output: Path) -> list[tuple[int, int]]:
+    """Return what changes in an output directory whenever a store is finished there."""
+    statuses = [path.stat() for path in find_manifests(output)]
+    return [(status.st_ino, status.st_mtime_ns) for status in statuses]
+
+
 def clear(output: Path) -> None:
     """Remove stores, finished or not, and all files of a job except its locks."""
     # Manifests first, so that a run that ends here leaves nothing that opens as a whole store; then
@@ -78,15 +101,38 @@ def clear(output: Path) -> None:
     for path in [*find_manifests(output), output / JOB]:
         remove(path)
         sync_directory(path.parent)
+    if (output / REPLACEMENT).is_dir():
+        remove_directory(output / REPLACEMENT)
     for directory in [*manifests.part_directories(output), output]:
         if directory.is_dir():
-            for entry in sorted(directory.iterdir()):
-                if not entry.is_dir() and entry.suffix != ".lock":
-                    remove(entry)
-            sync_directory(directory)
+            _remove_files(directory)
     for directory in manifests.part_directories(output):
         with contextlib.suppress(OSError):
             directory.rmdir()
+
+
+def remove_directory(directory: Path) -> None:
+    """Remove a directory of a store or a job, with its locks; keep it if it has other files."""
+    clear(directory)
+    remove_locks(directory)
+    with contextlib.suppress(OSError):
+        directory.rmdir()
+
+
+def remove_work(output: Path, job: Job) -> None:
+    """Remove all files of a job; a store that it appends to stays as it is."""
+    if not job.first_shard:
+        clear(output)
+        return
+    remove(output / JOB)
+    sync_directory(output)
+    for directory in dict.fromkeys([output, *job.directories(output)]):
+        for entry in sorted(directory.iterdir()):
+            number = entry.name.partition(".")[0].removeprefix("shard-")
+            is_new = number.isdecimal() and int(number) >= job.first_shard
+            if entry.suffix in (".done", ".tmp") or (is_new and entry.suffix != ".lock"):
+                remove(entry)
+        sync_directory(directory)
 
 
 def remove_journal(output: Path) -> None:
@@ -109,3 +155,10 @@ def remove_locks(output: Path) -> None:
         for entry in sorted(output.iterdir()):
             if entry.suffix == ".lock":
                 remove(entry)
+
+
+def _remove_files(directory: Path) -> None:
+    for entry in sorted(directory.iterdir()):
+        if not entry.is_dir() and entry.suffix != ".lock":
+            remove(entry)
+    sync_directory(directory)

@@ -9,6 +9,7 @@ the work was cut off and resumed.
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, get_args, overload
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         engine: Engine
         shard_bytes: int | None
         overwrite: bool
+        append: bool
         progress: bool | None
         log: Log | None
         block_bytes: int
@@ -89,6 +91,7 @@ def prepare(
     task: tuple[int, int] | None = None,
     shard_bytes: int | None = None,
     overwrite: bool = False,
+    append: bool = False,
     progress: bool | None = None,
     log: Log | None = None,
     block_bytes: int = BLOCK_BYTES,
@@ -100,7 +103,10 @@ def prepare(
     same bytes for all values of `workers`, `engine` and `task`.
 
     After any interruption (a kill, a power cut, a full disk, an error in an input), the same call
-    resumes from the finished shards. There is no manifest, so no store, until all are finished.
+    resumes from the finished shards. There is no manifest, so no store, until all are finished. If
+    inputs were changed, added or left out by then, only shards that read them, or are next to them,
+    are made again. On the finished store of the same inputs and settings the call returns it at once;
+    while another process makes it, the call waits. See ``docs/jobs.md``.
 
     Parameters
     ----------
@@ -114,8 +120,9 @@ def prepare(
         is not finished must be restarted by the caller. All text is ordinary text: a special
         token in a document is not encoded as one.
     output
-        the directory to create. It may exist if it is empty or has unfinished work, which is
-        resumed; a directory with other files is refused.
+        the directory to create. It may exist if it is empty, has unfinished work, which is resumed,
+        or a store, which is returned if it is what this call would make; a directory with other
+        files is refused, and so is one in which a link leads to other directories.
     encoding
         a name, an :class:`~fastprep.Encoding`, or a word tokenizer: ``SimpleTokenizerV2``,
         whose vocabulary the store then holds (see :mod:`fastprep.words.encoding`).
@@ -160,17 +167,24 @@ def prepare(
         to end makes the store.
     shard_bytes
         about how many bytes of input go into one shard, which is one task. By default a 64th of
-        the input, but at least 8 MiB and at most 256 MiB.
+        the input, rounded down to a power of two, but at least 8 MiB and at most 256 MiB; for
+        unfinished work what it was started with.
     overwrite
-        whether to replace a store, or the unfinished work of another job. The old one is removed
-        when the work starts.
+        whether to replace a store, or the unfinished work of another job. An old store is there
+        until the new one is whole, so both take disk space for a while.
+    append
+        whether to add the inputs that the store at `output` does not have yet, as new shards after
+        its own. Encoding and settings must be those of the store; `shard_bytes` may be another. The
+        store is whole at any time. Without a store there, one is made. Inputs in memory are refused,
+        because they cannot be recognized when the call is repeated.
     progress
         whether to show a progress bar on stderr; by default if that is a terminal.
     log
         a function that is called with a dict for each event: ``started``, ``passed over`` (what
         folders and patterns among the inputs passed over, and why; without `log` it is a warning),
-        ``resumed``, ``redone`` (a finished shard that has to be made again, and the reason), ``bad
-        document``, ``task done``, ``finished``.
+        ``changed`` (an input that is not as it was in the unfinished work), ``resumed``, ``redone`` (a
+        finished shard that has to be made again, and the reason), ``bad document``, ``task done``,
+        ``finished``; ``reused`` if the store is finished already, and ``waiting`` for another process.
     block_bytes
         number of bytes to read and encode at a time.
 
@@ -186,11 +200,13 @@ def prepare(
         for a missing, damaged or unsupported input, with file and place, and if no input has a
         document. :class:`~fastprep.errors.InvalidUtf8` is a subclass.
     StoreExists
-        if the output is a store already, or has files that are not a store's.
+        if the output is a store already, of other inputs or settings, which it names, or has files
+        that are not a store's.
     JobIsRunning
-        if another process works in the same output.
+        if another process works on another job in the same output.
     OtherJob
-        if the output has unfinished work of a job with other inputs or settings, which it names.
+        if the output has unfinished work of a job with other settings, which it names, or with none
+        of these inputs; or if an append has other settings than the store.
     OSError
         of the system: no space, no permission.
 
@@ -218,11 +234,15 @@ def prepare(
     settings = Settings(
         separator, field, on_error, eot, eot_token, validation, shard_bytes, format, zstd_window
     )
-    job, tasks = make_job(inputs, chosen, settings)
+    if overwrite and append:
+        raise InvalidInput("overwrite and append exclude each other; pass one of them")
+    planner = partial(make_job, inputs, chosen, settings)
+    job, tasks = planner()
     if log is None and job.passed_over:
         warnings.warn(in_words(job.passed_over), stacklevel=2)
     work = Work(path, job, chosen, block_bytes)
-    return Run(work, tasks, engine, workers, task).run(overwrite, progress, log)
+    run = Run(work, tasks, engine, workers, task, planner, shard_bytes is None)
+    return run.run(overwrite=overwrite, append=append, progress=progress, log=log)
 
 
 def merge_tasks(output: str | PathLike[str]) -> TokenStore:
@@ -263,7 +283,7 @@ def merge_tasks(output: str | PathLike[str]) -> TokenStore:
             job = journal.read_job()
             missing = [
                 index
-                for index in range(0 if job is None else job.shards)
+                for index in (() if job is None else job.numbers)
                 if journal.read_done(index) is None
             ]
             raise UnfinishedJob(

@@ -28,6 +28,12 @@ _UPDATE_SECONDS = 0.2
 _BAR = "{percentage:3.0f}%{bar} {total_fmt}B, {rate_fmt}, {remaining} left{postfix}"
 
 
+def send(log: Log | None, event: str, **facts: object) -> None:
+    """Send an event to a log, if there is one."""
+    if log is not None:
+        log({"event": event, "time": round(time.time(), 3), **facts})
+
+
 class Reporter:
     """A progress bar and log of one run.
 
@@ -96,8 +102,7 @@ class Reporter:
 
     def log(self, event: str, **facts: object) -> None:
         """Send an event to the log."""
-        if self._call_log is not None:
-            self._call_log({"event": event, "time": round(time.time(), 3), **facts})
+        send(self._call_log, event, **facts)
 
     def task_done(self, index: int, done: Done) -> None:
         """Count a task as done, and log it and its bad documents."""

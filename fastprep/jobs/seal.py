@@ -1,17 +1,18 @@
-"""Sealing: the manifests that make finished shards a store."""
+"""Sealing: the manifests that make finished shards a store, or add them to one."""
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
-import msgspec
+from msgspec import structs
 
-from fastprep.errors import InvalidInput
-from fastprep.jobs.job import Job
-from fastprep.jobs.journal import Done
-from fastprep.jobs.output import clear, remove_journal, remove_locks
+from fastprep.errors import InvalidInput, InvalidStore
+from fastprep.jobs.job import Base, Job
+from fastprep.jobs.journal import Done, Journal
+from fastprep.jobs.output import remove_journal, remove_locks, remove_work
 from fastprep.store import manifest as manifests
-from fastprep.store.manifest import Manifest, PartRecord, ShardRecord
+from fastprep.store.manifest import Appended, Manifest, PartRecord, ShardRecord
 from fastprep.store.reader import TokenStore
 from fastprep.system.atomic import replacing
 
@@ -19,43 +20,82 @@ from fastprep.system.atomic import replacing
 def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
     """Write the manifest of each store of a job, remove its journal, and return the store.
 
+    Where the job appends to a store, the new manifests replace the old ones.
+
     `output` is locked by the caller, and `shards` has all shards in order. If there are two stores,
     that of the part ``train`` is returned. Raises InvalidInput if no shard has a document, or if an
     input was changed between two shards.
     """
     _check_unchanged(shards)
     if not any(record.documents for done in shards for record in done.records):
-        clear(output)
+        remove_work(output, job)
         remove_locks(output)
         raise InvalidInput(_no_documents(job, shards))
     directories = job.directories(output)
     # In reverse, so that the store that is returned comes last.
     for number, directory in reversed(list(enumerate(directories))):
         records = [done.records[number] for done in shards]
+        manifest = _manifest(job, records, _part(directory, job))
+        if job.first_shard:
+            if has_appended(directory, job, number):  # by a run that was interrupted
+                continue
+            manifest = _appended(directory, job, number, manifest)
         with replacing(directory / manifests.MANIFEST) as file:
-            file.write(manifests.encode(_manifest(job, records, _part(directory, job))))
+            file.write(manifests.encode(manifest))
     remove_journal(output)
     return TokenStore(directories[0])
 
 
-def is_result_of(store: TokenStore, job: Job) -> bool:
-    """Return whether the job would write this very manifest over the store's shards.
+def complete_seal(journal: Journal, job: Job) -> bool:
+    """Complete the sealing of a job if it was interrupted; return whether the job is finished now."""
+    written = [
+        has_appended(directory, job, number)
+        if job.first_shard
+        else (directory / manifests.MANIFEST).exists()
+        for number, directory in enumerate(job.directories(journal.output))
+    ]
+    if all(written):
+        remove_journal(journal.output)
+    elif any(written):
+        done = [journal.read_done(index) for index in job.numbers]
+        seal(journal.output, job, [each for each in done if each is not None])
+    return any(written)
 
-    If so, all settings are equal; the inputs are equal if those of the shards are. What was passed over
-    may differ.
 
-    >>> from fastprep import get_encoding, prepare
-    >>> from fastprep.jobs.job import Settings, make_job
-    >>> _ = (tmp / "one.txt").write_text("One.")
-    >>> store = prepare(tmp / "one.txt", tmp / "store", progress=False)
-    >>> settings = Settings(separator=None)
-    >>> job, _ = make_job(tmp / "one.txt", get_encoding("gpt2"), settings)
-    >>> is_result_of(store, job)
-    False
-    """
-    found = store.manifest
-    job = msgspec.structs.replace(job, passed_over=found.passed_over)
-    return found == _manifest(job, found.shards, _part(store.path, job))
+def base_of(directories: list[Path]) -> Base:
+    """Return the store of a job as one to append to; `directories` are those of its parts."""
+    stores = [TokenStore(directory) for directory in directories]
+    shards = stores[0].manifest.shards
+    contents = [(directory / manifests.MANIFEST).read_bytes() for directory in directories]
+    return Base(
+        frozenset(span.path for shard in shards for span in shard.inputs),
+        len(shards),
+        [sha256(content).hexdigest() for content in contents],
+    )
+
+
+def has_appended(directory: Path, job: Job, number: int) -> bool:
+    """Return whether the manifest of part `number` has the shards that a job appends."""
+    appended = manifests.load(directory).appended or []
+    return appended[-1:] == [Appended(job.first_shard, job.base[number])]
+
+
+def _appended(directory: Path, job: Job, number: int, new: Manifest) -> Manifest:
+    """Return the manifest of a store with the shards of another one appended."""
+    content = (directory / manifests.MANIFEST).read_bytes()
+    if sha256(content).hexdigest() != job.base[number]:
+        raise InvalidStore(
+            f"{directory}: another store than when the append started; run the same command again"
+        )
+    old = manifests.load(directory)
+    return structs.replace(
+        old,
+        version=manifests.VERSION,
+        tokens=old.tokens + new.tokens,
+        documents=old.documents + new.documents,
+        appended=[*(old.appended or ()), Appended(job.first_shard, job.base[number])],
+        shards=old.shards + new.shards,
+    )
 
 
 def _no_documents(job: Job, shards: list[Done]) -> str:
@@ -91,7 +131,7 @@ def _part(directory: Path, job: Job) -> PartRecord | None:
 def _manifest(job: Job, records: list[ShardRecord], part: PartRecord | None) -> Manifest:
     return Manifest(
         format="fastprep token store",
-        version=1,
+        version=manifests.VERSION,
         dtype=manifests.dtype_for(job.n_vocab),
         n_vocab=job.n_vocab,
         encoding=job.encoding,
@@ -102,6 +142,7 @@ def _manifest(job: Job, records: list[ShardRecord], part: PartRecord | None) -> 
         on_error=job.on_error,
         input_format=job.input_format,
         zstd_window=job.zstd_window,
+        shard_bytes=job.shard_bytes,
         part=part,
         unicode_version=manifests.UNICODE_VERSION,
         tokens=sum(record.tokens for record in records),

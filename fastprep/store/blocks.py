@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fastprep.errors import InvalidStore
 from fastprep.store.checksums import crc32
-from fastprep.store.manifest import HOW_TO_FIX, block_ranges, offsets, shard_path
+from fastprep.store.manifest import HOW_TO_FIX, block_ranges, offsets
 from fastprep.store.reader import TokenStore
 
 
@@ -44,7 +44,7 @@ def read_blocks(
     else:
         dtype, count, checksums = np.dtype("<u8"), record.documents, record.ends_crc32
     stop = count if stop is None else stop
-    path = shard_path(store.path, index, kind)
+    path = store.shard_file(index, kind)
     with path.open("rb", buffering=0) as file:
         for (first, last), expected in zip(
             block_ranges(count, dtype.itemsize), checksums, strict=True

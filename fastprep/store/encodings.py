@@ -118,7 +118,7 @@ def encoding_of_store(store: TokenStore) -> StoreEncoding:
     """
     record = store.manifest.encoding
     if record.kind == "words":
-        return _word_encoding_in(store.path, record.rank_table_sha256)
+        return _word_encoding_in(store.directory, record.rank_table_sha256)
     from fastprep.registry import get_encoding
 
     try:

@@ -9,7 +9,8 @@ A store is a directory of raw little-endian arrays and one ``manifest.json``, wr
 
 A shard may also have an index for Megatron-LM, ``shard-00000.idx``.
 
-A job with a validation split makes two stores, ``train`` and ``validation``, in its directory.
+A job with a validation split makes two stores, ``train`` and ``validation``, in its directory. While a
+store is made that will replace another one, it is in the directory ``replacement``.
 
 No file records a time or a machine: the same inputs and settings give the same bytes.
 """
@@ -31,14 +32,18 @@ from fastprep.store.checksums import crc32
 
 MANIFEST = "manifest.json"
 FORMAT = "fastprep token store"
-VERSION = 1
+#: The version that is written, and those that are read: the first has no `shard_bytes`.
+VERSION: Literal[2] = 2
+VERSIONS = (1, 2)
+#: The directory in the output of a job for a store that will replace the one there.
+REPLACEMENT = "replacement"
 UNICODE_VERSION = "16.0.0"
 CHECKSUM_BYTES = 16 << 20
 # A manifest has about 10 bytes per 16 MiB of ids and 200 per input: this is enough for a petabyte,
 # and small enough to read any file of that name.
 _MAX_MANIFEST_BYTES = 1 << 30
 _OUR_NAME = re.compile(
-    r"(shard-[0-9]{5,12}\.(bin|ends|idx|done)|(manifest|job|vocabulary)\.json)(\.tmp)?"
+    r"(shard-[0-9]{5,12}\.(bin|ends|idx|done)|(manifest|job|vocabulary)\.json)(\.tmp|\.moved)?"
     r"|shard-[0-9]{5,12}\.lock|(job|run)\.lock",
     re.ASCII,
 )
@@ -93,18 +98,27 @@ class PartRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     validation: Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
 
+class Appended(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An append to a store: the number of its first shard, and the sha256 of the manifest before it."""
+
+    first_shard: Annotated[int, msgspec.Meta(ge=1)]
+    manifest_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The facts about a store, except for the ids and document ends themselves.
 
     ``end_token`` is the id at the end of each document, or at its beginning if ``end_token_first``, or
     None. ``separator``, ``field``, ``on_error``, ``input_format`` and ``zstd_window`` are how the inputs
-    were read. ``part`` is None for a
-    store of the whole corpus. ``unicode_version`` is that of the pattern's character classes.
-    ``passed_over`` counts and names what folders and patterns among the inputs passed over.
+    were read; ``shard_bytes`` is how they were divided, which manifests of version 1 do not record.
+    ``part`` is None for a store of the whole corpus. ``unicode_version`` is that of the pattern's
+    character classes. ``passed_over`` counts and names what folders and patterns among the inputs passed
+    over. ``appended`` lists the appends to the store, if there were any. ``files`` is the directory of
+    the other files, for the moments in which a store is moved to the place of the one that it replaces.
     """
 
     format: Literal["fastprep token store"]
-    version: Literal[1]
+    version: Literal[1, 2]
     dtype: Literal["uint16", "uint32"]
     n_vocab: Annotated[int, msgspec.Meta(ge=1, le=1 << 32)]
     encoding: EncodingRecord
@@ -115,10 +129,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     on_error: OnError = "raise"
     input_format: str | None = None
     zstd_window: int | None = None
+    shard_bytes: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
     part: PartRecord | None = None
     unicode_version: str
     tokens: Count
     documents: Count
+    appended: list[Appended] | msgspec.UnsetType = msgspec.UNSET
+    files: (
+        Literal["replacement", "../replacement/train", "../replacement/validation"]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
     shards: list[ShardRecord]
     passed_over: list[PassedOver] = []
 
@@ -224,6 +244,13 @@ def encode(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
+def digest(manifest: Manifest) -> str:
+    """Return the sha256 of a manifest's file."""
+    from hashlib import sha256
+
+    return sha256(encode(msgspec.structs.replace(manifest, files=msgspec.UNSET))).hexdigest()
+
+
 def load(directory: Path) -> Manifest:
     """Read and check the manifest of a store; the shards are not read.
 
@@ -244,9 +271,10 @@ def load(directory: Path) -> Manifest:
         header = msgspec.json.decode(content, type=_Header)
         if header.format != FORMAT:
             raise InvalidStore(f"{path}: its format is {header.format!r}, not {FORMAT!r}")
-        if header.version != VERSION:
+        if header.version not in VERSIONS:
             raise InvalidStore(
-                f"{path}: format version {header.version}, and this fastprep reads {VERSION}; "
+                f"{path}: format version {header.version}, and this fastprep reads "
+                f"{' and '.join(map(str, VERSIONS))}; "
                 "use the fastprep that wrote it, or run `fastprep prepare` again"
             )
         manifest = msgspec.json.decode(content, type=Manifest)
@@ -295,6 +323,9 @@ def _contradiction(manifest: Manifest) -> str | None:
         return f"end_token {manifest.end_token} is outside the vocabulary of {manifest.n_vocab}"
     if manifest.end_token is None and manifest.end_token_first:
         return "end_token_first is true, but end_token is null"
+    for each in manifest.appended or ():
+        if each.first_shard >= len(manifest.shards):
+            return f"shard {each.first_shard} was appended, but there are {len(manifest.shards)}"
     itemsize = itemsize_of(manifest.dtype)
     for index, shard in enumerate(manifest.shards):
         fault = _shard_contradiction(manifest, shard, itemsize)

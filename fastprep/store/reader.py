@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from fastprep.errors import IdOutOfRange, InvalidStore
 from fastprep.store import manifest as manifests
+from fastprep.store.checksums import crc32
 from fastprep.store.manifest import HOW_TO_FIX, Eot, Manifest
 from fastprep.system.arguments import local_path, whole_number
 from fastprep.system.cached import cached_property
@@ -84,7 +85,9 @@ class TokenStore:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = local_path(path, "a store")
-        self.manifest: Manifest = manifests.load(self.path)
+        # The inode and time of each file, to notice later that the store was replaced.
+        self._opened: dict[tuple[int, str], tuple[int, int]] = {}
+        self.manifest: Manifest = self._load()
         self.num_tokens: int = self.manifest.tokens
         self.num_documents: int = self.manifest.documents
         self.n_vocab: int = self.manifest.n_vocab
@@ -94,9 +97,6 @@ class TokenStore:
         if self.eot_token is not None:
             self.eot = "prepend" if self.manifest.end_token_first else "append"
         records = self.manifest.shards
-        for index in range(len(records)):
-            self._check_file(index, "bin")
-            self._check_file(index, "ends")
         self._token_starts = manifests.offsets(shard.tokens for shard in records)
         self._document_starts = manifests.offsets(shard.documents for shard in records)
         # Filled on first use. Two threads may both fill an item, with equal maps, which is harmless.
@@ -119,9 +119,20 @@ class TokenStore:
     @property
     def shard_files(self) -> tuple[Path, ...]:
         """The file of the ids of each shard."""
-        return tuple(
-            manifests.shard_path(self.path, index, "bin") for index in range(len(self._tokens))
-        )
+        return tuple(self.shard_file(index, "bin") for index in range(len(self._tokens)))
+
+    def shard_file(self, index: int, kind: Literal["bin", "ends"]) -> Path:
+        """Return one file of a shard: its ids (``"bin"``) or its document ends."""
+        return manifests.shard_path(self.directory, index, kind)
+
+    @property
+    def directory(self) -> Path:
+        """The directory of all files but the manifest."""
+        if not self.manifest.files:
+            return self.path
+        # The store is on its way to the place of the one that it replaces.
+        path = self.path / self.manifest.files
+        return path if path.is_dir() else self.path
 
     @property
     def shard_sizes(self) -> tuple[int, ...]:
@@ -207,7 +218,7 @@ class TokenStore:
         size = self._check_file(index, kind)
         if size == 0:  # an empty file cannot be mapped
             return b""
-        with manifests.shard_path(self.path, index, kind).open("rb") as file:
+        with self.shard_file(index, kind).open("rb") as file:
             return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, **_MAP_OPTIONS)
 
     def __len__(self) -> int:
@@ -237,8 +248,13 @@ class TokenStore:
             f"{self.num_documents} documents, {self.encoding_name}, {self.manifest.dtype})"
         )
 
-    def __reduce__(self) -> tuple[type[TokenStore], tuple[Path]]:
-        return type(self), (self.path.absolute(),)
+    def __reduce__(self) -> tuple[Any, tuple[type[TokenStore], Path, int]]:
+        return _reopened, (type(self), self.path.absolute(), self._checksum())
+
+    def _checksum(self) -> int:
+        """Return a checksum of the checksums of all files."""
+        shards = self.manifest.shards
+        return crc32(repr([(shard.bin_crc32, shard.ends_crc32) for shard in shards]).encode())
 
     def _range(self, start: int, stop: int) -> Ids:
         if start >= stop:
@@ -281,13 +297,32 @@ class TokenStore:
             self._ends[index] = ends
         return ends
 
+    def _load(self) -> Manifest:
+        """Read the manifest and check the sizes of all files; again if it was replaced by then."""
+        path = self.path / manifests.MANIFEST
+        while True:
+            before, fault = _identity(path), None
+            self._opened.clear()
+            self.manifest = manifests.load(self.path)
+            try:
+                for index in range(len(self.manifest.shards)):
+                    self._check_file(index, "bin")
+                    self._check_file(index, "ends")
+            except InvalidStore as error:
+                fault = error
+            if _identity(path) != before:
+                continue
+            if fault is not None:
+                raise fault
+            return self.manifest
+
     def _check_file(self, index: int, kind: Literal["bin", "ends"]) -> int:
         """Check the size of one file of a shard against the manifest, and return it."""
         record = self.manifest.shards[index]
         size = record.documents * 8
         if kind == "bin":
             size = record.tokens * manifests.itemsize_of(self.manifest.dtype)
-        path = manifests.shard_path(self.path, index, kind)
+        path = self.shard_file(index, kind)
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -296,8 +331,34 @@ class TokenStore:
             ) from None
         if not stat.S_ISREG(status.st_mode):
             raise InvalidStore(f"{path}: not a regular file; {HOW_TO_FIX}")
+        # Both, because a copy may keep the time, and some network file systems renumber inodes.
+        inode, time = self._opened.setdefault((index, kind), (status.st_ino, status.st_mtime_ns))
+        if status.st_ino != inode and status.st_mtime_ns != time:
+            raise InvalidStore(
+                f"{path}: another file than when this store was opened: it was replaced; open it again"
+            )
         if status.st_size != size:
             raise InvalidStore(
                 f"{path}: {status.st_size} bytes, but the manifest says {size}; {HOW_TO_FIX}"
             )
         return size
+
+
+def _reopened(kind: type[TokenStore], path: Path, checksum: int) -> TokenStore:
+    """Open a store that another process has sent. Raises InvalidStore if it was replaced since."""
+    store = kind(path)
+    if store._checksum() != checksum:
+        raise InvalidStore(
+            f"{path}: another store than the one that was sent to this process: it was replaced or "
+            "appended to; open it again"
+        )
+    return store
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes whenever a file is replaced, or None if it is missing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

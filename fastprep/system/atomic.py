@@ -19,11 +19,14 @@ from typing import Any, BinaryIO, Literal, TypeAlias
 
 TEMPORARY_SUFFIX = ".tmp"
 _BUFFER_BYTES = 1 << 18
+_COPY_BYTES = 1 << 22
 
 # On macOS fsync() leaves the data in the drive's cache, and this fcntl() flushes the cache.
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 
-Step: TypeAlias = Literal["open", "write", "sync", "rename", "sync names", "remove"]
+Step: TypeAlias = Literal[
+    "open", "write", "sync", "rename", "move", "move to", "link", "sync names", "remove"
+]
 
 
 def _ignore(step: Step, path: Path) -> None:
@@ -117,6 +120,41 @@ def link(source: Path, target: Path) -> None:
     except OSError:
         target.symlink_to(source.absolute())
     sync_directory(target.parent)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Create a hard link to a file, or a copy where that is not possible; ``target`` is replaced.
+
+    The name is not synced.
+
+    >>> _ = (tmp / "a.bin").write_bytes(b"ids")
+    >>> link_or_copy(tmp / "a.bin", tmp / "b.bin")
+    >>> (tmp / "b.bin").read_bytes()
+    b'ids'
+    """
+    remove(target)
+    before("link", target)
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        with source.open("rb") as content, replacing(target, sync_names=False) as file:
+            while chunk := content.read(_COPY_BYTES):
+                file.write(chunk)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file in its directory, if it exists; ``target`` is replaced. The names are not synced.
+
+    >>> _ = (tmp / "a.bin").write_bytes(b"ids")
+    >>> move(tmp / "a.bin", tmp / "b.bin")
+    >>> move(tmp / "a.bin", tmp / "b.bin")
+    >>> (tmp / "b.bin").read_bytes()
+    b'ids'
+    """
+    if source.exists():
+        before("move", source)
+        before("move to", target)
+        source.replace(target)
 
 
 def sync_directory(path: Path) -> None:

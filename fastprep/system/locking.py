@@ -8,22 +8,32 @@ import fcntl
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fastprep.errors import JobIsRunning
 
 _POLL_SECONDS = 0.02
+_MAX_POLL_SECONDS = 0.5
 # The errors of file systems without locks.
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
-def holding(path: Path, busy: str, *, shared: bool = False, timeout: float = 0.0) -> Iterator[None]:
+def holding(
+    path: Path,
+    busy: str,
+    *,
+    shared: bool = False,
+    timeout: float = 0.0,
+    waiting: Callable[[float], object] | None = None,
+) -> Iterator[None]:
     """Hold the lock on a file during the block; the file is created if it is missing, and kept.
 
     With ``shared`` other processes may hold it too, if they also share it. Raises JobIsRunning, with
-    the message ``busy``, if another process still holds it after ``timeout`` seconds.
+    the message ``busy``, if another process still holds it after ``timeout`` seconds. With ``waiting``
+    there is no timeout: that function is called with the seconds waited after each attempt, and may
+    raise.
 
     >>> path = tmp / "run.lock"
     >>> with holding(path, "busy"), holding(path, "another run works here"):
@@ -31,14 +41,18 @@ def holding(path: Path, busy: str, *, shared: bool = False, timeout: float = 0.0
     Traceback (most recent call last):
     fastprep.errors.JobIsRunning: another run works here
     """
-    deadline = time.monotonic() + timeout
+    start, pause = time.monotonic(), _POLL_SECONDS
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             if not _lock(descriptor, path, shared):
-                if time.monotonic() >= deadline:
+                waited = time.monotonic() - start
+                if waiting is not None:
+                    waiting(waited)
+                    pause = min(max(_POLL_SECONDS, waited / 20), _MAX_POLL_SECONDS)
+                elif waited >= timeout:
                     raise JobIsRunning(busy)
-                time.sleep(_POLL_SECONDS)
+                time.sleep(pause)
             # A file that was removed after it was opened does not lock anything.
             elif _is_at(descriptor, path):
                 yield

@@ -290,9 +290,10 @@ class WindowLoader(DataLoader[Sample]):
         Raises
         ------
         WrongState
-            if the tokens, seed, max_length, stride, layout or mixture differ.
+            if the tokens, seed, max_length, stride, layout or mixture differ; also if a store was
+            appended to since the state was saved, which the message says.
         """
-        epoch, position = check_state(state, self._own_fingerprint())
+        epoch, position = check_state(state, self._own_fingerprint(), self.dataset.sources)
         self.sampler.set_epoch(epoch)
         self._progress = self._resume = (epoch, position)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastprep.errors import WrongState
+from fastprep.store import manifest as manifests
 from fastprep.training.dataset import WindowDataset
 from fastprep.windows.tokens import TokenSource
 
 VERSION = 1
+_DIGITS = 32  # of a sha256
 _SAMPLES = 64  # stretches that represent ids outside a store
 _SAMPLE_TOKENS = 64  # ids per stretch
 
@@ -55,10 +58,10 @@ def source_fingerprint(source: TokenSource) -> str:
     """
     from fastprep.store.reader import TokenStore
 
-    digest = hashlib.sha256()
     if isinstance(source.store, TokenStore):
-        digest.update((source.store.path / "manifest.json").read_bytes())
-        return digest.hexdigest()[:32]
+        # Not of the file, which may be that of a longer store by now.
+        return manifests.digest(source.store.manifest)[:_DIGITS]
+    digest = hashlib.sha256()
     digest.update(f"{source.dtype.name} {source.num_tokens}".encode())
     bounds = np.cumsum([0, *(len(shard) for shard in source.shards)])
     for k in range(_SAMPLES):
@@ -67,13 +70,16 @@ def source_fingerprint(source: TokenSource) -> str:
         if shard < len(source.shards):
             first = position - int(bounds[shard])
             digest.update(source.shards[shard][first : first + _SAMPLE_TOKENS].tobytes())
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()[:_DIGITS]
 
 
-def check_state(state: Any, own: dict[str, Any]) -> tuple[int, int]:
+def check_state(
+    state: Any, own: dict[str, Any], sources: Sequence[TokenSource] = ()
+) -> tuple[int, int]:
     """Return epoch and position of a saved state of a loader with the fingerprint `own`.
 
-    Raises WrongState, with the values that differ, for any other state.
+    Raises WrongState, with the values that differ, for any other state. `sources` are the loader's: if
+    one was appended to since the state was saved, the error says so.
     """
     try:
         version, epoch, position = state["version"], state["epoch"], state["position"]
@@ -91,6 +97,11 @@ def check_state(state: Any, own: dict[str, Any]) -> tuple[int, int]:
         for name in dict.fromkeys([*own, *names])
         if saved.get(name) != own.get(name)
     ]
+    if appends := _appends(saved.get("tokens"), sources):
+        raise WrongState(
+            f"{'; '.join(appends)}; the order of its windows is another one now, so start an epoch "
+            "without the state, or finish it with a copy of the store as it was"
+        )
     if wrong:
         raise WrongState(
             "the state comes from a loader with another order, so windows would be lost or repeated; "
@@ -104,3 +115,22 @@ def check_state(state: Any, own: dict[str, Any]) -> tuple[int, int]:
     ):
         raise WrongState(f"the state is damaged: position {position!r} of epoch {epoch!r}")
     return epoch, position
+
+
+def _appends(saved: Any, sources: Sequence[TokenSource]) -> list[str]:
+    """Return which stores were appended to since a state was saved, `saved` with their fingerprints."""
+    from fastprep.store.reader import TokenStore
+
+    found = []
+    for fingerprint, source in zip(saved if isinstance(saved, list) else (), sources, strict=False):
+        store = source.store
+        if not isinstance(store, TokenStore):
+            continue
+        for append in store.manifest.appended or ():
+            if append.manifest_sha256[:_DIGITS] == fingerprint:
+                before = sum(shard.tokens for shard in store.manifest.shards[: append.first_shard])
+                found.append(
+                    f"{store.path} was appended to since the state was saved: it had {before:,} tokens "
+                    f"and has {store.num_tokens:,}"
+                )
+    return found

@@ -23,7 +23,10 @@ from checks import Found
 from checks.disks import Counting, Failing, Killing, PowerCut
 from fastprep.checks.verification import verify
 from fastprep.errors import FastprepError
+from fastprep.jobs.journal import Journal
+from fastprep.jobs.output import find_manifests
 from fastprep.jobs.prepare import prepare
+from fastprep.store.reader import TokenStore
 from fastprep.system import atomic
 
 WORDS = ["tea", " the", "  spaces", "\n\n", "naïve", " 東京", "😀", " 1234", "'ll", "<|endoftext|>"]
@@ -33,6 +36,8 @@ _GOOD, _ERROR, _UNEXPECTED = 0, 3, 4
 
 class Crash:
     """A small job, its expected output, and child processes that run it."""
+
+    what = "prepare"
 
     def __init__(self, directory: Path, seed: int, documents: int, **settings: Any) -> None:
         rng = random.Random(seed)
@@ -45,9 +50,17 @@ class Crash:
         self.inputs[1].write_text("<|endoftext|>".join(texts[half:]), newline="")
         self.settings = {"progress": False, "workers": 1, **settings}
         self.output = directory / "store"
+        self.initial = directory / "initial"
+        self.set_up()
+        if self.output.exists():
+            shutil.copytree(self.output, self.initial)
+        self.old = tokens(self.output)
         prepare(self.inputs, self.output, **self.settings)
-        self.expected = contents(self.output)
-        shutil.rmtree(self.output)
+        self.expected, self.new = contents(self.output), tokens(self.output)
+        self.remove_output()
+
+    def set_up(self) -> None:
+        """Make the output that the job starts from; by default there is none."""
 
     def run(self, before: Callable[[str, Path], object] | None = None, **settings: Any) -> int:
         """Run the job in a child process; return its exit code, negative for a signal."""
@@ -98,8 +111,26 @@ class Crash:
 
     def is_finished(self) -> bool:
         """Return whether nothing is left to do, except that locks may be left."""
+        if self.initial.exists():
+            return contents(self.output) == self.expected
         complete = bool(list(self.output.rglob("manifest.json")))
         return complete and not (self.output / "job.json").exists()
+
+    def is_whole(self) -> bool:
+        """Return whether each store here is the old or the new one, and none of one of them is missing.
+
+        Raises InvalidStore for a damaged one.
+        """
+        has_manifest(self.output)
+        found = tokens(self.output)
+        known = all(
+            each in (self.old.get(name), self.new.get(name)) for name, each in found.items()
+        )
+        return known and (found.keys() >= self.old.keys() or found.keys() >= self.new.keys())
+
+    def lost(self) -> int:
+        """Count the shards that were finished at the start, and were made again without a reason."""
+        return 0
 
     def resumes(self, finished: dict[Path, int], **settings: Any) -> bool:
         """Return whether the same call now makes the expected bytes, and keeps all finished shards."""
@@ -108,8 +139,74 @@ class Crash:
         return all(path.stat().st_ino == number for path, number in finished.items())
 
     def remove_output(self) -> None:
-        """Remove the output."""
+        """Remove the output, or put back the one that the job starts from."""
         shutil.rmtree(self.output, ignore_errors=True)
+        if self.initial.exists():
+            shutil.copytree(self.initial, self.output)
+
+
+class Appending(Crash):
+    """A job that appends its second input to the store of the first one."""
+
+    what = "append"
+
+    def set_up(self) -> None:
+        prepare(self.inputs[0], self.output, **self.settings)
+        self.settings["append"] = True
+
+
+class Replacing(Crash):
+    """A job that replaces the store of another one, which has parts if the new one has none."""
+
+    what = "overwrite"
+
+    def set_up(self) -> None:
+        other = self.inputs[0].with_name("other.txt")
+        other.write_text("another document<|endoftext|>" * 150)
+        parts = {"validation": 0.0 if self.settings.get("validation") else 0.4}
+        prepare(other, self.output, **{**self.settings, **parts})
+        self.settings["overwrite"] = True
+
+    def finished(self) -> dict[Path, int]:
+        """Return the places that the finished shards of the new store will have."""
+        inner = self.output / "replacement"
+        return {
+            self.output / path.relative_to(inner): path.stat().st_ino
+            for done in inner.glob("*.done")
+            for path in inner.rglob(f"{done.stem}.bin")
+        }
+
+
+class Changing(Crash):
+    """A job all of whose shards were finished when its first input was left out and the last changed."""
+
+    what = "changed inputs"
+
+    def set_up(self) -> None:
+        first = self.inputs[0].with_name("0.txt")
+        first.write_text("a document that is left out<|endoftext|>" * 100)
+        inputs, self.inputs = self.inputs, [first, *self.inputs]
+        self.run(_kill_before_the_manifest)
+        self.inputs = inputs
+        with self.inputs[1].open("a") as file:
+            file.write("<|endoftext|>and one more")
+
+    def finished(self) -> dict[Path, int]:
+        return {}  # their numbers change; see `lost`
+
+    def lost(self) -> int:
+        """Count the shards of the unchanged input that were made again."""
+        numbers = {path.stat().st_ino for path in self.output.rglob("*.bin")}
+        return sum(number not in numbers for number in self.kept)
+
+    def remove_output(self) -> None:
+        super().remove_output()
+        self.kept = {
+            path.stat().st_ino
+            for index, done in Journal(self.output).find_done().items()
+            if done.records[0].inputs[0].path == str(self.inputs[0])
+            for path in self.output.rglob(f"shard-{index:05d}.bin")
+        }
 
 
 def contents(output: Path) -> dict[str, bytes]:
@@ -118,6 +215,19 @@ def contents(output: Path) -> dict[str, bytes]:
         path.relative_to(output).as_posix(): path.read_bytes()
         for path in sorted(output.rglob("*"))
         if path.is_file() and path.suffix != ".lock"
+    }
+
+
+def _kill_before_the_manifest(step: str, path: Path) -> None:
+    if path.name.startswith("manifest.json"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def tokens(output: Path) -> dict[str, bytes]:
+    """Return the ids of the store in an output, or of its parts."""
+    return {
+        path.parent.relative_to(output).as_posix(): TokenStore(path.parent)[:].tobytes()
+        for path in (find_manifests(output) if output.exists() else ())
     }
 
 
@@ -133,19 +243,24 @@ def crashes(seed: int, cases: int) -> Iterator[Found]:
     """Run all of these checks."""
     yield from at_every_step(seed, cases)
     yield from at_every_step(seed + 1, cases, validation=0.3, eot="prepend")
+    for kind in (Appending, Replacing, Changing):
+        yield from at_every_step(seed, cases, kind)
+        yield from at_every_step(seed + 1, cases, kind, validation=0.3)
     yield from on_a_small_disk(seed, cases)
     yield from on_a_filling_disk(seed, cases)
     yield from at_random_moments(seed, cases)
 
 
-def at_every_step(seed: int, cases: int, **settings: Any) -> Iterator[Found]:
+def at_every_step(
+    seed: int, cases: int, job: type[Crash] = Crash, **settings: Any
+) -> Iterator[Found]:
     """Interrupt a job by kills, power cuts and errors at every step, then once more as it resumes.
 
     With fewer `cases` than steps, interrupt it at that number of steps.
     """
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
-        crash = Crash(Path(name), seed, 24, shard_bytes=1500, **settings)
+        crash = job(Path(name), seed, 24, shard_bytes=1500, **settings)
         steps = crash.steps()
         kinds: dict[str, Callable[[int], Callable[[str, Path], object]]] = {
             "kill -9": Killing,
@@ -161,17 +276,19 @@ def at_every_step(seed: int, cases: int, **settings: Any) -> Iterator[Found]:
             for at in chosen:
                 code = crash.run(disk(at))
                 wrong += code not in (-signal.SIGKILL, _ERROR, _GOOD)
-                has_manifest(crash.output)
+                wrong += not crash.is_whole()
                 if kind.endswith("once") and code == _ERROR:
                     wrong += any(crash.output.rglob("*.tmp"))
                 if not crash.is_finished():
                     crash.run(disk(rng.randrange(steps)))  # interrupt the resumed job, too
-                    has_manifest(crash.output)
+                    wrong += not crash.is_whole()
                 if not crash.is_finished():
                     wrong += not crash.resumes(crash.finished())
                 wrong += contents(crash.output) != crash.expected
+                if kind != "power cut":  # which puts files back as copies
+                    wrong += crash.lost()
                 crash.remove_output()
-            yield Found(f"prepare, {kind} at its {steps} steps", len(chosen), wrong)
+            yield Found(f"{crash.what}, {kind} at its {steps} steps", len(chosen), wrong)
 
 
 def at_random_moments(seed: int, cases: int, documents: int = 400) -> Iterator[Found]:

@@ -59,8 +59,9 @@ class PowerCut:
         self._left = at
         self._rng = rng
         self._unsynced: set[Path] = set()
-        # Names in a directory, and their content before; None if there was no such file.
-        self._names: list[tuple[Path, bytes | None]] = []
+        # Names in a directory, and their content before; None if there was no such file. Names that
+        # change together are one item.
+        self._names: list[dict[Path, bytes | None]] = []
         self._last: tuple[str, Path] | None = None
 
     def __call__(self, step: str, path: Path) -> None:
@@ -70,12 +71,15 @@ class PowerCut:
             os.kill(os.getpid(), signal.SIGKILL)
         self._left -= 1
         self._last = (step, path)
-        if step in ("open", "remove", "rename"):
+        if step in ("open", "remove", "rename", "link", "move", "move to"):
             before = path.read_bytes() if path.is_file() else None
-            self._names.append((path, before))
+            if step == "move to":
+                self._names[-1][path] = before
+            else:
+                self._names.append({path: before})
             if step == "rename":
                 temporary = path.with_name(path.name + ".tmp")
-                self._names.append((temporary, temporary.read_bytes()))
+                self._names.append({temporary: temporary.read_bytes()})
 
     def _finish_last(self) -> None:
         """Record the effect of the step before this one, which is done by now."""
@@ -92,7 +96,7 @@ class PowerCut:
                 self._unsynced.remove(temporary)
                 self._unsynced.add(path)
         elif step == "sync names":
-            self._names = [(name, before) for name, before in self._names if name.parent != path]
+            self._names = [names for names in self._names if next(iter(names)).parent != path]
 
     def _lose(self) -> None:
         for path in self._unsynced:
@@ -102,10 +106,11 @@ class PowerCut:
                 zeros = self._rng.random() < 0.5
                 path.write_bytes(content[:kept] + bytes(len(content) - kept if zeros else 0))
         later: set[Path] = set()
-        for path, before in reversed(self._names):
-            if path not in later and self._rng.random() < 0.5:
-                if before is None:
-                    path.unlink(missing_ok=True)
-                else:
-                    path.write_bytes(before)
-            later.add(path)
+        for names in reversed(self._names):
+            if later.isdisjoint(names) and self._rng.random() < 0.5:
+                for path, before in names.items():
+                    if before is None:
+                        path.unlink(missing_ok=True)
+                    elif path.parent.is_dir():
+                        path.write_bytes(before)
+            later.update(names)

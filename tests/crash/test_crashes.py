@@ -20,6 +20,12 @@ def test_kills_power_cuts_and_errors_at_any_step_lose_nothing(settings: dict[str
     check_all(crashes.at_every_step(SEED, 8, **settings))
 
 
+@pytest.mark.parametrize("validation", [0.0, 0.3], ids=["one", "two"])
+@pytest.mark.parametrize("job", [crashes.Appending, crashes.Replacing, crashes.Changing])
+def test_what_was_there_before_is_never_lost(job: type[crashes.Crash], validation: float) -> None:
+    check_all(crashes.at_every_step(SEED, 2, job, validation=validation))
+
+
 def test_kills_at_random_moments_lose_no_finished_shard() -> None:
     check_all(crashes.at_random_moments(SEED, 8, documents=100))
 
