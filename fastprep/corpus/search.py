@@ -148,7 +148,7 @@ class Search:
 
     def _take_file(self, path: str, name: str, part: str, status: os.stat_result) -> None:
         reason = None
-        if not _is_visible(name, part):
+        if name[0] in "._" and not _is_visible(name, part):
             reason = HIDDEN
         elif not self._wanted(name):
             reason = reason_of(name)
@@ -172,7 +172,8 @@ class Search:
         else:
             self._inodes[status.st_dev] = array("Q", [status.st_ino])
         size = status.st_size
-        self.spans.append(Span(path, 0, size, size) if is_unicode(path) else whole(path))
+        known = path.isascii() or is_unicode(path)
+        self.spans.append(Span(path, 0, size, size) if known else whole(path))
 
     def _matcher(self, part: str) -> Callable[[str], object]:
         found = self._matchers.get(part)
