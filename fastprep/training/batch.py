@@ -25,17 +25,15 @@ class WindowBatch(Sequence[Sample]):
 
     A collate function that knows the class takes the whole batch, with nothing left to stack; any
     other, such as torch's ``default_collate``, finds a sequence of ``(input, target)``, or of
-    dicts if there are document marks or `outputs` is "dict", or of tensors if it is "tokens".
+    dicts if there are document marks or `outputs` is "dict".
 
     Attributes
     ----------
-    columns
-        inputs and targets, or inputs and labels: ``[B, L]``, contiguous, int64 unless another dtype
-        was requested, in one block of memory; or, with "tokens", one tensor ``[B, L + 1]``.
     inputs, targets
-        ``[B, L]``: those of `columns`, where targets may be labels, or views of the one tensor.
+        ``[B, L]``, contiguous, int64 unless another dtype was requested; both are in one block
+        of memory. With `outputs` "dict", targets are labels.
     outputs
-        "pair", "dict" or "tokens"; see :class:`~fastprep.training.dataset.WindowDataset`.
+        "pair" or "dict"; see :class:`~fastprep.training.dataset.WindowDataset`.
     marks
         the document marks that were requested, by name, or None: ``position_ids`` and
         ``document_ids``, int64 ``[B, L]``; ``cu_seqlens``, int32 ``[pieces + 1]``, the cumulative
@@ -53,45 +51,49 @@ class WindowBatch(Sequence[Sample]):
     (tensor([6, 7]), tensor([7, 8]))
     """
 
-    __slots__ = ("columns", "inputs", "marks", "outputs", "targets")
+    __slots__ = ("inputs", "marks", "outputs", "targets")
 
     def __init__(
         self,
-        columns: Sequence[torch.Tensor],
+        inputs: torch.Tensor,
+        targets: torch.Tensor,
         marks: dict[str, Any] | None = None,
         outputs: Outputs = "pair",
     ) -> None:
-        self.columns = columns
+        self.inputs = inputs
+        self.targets = targets
         self.marks = marks
         self.outputs = outputs
-        if outputs == "tokens":
-            self.inputs, self.targets = columns[0][:, :-1], columns[0][:, 1:]
-        else:
-            self.inputs, self.targets = columns
 
     def tensors(self) -> BatchTensors:
-        """Return ``[inputs, targets]``, a dict of all tensors, or the tensor of all tokens."""
-        return _arrange(list(self.columns), self.marks, self.outputs)
+        """Return ``[inputs, targets]``, or a dict of all tensors."""
+        return self._arrange(self.inputs, self.targets, self.marks)
 
     def __len__(self) -> int:
-        return len(self.columns[0])
+        return len(self.inputs)
 
     @overload
     def __getitem__(self, index: int) -> Sample: ...
     @overload
     def __getitem__(self, index: slice) -> WindowBatch: ...
     def __getitem__(self, index: int | slice) -> Sample | WindowBatch:
-        columns = [column[index] for column in self.columns]
-        marks = self._row_marks(index)
+        inputs, targets, marks = self.inputs[index], self.targets[index], self._row_marks(index)
         if isinstance(index, slice):
-            return WindowBatch(columns, marks, self.outputs)
-        sample = _arrange(columns, marks, self.outputs)
-        return tuple(sample) if isinstance(sample, list) else sample  # type: ignore[return-value]
+            return WindowBatch(inputs, targets, marks, self.outputs)
+        sample: Any = self._arrange(inputs, targets, marks)
+        return tuple(sample) if isinstance(sample, list) else sample
 
     def __iter__(self) -> Iterator[Sample]:
         if self.outputs == "pair" and self.marks is None:
-            return zip(*(column.unbind() for column in self.columns), strict=True)
+            return zip(self.inputs.unbind(), self.targets.unbind(), strict=True)
         return map(self.__getitem__, range(len(self)))
+
+    def _arrange(self, inputs: torch.Tensor, targets: torch.Tensor, marks: Any) -> BatchTensors:
+        if self.outputs == "dict":
+            return {"input_ids": inputs, "labels": targets, **(marks or {})}
+        return (
+            [inputs, targets] if marks is None else {"inputs": inputs, "targets": targets, **marks}
+        )
 
     def __repr__(self) -> str:
         return f"WindowBatch(inputs={self.inputs!r}, targets={self.targets!r})"
@@ -104,20 +106,24 @@ class WindowBatch(Sequence[Sample]):
 
 
 _ROW_MARKS = ("position_ids", "document_ids")
-_NAMES = {"pair": ("inputs", "targets"), "dict": ("input_ids", "labels")}
 
 
-def _arrange(
-    columns: list[torch.Tensor], marks: dict[str, Any] | None, outputs: Outputs
-) -> BatchTensors:
-    if outputs == "tokens":
-        return columns[0]
-    if outputs == "pair" and marks is None:
-        return columns
-    return dict(zip(_NAMES[outputs], columns, strict=True), **(marks or {}))
+class TokenBatch(list[torch.Tensor]):
+    """A batch of `outputs` "tokens": a list of B rows ``[L + 1]`` that is also one tensor.
+
+    It is a list because torch's ``default_collate`` stacks tensors in lists and tuples only.
+    """
+
+    def __init__(self, tokens: torch.Tensor) -> None:
+        super().__init__(tokens.unbind())
+        self._tokens = tokens
+
+    def tensors(self) -> torch.Tensor:
+        """Return the rows as one tensor ``[B, L + 1]``, without a copy."""
+        return self._tokens
 
 
-def collate_windows(samples: WindowBatch | list[Any]) -> BatchTensors:
+def collate_windows(samples: WindowBatch | TokenBatch | list[Any]) -> BatchTensors:
     """Collate samples into a batch: ``[inputs, targets]``, each ``[B, L]`` and contiguous.
 
     Use it as the `collate_fn` of a DataLoader of your own.
@@ -145,7 +151,7 @@ def collate_windows(samples: WindowBatch | list[Any]) -> BatchTensors:
             [6, 7]]), tensor([[6, 7],
             [7, 8]])]
     """
-    if isinstance(samples, WindowBatch):
+    if isinstance(samples, WindowBatch | TokenBatch):
         return samples.tensors()
     batch: BatchTensors = default_collate(samples)
     return batch
@@ -233,19 +239,22 @@ class BatchBuffers(NamedTuple):
     addresses: Addresses
     form: BatchFormat
 
-    def to_batch(self, num_seqlens: int, longest: int) -> WindowBatch:
+    def to_batch(self, num_seqlens: int, longest: int) -> WindowBatch | TokenBatch:
         """Return the batch, after the compiled core has filled the memory."""
         outputs = self.form.outputs
         columns = self.form.columns(_tensor(self.ids))
+        if outputs == "tokens":
+            return TokenBatch(columns[0])
+        inputs, targets = columns
         if outputs == "dict":
-            columns[1][:, 0] = IGNORED_TARGET
+            targets[:, 0] = IGNORED_TARGET
         if not self.marks:
-            return WindowBatch(columns, None, outputs)
+            return WindowBatch(inputs, targets, None, outputs)
         marks: dict[str, Any] = {name: _tensor(memory) for name, memory in self.marks.items()}
         if "cu_seqlens" in marks:
             marks["cu_seqlens"] = marks["cu_seqlens"][: num_seqlens + 1]
             marks["max_seqlen"] = longest
-        return WindowBatch(columns, marks, outputs)
+        return WindowBatch(inputs, targets, marks, outputs)
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> Any:

@@ -16,7 +16,14 @@ from torch.utils.data import Dataset
 
 from fastprep.errors import IdOutOfRange, InvalidWindow, TextTooShort
 from fastprep.system.arguments import whole_number
-from fastprep.training.batch import IGNORED_TARGET, BatchFormat, Outputs, Sample, WindowBatch
+from fastprep.training.batch import (
+    IGNORED_TARGET,
+    BatchFormat,
+    Outputs,
+    Sample,
+    TokenBatch,
+    WindowBatch,
+)
 from fastprep.windows.mixture import Mixture
 from fastprep.windows.packing import (
     DocumentParts,
@@ -335,13 +342,13 @@ class WindowDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         return self.__getitems__((index,))[0]
 
-    def __getitems__(self, indices: Sequence[int]) -> WindowBatch:
+    def __getitems__(self, indices: Sequence[int]) -> WindowBatch | TokenBatch:
         """Return the samples of `indices` in one pass; a negative index counts from the end.
 
         Returns
         -------
         WindowBatch
-            the batch, in the order of `indices`.
+            the batch, in the order of `indices`; a list of tensors if `outputs` is "tokens".
 
         Raises
         ------

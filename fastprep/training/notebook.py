@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from fastprep.errors import InvalidWindow, TextTooShort
-from fastprep.training.batch import Sample, WindowBatch, collate_windows
+from fastprep.training.batch import Sample, collate_windows
 from fastprep.training.dataset import WindowDataset
 from fastprep.windows.tokens import IdArray, Tokens
 
@@ -95,9 +95,7 @@ class GPTDatasetV1(WindowDataset):
 class _Column(Sequence[torch.Tensor]):
     """The inputs or the targets of a dataset as a sequence, each tensor made on demand."""
 
-    def __init__(
-        self, dataset: WindowDataset, column: Callable[[WindowBatch], torch.Tensor]
-    ) -> None:
+    def __init__(self, dataset: WindowDataset, column: Callable[[Any], torch.Tensor]) -> None:
         self._dataset = dataset
         self._column = column
 

@@ -53,8 +53,7 @@ def test_every_prefix_has_the_sum_of_the_shares_of_its_windows(case: Any) -> Non
         exact = [one + share for one, share in zip(exact, shares, strict=True)]
         assert drawn == mixture.counts(position + 1)
         assert all(
-            abs(one - other) < 1 + len(sizes) / 2
-            for one, other in zip(drawn, exact, strict=True)
+            abs(one - other) < 1 + len(sizes) / 2 for one, other in zip(drawn, exact, strict=True)
         )
 
 
@@ -106,7 +105,9 @@ def test_positions_count_windows_of_all_ranks_and_epochs_or_tokens() -> None:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_run_resumes_at_any_position_of_a_schedule(workers: int) -> None:
     mixture = Mixture(
-        zip(sources(), (3, 1, 0), strict=True), num_windows=60, schedule={17: (1, 1, 1), 40: (0, 1, 5)}
+        zip(sources(), (3, 1, 0), strict=True),
+        num_windows=60,
+        schedule={17: (1, 1, 1), 40: (0, 1, 5)},
     )
     options: Any = {"batch_size": 4, "max_length": 10, "seed": 3}
     loader = create_dataloader(mixture, **options)
@@ -140,7 +141,7 @@ def test_only_the_changes_before_a_position_belong_to_its_state() -> None:
     changed = make(schedule={40: (0, 0, 1)})
     for _ in itertools.islice(changed, 11):
         pass
-    with pytest.raises(WrongState, match="shares: .*1 changes"):
+    with pytest.raises(WrongState, match=r"shares: .*1 changes"):
         make().load_state_dict(changed.state_dict())
 
 

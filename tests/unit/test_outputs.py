@@ -80,7 +80,6 @@ def test_samples_slices_and_batches_agree(outputs: Any) -> None:
     batch = dataset.__getitems__([4, 0, 2])
     assert same(collate_windows(batch[1:]), collate_windows(dataset.__getitems__([0, 2])))
     assert [same(one, dataset[k]) for one, k in zip(batch, [4, 0, 2], strict=True)] == [True] * 3
-    assert batch.inputs.shape == batch.targets.shape == (3, 7)
 
 
 def test_labels_are_masked_where_targets_are() -> None:
@@ -151,7 +150,9 @@ def model() -> Any:
 
 
 @pytest.mark.filterwarnings("ignore")  # transformers' own
-def test_a_model_and_the_trainer_of_transformers_report_the_loss(model: Any, tmp_path: Path) -> None:
+def test_a_model_and_the_trainer_of_transformers_report_the_loss(
+    model: Any, tmp_path: Path
+) -> None:
     import transformers
 
     ids = torch.randint(0, 60, (161,), generator=torch.Generator().manual_seed(0))
@@ -257,7 +258,9 @@ def test_filled_rows_have_no_padding_and_predict_what_follows(tmp_path: Path, mm
     opened = np.memmap(path, np.uint16, "r")
     for dtype in (torch.int64, "store"):
         pairs = list(create_dataloader(opened, dtype=dtype, **options))
-        tokens: list[Any] = list(create_dataloader(opened, dtype=dtype, outputs="tokens", **options))
+        tokens: list[Any] = list(
+            create_dataloader(opened, dtype=dtype, outputs="tokens", **options)
+        )
         assert [row for batch in tokens for row in batch.tolist()] == rows
         assert [row for inputs, _ in pairs for row in inputs.tolist()] == [r[:-1] for r in rows]
         assert [row for _, targets in pairs for row in targets.tolist()] == [r[1:] for r in rows]
@@ -311,7 +314,7 @@ def test_grain_reads_a_batch_in_one_call() -> None:
     batches = grain.MapDataset.range(len(dataset)).shuffle(seed=1).batch(8).map(read)
     firsts = [row[0] // 10 for inputs, _ in batches for row in inputs.tolist()]
     assert sorted(firsts) == list(range(100))
-    assert calls == [8] * 12 + [4]
+    assert sorted(calls) == [4] + [8] * 12
 
 
 @pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")

@@ -32,9 +32,7 @@ TAKES_SIZES: dict[str, Callable[[Any], object]] = {
     "max_length, packed": lambda n: WindowDataset(IDS, n, layout="packed", document_ends=ENDS),
     "max_length, filled": lambda n: WindowDataset(IDS, n, layout="filled", document_ends=ENDS),
     "stride": lambda n: WindowDataset(IDS, 4, n),
-    "stride, documents": lambda n: WindowDataset(
-        IDS, 4, n, layout="documents", document_ends=ENDS
-    ),
+    "stride, documents": lambda n: WindowDataset(IDS, 4, n, layout="documents", document_ends=ENDS),
     "batch_size": lambda n: create_dataloader(IDS, batch_size=n, max_length=4),
     "sampler": lambda n: WindowSampler(range(9), n),
     "world_size": lambda n: create_dataloader(
@@ -80,9 +78,7 @@ def test_integers_of_numpy_are_sizes(name: str) -> None:
 def test_a_stride_beyond_the_text_leaves_its_first_window(
     stride: int, layout: Any, pad_last: bool
 ) -> None:
-    dataset = WindowDataset(
-        IDS, 4, stride, layout=layout, pad_last=pad_last, document_ends=[100]
-    )
+    dataset = WindowDataset(IDS, 4, stride, layout=layout, pad_last=pad_last, document_ends=[100])
     assert len(dataset) == 1
     assert dataset[0][0].tolist() == [0, 1, 2, 3]
     assert sliding_windows(IDS, 4, stride).tolist() == [[0, 1, 2, 3, 4]]
