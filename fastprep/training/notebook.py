@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, overload
 
@@ -189,6 +190,11 @@ def create_dataloader_v1(
     UnknownEncoding
         if there is no encoding of that name.
 
+    Warns
+    -----
+    UserWarning
+        if there is not one batch; the notebook's loader is then silently empty.
+
     Examples
     --------
     >>> ids = [40, 367, 2885, 1464, 1807, 3619]
@@ -206,7 +212,7 @@ def create_dataloader_v1(
         encoding: Tokenizer | None = get_encoding(tokenizer)
     else:
         encoding = tokenizer
-    return DataLoader(
+    loader: DataLoader[Sample] = DataLoader(
         GPTDatasetV1(txt, encoding, max_length, stride),
         batch_size=batch_size,
         shuffle=shuffle,
@@ -215,3 +221,10 @@ def create_dataloader_v1(
         # With batch_size=None torch yields single samples, which need no collation.
         collate_fn=None if batch_size is None else collate_windows,
     )
+    if not len(loader):
+        warnings.warn(
+            f"{len(loader.dataset)} windows make no batch of {batch_size}, and drop_last skips the "  # type: ignore[arg-type]
+            "rest; pass a smaller batch_size, drop_last=False, or more text",
+            stacklevel=2,
+        )
+    return loader
