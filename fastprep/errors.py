@@ -143,5 +143,9 @@ class IdOutOfRange(FastprepError, IndexError):
     """A token id outside the vocabulary, or a sequence longer than the number of positions."""
 
 
+class UnknownOption(FastprepError, TypeError):
+    """An option that a function does not have; the message names the nearest one."""
+
+
 class WrongState(FastprepError, ValueError):
     """The saved state of a loader with other tokens or another order, or not a state at all."""

@@ -28,6 +28,7 @@ class Order:
         sizes: Iterable[int],
         *,
         splits: Sequence[tuple[int, int, int, int]] = (),
+        phases: Sequence[tuple[int, Sequence[tuple[int, int, int, int, int]], Sequence[int]]] = (),
         length: int | None = None,
         seed: int = 0,
         epoch: int = 0,
@@ -45,6 +46,11 @@ class Order:
 def best_fit(sizes: NDArray[np.int32], capacity: int) -> tuple[NDArray[np.int64], int]:
     """Assign each item to a row, so that the sizes in a row add up to at most `capacity`."""
 
+def fill_rows(
+    sizes: NDArray[np.int32], capacity: int, waiting: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+    """Fill rows of exactly `capacity` with items in their order, cutting the last of each."""
+
 class GatheredRows:
     """The windows of one sequence of tokens."""
 
@@ -55,6 +61,7 @@ class GatheredRows:
         stride: int,
         *,
         segments: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]] | None = None,
+        joined: bool = False,
         ends: DocumentEnds | None = None,
         describe: Callable[[int], str] | None = None,
     ) -> None: ...

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastprep_ext.base cimport (
     ITEM_INT32, ITEM_INT64, ITEM_UINT64, ITEM_UINT8, Array, Memory, allocate, array_of,
-    load_acquire, lowest_bit, mul_div, mul_fold, pause_core, prefetch, pthread_cond_init,
+    highest_bit, load_acquire, lowest_bit, mul_div, mul_fold, pause_core, prefetch, pthread_cond_init,
     pthread_cond_signal, pthread_cond_t, pthread_cond_wait, pthread_create, pthread_join,
     pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock, pthread_t,
     scale_down,
@@ -23,7 +23,7 @@ from fastprep.errors import IdOutOfRange, InvalidStore, InvalidWindow
 
 __all__ = [
     "BatchMaker", "DocumentEnds", "GatheredRows", "Order", "Prefetcher", "TokenShards", "best_fit",
-    "read_tokens",
+    "fill_rows", "read_tokens",
 ]
 
 include "windows/windows.pyx"

@@ -15,20 +15,32 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from fastprep.errors import IdOutOfRange, InvalidWindow, TextTooShort
-from fastprep.training.batch import IGNORED_TARGET, BatchFormat, Sample, WindowBatch
+from fastprep.system.arguments import whole_number
+from fastprep.training.batch import (
+    IGNORED_TARGET,
+    BatchFormat,
+    Outputs,
+    Sample,
+    TokenBatch,
+    WindowBatch,
+)
 from fastprep.windows.mixture import Mixture
 from fastprep.windows.packing import (
     DocumentParts,
     PackedRows,
     checked_ends,
     cut_documents,
+    fill_documents,
     pack_documents,
 )
-from fastprep.windows.sliding import checked_size, window_starts
+from fastprep.windows.sliding import MAX_STRIDE, checked_size, window_starts
 from fastprep.windows.tokens import Tokens, TokenSource
 from fastprep_ext.windows import BatchMaker, DocumentEnds, GatheredRows, Order
 
-Layout: TypeAlias = Literal["sliding", "documents", "packed"]
+Layout: TypeAlias = Literal["sliding", "documents", "packed", "filled"]
+
+
+_MAX_VOCABULARY = 1 << 62
 
 
 class WindowDataset(Dataset[Sample]):
@@ -61,8 +73,10 @@ class WindowDataset(Dataset[Sample]):
     layout
         "sliding" for windows over all documents; "documents" for windows that start where a
         document starts, the last one of each document padded; "packed" for whole documents packed
-        into rows by best fit, as in :mod:`fastprep.windows.packing`. The latter two read all
-        document ends when the dataset is made, and have no window across two documents.
+        into rows by best fit, as in :mod:`fastprep.windows.packing`; "filled" for rows of `max_length`
+        + 1 tokens without padding, each from a document's start on, in which the last document is
+        cut, as nanochat packs them. The latter three read all document ends when the dataset is
+        made, and all but "filled" have no window across two documents.
     crop
         with "packed": drop everything of a document beyond its first `max_length` + 1 tokens.
     position_ids, document_ids, cu_seqlens
@@ -79,6 +93,12 @@ class WindowDataset(Dataset[Sample]):
     dtype
         of inputs and targets: ``torch.int64``, ``torch.int32``, or "store" for the dtype of the
         ids, which has no -100 if it is unsigned.
+    outputs
+        the form of a sample, and of a batch: "pair" for ``(input, target)``; "dict" for
+        ``{"input_ids": input, "labels": labels}``, where labels are what models of transformers
+        take: not shifted, so label i is the target of input i - 1, and label 0 is -100; "tokens" for
+        one tensor of `max_length` + 1 ids, of which all but the last are the input and all but the
+        first the target. It has no place for -100, so it excludes padding and document marks.
     vocab_size
         the model's vocabulary size: an id not below it is an error, raised at once if the store's
         manifest records it, otherwise when it is read.
@@ -92,9 +112,9 @@ class WindowDataset(Dataset[Sample]):
     starts
         the token at which each window starts: a range, or an array where they are not regular.
     packing
-        for "documents" and "packed" the :class:`~fastprep.windows.packing.PackedRows` of each source,
-        with the fractions `utilisation` and `cropped`; otherwise empty.
-    max_length, stride, pad_last, pad_token, layout, document_ends
+        for layouts other than "sliding" the :class:`~fastprep.windows.packing.PackedRows` of each
+        source, with the fractions `utilisation` and `cropped`; otherwise empty.
+    max_length, stride, pad_last, pad_token, layout, document_ends, outputs
         as given.
 
     Raises
@@ -144,25 +164,40 @@ class WindowDataset(Dataset[Sample]):
         mask_targets: bool | None = None,
         document_ends: NDArray[np.integer[Any]] | Sequence[int] | None = None,
         dtype: torch.dtype | Literal["store"] = torch.int64,
+        outputs: Outputs = "pair",
         vocab_size: int | None = None,
         mmap: bool = True,
     ) -> None:
         self.max_length = checked_size("max_length", max_length)
-        self.stride = self.max_length if stride is None else checked_size("stride", stride)
+        self.stride = (
+            self.max_length if stride is None else checked_size("stride", stride, MAX_STRIDE)
+        )
         self.pad_last = bool(pad_last)
-        self.pad_token = pad_token if pad_token == 0 else checked_size("pad_token", pad_token)
-        self.vocab_size = 0 if vocab_size is None else checked_size("vocab_size", vocab_size)
-        if layout not in ("sliding", "documents", "packed"):
+        self.vocab_size = (
+            0 if vocab_size is None else checked_size("vocab_size", vocab_size, _MAX_VOCABULARY)
+        )
+        if layout not in ("sliding", "documents", "packed", "filled"):
             raise InvalidWindow(
-                f"layout must be 'sliding', 'documents' or 'packed'; found {layout!r}"
+                f"layout must be 'sliding', 'documents', 'packed' or 'filled'; found {layout!r}"
             )
-        if layout == "packed" and self.stride != self.max_length:
-            raise InvalidWindow("packed documents do not overlap; leave stride out")
+        if layout in ("packed", "filled") and self.stride != self.max_length:
+            raise InvalidWindow(f"{layout} documents do not overlap; leave stride out")
         self.layout = layout
         self.crop = bool(crop)
         marked = position_ids or document_ids or cu_seqlens
         self.mask_targets = bool(marked if mask_targets is None else mask_targets)
-        self.mixture = tokens if isinstance(tokens, Mixture) else None
+        if outputs not in ("pair", "dict", "tokens"):
+            raise InvalidWindow(f"outputs must be 'pair', 'dict' or 'tokens'; found {outputs!r}")
+        if outputs == "tokens" and (
+            self.pad_last or self.mask_targets or marked or layout in ("documents", "packed")
+        ):
+            raise InvalidWindow(
+                "outputs='tokens' has no place for targets of -100; pass 'pair' or 'dict', or "
+                "leave out pad_last, document marks, mask_targets, and the layouts 'documents' "
+                "and 'packed'"
+            )
+        self.outputs = outputs
+        self.mixture = tokens.in_windows(self.max_length) if isinstance(tokens, Mixture) else None
         self._mmap = mmap
         self._sources = [
             TokenSource(source, mmap=mmap)
@@ -182,7 +217,10 @@ class WindowDataset(Dataset[Sample]):
             bool(position_ids),
             bool(document_ids),
             bool(cu_seqlens),
+            outputs,
         )
+        largest = int(np.iinfo(self.format.dtype).max)
+        self.pad_token = whole_number(pad_token, "pad_token", 0, largest, InvalidWindow)
         self._check_vocabulary()
         self._build()
 
@@ -202,11 +240,16 @@ class WindowDataset(Dataset[Sample]):
                 f"meaning; pass torch.int64"
             )
         own: np.dtype[Any] = found.pop()
-        has_ignored_targets = self.layout != "sliding" or self.mask_targets or self.pad_last
+        has_ignored_targets = (
+            self.layout in ("documents", "packed")
+            or self.mask_targets
+            or self.pad_last
+            or self.outputs == "dict"
+        )
         if own.kind == "u" and has_ignored_targets:
             raise InvalidWindow(
                 f"{own} cannot hold the target -100; pass torch.int32, or leave out pad_last, "
-                f"document marks and mask_targets"
+                f"document marks, mask_targets and outputs='dict'"
             )
         return own
 
@@ -232,11 +275,12 @@ class WindowDataset(Dataset[Sample]):
                     source.num_tokens, self.max_length, self.stride, pad_last=self.pad_last
                 )
             else:
-                packed = (
-                    pack_documents(parts or (), self.max_length, crop=self.crop)
-                    if self.layout == "packed"
-                    else cut_documents(parts or (), self.max_length, self.stride)
-                )
+                if self.layout == "packed":
+                    packed = pack_documents(parts or (), self.max_length, crop=self.crop)
+                elif self.layout == "filled":
+                    packed = fill_documents(parts or (), self.max_length)
+                else:
+                    packed = cut_documents(parts or (), self.max_length, self.stride)
                 self.packing += (packed,)
                 first_tokens = packed.starts[packed.first[:-1]]
             if not len(first_tokens):
@@ -248,6 +292,7 @@ class WindowDataset(Dataset[Sample]):
                     len(first_tokens),
                     self.stride,
                     segments=None if packed is None else packed.segments,
+                    joined=self.layout == "filled",
                     ends=None if parts is None else DocumentEnds(parts),
                     describe=source.describe,
                 )
@@ -258,7 +303,7 @@ class WindowDataset(Dataset[Sample]):
         out: Any = self.format.dtype.name
         self.maker = BatchMaker(
             rows,
-            self.max_length,
+            self.format.row_width,
             out=out if out in ("int64", "int32") else "same",
             input_fill=self.pad_token,
             target_fill=IGNORED_TARGET,
@@ -277,6 +322,11 @@ class WindowDataset(Dataset[Sample]):
         return parts
 
     def _too_short(self, source: TokenSource) -> TextTooShort:
+        if self.layout == "filled":
+            return TextTooShort(
+                f"the documents make no row of {self.max_length + 1} tokens; use more text, a "
+                "smaller max_length, or the layout 'packed'"
+            )
         if self.layout != "sliding":
             return TextTooShort("no document has two tokens, so there is nothing to predict")
         needed = 2 if self.pad_last else self.max_length + 1
@@ -292,13 +342,13 @@ class WindowDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         return self.__getitems__((index,))[0]
 
-    def __getitems__(self, indices: Sequence[int]) -> WindowBatch:
+    def __getitems__(self, indices: Sequence[int]) -> WindowBatch | TokenBatch:
         """Return the samples of `indices` in one pass; a negative index counts from the end.
 
         Returns
         -------
         WindowBatch
-            the batch, in the order of `indices`.
+            the batch, in the order of `indices`; a list of tensors if `outputs` is "tokens".
 
         Raises
         ------
@@ -334,7 +384,7 @@ class WindowDataset(Dataset[Sample]):
             return Order(self.sizes, seed=seed, epoch=epoch, shuffle=shuffle)
         return Order(
             self.sizes,
-            splits=self.mixture.splits,
+            phases=self.mixture.phases,
             length=self.mixture.num_windows,
             seed=seed,
             epoch=epoch,

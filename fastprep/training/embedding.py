@@ -7,20 +7,65 @@ optimizers work as usual; added are errors that name the id or the length that i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fastprep.errors import IdOutOfRange, InvalidWindow
-from fastprep.windows.sliding import checked_size
+from fastprep.system.arguments import whole_number
 
 # The integer dtypes that torch looks up as they are; others are widened to int64.
 _INDEX_DTYPES = (torch.int64, torch.int32)
+MAX_SIZE = (1 << 31) - 1
+MAX_WEIGHTS = 1 << 42  # numbers in one table: 16 TiB as float32
+
+Ids: TypeAlias = Tensor | NDArray[np.integer[Any]] | Sequence[Any]
 
 
-class TokenEmbedding(nn.Embedding):
+class _Embedding(nn.Embedding):
+    """torch's embedding, with ``from_pretrained`` for classes that name their sizes otherwise."""
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, embeddings: Tensor, freeze: bool = True, **options: Any
+    ) -> Any:
+        """Create an embedding whose weight is `embeddings`, floats [rows, D].
+
+        `freeze` excludes the weight from training; `options` are those of torch's method.
+
+        Raises
+        ------
+        InvalidWindow
+            for anything but a matrix of floats.
+
+        Examples
+        --------
+        >>> embedding = TokenEmbedding.from_pretrained(torch.eye(3))
+        >>> embedding([2])
+        tensor([[0., 0., 1.]])
+        """
+        if (
+            not isinstance(embeddings, Tensor)
+            or embeddings.dim() != 2
+            or (not embeddings.is_floating_point())
+        ):
+            found = getattr(embeddings, "shape", embeddings)
+            raise InvalidWindow(
+                f"embeddings must be a tensor of floats [rows, embedding_dim]; found {found}"
+            )
+        embedding = cls.__new__(cls)
+        rows, columns = embeddings.shape
+        nn.Embedding.__init__(
+            embedding, rows, columns, _weight=embeddings, _freeze=freeze, **options
+        )
+        return embedding
+
+
+class TokenEmbedding(_Embedding):
     """An embedding with one vector per id of a vocabulary.
 
     ``torch.nn.Embedding`` with the same random weights under the same seed, which takes any
@@ -38,7 +83,7 @@ class TokenEmbedding(nn.Embedding):
     Raises
     ------
     InvalidWindow
-        for a size below 1, and in a call for ids that are not integers.
+        for a size out of range, and in a call for ids that are not integers.
     IdOutOfRange
         in a call on the CPU, for an id that is negative or at least `vocab_size`. On another
         device the check would cost a synchronization, so the error is that device's own.
@@ -63,8 +108,12 @@ class TokenEmbedding(nn.Embedding):
         rows, columns = _checked_shape("vocab_size", vocab_size, embedding_dim)
         super().__init__(rows, columns, device=device, dtype=dtype)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Look up `ids`, integers of any shape [...]; the result is [..., D]."""
+    def forward(self, ids: Ids) -> Tensor:
+        """Look up `ids`, integers of any shape [...]; the result is [..., D].
+
+        They are a tensor, or an array or lists of ints, which are moved to the weight's device.
+        """
+        ids = _as_tensor(ids, self.weight)
         return _look_up(super().forward, ids, self.num_embeddings, "id")
 
     def logits(self, vectors: Tensor) -> Tensor:
@@ -82,7 +131,7 @@ class TokenEmbedding(nn.Embedding):
         return nn.functional.linear(vectors, self.weight)
 
 
-class PositionalEmbedding(nn.Embedding):
+class PositionalEmbedding(_Embedding):
     """An embedding with one learned vector per position of a context.
 
     Parameters
@@ -97,7 +146,7 @@ class PositionalEmbedding(nn.Embedding):
     Raises
     ------
     InvalidWindow
-        for a size below 1.
+        for a size out of range.
     IdOutOfRange
         in a call, for more positions than `max_length`; for positions in a tensor as
         :class:`TokenEmbedding`.
@@ -124,11 +173,12 @@ class PositionalEmbedding(nn.Embedding):
         rows, columns = _checked_shape("max_length", max_length, embedding_dim)
         super().__init__(rows, columns, device=device, dtype=dtype)
 
-    def forward(self, positions: int | Tensor) -> Tensor:
-        """Look up the first `positions` positions, [positions, D], or those in a tensor."""
-        if isinstance(positions, Tensor):
-            return _look_up(super().forward, positions, self.num_embeddings, "position")
-        return self.first(positions)
+    def forward(self, positions: int | Ids) -> Tensor:
+        """Look up the first `positions` positions, [positions, D], or those in a tensor or list."""
+        if _is_number(positions):
+            return self.first(positions)  # type: ignore[arg-type]
+        positions = _as_tensor(positions, self.weight)
+        return _look_up(super().forward, positions, self.num_embeddings, "position")
 
     def first(self, length: int) -> Tensor:
         """Return the vectors of positions 0 to ``length - 1``, [length, D]: a view of the weight."""
@@ -154,7 +204,7 @@ class SinusoidalEmbedding(nn.Module):
     Raises
     ------
     InvalidWindow
-        for a size below 1 or an odd D.
+        for a size out of range or an odd D.
     IdOutOfRange
         in a call, for more positions than `max_length`.
 
@@ -179,7 +229,7 @@ class SinusoidalEmbedding(nn.Module):
         super().__init__()
         shape = _checked_shape("max_length", max_length, embedding_dim)
         self.num_embeddings, self.embedding_dim = shape
-        if embedding_dim % 2:
+        if self.embedding_dim % 2:
             raise InvalidWindow(
                 f"embedding_dim must be even for pairs of sine and cosine; found {embedding_dim}"
             )
@@ -199,11 +249,12 @@ class SinusoidalEmbedding(nn.Module):
         table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
         self.table.copy_(table.to(self.table.dtype).to(device))
 
-    def forward(self, positions: int | Tensor) -> Tensor:
-        """Look up the first `positions` positions, [positions, D], or those in a tensor."""
-        if isinstance(positions, Tensor):
-            return _look_up(self._rows, positions, self.num_embeddings, "position")
-        return self.first(positions)
+    def forward(self, positions: int | Ids) -> Tensor:
+        """Look up the first `positions` positions, [positions, D], or those in a tensor or list."""
+        if _is_number(positions):
+            return self.first(positions)  # type: ignore[arg-type]
+        positions = _as_tensor(positions, self.table)
+        return _look_up(self._rows, positions, self.num_embeddings, "position")
 
     def first(self, length: int) -> Tensor:
         """Return the vectors of positions 0 to ``length - 1``, [length, D]: a view."""
@@ -242,7 +293,7 @@ class InputEmbedding(nn.Module):
     Raises
     ------
     InvalidWindow
-        for a size below 1, and in a call for ids that are not integers or have no dimension.
+        for a size out of range, and in a call for ids that are not integers or have no dimension.
     IdOutOfRange
         in a call, for more than `max_length` ids in a row, and on the CPU for an id outside the
         vocabulary; see :class:`TokenEmbedding` for other devices.
@@ -277,11 +328,12 @@ class InputEmbedding(nn.Module):
         self.wte = TokenEmbedding(vocab_size, embedding_dim, device=device, dtype=dtype)
         self.wpe = kinds[positions](max_length, embedding_dim, device=device, dtype=dtype)
 
-    def forward(self, ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Ids, position_ids: Ids | None = None) -> Tensor:
         """Embed `ids`, integers [B, L] or [L] with L up to `max_length`; the result has a last axis D.
 
         `position_ids`, of the same shape, are those of the loader, which restart with each document.
         """
+        ids = _as_tensor(ids, self.wte.weight)
         if ids.dim() == 0:
             raise InvalidWindow("a single id has no position; pass ids of shape [L] or [B, L]")
         # Not wpe(L), which would take the length for a tensor of positions in torch.jit.trace.
@@ -291,7 +343,49 @@ class InputEmbedding(nn.Module):
 
 
 def _checked_shape(name: str, rows: int, embedding_dim: int) -> tuple[int, int]:
-    return checked_size(name, rows), checked_size("embedding_dim", embedding_dim)
+    shape = (
+        whole_number(rows, name, 1, MAX_SIZE, InvalidWindow),
+        whole_number(embedding_dim, "embedding_dim", 1, MAX_SIZE, InvalidWindow),
+    )
+    if shape[0] * shape[1] > MAX_WEIGHTS:
+        raise InvalidWindow(
+            f"{name} {rows} times embedding_dim {embedding_dim} is more than {MAX_WEIGHTS} numbers; "
+            "make one of them smaller"
+        )
+    return shape
+
+
+def _is_number(positions: Any) -> bool:
+    """Return True for a number of positions, False for positions; raise InvalidWindow otherwise."""
+    if isinstance(positions, Tensor | np.ndarray | list | tuple | range):
+        return False
+    if isinstance(positions, bool) or not hasattr(positions, "__index__"):
+        raise InvalidWindow(
+            f"positions must be a number of positions, or integers in a tensor; found {positions!r}"
+        )
+    return True
+
+
+def _as_tensor(ids: Any, weight: Tensor) -> Tensor:
+    """Return ids as a tensor; those of an array or of lists are moved to the device of `weight`.
+
+    Raises InvalidWindow for anything that is not an array of integers.
+    """
+    if isinstance(ids, Tensor):
+        return ids
+    try:
+        array = np.asarray(ids)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidWindow(
+            f"a {type(ids).__name__} cannot be read as an array of ids: {error}"
+        ) from None
+    if array.size == 0 and not isinstance(ids, np.ndarray):
+        array = array.astype(np.int64)  # numpy gives an empty list the dtype float64
+    if array.dtype.kind not in "iu":
+        raise InvalidWindow(f"ids must be integers; found a {type(ids).__name__} of {array.dtype}")
+    if array.dtype == np.uint64 and array.size and array.max() >= 1 << 63:
+        raise IdOutOfRange(f"the id {array.max()} is out of range; check which tokenizer made it")
+    return torch.from_numpy(array.astype(np.int64)).to(weight.device)
 
 
 def _look_up(rows: Callable[[Tensor], Tensor], ids: Tensor, limit: int, name: str) -> Tensor:

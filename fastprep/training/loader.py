@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import torch
 from torch.utils.data import DataLoader
 
-from fastprep.errors import InvalidWindow
-from fastprep.training.batch import BatchTensors, Sample, collate_windows
+from fastprep.errors import InvalidWindow, UnknownOption
+from fastprep.system.arguments import whole_number
+from fastprep.training.batch import BatchTensors, Outputs, Sample, collate_windows
 from fastprep.training.dataset import Layout, WindowDataset
 from fastprep.training.memory import BatchPool, FileViews
 from fastprep.training.sampler import Shares, WindowSampler
-from fastprep.training.state import VERSION, check_state, fingerprint
+from fastprep.training.state import VERSION, check_state, fingerprint, shares_before
 from fastprep.windows.mixture import Mixture
-from fastprep.windows.sliding import checked_size
+from fastprep.windows.sliding import MAX_BATCH_IDS
 from fastprep.windows.tokens import Tokens
 from fastprep_ext.windows import Prefetcher
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from typing_extensions import Unpack
+
+
+MAX_PREFETCH = 1 << 16
+MAX_WORKERS = 1 << 12
 
 
 class WindowOptions(TypedDict, total=False):
@@ -58,6 +63,7 @@ def create_dataloader(
     prefetch: int = 2,
     pin_memory: bool | None = None,
     dtype: torch.dtype | Literal["store"] = torch.int64,
+    outputs: Outputs = "pair",
     multiprocessing_context: str | BaseContext | None = None,
     persistent_workers: bool = False,
     layout: Layout = "sliding",
@@ -90,10 +96,12 @@ def create_dataloader(
         if True, every batch is whole, on every rank alike, and the rest, fewer than
         ``world_size * batch_size`` windows, is skipped in this epoch. If False, the rest is dealt
         to the ranks one by one, so that last batches differ by at most one window; if fewer
-        windows than ranks are left, some ranks have one batch less.
+        windows than ranks are left, some ranks have one batch less, and a warning says so.
     rank, world_size
-        index of this process, and the number of processes; by default those of torch.distributed
-        if it runs, else 0 of 1.
+        index of this process, and the number of processes; by default those of torch.distributed,
+        read when the first batch is requested, so that Lightning or Accelerate may start it after
+        the loader is made; without it those of torchrun, else 0 of 1. Where ranks share their
+        data, as in tensor parallelism, pass those of the data-parallel group.
     num_workers
         if 0, a native thread of this process makes the batches, which is the fast way; otherwise
         the number of torch's worker processes. The batches are the same.
@@ -106,6 +114,9 @@ def create_dataloader(
         ``torch.int64``, ``torch.int32``, or "store": the ids as they are, uint16 or uint32, a
         quarter or half of the bytes to copy to a GPU, where ``.long()`` widens them. Windows that
         are not shuffled, padded or pinned and do not overlap are then views of the file.
+    outputs
+        the form of a batch: "pair" for ``[inputs, targets]``; "dict" for ``input_ids`` and
+        ``labels`` as models of transformers take them; "tokens" for one tensor ``[B, L + 1]``.
     multiprocessing_context, persistent_workers
         as in torch's DataLoader, for worker processes.
     layout, **options
@@ -117,12 +128,14 @@ def create_dataloader(
     -------
     WindowLoader
         an iterable of ``[inputs, targets]``, each `dtype` ``[B, L]`` and contiguous; of dicts of
-        tensors if document marks are requested.
+        tensors if document marks are requested; of what `outputs` says.
 
     Raises
     ------
     InvalidWindow
-        for an option out of range.
+        for an option out of range, and if the windows make no batch.
+    UnknownOption
+        for an option that does not exist.
     FastprepError
         what :class:`~fastprep.training.dataset.WindowDataset` raises, also while batches are made.
 
@@ -133,11 +146,13 @@ def create_dataloader(
     >>> len(loader), [inputs[:, 0].tolist() for inputs, targets in batches]
     (5, [[70, 60], [20, 50], [80, 30], [10, 0], [40, 90]])
     """
+    _check_names(options)
     if isinstance(tokens, WindowDataset):
         name = tokens.format.dtype.name
         own = name if dtype == "store" else getattr(torch, name)
         given = [name for name, value in (("max_length", max_length), ("stride", stride)) if value]
         given += ["layout"] * (layout not in ("sliding", tokens.layout)) + [*options]
+        given += ["outputs"] * (outputs not in ("pair", tokens.outputs))
         given += ["dtype"] * (dtype != torch.int64 and dtype != own)
         if given:
             raise InvalidWindow(
@@ -148,7 +163,9 @@ def create_dataloader(
     else:
         if max_length is None:
             raise InvalidWindow("max_length is missing: the number of ids per input")
-        dataset = WindowDataset(tokens, max_length, stride, dtype=dtype, layout=layout, **options)
+        dataset = WindowDataset(
+            tokens, max_length, stride, dtype=dtype, layout=layout, outputs=outputs, **options
+        )
     sampler = WindowSampler(
         dataset,
         batch_size,
@@ -170,6 +187,22 @@ def create_dataloader(
     )
 
 
+def _check_names(options: Any) -> None:
+    """Raise UnknownOption, with the nearest name, for an option that does not exist."""
+    own = [*WindowOptions.__annotations__]
+    for name in options:
+        if name not in own:
+            from difflib import get_close_matches
+            from inspect import signature
+
+            known = [*signature(create_dataloader).parameters, *own]
+            nearest = get_close_matches(name, known, 1)
+            raise UnknownOption(
+                f"create_dataloader has no option {name!r}"
+                + (f"; did you mean {nearest[0]!r}?" if nearest else "; see its documentation")
+            )
+
+
 class WindowLoader(DataLoader[Sample]):
     """The data loader that :func:`create_dataloader` returns: a torch DataLoader with a state.
 
@@ -178,9 +211,9 @@ class WindowLoader(DataLoader[Sample]):
     the next one is due, unless :meth:`set_epoch` sets another. A loop that breaks off ends no
     epoch: the next ``iter()`` yields the same epoch again.
 
-    Lightning and Accelerate take it like any DataLoader. Accelerate's `prepare` divides the batches
-    of any loader among processes, so create the loader with ``rank=0, world_size=1`` for it;
-    Lightning leaves the ranks to the sampler.
+    Lightning and Accelerate take it like any DataLoader, and leave the ranks to it. After
+    Accelerate's `prepare`, batches are on its device, as those of its own loaders, and its
+    `save_state` and `load_state` include the state.
 
     Parameters
     ----------
@@ -212,6 +245,10 @@ class WindowLoader(DataLoader[Sample]):
 
     sampler: WindowSampler
     dataset: WindowDataset
+    # Accelerate leaves a loader with this mark as it is: it would divide the batches among the ranks
+    # a second time. Its prepare() sets the mark in the instance, too.
+    _is_accelerate_prepared = True
+    use_stateful_dataloader = True  # its save_state() includes state_dict()
 
     def __init__(
         self,
@@ -224,9 +261,13 @@ class WindowLoader(DataLoader[Sample]):
         multiprocessing_context: str | BaseContext | None = None,
         persistent_workers: bool = False,
     ) -> None:
-        if prefetch != 0:
-            checked_size("prefetch", prefetch)
-        self.prefetch = prefetch
+        self.prefetch = whole_number(prefetch, "prefetch", 0, MAX_PREFETCH, InvalidWindow)
+        num_workers = whole_number(num_workers, "num_workers", 0, MAX_WORKERS, InvalidWindow)
+        if (size := sampler.batch_size * dataset.max_length) > MAX_BATCH_IDS:
+            raise InvalidWindow(
+                f"a batch of batch_size {sampler.batch_size} and max_length {dataset.max_length} has "
+                f"{size} ids; it may have {MAX_BATCH_IDS}, so make one of them smaller"
+            )
         has_gpu = torch.cuda.is_available()
         if pin_memory and not has_gpu:
             raise InvalidWindow("pin_memory needs CUDA, which torch does not find; leave it out")
@@ -237,7 +278,7 @@ class WindowLoader(DataLoader[Sample]):
             drop_last=sampler.drop_last,
             collate_fn=collate_windows,
             num_workers=num_workers,
-            prefetch_factor=max(prefetch, 1) if num_workers else None,
+            prefetch_factor=max(self.prefetch, 1) if num_workers else None,
             pin_memory=has_gpu if pin_memory is None else pin_memory,
             multiprocessing_context=multiprocessing_context,
             persistent_workers=persistent_workers,
@@ -262,8 +303,6 @@ class WindowLoader(DataLoader[Sample]):
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of the next iteration; one that has yielded a batch continues."""
-        if epoch < 0:
-            raise InvalidWindow(f"epoch must be at least 0; found {epoch}")
         self.sampler.set_epoch(epoch)
 
     def source_epochs(self) -> list[float]:
@@ -277,11 +316,13 @@ class WindowLoader(DataLoader[Sample]):
         Every rank returns the same state at the same step, so one of them can save it for all. It
         consists of ints, strings and lists, for ``torch.save`` and JSON alike.
         """
+        epoch, position = self.epoch, self.position
+        before = shares_before(self.dataset.mixture, epoch * self.sampler.length + position)
         return {
             "version": VERSION,
-            "epoch": self.epoch,
-            "position": self.position,
-            "fingerprint": self._own_fingerprint(),
+            "epoch": epoch,
+            "position": position,
+            "fingerprint": {**self._own_fingerprint(), "shares": before},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -290,10 +331,13 @@ class WindowLoader(DataLoader[Sample]):
         Raises
         ------
         WrongState
-            if the tokens, seed, max_length, stride, layout or mixture differ; also if a store was
-            appended to since the state was saved, which the message says.
+            if the tokens, seed, max_length, stride, layout or mixture differ; of a mixture's
+            schedule, only the changes before the position matter. Also if a store was appended to
+            since the state was saved, which the message says.
         """
-        epoch, position = check_state(state, self._own_fingerprint(), self.dataset.sources)
+        epoch, position = check_state(
+            state, self._own_fingerprint(), self.dataset.sources, self.dataset.mixture
+        )
         self.sampler.set_epoch(epoch)
         self._progress = self._resume = (epoch, position)
 
@@ -310,12 +354,23 @@ class WindowLoader(DataLoader[Sample]):
             self._progress = epoch, start = self.epoch, 0
         shares = self.sampler.shares(start)
         batches = self._worker_batches(start) if self.num_workers else self._batches(shares)
+        if (device := self._accelerate_device()) is not None:
+            batches = (_on_device(batch, device) for batch in batches)
         for step, batch in enumerate(batches, 1):
             self._progress = (epoch, shares.position_after(step))
             yield batch
         if self.epoch == epoch:  # unless set_epoch was called during the iteration
             self.sampler.set_epoch(epoch + 1)
             self._progress = (epoch + 1, 0)
+
+    def _accelerate_device(self) -> torch.device | None:
+        """Return the device of Accelerate if it has prepared this loader and it is not the CPU."""
+        if "_is_accelerate_prepared" not in vars(self):
+            return None
+        from accelerate import PartialState
+
+        device: torch.device = PartialState().device
+        return None if device.type == "cpu" else device
 
     def _worker_batches(self, start: int) -> Iterator[Any]:
         self.sampler.start = start
@@ -359,12 +414,15 @@ class WindowLoader(DataLoader[Sample]):
             or dataset.pad_last
             or not dataset.format.is_plain
             or dataset.mask_targets
+            or dataset.outputs == "dict"
             or dataset.vocab_size
             or dataset.format.dtype.name != dataset.sources[0].dtype.name
             or (files := dataset.sources[0].files()) is None
         ):
             return None
-        return FileViews(files, dataset.format.dtype, dataset.max_length)
+        return FileViews(
+            files, dataset.format.dtype, dataset.max_length, dataset.outputs == "tokens"
+        )
 
     def _own_fingerprint(self) -> dict[str, Any]:
         if self._fingerprint is None:
@@ -372,3 +430,12 @@ class WindowLoader(DataLoader[Sample]):
                 self.dataset, seed=self.sampler.seed, shuffle=self.sampler.shuffle
             )
         return self._fingerprint
+
+
+def _on_device(batch: Any, device: torch.device) -> Any:
+    """Return a batch with its tensors on a device; copies from page-locked memory are asynchronous."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {name: _on_device(value, device) for name, value in batch.items()}
+    return [_on_device(part, device) for part in batch] if isinstance(batch, list) else batch

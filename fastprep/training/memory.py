@@ -11,9 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fastprep.training.batch import Addresses, BatchBuffers, BatchFormat, BatchTensors
+from fastprep.training.batch import (
+    IGNORED_TARGET,
+    Addresses,
+    BatchBuffers,
+    BatchFormat,
+    BatchTensors,
+)
 
-# Inputs, targets, their addresses. The prefetcher holds a reference to the tuple while it fills them.
+# Inputs, targets or labels, their addresses. The prefetcher holds a reference to the tuple while it
+# fills them.
 _PooledBuffers: TypeAlias = "tuple[NDArray[Any], NDArray[Any], Addresses]"
 MAX_POOLED = 8
 
@@ -29,12 +36,19 @@ class FileViews:
         of the ids.
     length
         L; windows do not overlap.
+    whole
+        whether a batch is one tensor ``[B, L + 1]``.
     """
 
     def __init__(
-        self, files: Iterable[tuple[Path, int, int]], dtype: np.dtype[Any], length: int
+        self,
+        files: Iterable[tuple[Path, int, int]],
+        dtype: np.dtype[Any],
+        length: int,
+        whole: bool = False,
     ) -> None:
         self._length = length
+        self._whole = whole
         self._shards = []
         first = 0
         for path, offset, count in files:
@@ -53,6 +67,8 @@ class FileViews:
         for first, end, ids in self._shards:
             if first <= start and start + size < end:
                 part = ids[start - first : start - first + size + 1]
+                if self._whole:
+                    return part.unfold(0, self._length + 1, self._length)
                 shape = (len(positions), self._length)
                 return [part[:-1].view(shape), part[1:].view(shape)]
         return None
@@ -72,6 +88,7 @@ class BatchPool:
     def __init__(self, form: BatchFormat, pinned: bool) -> None:
         self._format = form
         self._pinned = pinned
+        self._outputs = form.outputs
         self._reuses = form.is_plain and not pinned
         self._pool: list[_PooledBuffers] = []
         self._last = 0
@@ -87,7 +104,8 @@ class BatchPool:
             if _reference_counts(entry) == _UNUSED and len(entry[0]) == rows:
                 return entry[2], entry
         buffers = self._format.allocate(rows)
-        inputs, targets = buffers.ids
+        ids = buffers.ids
+        inputs, targets = self._format.columns(ids) if self._outputs == "dict" else ids
         entry = (inputs, targets, buffers.addresses)
         if len(self._pool) < MAX_POOLED:
             self._pool.append(entry)
@@ -99,7 +117,12 @@ class BatchPool:
         """Return the batch in memory that has been filled."""
         if isinstance(memory, BatchBuffers):
             return memory.to_batch(num_seqlens, longest).tensors()
-        return [torch.from_numpy(memory[0]), torch.from_numpy(memory[1])]
+        if self._outputs == "pair":
+            return [torch.from_numpy(memory[0]), torch.from_numpy(memory[1])]
+        if self._outputs == "tokens":
+            return torch.from_numpy(memory[0])
+        memory[1][:, 0] = IGNORED_TARGET
+        return {"input_ids": torch.from_numpy(memory[0]), "labels": torch.from_numpy(memory[1])}
 
 
 def _reference_counts(entry: _PooledBuffers) -> tuple[int, int, int]:

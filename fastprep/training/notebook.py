@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, overload
 
@@ -9,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from fastprep.errors import InvalidWindow, TextTooShort
-from fastprep.training.batch import Sample, WindowBatch, collate_windows
+from fastprep.training.batch import Sample, collate_windows
 from fastprep.training.dataset import WindowDataset
 from fastprep.windows.tokens import IdArray, Tokens
 
@@ -95,9 +96,7 @@ class GPTDatasetV1(WindowDataset):
 class _Column(Sequence[torch.Tensor]):
     """The inputs or the targets of a dataset as a sequence, each tensor made on demand."""
 
-    def __init__(
-        self, dataset: WindowDataset, column: Callable[[WindowBatch], torch.Tensor]
-    ) -> None:
+    def __init__(self, dataset: WindowDataset, column: Callable[[Any], torch.Tensor]) -> None:
         self._dataset = dataset
         self._column = column
 
@@ -191,6 +190,11 @@ def create_dataloader_v1(
     UnknownEncoding
         if there is no encoding of that name.
 
+    Warns
+    -----
+    UserWarning
+        if there is not one batch; the notebook's loader is then silently empty.
+
     Examples
     --------
     >>> ids = [40, 367, 2885, 1464, 1807, 3619]
@@ -208,7 +212,7 @@ def create_dataloader_v1(
         encoding: Tokenizer | None = get_encoding(tokenizer)
     else:
         encoding = tokenizer
-    return DataLoader(
+    loader: DataLoader[Sample] = DataLoader(
         GPTDatasetV1(txt, encoding, max_length, stride),
         batch_size=batch_size,
         shuffle=shuffle,
@@ -217,3 +221,10 @@ def create_dataloader_v1(
         # With batch_size=None torch yields single samples, which need no collation.
         collate_fn=None if batch_size is None else collate_windows,
     )
+    if not len(loader):
+        warnings.warn(
+            f"{len(loader.dataset)} windows make no batch of {batch_size}, and drop_last skips the "  # type: ignore[arg-type]
+            "rest; pass a smaller batch_size, drop_last=False, or more text",
+            stacklevel=2,
+        )
+    return loader

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import operator
+import os
+import warnings
 from collections.abc import Iterator, Sized
 from typing import Any
 
 from torch.utils.data import DistributedSampler
 
 from fastprep.errors import InvalidWindow
+from fastprep.system.arguments import whole_number
 from fastprep.windows.sliding import checked_size
 from fastprep_ext.windows import Order
+
+_MAX_EPOCH = (1 << 62) - 1
 
 
 class Shares:
@@ -71,6 +75,11 @@ class Shares:
         return self.whole_steps + (not self.drop_last and after < self.length)
 
     @property
+    def num_left(self) -> int:
+        """The number of positions left after the last whole step."""
+        return max(0, self.length - self.start) - self.whole_steps * self._step
+
+    @property
     def num_positions(self) -> int:
         """The number of positions that this rank gets."""
         whole = self.whole_steps
@@ -91,9 +100,11 @@ class Shares:
 
 
 def resolve_rank(rank: int | None, world_size: int | None) -> tuple[int, int]:
-    """Return rank and world size: as given, or those of torch.distributed if it runs, or 0 of 1.
+    """Return rank and world size: as given, or those of torch.distributed, of torchrun, or 0 of 1.
 
-    Raises InvalidWindow if one is given without the other, or a rank is out of range.
+    torchrun's are read for a program that makes batches before it starts torch.distributed, so that
+    these are not the same on all ranks. Raises InvalidWindow if one is given without the other, or
+    a rank is out of range.
 
     >>> resolve_rank(3, 8), resolve_rank(None, None)
     ((3, 8), (0, 1))
@@ -105,17 +116,15 @@ def resolve_rank(rank: int | None, world_size: int | None) -> tuple[int, int]:
 
         if processes.is_available() and processes.is_initialized():
             return processes.get_rank(), processes.get_world_size()
+        if processes.is_available() and processes.is_torchelastic_launched():
+            return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         return 0, 1
-    if not 0 <= _integer("rank", rank) < checked_size("world_size", world_size):
-        raise InvalidWindow(f"rank {rank} of {world_size}; ranks count from 0")
-    return rank, world_size
+    world_size = checked_size("world_size", world_size)
+    return whole_number(rank, "rank", 0, world_size - 1, InvalidWindow), world_size
 
 
-def _integer(name: str, value: int) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise InvalidWindow(f"{name} must be an integer; found {value!r}") from None
+def _epoch_number(epoch: int) -> int:
+    return whole_number(epoch, "epoch", 0, _MAX_EPOCH, InvalidWindow)
 
 
 class WindowSampler(DistributedSampler[int]):
@@ -137,13 +146,19 @@ class WindowSampler(DistributedSampler[int]):
     drop_last
         whether to skip the windows left after the last whole step of all ranks.
     rank, world_size
-        index of this process, and the number of processes; by default those of torch.distributed
-        if it runs, else 0 of 1.
+        index of this process, and the number of processes; by default those of torch.distributed,
+        read whenever they are needed, so that it may be started after the sampler is made; without
+        it those of torchrun, else 0 of 1.
 
     Raises
     ------
     InvalidWindow
-        for a number out of range.
+        for a number out of range, and if there is not one batch.
+
+    Warns
+    -----
+    UserWarning
+        if some ranks have one step less than others, which `drop_last` prevents.
 
     Examples
     --------
@@ -167,13 +182,27 @@ class WindowSampler(DistributedSampler[int]):
         # Not super().__init__, which pads the samples to the same number on every rank.
         self.dataset: Any = dataset
         self.batch_size = checked_size("batch_size", batch_size)
-        self.rank, self.num_replicas = resolve_rank(rank, world_size)
+        self._given_rank = (
+            None if rank is None and world_size is None else (resolve_rank(rank, world_size))
+        )
         self.shuffle = bool(shuffle)
-        self.seed = _integer("seed", seed)
-        self.epoch = _integer("epoch", epoch)
+        self.seed = whole_number(seed, "seed", 0, (1 << 64) - 1, InvalidWindow)
+        self.epoch = _epoch_number(epoch)
         self.drop_last = bool(drop_last)
         self.start = 0
         self.length = self.order().length
+        self._checked: set[tuple[int, int]] = set()
+        self.shares()
+
+    @property
+    def rank(self) -> int:  # type: ignore[override]
+        """The index of this process."""
+        return (self._given_rank or resolve_rank(None, None))[0]
+
+    @property
+    def num_replicas(self) -> int:  # type: ignore[override]
+        """The number of processes."""
+        return (self._given_rank or resolve_rank(None, None))[1]
 
     def order(self) -> Order:
         """Return the order of the epoch: the index of the window at each position."""
@@ -186,13 +215,40 @@ class WindowSampler(DistributedSampler[int]):
 
     def shares(self, start: int = 0) -> Shares:
         """Return this rank's share of the epoch, from the position `start` on."""
-        return Shares(
+        shares = Shares(
             self.length, self.batch_size, self.rank, self.num_replicas, self.drop_last, start
         )
+        if (self.num_replicas, start) not in self._checked:
+            self._checked.add((self.num_replicas, start))
+            self._check_steps(shares)
+        return shares
+
+    def _check_steps(self, shares: Shares) -> None:
+        """Raise InvalidWindow if there is no step; warn if ranks have different numbers of them."""
+        ranks, steps = self.num_replicas, shares.whole_steps
+        rest = shares.num_left
+        if steps == 0 and self.drop_last and shares.start == 0:
+            on = f" on each of {ranks} ranks" if ranks > 1 else ""
+            raise InvalidWindow(
+                f"{self.length} windows make no batch: batch_size {self.batch_size}{on} takes "
+                f"{ranks * self.batch_size}, and drop_last skips the rest; use a smaller batch_size, "
+                "drop_last=False, or more text"
+            )
+        if not self.drop_last and 0 < rest < ranks:
+            others = (
+                f"rank {rest} has" if rest == ranks - 1 else f"ranks {rest} to {ranks - 1} have"
+            )
+            warnings.warn(
+                f"{self.length - shares.start} windows on {ranks} ranks with batch_size "
+                f"{self.batch_size}: the last step has {rest} for {ranks} ranks, so {others} "
+                f"{steps} steps and the others {steps + 1}, and DistributedDataParallel hangs in "
+                "the last; pass drop_last=True, or join the uneven inputs",
+                stacklevel=2,
+            )
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch; each has its own order."""
-        self.epoch = _integer("epoch", epoch)
+        self.epoch = _epoch_number(epoch)
 
     def __len__(self) -> int:
         return self.shares().num_positions

@@ -11,6 +11,7 @@ import numpy as np
 from fastprep.errors import WrongState
 from fastprep.store import manifest as manifests
 from fastprep.training.dataset import WindowDataset
+from fastprep.windows.mixture import Mixture
 from fastprep.windows.tokens import TokenSource
 
 VERSION = 1
@@ -28,7 +29,6 @@ def fingerprint(dataset: WindowDataset, *, seed: int, shuffle: bool) -> dict[str
     >>> sorted(fingerprint(WindowDataset(range(50), 4), seed=0, shuffle=True))[:4]
     ['layout', 'max_length', 'seed', 'shares']
     """
-    mixture = dataset.mixture
     return {
         "tokens": [source_fingerprint(source) for source in dataset.sources],
         "max_length": dataset.max_length,
@@ -37,9 +37,29 @@ def fingerprint(dataset: WindowDataset, *, seed: int, shuffle: bool) -> dict[str
         "shuffle": shuffle,
         "layout": _layout(dataset),
         "windows": dataset.sizes,
-        "shares": None if mixture is None else [str(share) for share in mixture.shares],
+        "shares": shares_before(dataset.mixture, 0),
         "windows of an epoch": dataset.order().length,
     }
+
+
+def shares_before(mixture: Mixture | None, position: int) -> list[str] | None:
+    """Return what the sources of the first `position` windows of all epochs depend on.
+
+    These are the shares of the sources, and a digest of the changes of a schedule before `position`.
+
+    >>> shares_before(Mixture({"a": 1, "b": 3}), 0)
+    ['1/4', '3/4']
+    """
+    if mixture is None:
+        return None
+    first = [str(share) for share in mixture.shares]
+    changes = [[start, *map(str, shares)] for start, shares in mixture.schedule if start < position]
+    if not changes:
+        return first
+    return [
+        *first,
+        f"{len(changes)} changes {hashlib.sha256(repr(changes).encode()).hexdigest()[:32]}",
+    ]
 
 
 def _layout(dataset: WindowDataset) -> str:
@@ -74,12 +94,16 @@ def source_fingerprint(source: TokenSource) -> str:
 
 
 def check_state(
-    state: Any, own: dict[str, Any], sources: Sequence[TokenSource] = ()
+    state: Any,
+    own: dict[str, Any],
+    sources: Sequence[TokenSource] = (),
+    mixture: Mixture | None = None,
 ) -> tuple[int, int]:
     """Return epoch and position of a saved state of a loader with the fingerprint `own`.
 
-    Raises WrongState, with the values that differ, for any other state. `sources` are the loader's: if
-    one was appended to since the state was saved, the error says so.
+    Of a schedule of the mixture only the changes before the position matter. Raises WrongState, with
+    the values that differ, for any other state. `sources` are the loader's: if one was appended to since
+    the state was saved, the error says so.
     """
     try:
         version, epoch, position = state["version"], state["epoch"], state["position"]
@@ -92,6 +116,10 @@ def check_state(
         ) from None
     if version != VERSION:
         raise WrongState(f"the state has version {version}; this fastprep reads version {VERSION}")
+    is_place = type(epoch) is int and type(position) is int and epoch >= 0
+    if is_place:
+        before = epoch * own["windows of an epoch"] + position
+        own = {**own, "shares": shares_before(mixture, before)}
     wrong = [
         f"{name}: {saved.get(name)!r} in the state, {own.get(name)!r} here"
         for name in dict.fromkeys([*own, *names])
@@ -107,12 +135,7 @@ def check_state(
             "the state comes from a loader with another order, so windows would be lost or repeated; "
             f"{'; '.join(wrong)}; create the loader as it was, or start an epoch without the state"
         )
-    if not (
-        isinstance(epoch, int)
-        and isinstance(position, int)
-        and epoch >= 0
-        and 0 <= position <= own["windows of an epoch"]
-    ):
+    if not is_place or not 0 <= position <= own["windows of an epoch"]:
         raise WrongState(f"the state is damaged: position {position!r} of epoch {epoch!r}")
     return epoch, position
 

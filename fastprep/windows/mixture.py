@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
+import copy
 import heapq
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from fastprep.errors import InvalidWindow
 from fastprep.system.arguments import whole_number
@@ -17,6 +19,15 @@ from fastprep.windows.tokens import Tokens
 _MAX_WEIGHT_SUM = 1 << 62
 # Floats are rounded to this fraction of the sum where their exact ratio would be finer.
 _FLOAT_STEPS = 1 << 61
+_MAX_POSITION = (1 << 62) - 1
+
+_Weight: TypeAlias = float | Fraction
+_Weights: TypeAlias = Mapping[Any, _Weight] | Sequence[_Weight]
+# Of the first p positions that reach a node, (p * share + remainder) // total go left: share, total,
+# remainder, left, right.
+Node: TypeAlias = tuple[int, int, int, int, int]
+# First position, nodes, windows drawn from each source before.
+Phase: TypeAlias = tuple[int, list[Node], list[int]]
 
 
 class Mixture:
@@ -37,18 +48,29 @@ class Mixture:
     num_windows
         windows per epoch of the mixture; by default as many as the sources have together. A
         source continues into the next epoch of the mixture where it stopped in this one.
+    schedule
+        weights that replace those before while training: a mapping, or pairs, from a position to
+        the weights from there on. These are a mapping from every source to its weight, or a
+        sequence in the order of the sources. With a schedule, a weight may be 0.
+    unit
+        what positions of the schedule count, over all ranks and epochs: "windows", or "tokens",
+        of which a window is `max_length`; a change within a window applies from the next one on.
+        A step of training is ``batch_size * world_size`` windows.
 
     Attributes
     ----------
     sources
         tuple of the sources.
     shares
-        tuple of :class:`fractions.Fraction`, one per source; they add up to 1.
+        tuple of :class:`fractions.Fraction`, one per source; they add up to 1. With a schedule,
+        those before its first change.
+    schedule
+        tuple of ``(position, shares)``, in ascending order.
 
     Raises
     ------
     InvalidWindow
-        if there is no source, or a weight is not above 0.
+        if there is no source, a weight is not above 0, or a schedule does not fit the sources.
 
     Notes
     -----
@@ -57,6 +79,13 @@ class Mixture:
     tree is Huffman's, which keeps the number of roundings above a source small. Finding the
     source of a position takes the depth of the tree, whatever the position.
 
+    Under a schedule, of the first p windows a source has the sum of its shares over these p
+    windows, within a few windows, for every p: at a change, what rounding has given a source too
+    much or too little is carried on, so a ramp of a thousand small steps is as exact as constant
+    weights. The source of a window remains a pure function of its position, so the state of a
+    loader is as small as before. It has the changes before its own position only: a run may resume
+    with other weights for what is still to come.
+
     Examples
     --------
     >>> mixture = Mixture({"store/prose": 0.7, "store/code": 0.3})
@@ -64,60 +93,182 @@ class Mixture:
     (Fraction(7, 10), Fraction(3, 10))
     >>> [mixture.counts(p) for p in (1, 2, 3, 10)]
     [[1, 0], [1, 1], [2, 1], [7, 3]]
+
+    Half of each from the hundredth window on:
+
+    >>> later = {100: {"store/prose": 1, "store/code": 1}}
+    >>> mixture = Mixture({"store/prose": 0.7, "store/code": 0.3}, schedule=later)
+    >>> [mixture.counts(p) for p in (100, 200)]
+    [[70, 30], [120, 80]]
     """
 
     def __init__(
         self,
-        weights: Mapping[Any, float | Fraction] | Iterable[tuple[Tokens, float | Fraction]],
+        weights: Mapping[Any, _Weight] | Iterable[tuple[Tokens, _Weight]],
         *,
         num_windows: int | None = None,
+        schedule: Mapping[int, _Weights] | Iterable[tuple[int, _Weights]] | None = None,
+        unit: Literal["windows", "tokens"] = "windows",
     ) -> None:
         pairs = list(weights.items() if isinstance(weights, Mapping) else weights)
         if not pairs:
             raise InvalidWindow("a mixture needs at least one source")
+        if unit not in ("windows", "tokens"):
+            raise InvalidWindow(f"unit is {unit!r}; it must be 'windows' or 'tokens'")
         self.sources: tuple[Tokens, ...] = tuple(source for source, _ in pairs)
-        given = [weight for _, weight in pairs]
-        integers = _to_integers([_to_fraction(weight) for weight in given])
-        if sum(integers) >= _MAX_WEIGHT_SUM and any(isinstance(weight, float) for weight in given):
-            total = sum(integers)
-            integers = _to_integers([Fraction(one * _FLOAT_STEPS, total) for one in integers], 1)
-        if sum(integers) >= _MAX_WEIGHT_SUM or not all(integers):
-            raise InvalidWindow(
-                "these weights have no common measure above 2**-62 of their sum; round them, or "
-                "leave out the sources that would hardly ever be drawn"
+        changes = [] if schedule is None else self._changes(schedule)
+        given = [(0, [weight for _, weight in pairs]), *changes]
+        integers = [_proportions(ones, allow_zero=len(given) > 1) for _, ones in given]
+        self.num_windows = (
+            None
+            if num_windows is None
+            else whole_number(num_windows, "num_windows", most=_MAX_POSITION, error=InvalidWindow)
+        )
+        self._unit = unit
+        self._set_phases([start for start, _ in given], integers)
+
+    def _changes(self, schedule: Any) -> list[tuple[int, list[_Weight]]]:
+        """Return the positions and weights of a schedule, in ascending order."""
+        changes = []
+        for at, ones in schedule.items() if isinstance(schedule, Mapping) else schedule:
+            start = whole_number(
+                at, "a position of the schedule", most=_MAX_POSITION, error=InvalidWindow
             )
-        self.shares = tuple(Fraction(weight, sum(integers)) for weight in integers)
-        if num_windows is not None:
-            num_windows = whole_number(num_windows, "num_windows", error=InvalidWindow)
-        self.num_windows = num_windows
-        self.splits = _huffman_tree(integers)
+            if isinstance(ones, Mapping):
+                wrong = [*(ones.keys() ^ set(self.sources))]
+                weights = [] if wrong else [ones[source] for source in self.sources]
+            else:
+                weights, wrong = list(ones), []
+            if len(weights) != len(self.sources):
+                raise InvalidWindow(
+                    f"the schedule at {start} must give each of the {len(self.sources)} sources a "
+                    f"weight; found {ones!r}" + (f", which differs in {wrong}" if wrong else "")
+                )
+            changes.append((start, weights))
+        changes.sort(key=lambda change: change[0])
+        for (one, _), (other, _) in itertools.pairwise(changes):
+            if one == other:
+                raise InvalidWindow(f"the schedule has two entries at {one}; leave one out")
+        return changes
+
+    def _set_phases(self, starts: list[int], integers: list[list[int]]) -> None:
+        self._starts, self._integers = starts, integers
+        shares = [tuple(Fraction(one, sum(ones)) for one in ones) for ones in integers]
+        self.shares = shares[0]
+        self.schedule = tuple(zip(starts[1:], shares[1:], strict=True))
+        self.splits = _huffman_tree(integers[0])
+        self.phases = _phases(self.splits, starts, integers)
+
+    def in_windows(self, max_length: int) -> Mixture:
+        """Return the mixture with the positions of its schedule counted in windows.
+
+        >>> mixture = Mixture({"a": 1, "b": 1}, schedule={1000: (1, 3)}, unit="tokens")
+        >>> mixture.in_windows(256).schedule
+        ((4, (Fraction(1, 4), Fraction(3, 4))),)
+        """
+        if self._unit == "windows" or not self.schedule:
+            return self
+        mixture = copy.copy(self)
+        mixture._unit = "windows"
+        mixture._set_phases([-(-start // max_length) for start in self._starts], self._integers)
+        return mixture
 
     def counts(self, positions: int) -> list[int]:
         """Count how many of the first `positions` windows come from each source."""
         positions = whole_number(positions, "positions", 0, error=InvalidWindow)
-        counts = [0] * len(self.sources)
-        stack = [(0 if self.splits else -1, positions)]
-        while stack:
-            node, count = stack.pop()
-            if node < 0:
-                counts[-1 - node] = count
-                continue
-            share, total, left, right = self.splits[node]
-            to_left = (count * share + total // 2) // total
-            stack += [(left, to_left), (right, count - to_left)]
-        return counts
+        if self._unit == "tokens" and self.schedule:
+            raise InvalidWindow("the schedule counts tokens; call in_windows(max_length) first")
+        start, nodes, drawn = self.phases[bisect.bisect_right(self._starts, positions) - 1]
+        return _add_counts(drawn, nodes, positions - start)
 
     def __repr__(self) -> str:
         parts = zip(self.sources, self.shares, strict=True)
-        return f"Mixture({', '.join(f'{source!r}: {share}' for source, share in parts)})"
+        later = f"; {len(self.schedule)} changes" if self.schedule else ""
+        return f"Mixture({', '.join(f'{source!r}: {share}' for source, share in parts)}{later})"
 
 
-def _to_fraction(weight: float | Fraction) -> Fraction:
+def _phases(
+    tree: list[tuple[int, int, int, int]], starts: list[int], integers: list[list[int]]
+) -> list[Phase]:
+    """Return what :class:`fastprep_ext.windows.Order` takes: the phases of a mixture.
+
+    All of them have the tree of the first. The remainder of a node is chosen so that its left child
+    has the nearest integer to the exact sum of its shares over all positions that reached the node,
+    also those of earlier phases. Sums are exact to 2**-61 per position.
+    """
+    size = len(integers[0])
+    nodes: list[Node] = [
+        (share, total or 1, total // 2, left, right) for share, total, left, right in tree
+    ]
+    drawn, exact = [0] * size, [0] * size
+    phases = [(0, nodes, drawn)]
+    for start, before, ones, last in zip(starts[1:], starts, integers[1:], integers, strict=False):
+        drawn = _add_counts(drawn, nodes, start - before)
+        for source, one in enumerate(last):
+            exact[source] += (start - before) * (one * _FLOAT_STEPS // sum(last))
+        weights, reached, expected = (_sums(tree, values) for values in (ones, drawn, exact))
+        nodes = []
+        for node, (_, _, left, right) in enumerate(tree):
+            scale = max(1, _FLOAT_STEPS // (weights[node] or 1))
+            share, total = weights[left] * scale, (weights[node] or 1) * scale
+            # In units of half a _FLOAT_STEPS-th.
+            missing = total * (2 * expected[left] + _FLOAT_STEPS * (1 - 2 * reached[left]))
+            missing += 2 * share * (_FLOAT_STEPS * reached[node] - expected[node])
+            remainder = min(max(missing // (2 * _FLOAT_STEPS), 0), total - 1)
+            nodes.append((share, total, remainder, left, right))
+        phases.append((start, nodes, drawn))
+    return phases
+
+
+def _sums(tree: list[tuple[int, int, int, int]], values: list[int]) -> dict[int, int]:
+    """Return the sum of the values of the sources under each child and the root of a tree."""
+    sums = {-1 - source: value for source, value in enumerate(values)}
+    for node in reversed(range(len(tree))):
+        _, _, left, right = tree[node]
+        sums[node] = sums[left] + sums[right]
+    return sums
+
+
+def _add_counts(drawn: list[int], nodes: list[Node], positions: int) -> list[int]:
+    """Return `drawn` plus how many of the first `positions` of a phase come from each source."""
+    counts = list(drawn)
+    stack = [(0 if nodes else -1, positions)]
+    while stack:
+        node, count = stack.pop()
+        if node < 0:
+            counts[-1 - node] += count
+            continue
+        share, total, remainder, left, right = nodes[node]
+        to_left = (count * share + remainder) // total
+        stack += [(left, to_left), (right, count - to_left)]
+    return counts
+
+
+def _proportions(given: list[_Weight], *, allow_zero: bool) -> list[int]:
+    """Return integers in the proportions of weights; raise InvalidWindow if there are none."""
+    fractions = [_to_fraction(weight, allow_zero) for weight in given]
+    if not any(fractions):
+        raise InvalidWindow("one of the weights must be above 0; found only 0")
+    integers = _to_integers(fractions)
+    if sum(integers) >= _MAX_WEIGHT_SUM and any(isinstance(weight, float) for weight in given):
+        total = sum(integers)
+        integers = _to_integers([Fraction(one * _FLOAT_STEPS, total) for one in integers], 1)
+    if sum(integers) >= _MAX_WEIGHT_SUM or any(
+        one and not integer for one, integer in zip(fractions, integers, strict=True)
+    ):
+        raise InvalidWindow(
+            "these weights have no common measure above 2**-62 of their sum; round them, or "
+            "leave out the sources that would hardly ever be drawn"
+        )
+    return integers
+
+
+def _to_fraction(weight: _Weight, allow_zero: bool) -> Fraction:
     try:
         exact = Fraction(str(weight) if isinstance(weight, float) else weight)
     except (TypeError, ValueError, OverflowError):
         raise InvalidWindow(f"a weight must be a number above 0; found {weight!r}") from None
-    if exact <= 0:
+    if exact < 0 or (exact == 0 and not allow_zero):
         raise InvalidWindow(f"a weight must be above 0; found {weight!r}; leave the source out")
     return exact
 

@@ -1,8 +1,9 @@
-"""Documents to rows: one document per row, or several packed into a row by best fit.
+"""Documents to rows: one document per row, or several, packed by best fit or filling rows.
 
 A row holds up to L pairs of a token and its successor: an input and its target. A document of n
 tokens has n - 1 pairs: its last token predicts nothing, so it is a target and never an input and
-takes no place of its own. No pair joins two documents.
+takes no place of its own. No pair joins two documents, except in filled rows: those are L + 1 tokens
+of documents one after the other, as a model sees them, and its L pairs are pairs of neighbours there.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprep.errors import InvalidWindow
-from fastprep_ext.windows import best_fit
+from fastprep_ext.windows import best_fit, fill_rows
 
 # Per part of the tokens (a shard): its number of tokens, and its document ends in tokens.
 DocumentParts: TypeAlias = Sequence[tuple[int, NDArray[np.uint64]]]
+
+MAX_WAITING = 1000  # documents from which the next of a filled row is chosen, as in nanochat
 
 
 class PackedRows(NamedTuple):
@@ -30,11 +33,12 @@ class PackedRows(NamedTuple):
     starts
         int64 ``[stretches]``, the token at which each stretch starts.
     sizes
-        int32 ``[stretches]``, the number of pairs in each stretch.
+        int32 ``[stretches]``, the number of pairs in each stretch; in filled rows the number of
+        tokens.
     utilisation
         the fraction of all places in all rows that hold a pair; the rest is padding.
     cropped
-        the fraction of all pairs of all documents that is in no row.
+        the fraction of all pairs of all documents, or of all tokens, that is in no row.
     """
 
     first: NDArray[np.int64]
@@ -95,6 +99,27 @@ def pack_documents(parts: DocumentParts, length: int, *, crop: bool = False) -> 
     first = np.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(rows, minlength=count), out=first[1:])
     return _packed_rows(first, starts[order], sizes[order], length, pairs, int(sizes.sum()))
+
+
+def fill_documents(parts: DocumentParts, length: int) -> PackedRows:
+    """Fill rows of exactly L + 1 tokens with documents, each row from a document's start on.
+
+    The rule is nanochat's. Of the next 1,000 documents, the longest that fits is put into the row; if
+    none fits, the shortest is cut to the space that is left and the rest of it dropped, so that there
+    is no padding. Documents of more than L + 1 tokens count as equally long. A last row that is not
+    full is dropped. Memory: 20 bytes per document, with a peak of three times that.
+
+    >>> ends = np.array([4, 7, 10, 12], np.uint64)  # 4, 3, 3 and 2 tokens
+    >>> rows = fill_documents([(12, ends)], length=4)
+    >>> rows.first.tolist(), rows.starts.tolist(), rows.sizes.tolist()
+    ([0, 2, 4], [0, 10, 4, 7], [4, 1, 3, 2])
+    """
+    starts, pairs = _documents(parts)
+    sizes = np.minimum(pairs + 1, length + 2).astype(np.int32)
+    chosen, taken, first = fill_rows(sizes, length + 1, MAX_WAITING)
+    total = int(pairs.sum()) + len(pairs)
+    used = int(taken.sum(dtype=np.int64))
+    return PackedRows(first, starts[chosen], taken, 1.0, 1 - used / total if total else 0.0)
 
 
 def checked_ends(ends: Any, num_tokens: int) -> NDArray[np.uint64]:

@@ -6,29 +6,27 @@ training example, all but the first its target. Windows start at 0, stride, 2 * 
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 
 from fastprep.errors import InvalidWindow
+from fastprep.system.arguments import whole_number
 from fastprep.windows.tokens import IdArray, Tokens, open_tokens
 
+# Ids in a batch, and so in a window: the int64 inputs and targets of so many take 16 GiB, and
+# cumulative lengths are int32.
+MAX_BATCH_IDS = 1 << 30
+MAX_STRIDE = 1 << 62
 
-def checked_size(name: str, value: int) -> int:
-    """Return `value` if it is an integer of at least 1; raise InvalidWindow otherwise.
+
+def checked_size(name: str, value: int, most: int = MAX_BATCH_IDS) -> int:
+    """Return `value` as an int if it is an integer from 1 to `most`; raise InvalidWindow otherwise.
 
     `name` is what the error message calls it.
 
     >>> checked_size("stride", 128)
     128
     """
-    try:
-        size = operator.index(value)
-    except TypeError:
-        raise InvalidWindow(f"{name} must be an integer of at least 1; found {value!r}") from None
-    if size < 1:
-        raise InvalidWindow(f"{name} must be at least 1; found {size}")
-    return size
+    return whole_number(value, name, 1, most, InvalidWindow)
 
 
 def window_starts(
@@ -74,7 +72,7 @@ def window_starts(
     ([0, 5, 10], [0, 5, 10, 15])
     """
     max_length = checked_size("max_length", max_length)
-    stride = checked_size("stride", stride)
+    stride = checked_size("stride", stride, MAX_STRIDE)
     full = range(0, max(0, num_tokens - max_length), stride)
     if not pad_last:
         return full
@@ -131,7 +129,7 @@ def sliding_windows(tokens: Tokens, max_length: int, stride: int) -> IdArray:
            [2, 3, 4, 5]], dtype=uint16)
     """
     width = checked_size("max_length", max_length) + 1
-    stride = checked_size("stride", stride)
+    stride = checked_size("stride", stride, MAX_STRIDE)
     opened = open_tokens(tokens)
     arrays = (opened,) if isinstance(opened, np.ndarray) else opened.shards
     shards = [array for array in arrays if array.size]

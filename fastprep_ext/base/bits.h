@@ -17,6 +17,8 @@
 
 /* Index of the lowest set bit; x must not be 0. */
 static inline int lowest_bit(uint64_t x) { return __builtin_ctzll(x); }
+/* Index of the highest set bit; x must not be 0. */
+static inline int highest_bit(uint64_t x) { return 63 - __builtin_clzll(x); }
 
 static inline int likely(int x) { return __builtin_expect(x, 1); }
 static inline int unlikely(int x) { return __builtin_expect(x, 0); }

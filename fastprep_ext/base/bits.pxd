@@ -3,6 +3,7 @@
 cdef extern from "base/bits.h" nogil:
     const uint32_t NO_RANK     # not a token, not a pair
     int lowest_bit(uint64_t x)
+    int highest_bit(uint64_t x)
     bint likely(bint x)
     bint unlikely(bint x)
     void prefetch(const void *p)

@@ -9,7 +9,8 @@ cdef enum:
 
 # The windows of one sequence of tokens. Row i starts at token i * stride; or, if row_first is not
 # NULL, it consists of the stretches row_first[i] .. row_first[i + 1] - 1: sizes[k] pairs of
-# neighbours from token starts[k] on.
+# neighbours from token starts[k] on; or, if the stretches are joined, sizes[k] tokens, of which the
+# last one's target is the first token of the next stretch, and the row's last is a target only.
 cdef struct Source:
     const Tokens *tokens
     const Ends *ends  # NULL: documents do not matter
@@ -19,6 +20,7 @@ cdef struct Source:
     const int64_t *row_first
     const int64_t *starts
     const int32_t *sizes
+    bint joined
 
 cdef struct Maker:
     Source *sources

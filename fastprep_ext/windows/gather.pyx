@@ -41,6 +41,7 @@ cdef int64_t write_row(
     cdef const RowForm *form = &maker.row
     cdef int64_t end = at + form.length
     cdef int64_t stretch, last, start, count, status, alone
+    cdef int64_t ignored
     cdef bint marked = source.ends != NULL
     cdef char *inputs
     cdef char *targets
@@ -58,18 +59,30 @@ cdef int64_t write_row(
             count = source.sizes[stretch]
         inputs = batch.inputs + at * form.itemsize
         targets = batch.targets + at * form.itemsize
-        status = write_pairs(source.tokens, form, start, count, inputs, targets)
-        if status != 0:
-            return status
-        # In a window that extends beyond the last token, that token is an input without a target.
-        alone = 1 if source.row_first == NULL and count < form.length else 0
+        if source.joined:
+            if stretch > source.row_first[row] and not maker.mask:
+                status = write_last(
+                    source.tokens, form, start, targets - form.itemsize, &ignored
+                )
+                if status != 0:
+                    return status
+            # Of the row's tokens all are inputs, or all but the last.
+            alone = 1 if at + count <= end else 0
+            count -= 1
+        else:
+            # In a window that extends beyond the last token, that token is an input without a target.
+            alone = 1 if source.row_first == NULL and count < form.length else 0
+        if count > 0:
+            status = write_pairs(source.tokens, form, start, count, inputs, targets)
+            if status != 0:
+                return status
         if alone:
             targets += count * form.itemsize
             inputs += count * form.itemsize
             status = write_last(source.tokens, form, start + count, inputs, targets)
             if status != 0:
                 return status
-        if marked:
+        if marked and count + alone > 0:
             mark_tokens(
                 source.ends, &batch.marks, at, start, count + alone,
                 batch.targets + at * form.itemsize if maker.mask else NULL,
@@ -152,6 +165,10 @@ cdef class GatheredRows:
         None, or ``(row_first, starts, sizes)``, int64, int64 and int32: row i consists of the
         stretches ``row_first[i]`` to ``row_first[i + 1] - 1``, ``sizes[k]`` pairs of neighbours
         from token ``starts[k]`` on.
+    joined
+        whether sizes are those of stretches in tokens, which follow each other without a gap: the
+        target of a stretch's last token is the first token of the next, and a row has one token
+        more than it has places.
     ends
         None, or a :class:`~DocumentEnds` of the same tokens.
     describe
@@ -159,7 +176,7 @@ cdef class GatheredRows:
     """
 
     def __cinit__(self, TokenShards tokens not None, int64_t num_rows, int64_t stride, *,
-                  segments=None, DocumentEnds ends=None, describe=None):
+                  segments=None, bint joined=False, DocumentEnds ends=None, describe=None):
         self.tokens, self.ends = tokens, ends
         self.describe = describe
         self.source.tokens = &tokens.tokens
@@ -175,6 +192,7 @@ cdef class GatheredRows:
                 )
             self.source.ends = &ends.ends
         self.source.row_first = NULL
+        self.source.joined = joined and segments is not None
         if segments is not None:
             row_first, starts, sizes = segments
             self.row_first = array_of(row_first, ITEM_INT64)
@@ -318,7 +336,7 @@ cdef class BatchMaker:
         stretches = [(start, min(self.maker.row.length, rows.source.num_tokens - 1 - start))]
         if rows.source.row_first != NULL:
             stretches = [
-                (rows.source.starts[stretch], rows.source.sizes[stretch])
+                (rows.source.starts[stretch], rows.source.sizes[stretch] - rows.source.joined)
                 for stretch in range(rows.source.row_first[row], rows.source.row_first[row + 1])
             ]
         for first, count in stretches:

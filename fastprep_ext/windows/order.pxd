@@ -16,11 +16,13 @@ cdef struct Permutation:
 cdef void make_permutation(Permutation *p, uint64_t size, uint64_t key) noexcept nogil
 cdef uint64_t permute(const Permutation *p, uint64_t position) noexcept nogil
 
-# A node of the tree that shares positions among sources: of any `total` consecutive positions that
-# reach it, `share` go to `left`, the others to `right`; a child below 0 is source -1 - child.
+# A node of the tree that shares positions among sources: of the first p positions of a phase that
+# reach it, (p * share + remainder) // total go to `left`, the others to `right`; remainder < total.
+# A child below 0 is source -1 - child.
 cdef struct ShareNode:
     uint64_t share
     uint64_t total
+    uint64_t remainder
     int64_t left
     int64_t right
 
@@ -29,7 +31,11 @@ cdef struct OrderState:
     int64_t num_sources
     int64_t *sizes
     int64_t *offsets
-    ShareNode *splits
+    int64_t num_phases
+    int64_t num_nodes
+    int64_t *phase_starts  # of each phase, counted over all epochs; the first is 0
+    ShareNode *splits      # [num_phases, num_nodes]
+    int64_t *drawn         # [num_phases, num_sources], windows of a source before the phase
     int64_t length
     int64_t epoch
     uint64_t seed

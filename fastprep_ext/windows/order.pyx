@@ -58,9 +58,9 @@ cdef inline uint64_t permute(const Permutation *p, uint64_t position) noexcept n
             return at
 
 
-# Return how many of the positions below `position` go left: the share, rounded to the nearest.
+# Return how many of the positions of a phase below `position` go left.
 cdef inline uint64_t share_of(const ShareNode *split, uint64_t position) noexcept nogil:
-    return mul_div(position, split.share, split.total // 2, split.total)
+    return mul_div(position, split.share, split.remainder, split.total)
 
 
 cdef void fill_order(
@@ -69,24 +69,32 @@ cdef void fill_order(
     cdef Permutation permutation
     cdef int64_t known_source = NO_SOURCE
     cdef int64_t known_epoch = NO_SOURCE
+    cdef int64_t phase = 0
     cdef int64_t r, node, source, epoch, place
+    cdef const ShareNode *splits
     cdef uint64_t before
     for r in range(count):
         place = first + r * step
         epoch = order.epoch
         source = 0
-        if order.num_sources > 1:
+        if order.num_nodes > 0 or order.length != order.sizes[0]:
             place += epoch * order.length
-            node = 0
+            # Positions ascend, so the phase of one is that of the one before, or a later one.
+            while phase + 1 < order.num_phases and order.phase_starts[phase + 1] <= place:
+                phase += 1
+            place -= order.phase_starts[phase]
+            splits = order.splits + phase * order.num_nodes
+            node = 0 if order.num_nodes > 0 else -1
             while node >= 0:
-                before = share_of(&order.splits[node], place)
-                if share_of(&order.splits[node], place + 1) > before:
+                before = share_of(&splits[node], place)
+                if share_of(&splits[node], place + 1) > before:
                     place = before
-                    node = order.splits[node].left
+                    node = splits[node].left
                 else:
                     place -= before
-                    node = order.splits[node].right
+                    node = splits[node].right
             source = -1 - node
+            place += order.drawn[phase * order.num_sources + source]
             epoch = place // order.sizes[source]
             place -= epoch * order.sizes[source]
         if order.shuffle:
@@ -113,6 +121,11 @@ cdef class Order:
         the tree that shares positions among sources, its root first: of any `total` consecutive
         positions that reach a node, `share` go left; ``(share, total, left, right)``, where a child
         below 0 is source ``-1 - child``. Empty for one source.
+    phases
+        instead of `splits`, if they change: for each phase ``(start, nodes, drawn)``: its first
+        position, counted over all epochs; its tree, ``(share, total, remainder, left, right)`` per
+        node, where of the first p positions of the phase ``(p * share + remainder) // total`` go
+        left; and the number of windows drawn from each source before it. The first starts at 0.
     length
         the number of positions of an epoch. A source whose windows are used up starts an epoch of its
         own; an epoch of a mixture continues where the one before stopped.
@@ -135,8 +148,10 @@ cdef class Order:
     False
     """
 
-    def __cinit__(self, sizes, *, splits=(), length=None, seed=0, epoch=0, shuffle=True):
-        cdef int64_t k
+    def __cinit__(
+        self, sizes, *, splits=(), phases=(), length=None, seed=0, epoch=0, shuffle=True
+    ):
+        cdef int64_t k, i
         sizes = [int(size) for size in sizes]
         if not sizes or min(sizes) < 1 or sum(sizes) >= 1 << 62:
             raise InvalidWindow(f"sources need at least one window each; found {sizes}")
@@ -154,19 +169,40 @@ cdef class Order:
         self.order.num_sources = len(sizes)
         self.order.sizes = <int64_t *>malloc(len(sizes) * sizeof(int64_t))
         self.order.offsets = <int64_t *>malloc(len(sizes) * sizeof(int64_t))
-        self.order.splits = <ShareNode *>malloc((len(splits) + 1) * sizeof(ShareNode))
-        if self.order.sizes == NULL or self.order.offsets == NULL or self.order.splits == NULL:
+        if not phases:
+            nodes = [(share, total, total // 2, *children) for share, total, *children in splits]
+            phases = [(0, nodes, [0] * len(sizes))]
+        self.order.num_phases = len(phases)
+        self.order.num_nodes = len(sizes) - 1
+        for _, nodes, drawn in phases:
+            if len(nodes) != len(sizes) - 1 or len(drawn) != len(sizes):
+                raise InvalidWindow(f"{len(nodes)} nodes cannot share positions among {len(sizes)} sources")
+        self.order.phase_starts = <int64_t *>malloc(len(phases) * sizeof(int64_t))
+        self.order.splits = <ShareNode *>malloc(len(phases) * len(sizes) * sizeof(ShareNode))
+        self.order.drawn = <int64_t *>malloc(len(phases) * len(sizes) * sizeof(int64_t))
+        if (
+            self.order.sizes == NULL or self.order.offsets == NULL or self.order.splits == NULL
+            or self.order.phase_starts == NULL or self.order.drawn == NULL
+        ):
             raise MemoryError
         for k in range(self.order.num_sources):
             self.order.sizes[k] = sizes[k]
             self.order.offsets[k] = sum(sizes[:k])
-        for k, (share, total, left, right) in enumerate(splits):
-            self.order.splits[k] = ShareNode(share, total, left, right)
+        for k, (start, nodes, drawn) in enumerate(phases):
+            self.order.phase_starts[k] = start
+            for i, (share, total, remainder, left, right) in enumerate(nodes):
+                self.order.splits[k * self.order.num_nodes + i] = ShareNode(
+                    share, total, remainder, left, right
+                )
+            for i, count in enumerate(drawn):
+                self.order.drawn[k * self.order.num_sources + i] = count
 
     def __dealloc__(self):
         free(self.order.sizes)
         free(self.order.offsets)
+        free(self.order.phase_starts)
         free(self.order.splits)
+        free(self.order.drawn)
 
     @property
     def length(self):

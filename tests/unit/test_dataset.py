@@ -286,12 +286,12 @@ def test_a_negative_id_in_a_file_is_refused_when_it_is_read(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("bad", [0, -3, 2.0, "4"])
 def test_sizes_must_be_positive_integers(bad: Any) -> None:
-    with pytest.raises(InvalidWindow, match="max_length must be"):
+    with pytest.raises(InvalidWindow, match="max_length is"):
         WindowDataset(range(9), bad)
-    with pytest.raises(InvalidWindow, match="stride must be"):
+    with pytest.raises(InvalidWindow, match="stride is"):
         WindowDataset(range(9), 2, bad)
     if bad != 0:
-        with pytest.raises(InvalidWindow, match="pad_token must be"):
+        with pytest.raises(InvalidWindow, match="pad_token is"):
             WindowDataset(range(9), 2, pad_last=True, pad_token=bad)
 
 

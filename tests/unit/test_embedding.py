@@ -137,7 +137,7 @@ def test_sizes_below_one_are_refused(bad: Any) -> None:
         ((8, bad, 8), "embedding_dim"),
         ((8, 8, bad), "max_length"),
     ):
-        with pytest.raises(InvalidWindow, match=f"{name} must be"):
+        with pytest.raises(InvalidWindow, match=f"{name} is"):
             InputEmbedding(*sizes)
 
 

@@ -78,11 +78,11 @@ def test_window_arithmetic_does_not_overflow() -> None:
 
 @pytest.mark.parametrize("bad", [0, -1, 1.0, "4", None])
 def test_size_must_be_a_positive_integer(bad: Any) -> None:
-    with pytest.raises(InvalidWindow, match="max_length must be"):
+    with pytest.raises(InvalidWindow, match="max_length is"):
         window_starts(10, bad, 1)
-    with pytest.raises(InvalidWindow, match="stride must be"):
+    with pytest.raises(InvalidWindow, match="stride is"):
         num_windows(10, 1, bad)
-    with pytest.raises(InvalidWindow, match="stride must be"):
+    with pytest.raises(InvalidWindow, match="stride is"):
         sliding_windows(np.arange(5), 2, bad)
 
 
