@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
     from pathlib import Path
-    from typing import Any, Literal, TypeVar
+    from typing import Any, Literal, TypeVar, overload
 
     import numpy as np
     import numpy.typing as npt
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from fastprep_ext.bpe import Specials
 
     Self = TypeVar("Self", bound="Encoding")
+    IdType = TypeVar("IdType", np.uint16, np.uint32)
+else:
+
+    def overload(function: object) -> object:
+        """Replace typing.overload at run time, without the import of typing."""
+        return function
 
 
 # The largest number of ids that the compiled encoder takes as a limit.
@@ -71,6 +77,9 @@ class Encoding(Decoding):
 
     # Returns this very encoding by its name; the registry sets it.
     _getter: Callable[[str], Encoding] | None = None
+
+    name: str
+    max_token_value: int
 
     def __init__(
         self,
@@ -304,7 +313,27 @@ class Encoding(Decoding):
                 max_tokens=max_tokens,
             )
 
-    def encode_to_numpy(
+    @overload
+    def encode_to_numpy(  # noqa: D102
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = ...,
+        disallowed_special: Disallowed = ...,
+        max_tokens: int | None = ...,
+        out: None = ...,
+    ) -> npt.NDArray[np.uint32]: ...
+    @overload
+    def encode_to_numpy(  # noqa: D102, F811
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = ...,
+        disallowed_special: Disallowed = ...,
+        max_tokens: int | None = ...,
+        out: npt.NDArray[IdType],
+    ) -> npt.NDArray[IdType]: ...
+    def encode_to_numpy(  # noqa: F811
         self,
         text: str,
         *,

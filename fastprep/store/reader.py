@@ -83,7 +83,7 @@ class TokenStore:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.manifest: Manifest = manifests.load(self.path)
         self.num_tokens: int = self.manifest.tokens
         self.num_documents: int = self.manifest.documents

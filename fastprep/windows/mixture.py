@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import Any
 
 from fastprep.errors import InvalidWindow
-from fastprep.system.arguments import whole_number
 from fastprep.windows.tokens import Tokens
 
 # Products of a position (below 2**62) and a weight are computed in 128 bits.
@@ -86,15 +85,16 @@ class Mixture:
                 "these weights have no common measure above 2**-62 of their sum; round them, or "
                 "leave out the sources that would hardly ever be drawn"
             )
-        self.shares = tuple(Fraction(weight, sum(integers)) for weight in integers)
-        if num_windows is not None:
-            num_windows = whole_number(num_windows, "num_windows", error=InvalidWindow)
+        self.shares: tuple[Fraction, ...] = tuple(
+            Fraction(weight, sum(integers)) for weight in integers
+        )
+        if num_windows is not None and num_windows < 1:
+            raise InvalidWindow(f"num_windows must be at least 1; found {num_windows}")
         self.num_windows = num_windows
-        self.splits = _huffman_tree(integers)
+        self.splits: list[tuple[int, int, int, int]] = _huffman_tree(integers)
 
     def counts(self, positions: int) -> list[int]:
         """Count how many of the first `positions` windows come from each source."""
-        positions = whole_number(positions, "positions", 0, error=InvalidWindow)
         counts = [0] * len(self.sources)
         stack = [(0 if self.splits else -1, positions)]
         while stack:

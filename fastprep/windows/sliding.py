@@ -7,11 +7,15 @@ training example, all but the first its target. Windows start at 0, stride, 2 * 
 from __future__ import annotations
 
 import operator
+from typing import Any, TypeVar, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastprep.errors import InvalidWindow
 from fastprep.windows.tokens import IdArray, Tokens, open_tokens
+
+IdType = TypeVar("IdType", bound=np.integer[Any])
 
 
 def checked_size(name: str, value: int) -> int:
@@ -96,6 +100,10 @@ def num_windows(num_tokens: int, max_length: int, stride: int, *, pad_last: bool
     return len(window_starts(num_tokens, max_length, stride, pad_last=pad_last))
 
 
+@overload
+def sliding_windows(tokens: NDArray[IdType], max_length: int, stride: int) -> NDArray[IdType]: ...
+@overload
+def sliding_windows(tokens: Tokens, max_length: int, stride: int) -> IdArray: ...
 def sliding_windows(tokens: Tokens, max_length: int, stride: int) -> IdArray:
     """Return a view of all full windows of a sequence; nothing is copied or read.
 
