@@ -27,6 +27,7 @@ check: build   ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy tests/public_types.py
 
 unit: build   ## all tests and doctests, on as many cores as there are
 	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile

@@ -41,7 +41,7 @@ class SimpleTokenizerV1:
 
     def __init__(self, vocab: dict[str, int]) -> None:
         self.str_to_int = vocab
-        self.int_to_str = {number: word for word, number in vocab.items()}
+        self.int_to_str: dict[int, str] = {number: word for word, number in vocab.items()}
 
     def encode(self, text: str) -> list[int]:
         """Encode text to ids."""
@@ -62,7 +62,7 @@ class SimpleTokenizerV2:
 
     def __init__(self, vocab: dict[str, int]) -> None:
         self.str_to_int = vocab
-        self.int_to_str = {number: word for word, number in vocab.items()}
+        self.int_to_str: dict[int, str] = {number: word for word, number in vocab.items()}
 
     def encode(self, text: str) -> list[int]:
         """Encode text to ids."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
     from pathlib import Path
-    from typing import Any, Literal, TypeVar
+    from typing import Any, Literal, TypeVar, overload
 
     import numpy as np
     import numpy.typing as npt
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from fastprep_ext.bpe import Specials
 
     Self = TypeVar("Self", bound="Encoding")
+    IdType = TypeVar("IdType", np.uint16, np.uint32)
+else:
+
+    def overload(function: object) -> object:
+        """Replace typing.overload at run time, without the import of typing."""
+        return function
 
 
 # The largest number of ids that the compiled encoder takes as a limit.
@@ -71,6 +77,9 @@ class Encoding(Decoding):
 
     # Returns this very encoding by its name; the registry sets it.
     _getter: Callable[[str], Encoding] | None = None
+
+    name: str
+    max_token_value: int
 
     def __init__(
         self,
@@ -132,6 +141,8 @@ class Encoding(Decoding):
         ... )
         >>> Encoding.from_tiktoken(theirs).encode("ab<|e|>", allowed_special="all")
         [97, 98, 256]
+
+        Raises what the class does.
         """
         return cls(
             encoding.name,
@@ -206,6 +217,11 @@ class Encoding(Decoding):
         A ``.tiktoken`` file holds ranks only: keep the pattern and the special tokens elsewhere.
         From a ``tokenizer.json`` the tokenizers library of Hugging Face gives the same ids for all
         texts.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").save(tmp / "gpt2.tiktoken")
+        >>> (tmp / "gpt2.tiktoken").read_bytes().splitlines()[0]
+        b'IQ== 0'
 
         Raises :class:`~fastprep.errors.BadVocabulary` if the format cannot express the encoding,
         and ValueError for another file name.
@@ -290,6 +306,10 @@ class Encoding(Decoding):
         [27, 91, 437, 1659, 5239, 91, 29]
         >>> enc.encode("a long text", max_tokens=2)
         [64, 890]
+
+        Raises ValueError that names a disallowed token in the text, TypeError if `text` is not a str,
+        :class:`~fastprep.errors.InvalidInput` for a wrong `max_tokens`, and
+        :class:`~fastprep.errors.MissingByte` if the vocabulary lacks a byte that the text needs.
         """
         specials = self._specials.screen(text, allowed_special, disallowed_special)
         try:
@@ -304,7 +324,27 @@ class Encoding(Decoding):
                 max_tokens=max_tokens,
             )
 
-    def encode_to_numpy(
+    @overload
+    def encode_to_numpy(  # noqa: D102
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = ...,
+        disallowed_special: Disallowed = ...,
+        max_tokens: int | None = ...,
+        out: None = ...,
+    ) -> npt.NDArray[np.uint32]: ...
+    @overload
+    def encode_to_numpy(  # noqa: D102, F811
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = ...,
+        disallowed_special: Disallowed = ...,
+        max_tokens: int | None = ...,
+        out: npt.NDArray[IdType],
+    ) -> npt.NDArray[IdType]: ...
+    def encode_to_numpy(  # noqa: F811
         self,
         text: str,
         *,
@@ -364,6 +404,8 @@ class Encoding(Decoding):
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").count("hello world")
         2
+
+        Raises what :meth:`encode` does.
         """
         specials = self._specials.screen(text, allowed_special, disallowed_special)
         try:
@@ -379,6 +421,9 @@ class Encoding(Decoding):
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").encode_ordinary_batch(["hello world", "goodbye world"])
         [[31373, 995], [11274, 16390, 995]]
+
+        Raises what :meth:`encode_ordinary` does for the first text that has an error, and
+        :class:`~fastprep.errors.InvalidInput`, a ValueError, without a thread.
         """
         from fastprep.encoding import batches
 
@@ -397,6 +442,9 @@ class Encoding(Decoding):
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").encode_batch(["hello world", "goodbye world"])
         [[31373, 995], [11274, 16390, 995]]
+
+        Raises what :meth:`encode` does for the first text that has an error, and
+        :class:`~fastprep.errors.InvalidInput`, a ValueError, without a thread.
         """
         from fastprep.encoding import batches
 
@@ -503,6 +551,9 @@ class Encoding(Decoding):
         >>> import pyarrow as pa
         >>> get_encoding("gpt2").encode_arrow(pa.array(["hello world", None])).to_pylist()
         [[31373, 995], None]
+
+        Raises TypeError for anything but a column of strings, InvalidUtf8 naming the row, and
+        MissingExtra if pyarrow is not installed.
         """
         from fastprep.encoding.arrow import encode_arrow
 

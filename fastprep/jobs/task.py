@@ -35,9 +35,9 @@ class TaskCounter:
     __slots__ = ("documents", "size", "tokens")
 
     def __init__(self, size: int = 0, documents: int = 0, tokens: int = 0) -> None:
-        self.size = size
-        self.documents = documents
-        self.tokens = tokens
+        self.size: int = size
+        self.documents: int = documents
+        self.tokens: int = tokens
 
     def add(self, size: int, documents: int, tokens: int) -> None:
         """Add to the counts."""

@@ -84,7 +84,7 @@ class TokenStore:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = local_path(path, "a store")
+        self.path: Path = local_path(path, "a store")
         # The inode and time of each file, to notice later that the store was replaced.
         self._opened: dict[tuple[int, str], tuple[int, int]] = {}
         self.manifest: Manifest = self._load()

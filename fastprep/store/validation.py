@@ -21,7 +21,7 @@ class ValidationDraw:
 
     def __init__(self, validation: float) -> None:
         #: A document is drawn if its hash, as a big-endian number of 64 bits, is below this.
-        self.below = int(validation * (1 << 8 * _HASH_BYTES))
+        self.below: int = int(validation * (1 << 8 * _HASH_BYTES))
 
     def is_validation(self, document: bytes | memoryview) -> bool:
         """Return whether a document, as UTF-8, is drawn."""

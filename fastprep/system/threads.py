@@ -32,7 +32,7 @@ class StopFlag:
     """A request to stop, made once by one thread and checked by others between steps of their work."""
 
     def __init__(self) -> None:
-        self.is_set = False
+        self.is_set: bool = False
 
     def set(self) -> None:
         """Request a stop."""

@@ -53,6 +53,10 @@ class WindowBatch(Sequence[Sample]):
 
     __slots__ = ("inputs", "marks", "outputs", "targets")
 
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    marks: dict[str, Any] | None
+
     def __init__(
         self,
         inputs: torch.Tensor,

@@ -148,6 +148,22 @@ class WindowDataset(Dataset[Sample]):
     tensor([ 121,  122,  123,  124, -100, -100, -100, -100, -100, -100])
     """
 
+    max_length: int
+    stride: int
+    pad_last: bool
+    pad_token: int
+    vocab_size: int
+    layout: Layout
+    crop: bool
+    mask_targets: bool
+    mixture: Mixture | None
+    num_tokens: int
+    document_ends: NDArray[np.uint64] | None
+    format: BatchFormat
+    sizes: list[int]
+    starts: range | NDArray[np.int64]
+    maker: BatchMaker
+
     def __init__(
         self,
         tokens: Tokens | Mixture,

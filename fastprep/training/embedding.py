@@ -217,6 +217,8 @@ class SinusoidalEmbedding(nn.Module):
 
     __call__: Callable[..., Tensor]
     table: Tensor
+    num_embeddings: int
+    embedding_dim: int
 
     def __init__(
         self,
@@ -306,6 +308,8 @@ class InputEmbedding(nn.Module):
     """
 
     __call__: Callable[..., Tensor]
+    wte: TokenEmbedding
+    wpe: PositionalEmbedding | SinusoidalEmbedding
 
     def __init__(
         self,

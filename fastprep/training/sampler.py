@@ -53,6 +53,13 @@ class Shares:
 
     __slots__ = ("_step", "batch_size", "drop_last", "length", "rank", "start", "whole_steps")
 
+    length: int
+    batch_size: int
+    rank: int
+    drop_last: bool
+    start: int
+    whole_steps: int
+
     def __init__(
         self,
         length: int,
@@ -166,6 +173,14 @@ class WindowSampler(DistributedSampler[int]):
     >>> list(sampler)
     [2, 3]
     """
+
+    batch_size: int
+    shuffle: bool
+    seed: int
+    epoch: int
+    drop_last: bool
+    start: int
+    length: int
 
     def __init__(
         self,

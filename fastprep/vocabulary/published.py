@@ -37,9 +37,9 @@ class Published:
     def __init__(
         self, table: str, pattern: str, special_tokens: Callable[[], dict[str, int]]
     ) -> None:
-        self.table = table
-        self.pattern = pattern
-        self.special_tokens = special_tokens
+        self.table: str = table
+        self.pattern: str = pattern
+        self.special_tokens: Callable[[], dict[str, int]] = special_tokens
 
     def recipe(self, name: str) -> Recipe:
         """Return the recipe of the encoding; its table is loaded if it is not in use yet."""

@@ -77,6 +77,12 @@ class RankTable:
 
     __slots__ = ("blob", "ends_buffer", "ids_buffer", "lefts", "sha256")
 
+    blob: bytes
+    ends_buffer: memoryview[int]
+    ids_buffer: memoryview[int]
+    sha256: str
+    lefts: bytes | None
+
     def __init__(
         self, blob: bytes, ends: Any, ids: Any, sha256: str, lefts: bytes | None = None
     ) -> None:

@@ -12,7 +12,6 @@ from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
 from fastprep.errors import InvalidWindow
-from fastprep.system.arguments import whole_number
 from fastprep.windows.tokens import Tokens
 
 # Products of a position (below 2**62) and a weight are computed in 128 bits.
@@ -154,9 +153,11 @@ class Mixture:
     def _set_phases(self, starts: list[int], integers: list[list[int]]) -> None:
         self._starts, self._integers = starts, integers
         shares = [tuple(Fraction(one, sum(ones)) for one in ones) for ones in integers]
-        self.shares = shares[0]
-        self.schedule = tuple(zip(starts[1:], shares[1:], strict=True))
-        self.splits = _huffman_tree(integers[0])
+        self.shares: tuple[Fraction, ...] = shares[0]
+        self.schedule: tuple[tuple[int, tuple[Fraction, ...]], ...] = tuple(
+            zip(starts[1:], shares[1:], strict=True)
+        )
+        self.splits: list[tuple[int, int, int, int]] = _huffman_tree(integers[0])
         self.phases = _phases(self.splits, starts, integers)
 
     def in_windows(self, max_length: int) -> Mixture:

@@ -6,7 +6,10 @@ training example, all but the first its target. Windows start at 0, stride, 2 * 
 
 from __future__ import annotations
 
+from typing import Any, TypeVar, overload
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fastprep.errors import InvalidWindow
 from fastprep.system.arguments import whole_number
@@ -16,6 +19,8 @@ from fastprep.windows.tokens import IdArray, Tokens, open_tokens
 # cumulative lengths are int32.
 MAX_BATCH_IDS = 1 << 30
 MAX_STRIDE = 1 << 62
+
+IdType = TypeVar("IdType", bound=np.integer[Any])
 
 
 def checked_size(name: str, value: int, most: int = MAX_BATCH_IDS) -> int:
@@ -94,6 +99,10 @@ def num_windows(num_tokens: int, max_length: int, stride: int, *, pad_last: bool
     return len(window_starts(num_tokens, max_length, stride, pad_last=pad_last))
 
 
+@overload
+def sliding_windows(tokens: NDArray[IdType], max_length: int, stride: int) -> NDArray[IdType]: ...
+@overload
+def sliding_windows(tokens: Tokens, max_length: int, stride: int) -> IdArray: ...
 def sliding_windows(tokens: Tokens, max_length: int, stride: int) -> IdArray:
     """Return a view of all full windows of a sequence; nothing is copied or read.
 

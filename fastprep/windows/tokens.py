@@ -188,7 +188,7 @@ class TokenSource:
         if files is None:
             shards = self.shards
             self._reader = None
-            self.core = TokenShards(map(_without_byte_order, shards))
+            self.core: TokenShards = TokenShards(map(_without_byte_order, shards))
         else:
             # The shards are not even mapped: an empty array carries the dtype.
             shards = (np.empty(0, _dtype_of(origin)),)

@@ -84,15 +84,15 @@ class WordEncoding:
     pat_str = RULE
 
     def __init__(self, vocab: Mapping[str, int]) -> None:
-        self.vocab = _checked(vocab)
-        self.n_vocab = max(self.vocab.values()) + 1
-        self.special_tokens = {
+        self.vocab: dict[str, int] = _checked(vocab)
+        self.n_vocab: int = max(self.vocab.values()) + 1
+        self.special_tokens: dict[str, int] = {
             word: self.vocab[word] for word in (ENDOFTEXT, UNKNOWN) if word in self.vocab
         }
         ordinary = dict(self.vocab)
         ordinary.pop(ENDOFTEXT, None)
         self._encoder = WordEncoder(ordinary, self.vocab[UNKNOWN])
-        self.rank_table_sha256 = hashlib.sha256(self.to_json()).hexdigest()
+        self.rank_table_sha256: str = hashlib.sha256(self.to_json()).hexdigest()
 
     @classmethod
     def of(cls, tokenizer: SimpleTokenizerV1 | SimpleTokenizerV2) -> WordEncoding:

@@ -95,12 +95,6 @@ NUMBERS = {
     "validation": Number(lambda f, n: f.export("nanogpt", validation=n) and None, 1, 2),
     "shard_tokens": Number(lambda f, n: f.export("llmc", shard_tokens=n) and None, 1, 2**31 - 1),
     "token_start": Number(lambda f, n: f.store.token_start(n), 0, 3, IdOutOfRange),
-    "num_windows": Number(
-        lambda f, n: fastprep.Mixture({"a": 1}, num_windows=n).num_windows, error=InvalidWindow
-    ),
-    "counts": Number(
-        lambda f, n: fastprep.Mixture({"a": 1, "b": 1}).counts(n), 0, error=InvalidWindow
-    ),
 }
 NAMES = pytest.mark.parametrize("name", NUMBERS)
 
