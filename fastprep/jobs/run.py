@@ -214,13 +214,13 @@ class Run(NamedTuple):
         if old is not None and complete_seal(journal, old):
             old = None
         if old is not None:
-            return run._resume(journal, old, True, True)
+            return run._resume(journal, old, True, True)._replace(replaces=output)
         with contextlib.suppress(StoreExists, InvalidStore):
             if run._finished_store() is not None:
                 replace_store(output)
                 return TokenStore(self.work.job.directories(output)[0])
         clear(inner)
-        return run._start(journal)
+        return run._start(journal)._replace(replaces=output)
 
     def _append(self, journal: Journal, old: Job | None, alone: bool) -> TokenStore | _Begun:
         """Start or resume a job that appends the inputs that the store here does not have."""
@@ -342,7 +342,6 @@ class Run(NamedTuple):
 
     def _facts(self, todo: dict[int, Task]) -> dict[str, object]:
         return {
-            "output": str(self.work.output),
             "first_shard": self.work.job.first_shard,
             "shards": len(self.tasks),
             "tasks": len(todo),
@@ -362,12 +361,16 @@ def passed_over_facts(job: Job) -> dict[str, object]:
 
 
 class _Begun(NamedTuple):
-    """A job that is started in a directory: its run, and what a change of its inputs has changed."""
+    """A job that is started in a directory: its run, and what a change of its inputs has changed.
+
+    `replaces` is the directory of the store that the new one will replace, if there is one.
+    """
 
     run: Run
     journal: Journal
     redone: Sequence[Redone] = ()
     changes: Sequence[str] = ()
+    replaces: Path | None = None
 
     def keep_vocabulary(self) -> None:
         """Write a word tokenizer's vocabulary into the stores that are made."""
@@ -397,7 +400,7 @@ class _Begun(NamedTuple):
             _adding_resume_hint(journal, len(run.tasks)),
             Reporter(todo, finished_bytes, counters, progress, log, job.form) as reporter,
         ):
-            reporter.log("started", **run._facts(todo))
+            reporter.log("started", output=str(self.replaces or output), **run._facts(todo))
             if job.passed_over:
                 reporter.log("passed over", **passed_over_facts(job))
             self.report_changes(log)
@@ -416,10 +419,10 @@ class _Begun(NamedTuple):
             store = seal_if_complete(journal)
         else:
             store = seal(output, job, [finished[index] for index in sorted(finished)])
-        if output.name == REPLACEMENT and store is not None:
-            replace_store(output.parent)
-            remove_locks(output.parent)
-            store = TokenStore(job.directories(output.parent)[0])
+        if self.replaces is not None:
+            replace_store(self.replaces)
+            remove_locks(self.replaces)
+            store = TokenStore(job.directories(self.replaces)[0])
         reporter.finished(store is not None)
         return store
 

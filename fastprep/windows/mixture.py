@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
 from fastprep.errors import InvalidWindow
+from fastprep.system.arguments import whole_number
 from fastprep.windows.tokens import Tokens
 
 # Products of a position (below 2**62) and a weight are computed in 128 bits.

@@ -232,6 +232,16 @@ def test_words_and_indexes_of_the_old_store_are_replaced(
     assert contents(output) == contents(prepare(new, tmp_path / "fresh", **SETTINGS).path)
 
 
+def test_output_may_have_the_name_of_a_replacement(old: Path, new: Path, tmp_path: Path) -> None:
+    logged: list[dict[str, Any]] = []
+    for inputs in (old, new):
+        output = tmp_path / "replacement"
+        store = prepare(inputs, output, **SETTINGS, overwrite=True, log=logged.append)
+        assert store.path == output
+    assert {event["output"] for event in logged if event["event"] == "started"} == {str(output)}
+    assert contents(output) == contents(prepare(new, tmp_path / "fresh", **SETTINGS).path)
+
+
 def test_a_damaged_store_may_be_replaced(old: Path, new: Path, tmp_path: Path) -> None:
     store = prepare(old, tmp_path / "store", **SETTINGS)
     fresh = contents(prepare(new, tmp_path / "fresh", **SETTINGS).path)
