@@ -12,6 +12,8 @@ from fastprep.corpus.formats import Kind, format_of_members, in_folders, kind_of
 from fastprep.errors import DamagedInput, InvalidInput
 
 _BUFFER_BYTES = 1 << 18
+# tarfile copies what it has of its buffer at each read, and makes five per member.
+_TAR_BYTES = 1 << 14
 _FIX = "copy it again, or pass on_error='skip' (--on-error skip) to use the part before the damage"
 
 
@@ -59,7 +61,7 @@ def tar_members(file: Any, path: str, form: Format) -> Iterator[Member | Excepti
     choice = Choice(path, form)
     try:
         archive = tarfile.open(  # noqa: SIM115
-            fileobj=file, mode="r|", bufsize=_BUFFER_BYTES, tarinfo=_Header
+            fileobj=file, mode="r|", bufsize=_TAR_BYTES, tarinfo=_Header
         )
         while (found := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]  # otherwise all headers are kept
@@ -105,10 +107,8 @@ _HEADER_ERRORS: tuple[type[Exception], ...] = tuple(
 )
 
 
-def zip_members(
-    file: BinaryIO, path: str, form: Format, start: int, end: int
-) -> Iterator[Member | Exception]:
-    """Yield the members of a zip archive whose header is in a byte range, in their order.
+def zip_members(file: BinaryIO, path: str, form: Format) -> Iterator[Member | Exception]:
+    """Yield the members of a zip archive, in the order of their bytes.
 
     Members are chosen by their names; see :class:`Choice`. A member that is encrypted or otherwise
     cannot be opened is yielded as the error. Raises DamagedInput if the archive is damaged, and
@@ -123,8 +123,6 @@ def zip_members(
     with archive:
         for found in sorted(archive.infolist(), key=lambda info: info.header_offset):
             if found.is_dir() or (kind := choice.kind(found.filename)) is None:
-                continue
-            if not start <= found.header_offset < end:
                 continue
             name = _name(path, found.filename)
             try:
