@@ -119,8 +119,11 @@ def __getattr__(name: str) -> object:
     elif name in _MODULES or name in _MODULE_OF:
         path = f"fastprep.{_MODULES.get(name) or _MODULE_OF[name]}"
         try:
-            # As importlib.import_module, without its import.
-            module = __import__(path, fromlist=[name])
+            from fastprep.system.interrupts import deferred
+
+            with deferred():  # an interrupt must not leave C extensions half imported
+                # As importlib.import_module, without its import.
+                module = __import__(path, fromlist=[name])
         except ModuleNotFoundError as error:
             if error.name != "torch":
                 raise

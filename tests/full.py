@@ -20,6 +20,7 @@ from checks import (
     Found,
     crashes,
     ids,
+    interrupts,
     memory,
     merging,
     round_trips,
@@ -45,6 +46,7 @@ CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
     "stores": stores.hostile_stores,
     "memory": memory.memory,
     "sameness": sameness.sameness,
+    "interrupts": interrupts.interrupts,
 }
 
 

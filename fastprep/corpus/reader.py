@@ -43,6 +43,7 @@ from fastprep.corpus.small_files import end_of_small, read_small
 from fastprep.corpus.sources import empty, open_bytes, opened, whole
 from fastprep.corpus.text import read_text
 from fastprep.errors import InvalidInput, MissingExtra
+from fastprep.system.interrupts import deferred
 from fastprep.system.threads import StopFlag, produce_ahead
 
 # A smaller compressed file is decompressed before a thread has started.
@@ -149,8 +150,10 @@ def import_readers(spans: Iterable[Span]) -> None:
     A missing package is reported when the input is read.
     """
     kinds = {kind_of(span.path) for span in spans if not isinstance(span, TableSpan)}
-    with contextlib.suppress(MissingExtra):
-        for kind in kinds:
+    for kind in kinds:
+        with contextlib.suppress(MissingExtra), deferred():
+            if kind is not None and kind.content == "lines":
+                import json  # noqa: F401 - for lines with lone surrogates
             if kind is not None and kind.packing:
                 from fastprep.corpus.compressed import decompressor
 

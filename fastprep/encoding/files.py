@@ -144,7 +144,7 @@ class _Job:
         found = []
         with self._placing:
             while number - self._placed > self._max_ahead and not self.stopped:
-                self._placing.wait()
+                self._placing.wait(1.0)  # a thread may have had no memory to notify
             self._pending[number] = ids
             while self._placed in self._pending:
                 ids = self._pending.pop(self._placed)

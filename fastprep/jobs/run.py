@@ -62,6 +62,8 @@ class Run(NamedTuple):
             todo = {index: task for index, task in own.items() if index not in finished}
             finished_bytes = sum(task_bytes(own[index]) for index in finished)
             counters = {index: TaskCounter() for index in todo}
+            if self.engine != "ray":
+                import_readers(span for task in todo.values() for span in task)
             with (
                 _adding_resume_hint(journal, len(self.tasks)),
                 Reporter(todo, finished_bytes, counters, progress, log, job.form) as reporter,
@@ -159,7 +161,6 @@ class Run(NamedTuple):
             from fastprep.jobs.on_ray import run_on_ray
 
             return run_on_ray(self.work, todo, self.workers, tick)
-        import_readers(span for task in todo.values() for span in task)
         workers = self._workers(todo)
         # With more cores than tasks, as for one large compressed file, a task has several threads.
         threads = max((self.workers or available_cores()) // workers, 1)
