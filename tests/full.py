@@ -22,6 +22,7 @@ from checks import (
     ids,
     interrupts,
     memory,
+    memory_failures,
     merging,
     round_trips,
     sameness,
@@ -47,6 +48,7 @@ CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
     "memory": memory.memory,
     "sameness": sameness.sameness,
     "interrupts": interrupts.interrupts,
+    "memory-failures": memory_failures.memory_failures,
 }
 
 

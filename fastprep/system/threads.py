@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _thread import LockType
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any, TypeVar
 
@@ -58,6 +59,13 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def _new_lock() -> LockType:
+    try:
+        return allocate_lock()
+    except RuntimeError:  # which says that it cannot allocate one
+        raise MemoryError("no memory for a lock") from None
+
+
 class Crew:
     """Background threads that run one function; as many as can be started, which may be none.
 
@@ -72,8 +80,8 @@ class Crew:
         self.running = 0
         self._work: Callable[[], object] | None = work
         self._closed = False
-        self._lock = allocate_lock()
-        self._ended = allocate_lock()
+        self._lock = _new_lock()
+        self._ended = _new_lock()
         self._ended.acquire()
 
     def start(self, count: int) -> int:
@@ -169,8 +177,8 @@ class _Ahead:
         self._made: deque[tuple[Any]] = deque()
         self._over = False
         self._error: BaseException | None = None
-        self._making = allocate_lock()  # held while the iterator runs
-        self._room = allocate_lock()  # released when an item was taken
+        self._making = _new_lock()  # held while the iterator runs
+        self._room = _new_lock()  # released when an item was taken
         self._room.acquire()
 
     def run(self) -> None:
@@ -276,8 +284,8 @@ class _Call:
         self._item = item
         self._result: Any = None
         self._error: BaseException | None = None
-        self._begun = allocate_lock()
-        self._ended = allocate_lock()
+        self._begun = _new_lock()
+        self._ended = _new_lock()
         self._ended.acquire()
 
     def run(self) -> None:
