@@ -33,6 +33,8 @@ _MODULE_OF = {
     "encode": "encode",
     "decode": "encode",
 }
+# What Python says if it cannot start a thread or make a lock.
+_NO_LOCK = ("can't start new thread", "can't allocate")
 # What the loader of shared libraries says if no memory is left.
 _NO_MEMORY = ("cannot allocate memory", "failed to map segment", "Cannot allocate memory")
 
@@ -53,7 +55,7 @@ def command() -> NoReturn:
     try:
         _flush()
     except OSError as error:
-        code = code or _end_by_error(error, None, "")
+        code = code or _end_by_error(error)
     import atexit
 
     atexit._run_exitfuncs()
@@ -73,30 +75,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    log = None
-    resumable = ""
+    options = None
     signals.raised = 0
     try:
         options = _parser(words[0] if words else "").parse_args(words)
-        log = getattr(options, "log", None)
-        resumable = getattr(options, "resumable", "")
         options.run(options)
         _flush()  # only this finds that a pipe is closed or a disk full
     except KeyboardInterrupt as interrupt:
-        return _end_by_signal(type(interrupt) is not KeyboardInterrupt, log)
+        return _end_by_signal(type(interrupt) is not KeyboardInterrupt, options)
     except Exception as error:
         if signals.raised:
-            return _end_by_signal(signals.raised == SIGTERM, log)
-        return _end_by_error(error, log, resumable)
+            return _end_by_signal(signals.raised == SIGTERM, options)
+        return _end_by_error(error, options)
     return 0
 
 
-def _end_by_signal(terminated: bool, log: str | None) -> int:
-    _print_error(log, "terminated" if terminated else "interrupted")
+def _end_by_signal(terminated: bool, options: argparse.Namespace | None) -> int:
+    _print_error(options, "terminated" if terminated else "interrupted")
     return 143 if terminated else 130
 
 
-def _end_by_error(error: Exception, log: str | None, resumable: str) -> int:
+def _end_by_error(error: Exception, options: argparse.Namespace | None = None) -> int:
     """Print the line of an expected error and return its exit code; raise any other error."""
     try:
         sys.stdout.flush()
@@ -105,13 +104,13 @@ def _end_by_error(error: Exception, log: str | None, resumable: str) -> int:
     if isinstance(error, BrokenPipeError):
         return 141
     if _is_no_memory(error):
-        _print_error(log, f"error: memory ran out{resumable}")
+        _print_error(options, f"error: memory ran out{getattr(options, 'resumable', '')}")
         return 1
     from fastprep.errors import FastprepError
 
     if not isinstance(error, (FastprepError, ImportError, OSError)):
         raise error
-    _print_error(log, f"error: {_one_line(error)}")
+    _print_error(options, f"error: {_one_line(error)}")
     return 1
 
 
@@ -120,7 +119,10 @@ def _is_no_memory(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == 12:
             return True
-        if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        # What numpy and Python itself raise where they forget to raise MemoryError.
+        if isinstance(error, SystemError) and "without" in str(error):
+            return True
+        if isinstance(error, RuntimeError) and str(error).startswith(_NO_LOCK):
             return True
         if isinstance(error, ImportError) and any(text in str(error) for text in _NO_MEMORY):
             return True
@@ -181,9 +183,9 @@ def _parser(first: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _print_error(log: str | None, line: str) -> None:
+def _print_error(options: argparse.Namespace | None, line: str) -> None:
     # With --log the error is the last event, and no other line may follow.
-    if log is None:
+    if not getattr(options, "error_is_logged", False):
         with contextlib.suppress(OSError):  # the exit code says it
             print(f"fastprep: {line}", file=sys.stderr)
 

@@ -242,6 +242,7 @@ class _Messages:
     """Messages of a running job on stderr: lines for people, or with ``--log`` JSON for machines."""
 
     def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
         self._json = options.log == "json"
         self._quiet = options.quiet
         self._output = Path(options.output)
@@ -284,6 +285,7 @@ class _Messages:
                     "shards_finished": journal.count_done() if started else 0,
                 }
             )
+            self._options.error_is_logged = True
         elif started and self._shards and not isinstance(error, MemoryError):
             from fastprep.jobs.run import resume_hint
 

@@ -94,30 +94,33 @@ class Crew:
         return max(count, 0)
 
     def _run(self) -> None:
-        with self._lock:
-            work = self._work
-            if self._closed or work is None:
-                return
-            self.running += 1
+        # Here and below not "with", which needs memory to acquire a lock and to release it.
+        self._lock.acquire()
+        work = self._work
+        if self._closed or work is None:
+            self._lock.release()
+            return
+        self.running += 1
+        self._lock.release()
         try:
             work()
         except MemoryError:
             pass  # others do its work
         finally:
             work = None
-            with self._lock:
-                self.running -= 1
-                if self._closed and not self.running:
-                    self._ended.release()
+            self._lock.acquire()
+            self.running -= 1
+            if self._closed and not self.running:
+                self._ended.release()
+            self._lock.release()
 
     def close(self, timeout: float = -1) -> None:
         """Wait for the threads that have begun, at most `timeout` seconds; the others do nothing."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            running = self.running
-        if running:
+        self._lock.acquire()
+        wait = not self._closed and self.running
+        self._closed = True
+        self._lock.release()
+        if wait:
             self._ended.acquire(timeout=timeout)
         self._work = None
 
@@ -190,16 +193,17 @@ class _Ahead:
                 self._make(_QUEUED)
 
     def _make(self, most: int) -> None:
-        with self._making:
-            if self._over or len(self._made) > most:
-                return
-            try:
+        self._making.acquire()
+        try:
+            if not self._over and len(self._made) <= most:
                 self._made.append((next(self._items),))
-            except StopIteration:
-                self._over = True
-            except BaseException as error:
-                self._error = error
-                self._over = True
+        except StopIteration:
+            self._over = True
+        except BaseException as error:
+            self._error = error
+            self._over = True
+        finally:
+            self._making.release()
 
     def take(self) -> tuple[Any] | None:
         """Return the next item in a tuple, or None at the end; raise the iterator's exception."""

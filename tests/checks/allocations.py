@@ -1,9 +1,10 @@
-"""Public calls whose allocations fail, one at a time or from one on: a program of memory_failures.py.
+"""Public calls whose allocations fail, one at a time or several: a program of memory_failures.py.
 
-``python allocations.py CALL KIND FIRST STEP LAST`` makes a call with its FIRST allocation failing,
-then with that STEP later, and so on up to LAST or until it needs no more. KIND is "python"
-(Python's allocators) or "c" (malloc as the compiled modules call it, through a preloaded library),
-each with "once" or "on". It prints a line before each call, and one after it.
+``python allocations.py CALL KIND ONCE FIRST STEP CASES`` makes a call with its FIRST allocation
+failing, then with that STEP later, until it needs no more. With a STEP of 0 it chooses one for
+about CASES cases, and prints it. KIND is "python" (Python's allocators) or "c" (malloc as the
+compiled modules call it, by a preloaded library); ONCE is "once" or "on": one allocation fails, or
+some in a row. It prints a line before each call and one after it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import shutil
 import sys
 import tempfile
+import traceback
 from array import array
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +50,7 @@ IDS = [256, 300, 104, 70_000, 259, 264]
 
 # Without any memory at all the interpreter itself aborts.
 ON = 12
+MAX = 1 << 20
 
 
 class Call(NamedTuple):
@@ -310,8 +313,8 @@ def failing(kind: str, first: int, once: bool) -> Any:
             SHIM.fail_from(0, 0)
 
 
-def outcome(call: Call, made: Any, kind: str, first: int, once: bool) -> tuple[str, Any]:
-    """Make a call with failing allocations; return what became of it, and its result."""
+def outcome(call: Call, made: Any, kind: str, first: int, once: bool, expected: Any) -> str:
+    """Make a call with failing allocations, and return what became of it."""
     result = None
     error: BaseException | None = None
     try:
@@ -320,29 +323,33 @@ def outcome(call: Call, made: Any, kind: str, first: int, once: bool) -> tuple[s
     except BaseException as caught:
         error = caught
     if error is None:
-        return "result", result
+        return "right" if result == expected else "wrong result"
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == 12:
-        return "no memory", None
-    return f"{type(error).__name__}: {error}", None
+        return "no memory"
+    innermost = [*traceback.extract_tb(error.__traceback__)][-1].filename
+    by = "" if "fastprep" in innermost else " by others"
+    return f"{type(error).__name__}{by}: {error}"
 
 
 def main() -> None:
     name, kind, once = sys.argv[1], sys.argv[2], sys.argv[3] == "once"
-    first, step, last = map(int, sys.argv[4:7])
+    first, step, cases = map(int, sys.argv[4:7])
     call = CALLS[name]
     expected = call.use(call.make())
     if call.use(call.make()) != expected:
         raise AssertionError(f"{name}: two calls differ")
     complete = 0
-    for number in range(first, last, step):
+    if step == 0:
+        needed = 1
+        while outcome(call, call.make(), kind, needed, True, expected) != "right" and needed < MAX:
+            needed *= 2
+        step = max(1, needed // cases)
+        os.write(1, f"{step}\n".encode())
+    for number in range(first, MAX, step):
         os.write(1, f"{number}\n".encode())
         made = call.make()
-        found, result = outcome(call, made, kind, number, once)
-        if found == "result":
-            complete = complete + 1 if result == expected else 0
-            found = "right" if result == expected else "wrong result"
-        else:
-            complete = 0
+        found = outcome(call, made, kind, number, once, expected)
+        complete = complete + 1 if found == "right" else 0
         again: Any = None
         try:
             again = call.use(call.make() if isinstance(made, Path) else made)
@@ -352,7 +359,7 @@ def main() -> None:
             found = f"{found}; the call after it: {again!r}"[:300]
         os.write(1, f"{found}\n".encode("utf-8", "replace").replace(b"\\n", b" "))
         # A call may be right without some of its allocations; this many together are those it has not.
-        if complete >= 25:
+        if complete * step >= 25 and complete >= 3:
             break
 
 
