@@ -70,15 +70,16 @@ def failures_of(call: str, kind: str, folder: Path, shim: Path | None, cases: in
         while True:
             found = ""
             lines = _lines(call, kind, once, first, step, cases // 2, folder, shim)
-            for number, step, found in lines:
+            for number, chosen, found in lines:
                 made += 1
+                first, step = number, chosen
                 if _is_of_others(found):
                     aborted += 1
                 elif GOOD.fullmatch(found) is None:
                     wrong.append(f"allocation {number}, {once}: {found}")
             if not found.startswith("ended"):
                 break
-            first = number + step  # after a crash
+            first += step  # after a crash
     return Found(
         f"allocations of {'Python' if kind == 'python' else 'C'} that fail: {call}",
         made,
