@@ -16,6 +16,11 @@ from setuptools import Extension, setup
 # created in a critical section and published by an atomic store. Buffers that a caller changes while a
 # call reads them are the caller's to guard, as with a GIL, which kernels release. This is reasoned, not
 # tested: no free-threaded Python was available.
+#
+# Two forms are not used, because of Cython 3.3.1. Where the append of a comprehension ([f(x) for x
+# in y]) has no memory, the item is released twice: loops, or list(map(f, y)). Where there is no
+# memory for the traceback of an exception that an "except" catches, a reference of NULL is dropped,
+# which crashes: checks before, or functions of C that return NULL.
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,

@@ -136,8 +136,11 @@ def _find(name: str) -> object | None:
     """Return what a public name stands for, or None if it needs torch and torch is missing."""
     path = f"fastprep.{_MODULES.get(name) or _MODULE_OF[name]}"
     try:
-        # As importlib.import_module, without its import.
-        module = __import__(path, fromlist=[name])
+        from fastprep.system.interrupts import deferred
+
+        with deferred():  # an interrupt must not leave C extensions half imported
+            # As importlib.import_module, without its import.
+            module = __import__(path, fromlist=[name])
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

@@ -32,12 +32,15 @@ def get_encoding(encoding_name: str) -> Encoding:
         raise UnknownEncoding(
             f"Unknown encoding {encoding_name}.\nThere are {', '.join(list_encoding_names())}."
         )
-    with _lock:
+    _lock.acquire()
+    try:
         if encoding_name not in ENCODINGS:
             encoding = Encoding._from_recipe(published.recipe(encoding_name))
             encoding._getter = get_encoding  # pickles of it hold its name only
             ENCODINGS[encoding_name] = encoding
         return ENCODINGS[encoding_name]
+    finally:
+        _lock.release()  # by a with statement, this would need memory
 
 
 def list_encoding_names() -> list[str]:

@@ -4,6 +4,7 @@ One unit, because the hot loop passes through all of it: within a unit the compi
 """
 
 cimport cython
+from cpython.buffer cimport PyObject_CheckBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.list cimport PyList_New
@@ -15,8 +16,6 @@ from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport SIZE_MAX, int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
-
-from itertools import accumulate
 
 from fastprep_ext.base cimport (
     ITEM_INT32, ITEM_INT64, ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, ITEM_UINT8, NO_RANK, UC_LL,

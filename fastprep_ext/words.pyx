@@ -11,7 +11,7 @@ from libc.string cimport memchr, memcpy, memset
 
 from fastprep_ext.base cimport (
     ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, ITEM_UINT8, Array, Memory, allocate, array_of, likely,
-    lowest_bit, mul_fold, prefetch, unlikely,
+    lowest_bit, mul_fold, prefetch, unlikely, utf8_decode,
 )
 
 from fastprep.errors import InvalidUtf8

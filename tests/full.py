@@ -20,7 +20,9 @@ from checks import (
     Found,
     crashes,
     ids,
+    interrupts,
     memory,
+    memory_failures,
     merging,
     round_trips,
     sameness,
@@ -45,6 +47,8 @@ CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
     "stores": stores.hostile_stores,
     "memory": memory.memory,
     "sameness": sameness.sameness,
+    "interrupts": interrupts.interrupts,
+    "memory-failures": memory_failures.memory_failures,
 }
 
 

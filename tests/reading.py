@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import CodeType, FrameType
 
 from fastprep.corpus.documents import Bad, Format, Span
 from fastprep.corpus.reader import batches
+from fastprep.system.threads import Crew
 
 
 def read(
@@ -50,3 +55,23 @@ def bad_in(spans: list[Span], form: Format, *, block_bytes: int = 1 << 20) -> li
         for batch in batches(span, form, block_bytes=block_bytes)
         for bad in batch.bad
     ]
+
+
+def background_threads() -> list[int]:
+    """Return the threads that run work of fastprep, after those that are at their end have ended."""
+    until = time.monotonic() + 10
+    while True:
+        found = [
+            thread
+            for thread, frame in sys._current_frames().items()
+            if any(code is Crew._run.__code__ for code in _codes(frame))
+        ]
+        if not found or time.monotonic() > until:
+            return found
+        time.sleep(0.001)
+
+
+def _codes(frame: FrameType | None) -> Iterator[CodeType]:
+    while frame is not None:
+        yield frame.f_code
+        frame = frame.f_back

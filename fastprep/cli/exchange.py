@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from fastprep.cli import signals
 from fastprep.cli.options import (
     add_encoding_options,
     add_eot_options,
@@ -96,18 +97,19 @@ def _export(options: argparse.Namespace) -> None:
     from fastprep.exchange.exports import export_store
     from fastprep.exchange.llmc import SHARD_TOKENS
 
-    for path in export_store(
-        options.store,
-        to=options.to,
-        output=options.output,
-        link=options.link,
-        one_file=options.one_file,
-        validation=options.validation or options.validation_store,
-        shard_tokens=options.shard_tokens or SHARD_TOKENS,
-        overwrite=options.overwrite,
-    ):
-        if not options.quiet:
-            print(path)
+    with signals.raising():
+        paths = export_store(
+            options.store,
+            to=options.to,
+            output=options.output,
+            link=options.link,
+            one_file=options.one_file,
+            validation=options.validation or options.validation_store,
+            shard_tokens=options.shard_tokens or SHARD_TOKENS,
+            overwrite=options.overwrite,
+        )
+    for path in [] if options.quiet else paths:
+        print(path)
 
 
 def _import(options: argparse.Namespace) -> None:
@@ -115,16 +117,18 @@ def _import(options: argparse.Namespace) -> None:
 
     if not (options.encoding or options.encoding_file or options.vocab):
         options.usage("name what made the ids: --encoding, --encoding-file or --vocab")
-    store = import_tokens(
-        options.inputs,
-        options.output,
-        format=options.form,
-        encoding=encoding_of(options),
-        eot=options.eot,
-        eot_token=options.eot_token,
-        link=options.link,
-        overwrite=options.overwrite,
-        progress=False if options.quiet else None,
-    )
+    encoding = encoding_of(options)
+    with signals.raising():
+        store = import_tokens(
+            options.inputs,
+            options.output,
+            format=options.form,
+            encoding=encoding,
+            eot=options.eot,
+            eot_token=options.eot_token,
+            link=options.link,
+            overwrite=options.overwrite,
+            progress=False if options.quiet else None,
+        )
     if not options.quiet:
         print(f"{options.output}: {contents(store)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from fastprep.cli import signals
 from fastprep.cli.options import add_encoding_options, as_json, encoding_of_file
 
 TYPE_CHECKING = False
@@ -38,7 +39,8 @@ def _info(options: argparse.Namespace) -> None:
     if options.report is not None:
         from fastprep.report.page import write_report
 
-        write_report(store, options.report, encoding=encoding)
+        with signals.raising():
+            write_report(store, options.report, encoding=encoding)
     elif encoding is not None:
         options.usage("--encoding-file goes with --report")
     manifest = store.manifest

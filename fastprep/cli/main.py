@@ -4,23 +4,25 @@ Each command has its own module, with its options. Only the requested one is imp
 what it needs when it runs: a small job takes less time than the import of all of fastprep.
 
 Exit codes: 0 for success, 1 for an error (one line on stderr), 2 for wrong usage, 130 after Ctrl-C,
-143 after SIGTERM (`prepare`), 141 if the reader of the output closed it.
+143 after SIGTERM, 141 if the reader of the output closed it.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import gc
 import os
 import sys
-from importlib import import_module
+from _signal import SIGTERM  # type: ignore[import-not-found]
 
-from fastprep.errors import FastprepError
+from fastprep.cli import signals
 from fastprep.terminal import EscapingStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
+    from typing import NoReturn
 
 # The module of each command, in the order of the help.
 _MODULE_OF = {
@@ -32,17 +34,36 @@ _MODULE_OF = {
     "encode": "encode",
     "decode": "encode",
 }
+# What Python says if it cannot start a thread or make a lock.
+_NO_LOCK = ("can't start new thread", "can't allocate")
+# What the loader of shared libraries says if no memory is left.
+_NO_MEMORY = ("cannot allocate memory", "failed to map segment", "Cannot allocate memory")
 
 
-def command() -> int:
-    """Run :func:`main` in a process that does nothing else, and return its exit code."""
-    # Imported objects live until the end. Searching them for garbage, repeatedly during the imports
-    # and three times at exit, takes a tenth of the time of a small job.
+def command() -> NoReturn:
+    """Run :func:`main` in a process that does nothing else, and end the process with its exit code."""
+    signals.end_at_once()
+    # Imported objects live until the end. Searching them for garbage, repeatedly during the imports,
+    # takes a tenth of the time of a small job.
     gc.set_threshold(100_000)
     _open_streams()
-    code = main()
-    gc.freeze()
-    return code
+    sys.unraisablehook = signals.end_if_ignored
+    try:
+        code = main()
+    except SystemExit as end:  # of argparse
+        code = end.code if isinstance(end.code, int) else 1
+    signals.ignore()
+    try:
+        _flush()
+    except OSError as error:
+        code = code or _end_by_error(error)
+    import atexit
+
+    atexit._run_exitfuncs()
+    # Not by a return, which would end the interpreter step by step: it takes longer than a small
+    # job, and a thread that still waits for a read then ends by pthread_exit, which aborts the
+    # process if there is no memory to load libgcc_s.
+    os._exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,23 +76,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser(words[0] if words else "").parse_args(words)
+    options = None
+    signals.raised = 0
     try:
+        options = _parser(words[0] if words else "").parse_args(words)
         options.run(options)
-        # Here, because only a flush finds that a pipe is closed.
-        sys.stdout.flush()
-    except (FastprepError, ImportError, OSError, MemoryError) as error:
-        if isinstance(error, BrokenPipeError):
-            # Python flushes once more at exit, and must not fail then.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 141
-        _print_error(options, f"error: {_one_line(error)}")
-        return 1
+        _flush()  # only this finds that a pipe is closed or a disk full
     except KeyboardInterrupt as interrupt:
-        terminated = type(interrupt) is not KeyboardInterrupt
-        _print_error(options, "terminated" if terminated else "interrupted")
-        return 143 if terminated else 130
+        return _end_by_signal(type(interrupt) is not KeyboardInterrupt, options)
+    except Exception as error:
+        if signals.raised:
+            return _end_by_signal(signals.raised == SIGTERM, options)
+        return _end_by_error(error, options)
     return 0
+
+
+def _end_by_signal(terminated: bool, options: argparse.Namespace | None) -> int:
+    _print_error(options, "terminated" if terminated else "interrupted")
+    return 143 if terminated else 130
+
+
+def _end_by_error(error: Exception, options: argparse.Namespace | None = None) -> int:
+    """Print the line of an expected error and return its exit code; raise any other error."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_output()
+    if isinstance(error, BrokenPipeError):
+        return 141
+    if _is_no_memory(error):
+        _print_error(options, f"error: memory ran out{getattr(options, 'resumable', '')}")
+        return 1
+    from fastprep.errors import FastprepError
+
+    if not isinstance(error, (FastprepError, ImportError, OSError)):
+        raise error
+    _print_error(options, f"error: {_one_line(error)}")
+    return 1
+
+
+def _is_no_memory(error: BaseException | None) -> bool:
+    """Return whether an error, or one that it was raised for, says that memory or threads ran out."""
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == 12:
+            return True
+        # What numpy and Python itself raise where they forget to raise MemoryError.
+        if isinstance(error, SystemError) and "without" in str(error):
+            return True
+        if isinstance(error, RuntimeError) and str(error).startswith(_NO_LOCK):
+            return True
+        if isinstance(error, ImportError) and any(text in str(error) for text in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _open_streams() -> None:
@@ -87,14 +144,42 @@ def _open_streams() -> None:
             setattr(sys, name, EscapingStream(getattr(sys, name)))
 
 
+def _flush() -> None:
+    """Flush the output; raise OSError, which names it, if that fails."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from None
+
+
+def _discard_output() -> None:
+    """Send the rest of the output to the null device: it is flushed once more, which must not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _parser(first: str) -> argparse.ArgumentParser:
     """Return the parser for a command line that begins with `first`: of one command, or of all."""
+    import argparse
+    from importlib import import_module
+
+    class Version(argparse.Action):
+        """The option ``--version``, which reads the version only if used: that takes long."""
+
+        def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+            import fastprep
+
+            print(f"fastprep {fastprep.__version__}")
+            _flush()
+            parser.exit()
+
     parser = argparse.ArgumentParser(
         prog="fastprep",
         description="Raw text to training batches, exactly as tiktoken.",
         epilog="example: fastprep prepare corpus/*.jsonl -o store && fastprep info store",
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     modules = [_MODULE_OF[first]] if first in _MODULE_OF else dict.fromkeys(_MODULE_OF.values())
     for module in modules:
@@ -102,20 +187,11 @@ def _parser(first: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _print_error(options: argparse.Namespace, line: str) -> None:
+def _print_error(options: argparse.Namespace | None, line: str) -> None:
     # With --log the error is the last event, and no other line may follow.
-    if getattr(options, "log", None) is None:
-        print(f"fastprep: {line}", file=sys.stderr)
-
-
-class _Version(argparse.Action):
-    """The option ``--version``, which reads the version only if used: it takes longer than parsing."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        import fastprep
-
-        print(f"fastprep {fastprep.__version__}")
-        parser.exit()
+    if not getattr(options, "error_is_logged", False):
+        with contextlib.suppress(OSError):  # the exit code says it
+            print(f"fastprep: {line}", file=sys.stderr)
 
 
 def _one_line(error: BaseException) -> str:

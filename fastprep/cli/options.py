@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import TypeAlias
 
     from fastprep.encoding.encoding import Encoding
@@ -219,26 +217,3 @@ def contents(store: TokenStore) -> str:
         f"{counted(store.num_tokens, 'token')} in {counted(store.num_documents, 'document')}, "
         f"{counted(len(store.manifest.shards), 'shard')}"
     )
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a command as Ctrl-C does."""
-
-
-@contextlib.contextmanager
-def raising_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM raise Terminated within the block; only the main thread can, so others do without."""
-    import signal
-
-    def terminate(*_: object) -> None:
-        raise Terminated
-
-    try:
-        before = signal.signal(signal.SIGTERM, terminate)
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 
+from fastprep.cli import signals
 from fastprep.cli.options import (
     add_encoding_options,
     add_eot_options,
@@ -17,7 +18,6 @@ from fastprep.cli.options import (
     contents,
     counted,
     encoding_of,
-    raising_on_sigterm,
     separator,
 )
 from fastprep.errors import FastprepError
@@ -140,17 +140,26 @@ def add(commands: Commands) -> None:
         help="print events on stderr, one JSON object per line",
     )
     add_encoding_options(command, words=True)
-    command.set_defaults(run=_prepare, usage=command.error)
+    command.set_defaults(run=_prepare, usage=command.error, resumable="; the same command resumes")
 
 
 def _prepare(options: argparse.Namespace) -> None:
     messages = _Messages(options)
+    if options.log:
+        signals.set_last_line(_interrupted_event)
     try:
-        with raising_on_sigterm():
-            _run(options, messages)
+        _run(options, messages)
     except (Exception, KeyboardInterrupt) as error:
         messages.failed(error)
         raise
+    finally:
+        signals.set_last_line(None)
+
+
+def _interrupted_event(terminated: bool) -> str:
+    """Return the log event for a signal before the work began; without an import."""
+    name = "Terminated" if terminated else "KeyboardInterrupt"
+    return f'{{"event":"failed","error":"{name}","message":"","shards_finished":0}}'
 
 
 def _run(options: argparse.Namespace, messages: _Messages) -> None:
@@ -161,7 +170,9 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
             options.usage("--merge takes no INPUT: the work of the tasks is in OUT")
         from fastprep.jobs.prepare import merge_tasks
 
-        _summarize(options, merge_tasks(options.output))
+        with signals.raising():
+            store = merge_tasks(options.output)
+        _summarize(options, store)
         return
     if not options.inputs:
         options.usage("the following arguments are required: INPUT")
@@ -175,19 +186,20 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
 
         _print_estimate(options, estimate(options.inputs, encoding=encoding, **settings))
         return
-    store = prepare(
-        options.inputs,
-        options.output,
-        encoding=encoding,
-        **settings,
-        workers=options.workers,
-        engine=options.engine,
-        task=options.task,
-        overwrite=options.overwrite,
-        append=options.append,
-        progress=False if options.quiet or options.log else None,
-        log=messages.event,
-    )
+    with signals.raising():
+        store = prepare(
+            options.inputs,
+            options.output,
+            encoding=encoding,
+            **settings,
+            workers=options.workers,
+            engine=options.engine,
+            task=options.task,
+            overwrite=options.overwrite,
+            append=options.append,
+            progress=False if options.quiet or options.log else None,
+            log=messages.event,
+        )
     _summarize(options, store)
 
 
@@ -250,6 +262,7 @@ class _Messages:
     """Messages of a running job on stderr: lines for people, or with ``--log`` JSON for machines."""
 
     def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
         self._json = options.log == "json"
         self._quiet = options.quiet
         self._output = options.output
@@ -301,7 +314,8 @@ class _Messages:
                     "shards_finished": journal.count_done() if journal else 0,
                 }
             )
-        elif journal and self._shards:
+            self._options.error_is_logged = True
+        elif journal and self._shards and not isinstance(error, MemoryError):
             from fastprep.jobs.run import resume_hint
 
             self._print(resume_hint(journal, self._shards))

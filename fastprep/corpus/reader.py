@@ -63,6 +63,7 @@ from fastprep.corpus.sources import (
 )
 from fastprep.corpus.text import read_text
 from fastprep.errors import InvalidInput, MissingExtra
+from fastprep.system.interrupts import deferred
 from fastprep.system.threads import StopFlag, produce_ahead
 
 # A smaller compressed file is decompressed before a thread has started.
@@ -313,12 +314,15 @@ def import_readers(spans: Iterable[Span], form: Format) -> None:
             named.setdefault(kind, span.path)
     for kind, path in named.items():
         try:
-            _import_reader(kind)
+            with deferred():
+                _import_reader(kind)
         except MissingExtra as error:
             raise MissingExtra(f"{path}: {error}", name=error.name) from None
 
 
 def _import_reader(kind: Kind) -> None:
+    if kind.content == "lines":
+        import json  # noqa: F401 - for lines with lone surrogates
     if kind.packing:
         from fastprep.corpus.compressed import decompressor
 

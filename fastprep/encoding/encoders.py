@@ -94,11 +94,14 @@ def _compiled(table: RankTable, pattern: int) -> Encoder:
 
     if not any(table is published for published in PUBLISHED_TABLES.values()):
         return build()
-    with _lock:
-        key = table.sha256, pattern
+    key = table.sha256, pattern
+    _lock.acquire()
+    try:
         if key not in _encoders:
             _encoders[key] = build()
         return _encoders[key]
+    finally:
+        _lock.release()  # by a with statement, this would need memory
 
 
 def _split_with(pattern: int) -> Callable[[str], list[str]]:

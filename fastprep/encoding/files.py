@@ -109,17 +109,24 @@ class _Job:
         number = -1
         try:
             while not self.stopped:
-                with self._reading:
+                # Not "with", which needs memory to release the lock.
+                self._reading.acquire()
+                try:
                     text, size, start = self._blocks.next(text)
                     number = self._blocks.number
+                finally:
+                    self._reading.release()
                 if size == 0:
                     break
                 self._write(self._place(number, self._encode(text, size, start)))
         except BaseException as error:  # raised by encode_file
             self.failed[number] = error
             self.stopped = True
-        with self._placing:
+        self._placing.acquire()
+        try:
             self._placing.notify_all()
+        finally:
+            self._placing.release()
 
     def _encode(self, text: bytearray, size: int, start: int) -> Ids:
         needed = self._encoding.most_ids(size, 1) + 1
@@ -141,9 +148,10 @@ class _Job:
     def _place(self, number: int, ids: Ids) -> list[tuple[int, Ids]]:
         """Return the blocks whose offset is now known, each with the number of ids before it."""
         found = []
-        with self._placing:
+        self._placing.acquire()
+        try:
             while number - self._placed > self._max_ahead and not self.stopped:
-                self._placing.wait()
+                self._placing.wait(1.0)  # a thread may have had no memory to notify
             self._pending[number] = ids
             while self._placed in self._pending:
                 ids = self._pending.pop(self._placed)
@@ -151,6 +159,8 @@ class _Job:
                 self.count += len(ids)
                 self._placed += 1
             self._placing.notify_all()
+        finally:
+            self._placing.release()
         return found
 
     def _write(self, placed: list[tuple[int, Ids]]) -> None:

@@ -6,9 +6,6 @@ neither a fork, nor a new interpreter, nor a guard in the user's script.
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator
 from queue import Empty, SimpleQueue
@@ -17,7 +14,8 @@ from typing import TypeAlias
 from fastprep.corpus.plan import Task
 from fastprep.jobs.journal import Done
 from fastprep.jobs.task import TaskCounter, Work, run_task
-from fastprep.system.threads import StopFlag, Stopped
+from fastprep.system.interrupts import deferred
+from fastprep.system.threads import Crew, StopFlag, Stopped
 from fastprep_ext.base import release_blocks
 
 #: Called every TICK_SECONDS or more often while tasks run.
@@ -34,13 +32,14 @@ def run_on_threads(
     """Run tasks on `workers` threads, and yield the index and result of each as it ends.
 
     The first error of a task is raised here. After it, as after an interrupt, the other threads stop
-    at their next block.
+    at their next block. Interrupts wait until this thread waits for a task, so that they are raised
+    between two of its steps, not within one.
     """
     waiting = deque(tasks.items())
-    ended: SimpleQueue[tuple[int, Done | BaseException]] = SimpleQueue()
+    ended: SimpleQueue[tuple[int, Done | BaseException] | None] = SimpleQueue()
     stop = StopFlag()
 
-    def run_tasks() -> None:
+    def run_tasks(stop: StopFlag = stop) -> None:
         while not stop.is_set:
             try:
                 index, task = waiting.popleft()
@@ -54,37 +53,45 @@ def run_on_threads(
                 stop.set()
                 ended.put((index, error))
 
-    threads = [
-        threading.Thread(target=run_tasks, name="fastprep task", daemon=True)
-        for _ in range(min(workers, len(tasks)))
-    ]
-    started = []
-    try:
-        for thread in threads:
-            with contextlib.suppress(RuntimeError):  # no further thread can be started
-                thread.start()
-                started.append(thread)
-        if tasks and not started:
-            run_tasks()
-        for _ in tasks:
-            index, result = _next(ended, tick)
-            if isinstance(result, BaseException):
-                raise result
-            yield index, result
-            tick()
-    finally:
-        stop.set()
-        deadline = time.monotonic() + _STOP_TIMEOUT
-        for thread in started:
-            thread.join(max(deadline - time.monotonic(), 0))
-        release_blocks()
-
-
-def _next(
-    ended: SimpleQueue[tuple[int, Done | BaseException]], tick: Tick
-) -> tuple[int, Done | BaseException]:
-    while True:
+    crew = Crew(run_tasks)
+    # None in the queue wakes this thread.
+    with deferred(lambda: ended.put(None)) as signals:
         try:
-            return ended.get(timeout=TICK_SECONDS)
-        except Empty:
-            tick()
+            crew.start(min(workers, len(tasks)))
+            done = 0
+            while done < len(tasks):
+                try:
+                    result = ended.get(timeout=TICK_SECONDS)
+                except Empty:
+                    tick()
+                    if not crew.running and ended.empty():
+                        # No thread was started, or all ran out of memory.
+                        if not waiting:
+                            raise MemoryError("no memory for the result of a task") from None
+                        run_tasks(_Delivering(signals))
+                    continue
+                if result is None:
+                    signals.deliver()
+                    continue
+                index, found = result
+                if isinstance(found, BaseException):
+                    raise found
+                yield index, found
+                done += 1
+                tick()
+        finally:
+            stop.set()
+            crew.close(_STOP_TIMEOUT)
+            release_blocks()
+
+
+class _Delivering(StopFlag):
+    """A stop flag for the main thread, which delivers interrupts where it is checked."""
+
+    def __init__(self, signals: deferred) -> None:
+        super().__init__()
+        self._signals = signals
+
+    def check(self) -> None:
+        self._signals.deliver()
+        super().check()

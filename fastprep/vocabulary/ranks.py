@@ -171,10 +171,13 @@ def published_table(name: str) -> RankTable:
     >>> published_table("r50k_base") is published_table("r50k_base")
     True
     """
-    with _lock:
+    _lock.acquire()
+    try:
         if name not in PUBLISHED_TABLES:
             PUBLISHED_TABLES[name] = bundled(name)
         return PUBLISHED_TABLES[name]
+    finally:
+        _lock.release()  # by a with statement, this would need memory
 
 
 def table_of(mergeable_ranks: dict[bytes, int]) -> RankTable:

@@ -9,6 +9,7 @@ from fastprep.corpus import reader as corpus
 from fastprep.corpus.documents import Batch, Format
 from fastprep.corpus.inputs import Inputs, find
 from fastprep.corpus.plan import Task, plan
+from fastprep.corpus.reader import import_readers
 from fastprep.errors import InvalidUtf8
 from fastprep.system.threads import map_in_order
 from fastprep.vocabulary.published import ENDOFTEXT
@@ -35,6 +36,7 @@ def words_of_inputs(inputs: Inputs, form: Format, threads: int = 1) -> WordEncod
     spans = find(inputs, form)
     size = sum(span.size for span in spans)
     parts = plan(spans, form, shard_bytes=max(-(-size // threads), _MIN_BYTES_PER_THREAD))
+    import_readers(spans, form)
     found = map_in_order(lambda part: unique_words(_texts(part, form)), parts, threads)
     # Each list is mostly sorted, so sorting all of them costs little more than merging.
     words = (word for word, _ in groupby(sorted(chain.from_iterable(found))))

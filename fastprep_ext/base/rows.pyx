@@ -195,7 +195,7 @@ cdef class Rows:
         if isinstance(index, slice):
             begin, end, step = index.indices(self.count)
             if step != 1:
-                return [self[i] for i in range(begin, end, step)]
+                return list(map(self.__getitem__, range(begin, end, step)))
             return self.part(begin, max(begin, end))
         i = index
         if i < 0:

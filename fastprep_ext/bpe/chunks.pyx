@@ -101,6 +101,7 @@ cdef extern from "Python.h":
     void PyObject_GC_UnTrack(void *item)
     void PyObject_GC_Track(void *item)
     bint PyObject_GC_IsTracked(object item)
+    const uint8_t *utf8_or_null "(const uint8_t *)PyUnicode_AsUTF8AndSize"(object text, Py_ssize_t *n)
 
 
 cdef class TextBatch:
@@ -153,11 +154,14 @@ cdef class TextBatch:
         for i in range(count):
             if self.excluded[i]:
                 continue
-            try:
-                self.texts[i] = utf8_of(self.kept[i], &n)
-                self.sizes[i] = n
-            except Exception:
+            text = self.kept[i]
+            if PyUnicode_Check(text):
+                self.texts[i] = utf8_or_null(text, &n)
+            if self.texts[i] == NULL:
+                PyErr_Clear()
                 self.excluded[i] = 1
+            else:
+                self.sizes[i] = n
         self.chunks.ranks = &vocabulary.ranks
         self.chunks.pattern = vocabulary.pattern
         self.chunks.specials = &specials.table if specials is not None else NULL

@@ -225,7 +225,7 @@ cdef class Decoder:
         cdef const uint32_t *token_ids = <const uint32_t *>held_ids.at
         cdef Py_ssize_t rows = held_ids.count, n = rows + len(extra), i, k
         cdef uint64_t start = 0, end = 0, id, largest = 0
-        cdef list extra_ids = [id_of(number) for _, number in extra]
+        cdef list extra_ids = [], pieces = [blob], starts = []
         if held_ends.count != rows or (rows and token_ends[rows - 1] > <uint64_t>len(blob)):
             raise ValueError("ends, ids and blob do not belong together")
         for i in range(rows):
@@ -233,14 +233,25 @@ cdef class Decoder:
                 raise ValueError("ends do not increase")
             start = token_ends[i]
             largest = max(largest, token_ids[i])
-        self.blob = b"".join([blob, *[token for token, _ in extra]])
-        for id in extra_ids:
+        end = len(blob)
+        for token, number in extra:
+            id = id_of(number)
             largest = max(largest, id)
+            extra_ids.append(id)
+            pieces.append(token)
+            # Offsets of the tokens of `extra`, and the end of the last.
+            starts.append(end)
+            end += len(token)
+        starts.append(end)
+        self.blob = b"".join(pieces)
         if largest < 8 * <uint64_t>n + 4096:
             self.tokens.n = largest + 1
         else:
             # A stable sort: of tokens with equal ids the first comes first.
-            all_ids = [token_ids[i] for i in range(rows)] + extra_ids
+            all_ids = []
+            for i in range(rows):
+                all_ids.append(token_ids[i])
+            all_ids.extend(extra_ids)
             order = sorted(range(n), key=all_ids.__getitem__)
             self.tokens.n = n
             self.sorted_ids = <uint32_t *>malloc(n * sizeof(uint32_t))
@@ -251,8 +262,6 @@ cdef class Decoder:
         self.tokens.ids = self.sorted_ids
         self.tokens.blob = <const uint8_t *>PyBytes_AS_STRING(self.blob)
         memset(self.rows, NO_TOKEN_ROW, (self.tokens.n + 1) * sizeof(Token))
-        # Offsets of the tokens of `extra`, and the end of the last.
-        starts = list(accumulate([len(token) for token, _ in extra], initial=len(blob)))
         for k in range(n):
             i = k if self.sorted_ids == NULL else order[k]
             if i < rows:
@@ -289,10 +298,9 @@ cdef class Decoder:
         cdef Array held
         if isinstance(ids, list):
             return self._decode_items(ids)
-        try:
-            view = memoryview(ids)
-        except TypeError:
+        if not PyObject_CheckBuffer(ids):
             return self._decode_items(tuple(ids))
+        view = memoryview(ids)
         if view.ndim == 1 and view.c_contiguous and view.nbytes:
             if view.format == "H":
                 held = array_of(view, ITEM_UINT16)
@@ -320,7 +328,7 @@ cdef class Decoder:
 
     def decode_each(self, ids not None) -> list:
         """Return the bytes of each token."""
-        return [self.decode_token(id) for id in ids]
+        return list(map(self.decode_token, ids))
 
     def offsets(self, list tokens not None) -> list:
         """Return, for the bytes of each token, the character of their text in which they start.

@@ -89,7 +89,9 @@ cdef class Specials:
         cdef size_t count = len(tokens), i, end = 0
         cdef bytes token
         order = sorted(range(count), key=lambda row: tokens[row][0])
-        self.tokens = [tokens[row][0] for row in order]
+        self.tokens = []
+        for row in order:
+            self.tokens.append(tokens[row][0])
         self.blob = b"".join(self.tokens)
         self.numbers = <uint64_t *>calloc(2 * count + 1, sizeof(uint64_t))
         self.priorities = <uint32_t *>calloc(count + 1, sizeof(uint32_t))

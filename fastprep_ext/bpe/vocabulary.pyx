@@ -143,11 +143,12 @@ cdef class Vocabulary:
     # Each thread gets what it had before, if that is idle: its cache is in the memory of that core.
     cdef Scratch acquire(self):
         cdef unsigned long thread = PyThread_get_thread_ident()
-        cdef Scratch scratch, other
+        cdef Scratch scratch = None, other
         cdef Py_ssize_t i
-        try:
-            scratch = self._idle_scratch.pop()
-        except IndexError:
+        with cython.critical_section(self):
+            if len(self._idle_scratch):
+                scratch = self._idle_scratch.pop()
+        if scratch is None:
             return Scratch(self.largest < 1 << 16)
         if scratch.thread != thread:
             with cython.critical_section(self):
@@ -208,7 +209,9 @@ cdef class Vocabulary:
             count = merge_in_parts(&self.ranks, bytes, n, tokens)
         if count < 0:
             raise MemoryError(f"no memory to merge a piece of {n} bytes")
-        return [self.ranks.ids[tokens[i]] for i in range(count)]
+        for i in range(count):
+            tokens[i] = self.ranks.ids[tokens[i]]
+        return self.as_list(tokens, count)
 
     def cuts(self, piece) -> list:
         """List the positions at which a piece is cut before it is merged, for tests."""
@@ -217,7 +220,11 @@ cdef class Vocabulary:
         find_cuts(
             &self.ranks, <const uint8_t *>bytes.at, bytes.count, <uint8_t *>PyByteArray_AS_STRING(cut)
         )
-        return [i for i, is_cut in enumerate(cut) if is_cut]
+        found = []
+        for i, is_cut in enumerate(cut):
+            if is_cut:
+                found.append(i)
+        return found
 
     def last_merges(self, made) -> int:
         """Find the last merge of each token that merging makes.
@@ -317,4 +324,8 @@ def missing_bytes(bytes blob not None, ends) -> bytes:
         if end[i] == start + 1:
             there[bytes_[start]] = True
         start = end[i]
-    return bytes([i for i in range(256) if not there[i]])
+    missing = bytearray()
+    for i in range(256):
+        if not there[i]:
+            missing.append(i)
+    return bytes(missing)

@@ -214,4 +214,7 @@ def places_of(uint64_t bits, str path):
     cdef size_t places[64]
     if chosen == NULL:
         return None
-    return [places[i] for i in range(chosen.places(bits, 0, places))]
+    found = []
+    for i in range(chosen.places(bits, 0, places)):
+        found.append(places[i])
+    return found

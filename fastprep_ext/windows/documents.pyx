@@ -104,7 +104,7 @@ cdef class DocumentEnds:
         cdef Py_ssize_t k, n
         cdef Array held
         cdef uint64_t last
-        parts = [(int(tokens), ends) for tokens, ends in parts] or [(0, b"")]
+        parts = list(parts) or [(0, b"")]
         n = len(parts)
         self.ends.num_parts = n
         self.ends.ends = <const uint64_t **>calloc(n + 1, sizeof(uint64_t *))
@@ -118,17 +118,20 @@ cdef class DocumentEnds:
             raise MemoryError
         views = []
         for k, (tokens, ends) in enumerate(parts):
-            self.ends.token_base[k + 1] = self.ends.token_base[k] + <int64_t>tokens
+            self.ends.token_base[k + 1] = self.ends.token_base[k] + <int64_t>int(tokens)
             self.ends.document_base[k + 1] = self.ends.document_base[k] + <int64_t>len(ends)
             if not len(ends):
                 continue
-            try:
-                held = array_of(ends, ITEM_UINT64)
-            except ValueError as error:
-                raise InvalidWindow(f"document ends must be a row of uint64: {error}") from None
+            view = memoryview(ends)
+            if view.ndim != 1 or view.itemsize != 8 or view.format.lstrip("<=@") not in ("L", "Q"):
+                raise InvalidWindow(
+                    f"document ends must be a row of uint64; found {view.ndim} dimensions of the "
+                    f"format {view.format!r}"
+                )
+            held = array_of(view, ITEM_UINT64)
             self.ends.ends[k] = <const uint64_t *>held.at
             last = self.ends.ends[k][held.count - 1]
-            if last > <uint64_t>tokens:
+            if last > <uint64_t>int(tokens):
                 raise InvalidWindow(
                     f"the last document ends at token {last}, but there are {tokens}"
                 )

@@ -152,7 +152,7 @@ cdef class Order:
         self, sizes, *, splits=(), phases=(), length=None, seed=0, epoch=0, shuffle=True
     ):
         cdef int64_t k, i
-        sizes = [int(size) for size in sizes]
+        sizes = list(map(int, sizes))
         if not sizes or min(sizes) < 1 or sum(sizes) >= 1 << 62:
             raise InvalidWindow(f"sources need at least one window each; found {sizes}")
         self.order.length = sum(sizes) if length is None else length
@@ -229,4 +229,7 @@ cdef class Order:
         cdef Memory memory = allocate(count * sizeof(int64_t))
         cdef int64_t *indices = <int64_t *>memory.at
         fill_order(&self.order, positions.start, positions.step, count, indices)
-        return [indices[r] for r in range(count)]
+        found = []
+        for r in range(count):
+            found.append(indices[r])
+        return found

@@ -184,7 +184,7 @@ cdef class TokenShards:
     def __cinit__(self, shards, files=None):
         cdef Py_ssize_t k, n
         cdef Array raw
-        self.views = tuple([memoryview(shard) for shard in shards])
+        self.views = tuple(map(memoryview, shards))
         n = len(self.views)
         self.tokens.num_shards = n
         self.tokens.places = <const char **>calloc(n + 1, sizeof(char *))

@@ -4,6 +4,11 @@ WordTable returns the objects that a dict holds, as the notebook does; here no o
 token.
 """
 
+cdef extern from "Python.h":
+    PyObject *decode_or_null "PyUnicode_DecodeUTF8"(const char *text, Py_ssize_t n, const char *errors)
+    void PyErr_Clear()
+    void decrement "Py_DECREF"(PyObject *item)
+
 ctypedef fused Id:
     uint16_t
     uint32_t
@@ -136,11 +141,25 @@ cdef int64_t look_up_ids(
 
 
 cdef str decoded(object text, Py_ssize_t index):
+    cdef Array bytes
+    cdef const uint8_t *at
+    cdef Py_ssize_t i = 0
+    cdef uint32_t point
+    cdef int size
+    cdef PyObject *made
     if PyUnicode_Check(text):
         return text
-    try:
-        return str(text, "utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidUtf8(
-            f"text {index}, byte {error.start}: no UTF-8 character starts here", index, error.start
-        ) from None
+    bytes = array_of(text, ITEM_UINT8)
+    at = <const uint8_t *>bytes.at
+    made = decode_or_null(<const char *>at, bytes.count, NULL)
+    if made != NULL:
+        found = <object>made
+        decrement(made)
+        return found
+    PyErr_Clear()
+    while i < bytes.count:
+        size = utf8_decode(at + i, bytes.count - i, &point)
+        if size == 0:
+            raise InvalidUtf8(f"text {index}, byte {i}: no UTF-8 character starts here", index, i)
+        i += size
+    raise MemoryError(f"no memory for a text of {bytes.count} bytes")

@@ -56,8 +56,12 @@ cdef class WordTable:
     def __cinit__(self, vocab, unknown=None):
         cdef Text word
         cdef list items = list(vocab.items())
-        cdef list words = [key for key, _ in items if isinstance(key, str)]
-        self.ids = tuple([number for key, number in items if isinstance(key, str)])
+        cdef list words = [], ids = []
+        for key, number in items:
+            if isinstance(key, str):
+                words.append(key)
+                ids.append(number)
+        self.ids = tuple(ids)
         self.size = len(items)
         self.vocab = vocab
         self.unknown = unknown
@@ -290,7 +294,7 @@ def join_words(words, ids, str closers):
 
     `words` maps ids to words; `closers` are ASCII code points below 64.
     """
-    cdef str joined = " ".join([words[number] for number in ids])
+    cdef str joined = " ".join(list(map(words.__getitem__, ids)))
     cdef Text units = text_of(joined)
     cdef uint64_t mask = 0
     cdef int64_t left

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reading import background_threads
 
 from fastprep.errors import InvalidInput
 from fastprep.jobs.prepare import prepare
@@ -224,7 +225,7 @@ def test_an_error_in_one_task_ends_the_others_at_once(large: list[Path], tmp_pat
         prepare([large[0], bad], tmp_path / "store", shard_bytes=1000, workers=2, progress=False)
     (note,) = info.value.__notes__
     assert note.startswith("0 of 2 shards are finished; the same call or command resumes")
-    assert not [thread for thread in threading.enumerate() if thread.name == "fastprep task"]
+    assert not background_threads()
 
 
 def test_an_error_of_the_log_ends_the_tasks(corpus: Path) -> None:
@@ -234,7 +235,7 @@ def test_an_error_of_the_log_ends_the_tasks(corpus: Path) -> None:
 
     with pytest.raises(RuntimeError, match="the log is full"):
         prepare("in", "store", shard_bytes=200, workers=3, progress=False, log=fail)
-    assert not [thread for thread in threading.enumerate() if thread.name == "fastprep task"]
+    assert not background_threads()
     prepare("in", "store", shard_bytes=200, progress=False)
     check_made(corpus)
 

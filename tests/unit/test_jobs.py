@@ -10,7 +10,6 @@ import random
 import shutil
 import subprocess
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reading import background_threads
 from texts import rows_of
 
 from fastprep.checks.verification import verify
@@ -581,7 +581,7 @@ def test_threads_end_if_writing_fails(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(OSError, match="No space") as caught:
         prepare(tmp_path / "a.txt", tmp_path / "store", workers=3, block_bytes=500, progress=False)
     assert caught.value.__traceback__ is not None
-    assert not [one for one in threading.enumerate() if one.name.startswith("fastprep")]
+    assert not background_threads()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -599,7 +599,7 @@ def test_a_kept_write_error_keeps_no_reader_thread(
     with pytest.raises(OSError, match="No space") as caught:
         prepare(tmp_path / "a.txt.gz", tmp_path / "store", **settings)
     assert caught.value.__traceback__ is not None
-    assert not [one for one in threading.enumerate() if one.name.startswith("fastprep")]
+    assert not background_threads()
 
 
 def test_several_threads_raise_the_first_error_in_the_file(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reading import background_threads
 from texts import rows_of
 
 from fastprep.corpus import reader as corpus
@@ -83,7 +83,7 @@ def test_a_packed_file_that_is_unpacked_ahead_has_the_same_documents_and_errors(
     path.write_bytes(gzip.compress(lines + b'{"text": 5}\n'))
     with pytest.raises(InvalidInput, match=r"a\.jsonl\.gz, line 5001"):
         list(read([whole(path)], Format(), block_bytes=1000))
-    assert not readers()
+    assert not background_threads()
 
 
 def test_a_consumer_that_stops_early_leaves_no_thread_and_no_open_file(
@@ -95,7 +95,7 @@ def test_a_consumer_that_stops_early_leaves_no_thread_and_no_open_file(
     found = read([whole(path)], Format(), block_bytes=1000)
     next(found)
     found.close()  # type: ignore[attr-defined]
-    assert not readers()
+    assert not background_threads()
 
 
 def test_a_consumer_that_stops_early_does_not_hang_if_closing_fails() -> None:
@@ -108,7 +108,7 @@ def test_a_consumer_that_stops_early_does_not_hang_if_closing_fails() -> None:
     found = produce_ahead(things())
     next(found)
     found.close()  # type: ignore[attr-defined]
-    assert not readers()
+    assert not background_threads()
 
 
 def test_what_is_made_ahead_is_not_made_without_end() -> None:
@@ -145,7 +145,7 @@ def test_what_threads_make_comes_in_order_and_is_not_made_without_end(threads: i
     assert list(found) == [str(number) for number in range(3, 300)]
     assert list(map_in_order(make, iter([5]), threads)) == ["5"]
     assert list(map_in_order(make, iter(()), threads)) == []
-    assert not readers()
+    assert not background_threads()
 
 
 @pytest.mark.parametrize("fails", ["the thing", "what is made of it"])
@@ -170,15 +170,11 @@ def test_of_two_errors_the_first_in_order_is_raised_after_what_comes_before_it(f
     with pytest.raises(ValueError, match=str(first)):
         made.extend(found)
     assert made == list(range(first))
-    assert not readers()
+    assert not background_threads()
 
 
 def test_a_consumer_of_mapped_items_that_stops_early_leaves_no_thread() -> None:
     found = map_in_order(str, iter(range(1000)), 4)
     next(found)
     found.close()  # type: ignore[attr-defined]
-    assert not readers()
-
-
-def readers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("fastprep")]
+    assert not background_threads()

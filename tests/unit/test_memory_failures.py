@@ -1,0 +1,52 @@
+"""Calls whose allocations fail, and forms that Cython compiles to code that then crashes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from checks.interrupts import programs
+from checks.memory_failures import _limited, build_shim, failures_of
+
+import fastprep_ext
+
+pytest.importorskip("_testcapi", reason="CPython's own test module makes allocations fail")
+SOURCES = sorted(Path(fastprep_ext.__file__).parent.rglob("*.pyx"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "encode",
+        "encode_batch, threads",
+        "decode_with_offsets",
+        "Decoder",
+    ],
+)
+@pytest.mark.parametrize("kind", ["python", "c"])
+def test_a_call_whose_allocations_fail_raises_and_leaves_nothing_wrong(
+    tmp_path: Path, call: str, kind: str
+) -> None:
+    shim = build_shim(tmp_path) if kind == "c" else None
+    if kind == "c" and shim is None:
+        pytest.skip("no compiler")
+    found = failures_of(call, kind, tmp_path, shim, 12)
+    assert found.cases >= 12
+    assert not found.differing, found.figures
+
+
+def test_a_command_without_memory_says_so(tmp_path: Path) -> None:
+    import random
+
+    (program,) = (one for one in programs(tmp_path, 1) if one.name == "encode")
+    found = _limited(program, tmp_path, random.Random(1), 4)
+    assert not found.differing, found.figures
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_form_that_crashes_without_memory_is_compiled(path: Path) -> None:
+    code = re.sub(r'"""(?s:.*?)"""|#.*', "", path.read_text(encoding="utf-8"))
+    comprehension = re.search(r"[\[({][^\[\](){}\n]*\bfor\b[^\n]*\bin\b", code)
+    assert comprehension is None, "setup.py says why"
+    assert re.search(r"^\s*except\b", code, re.MULTILINE) is None, "setup.py says why"
