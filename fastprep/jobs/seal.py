@@ -14,7 +14,7 @@ from fastprep.jobs.output import remove_journal, remove_locks, remove_work
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import Appended, Manifest, PartRecord, ShardRecord
 from fastprep.store.reader import TokenStore
-from fastprep.system.atomic import replacing
+from fastprep.system.atomic import replacing, sync_directory
 
 
 def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
@@ -32,6 +32,9 @@ def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
         remove_locks(output)
         raise InvalidInput(_no_documents(job, shards))
     directories = job.directories(output)
+    if len(directories) > 1:
+        # The records of shards, from which a seal that ends between two parts is completed.
+        sync_directory(output)
     # In reverse, so that the store that is returned comes last.
     for number, directory in reversed(list(enumerate(directories))):
         records = [done.records[number] for done in shards]
@@ -57,8 +60,17 @@ def complete_seal(journal: Journal, job: Job) -> bool:
     if all(written):
         remove_journal(journal.output)
     elif any(written):
-        done = [journal.read_done(index) for index in job.numbers]
-        seal(journal.output, job, [each for each in done if each is not None])
+        found = (journal.read_done(index) for index in job.numbers)
+        done = [each for each in found if each is not None]
+        if len(done) == job.shards:
+            seal(journal.output, job, done)
+        elif not job.first_shard:  # work of an older version, which did not sync these records
+            return False
+        else:
+            raise InvalidStore(
+                f"{journal.output}: records of finished shards are missing; make the store again with "
+                "overwrite=True (--overwrite)"
+            )
     return any(written)
 
 
