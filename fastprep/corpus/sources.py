@@ -169,8 +169,8 @@ def check_text(name: str, head: bytes, size: int) -> None:
     Raises DamagedInput for a pointer of Git LFS. ``size`` is the file's.
 
     >>> check_text("a.txt", b"\\xff\\xfea\\0", 4)
-    Traceback (most recent call last): fastprep.errors.InvalidInput: a.txt: its byte order mark, ff
-    fe, is that of UTF-16; save it as UTF-8...
+    Traceback (most recent call last):
+    fastprep.errors.InvalidInput: a.txt: its byte order mark, ff fe, is that of UTF-16; save it ...
     """
     for mark, encoding in _OTHER_MARKS:
         if head.startswith(mark):
