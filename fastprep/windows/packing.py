@@ -1,4 +1,4 @@
-"""Documents to rows: one document per row, or several, packed by best fit or filling rows.
+"""Documents to rows: one document per row, or several packed into a row by best fit.
 
 A row holds up to L pairs of a token and its successor: an input and its target. A document of n
 tokens has n - 1 pairs: its last token predicts nothing, so it is a target and never an input and

@@ -1,9 +1,9 @@
-"""Sizes -> rows of bounded size, by best fit decreasing; or filled rows, by best fit in order.
+"""Sizes -> rows of bounded size, by best fit decreasing.
 
 The largest item first, each into the fullest row in which it still fits. Used for documents as in "Fewer
 Truncations Improve Language Modeling" (Ding and others, 2024). Sizes are small integers, so a stack of
 rows per free space and a bitmap of the non-empty stacks replace a search tree: 100 nanoseconds per item,
-including the sort.
+including the sort. Rows that are filled to the last place take items by best fit in order.
 """
 
 # Assign each of the `items` to a row and return the number of rows. tops[s] is 1 + the last row whose
