@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from fastprep.errors import InvalidInput, InvalidStore
+from fastprep.errors import InvalidArgument, InvalidStore
 from fastprep.store.checksums import crc32
 from fastprep.store.encodings import StoreEncoding, encoding_of_store
 from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, itemsize_of, shard_path
@@ -97,11 +97,11 @@ def verify(
 
         if against not in ORACLES:
             known = ", ".join(ORACLES)
-            raise InvalidInput(f"against is {against!r}; the known oracles are {known}")
+            raise InvalidArgument(f"against is {against!r}; the known oracles are {known}")
     if sample is not None and sample < 0:
-        raise InvalidInput(f"sample is {sample}; it must be at least 0")
+        raise InvalidArgument(f"sample is {sample}; it must be at least 0")
     if sample is not None and against is None:
-        raise InvalidInput("sample goes with against: everything else is checked in full")
+        raise InvalidArgument("sample goes with against: everything else is checked in full")
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
     if against is not None and encoding is None:
         encoding = encoding_of_store(opened)

@@ -3,8 +3,9 @@
 Each command has its own module, with its options. Only the requested one is imported, and it imports
 what it needs when it runs: a small job takes less time than the import of all of fastprep.
 
-Exit codes: 0 for success, 1 for an error (one line on stderr), 2 for wrong usage, 130 after Ctrl-C,
-143 after SIGTERM (`prepare`), 141 if the reader of the output closed it.
+Exit codes: 0 for success, 1 for an error (one line on stderr), 2 for wrong usage, which an option with
+a wrong value is, 130 after Ctrl-C, 143 after SIGTERM (`prepare`), 141 if the reader of the output closed
+it. ``docs/command-line.md`` says which is which.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import sys
 from importlib import import_module
 
-from fastprep.errors import FastprepError
+from fastprep.errors import FastprepError, InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Python flushes once more at exit, and must not fail then.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
+        if isinstance(error, InvalidArgument):
+            # With --log the error is an event, which is printed already.
+            if getattr(options, "log", None) is None:
+                options.usage(_one_line(error))
+            return 2
         _print_error(options, f"error: {_one_line(error)}")
         return 1
     except KeyboardInterrupt as interrupt:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import msgspec
 
-from fastprep.errors import InvalidInput
+from fastprep.errors import InvalidArgument, InvalidInput
 from fastprep_ext.base import Rows
 
 # From 512 KiB to 8 MiB one thread is equally fast. What Python does per block, under the GIL and with
@@ -46,7 +46,7 @@ class Format(msgspec.Struct, frozen=True):
     ``"replace"`` bytes that are not UTF-8 become U+FFFD, and a document that is not a text becomes an
     empty one, so that documents after it keep their numbers.
 
-    Raises InvalidInput for an empty separator or field, one that is not text, or an unknown
+    Raises InvalidArgument for an empty separator or field, one that is not text, or an unknown
     ``on_error``.
 
     >>> Format(separator="\\n\\n").separator
@@ -59,20 +59,20 @@ class Format(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.on_error not in get_args(OnError):
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"on_error is {self.on_error!r}; it is one of {', '.join(get_args(OnError))}"
             )
         if self.separator == "":
-            raise InvalidInput(
+            raise InvalidArgument(
                 "the separator is empty; pass None to read each .txt file as one document"
             )
         for name, value in (("separator", self.separator), ("field", self.field)):
             if value is None and name == "separator":
                 continue
             if not isinstance(value, str) or not value:
-                raise InvalidInput(f"{name} is {value!r}; pass a str of at least one character")
+                raise InvalidArgument(f"{name} is {value!r}; pass a str of at least one character")
             if not is_unicode(value):
-                raise InvalidInput(
+                raise InvalidArgument(
                     f"{name} is {value!r}, which cannot be encoded as UTF-8; pass text without "
                     "surrogates"
                 )
@@ -85,11 +85,11 @@ def keys_of(field: str) -> tuple[str, ...]:
     >>> keys_of("text"), keys_of("meta.body"), keys_of(r"meta\.body")
     (('text',), ('meta', 'body'), ('meta.body',))
 
-    Raises InvalidInput for an empty key.
+    Raises InvalidArgument for an empty key.
     """
     keys = tuple(key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", field))
     if not all(keys):
-        raise InvalidInput(
+        raise InvalidArgument(
             f"field {field!r}: a dot leads from an object to a key in it, and one of the keys is "
             "empty; write \\. for a dot that is part of a key"
         )

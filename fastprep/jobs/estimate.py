@@ -14,6 +14,7 @@ from fastprep.corpus.inputs import Inputs
 from fastprep.corpus.plan import Task, plan, task_bytes
 from fastprep.corpus.sources import open_bytes
 from fastprep.jobs.job import Job, Settings, make_job
+from fastprep.jobs.parts import check_first_documents
 from fastprep.store.encodings import StoreEncoding, as_encoding
 from fastprep.store.manifest import dtype_for, itemsize_of
 from fastprep.store.writer import ShardWriter
@@ -35,6 +36,7 @@ class Estimate(NamedTuple):
     documents: int
     tokens: int
     store_bytes: int
+    draft_bytes: int  # more than the store, until it is made
 
 
 def estimate(
@@ -64,6 +66,7 @@ def estimate(
     """
     chosen = as_encoding(encoding)
     job, tasks = make_job(inputs, chosen, Settings(**settings))
+    check_first_documents(job, tasks)
     size = sum(entry.size for entry in job.inputs)
     sampled = documents = tokens = 0
     for task in _sample_tasks(job, tasks):
@@ -83,6 +86,7 @@ def estimate(
         documents=documents,
         tokens=tokens,
         store_bytes=tokens * itemsize_of(dtype) + documents * 8,
+        draft_bytes=(tokens * itemsize_of(dtype) + documents * 24) * job.has_drafts,
     )
 
 

@@ -12,9 +12,19 @@ from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.inputs import Inputs, find
 from fastprep.corpus.plan import Task, default_shard_bytes, plan
 from fastprep.corpus.sources import empty
-from fastprep.errors import InvalidInput
-from fastprep.store.manifest import Count, EncodingRecord, Eot, TokenId, part_directories
+from fastprep.errors import InvalidArgument
+from fastprep.store.manifest import (
+    MAX_SEED,
+    Count,
+    EncodingRecord,
+    Eot,
+    Seed,
+    TokenId,
+    part_directories,
+)
 from fastprep.store.validation import ValidationDraw
+from fastprep.system.arguments import whole_number
+from fastprep.system.sizes import fraction, number_of_bytes
 from fastprep.vocabulary.published import ENDOFTEXT
 
 if TYPE_CHECKING:
@@ -29,8 +39,10 @@ class Settings(NamedTuple):
     on_error: OnError = "raise"
     eot: Eot = "append"
     eot_token: str | None = None
-    validation: float = 0.0
-    shard_bytes: int | None = None
+    validation: float | str = 0.0
+    shard_bytes: int | str | None = None
+    validation_documents: int | None = None
+    shuffle: int | None = None
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +72,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     shard_bytes: Annotated[int, msgspec.Meta(ge=1)]
     shards: Annotated[int, msgspec.Meta(ge=1)]
     inputs: list[Input]
+    validation_documents: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    shuffle: Seed | None = None
 
     @property
     def eot(self) -> Eot:
@@ -75,12 +89,22 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     @property
     def draw(self) -> ValidationDraw | None:
-        """The rule that draws documents for validation, or None if none are drawn."""
+        """The rule that draws documents for validation, or None if none are, or a number of them."""
         return ValidationDraw(self.validation) if self.validation else None
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether the job makes a store for training and one for validation."""
+        return bool(self.validation or self.validation_documents)
+
+    @property
+    def has_drafts(self) -> bool:
+        """Whether tasks write drafts, whose documents a second step puts in order."""
+        return self.shuffle is not None or self.validation_documents is not None
 
     def directories(self, output: Path) -> list[Path]:
         """Return the directories of the job's stores: the output, or one in it for each part."""
-        return part_directories(output) if self.validation else [output]
+        return part_directories(output) if self.has_parts else [output]
 
 
 def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tuple[Job, list[Task]]:
@@ -89,13 +113,12 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
     Raises InvalidInput if a setting is out of range, or an input is missing, empty or of an unknown
     kind.
     """
-    shard_bytes, validation = settings.shard_bytes, settings.validation
-    if shard_bytes is not None and shard_bytes < 1:
-        raise InvalidInput(f"shard_bytes is {shard_bytes}; it must be at least 1")
-    if not 0 <= validation < 1:
-        raise InvalidInput(
-            f"validation is {validation}; it is a fraction of the documents, from 0 to below 1"
-        )
+    shard_bytes, shuffle = settings.shard_bytes, settings.shuffle
+    if shard_bytes is not None:
+        shard_bytes = number_of_bytes(shard_bytes, "shard_bytes")
+    if shuffle is not None:
+        shuffle = whole_number(shuffle, "shuffle", 0, MAX_SEED)
+    validation, validation_documents = validation_of(settings)
     form = Format(settings.separator, settings.field, settings.on_error)
     closing = end_token(encoding, settings.eot, settings.eot_token)
     spans = find(inputs, form)
@@ -115,12 +138,33 @@ def make_job(inputs: Inputs, encoding: StoreEncoding, settings: Settings) -> tup
         separator=settings.separator,
         field=settings.field,
         on_error=settings.on_error,
-        validation=float(validation),
+        validation=validation,
+        validation_documents=validation_documents,
+        shuffle=shuffle,
         shard_bytes=shard_bytes,
         shards=len(tasks),
         inputs=[Input(span.path, span.size) for span in spans],
     )
     return job, tasks
+
+
+def validation_of(settings: Settings) -> tuple[float, int | None]:
+    """Return the fraction of the documents for validation, and the number of them, if it is exact.
+
+    >>> validation_of(Settings(validation="1%")), validation_of(Settings(validation_documents=5))
+    ((0.01, None), (0.0, 5))
+
+    Raises InvalidArgument if one is out of range, or both are given.
+    """
+    hint = "; for a number of documents pass validation_documents (--validation-documents)"
+    share = fraction(settings.validation, "validation", hint)
+    if settings.validation_documents is None:
+        return share, None
+    if share:
+        raise InvalidArgument(
+            "validation and validation_documents are both given; pass one of them"
+        )
+    return share, whole_number(settings.validation_documents, "validation_documents")
 
 
 def shards_of_share(count: int, share: tuple[int, int] | None) -> list[int]:
@@ -135,7 +179,7 @@ def shards_of_share(count: int, share: tuple[int, int] | None) -> list[int]:
         return list(range(count))
     number, total = share
     if not 0 <= number < total:
-        raise InvalidInput(
+        raise InvalidArgument(
             f"task {number} of {total}: tasks are counted from 0, so they are 0 to {total - 1}"
             if total > 0
             else f"task {number} of {total}: there must be at least one"
@@ -169,16 +213,16 @@ def end_token(encoding: StoreEncoding, eot: Eot, eot_token: str | None) -> int |
     50256
     """
     if eot not in get_args(Eot):
-        raise InvalidInput(f"eot is {eot!r}; it must be one of {', '.join(get_args(Eot))}")
+        raise InvalidArgument(f"eot is {eot!r}; it must be one of {', '.join(get_args(Eot))}")
     if eot == "none":
         if eot_token is not None:
-            raise InvalidInput(f"eot is 'none', so eot_token={eot_token!r} has no use; omit one")
+            raise InvalidArgument(f"eot is 'none', so eot_token={eot_token!r} has no use; omit one")
         return None
     token = ENDOFTEXT if eot_token is None else eot_token
     found = encoding.special_tokens.get(token)
     if found is None:
         known = ", ".join(sorted(encoding.special_tokens_set)[:10]) or "none"
-        raise InvalidInput(
+        raise InvalidArgument(
             f"the encoding {encoding.name!r} has no {token} to {eot} to documents; pass eot='none' "
             f"(--eot none), or another of its special tokens as eot_token (--eot-token): {known}"
         )
@@ -203,7 +247,8 @@ def differences(old: Job, new: Job) -> list[str]:
     ["field was 'text' and is 'body'", 'a.txt had 5 bytes and has 6']
     """
     found = []
-    names = ["eot", "separator", "field", "validation", "shard_bytes"]
+    names = ["eot", "separator", "field", "validation", "validation_documents", "shuffle"]
+    names.append("shard_bytes")
     if old.encoding.name != new.encoding.name:
         found.append(f"encoding was {old.encoding.name!r} and is {new.encoding.name!r}")
     elif (old.encoding, old.n_vocab) != (new.encoding, new.n_vocab):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Literal, NamedTuple
 
 from fastprep.corpus.in_memory import TableSpan
@@ -78,10 +78,14 @@ class Run(NamedTuple):
                     for index, done in results:
                         finished[index] = done
                         reporter.task_done(index, done)
-            if self.share is not None:
-                store = seal_if_complete(journal)
-            else:
-                store = seal(output, job, [finished[index] for index in sorted(finished)])
+            # Putting documents in order takes long enough to be interrupted.
+            hint = _adding_resume_hint(journal, len(self.tasks)) if job.has_drafts else None
+            with hint or contextlib.nullcontext():
+                if self.share is not None:
+                    store = seal_if_complete(journal, self.workers, reporter.tick, reporter.log)
+                else:
+                    shards = [finished[index] for index in sorted(finished)]
+                    store = seal(output, job, shards, self.workers, reporter.tick, reporter.log)
             reporter.finished(store is not None)
         return store
 
@@ -203,7 +207,12 @@ def resume_hint(journal: Journal, shards: int) -> str:
     )
 
 
-def seal_if_complete(journal: Journal) -> TokenStore | None:
+def seal_if_complete(
+    journal: Journal,
+    workers: int | None = None,
+    tick: Tick = lambda: None,
+    log: Callable[..., object] = lambda event, **facts: None,
+) -> TokenStore | None:
     """Return the store of a journal's job if all its shards are finished, otherwise None.
 
     Raises UnfinishedJob if another run has ended the job without a store.
@@ -221,7 +230,9 @@ def seal_if_complete(journal: Journal) -> TokenStore | None:
         shards = [
             done for index in range(job.shards) if (done := journal.read_done(index)) is not None
         ]
-        return seal(journal.output, job, shards) if len(shards) == job.shards else None
+        if len(shards) < job.shards:
+            return None
+        return seal(journal.output, job, shards, workers, tick, log)
 
 
 def _read_job(journal: Journal, overwrite: bool) -> Job | None:

@@ -10,15 +10,17 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from queue import Empty, SimpleQueue
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from fastprep.corpus.plan import Task
 from fastprep.jobs.journal import Done
 from fastprep.jobs.task import TaskCounter, Work, run_task
 from fastprep.system.threads import StopFlag, Stopped
 from fastprep_ext.base import release_blocks
+
+Result = TypeVar("Result")
 
 #: Called every TICK_SECONDS or more often while tasks run.
 Tick: TypeAlias = Callable[[], None]
@@ -36,18 +38,32 @@ def run_on_threads(
     The first error of a task is raised here. After it, as after an interrupt, the other threads stop
     at their next block.
     """
-    waiting = deque(tasks.items())
-    ended: SimpleQueue[tuple[int, Done | BaseException]] = SimpleQueue()
+
+    def run(index: int, stop: StopFlag) -> Done:
+        return run_task(work, index, tasks[index], counters[index], stop)
+
+    return call_on_threads(run, tasks, workers, tick)
+
+
+def call_on_threads(
+    run: Callable[[int, StopFlag], Result], numbers: Collection[int], workers: int, tick: Tick
+) -> Generator[tuple[int, Result]]:
+    """Call a function with each number, and yield number and result as :func:`run_on_threads` does.
+
+    The function checks the stop flag at each block of its work.
+    """
+    waiting = deque(numbers)
+    ended: SimpleQueue[tuple[int, Result | BaseException]] = SimpleQueue()
     stop = StopFlag()
 
     def run_tasks() -> None:
         while not stop.is_set:
             try:
-                index, task = waiting.popleft()
+                index = waiting.popleft()
             except IndexError:
                 return
             try:
-                ended.put((index, run_task(work, index, task, counters[index], stop)))
+                ended.put((index, run(index, stop)))
             except Stopped:
                 return
             except BaseException as error:
@@ -56,7 +72,7 @@ def run_on_threads(
 
     threads = [
         threading.Thread(target=run_tasks, name="fastprep task", daemon=True)
-        for _ in range(min(workers, len(tasks)))
+        for _ in range(min(workers, len(numbers)))
     ]
     started = []
     try:
@@ -64,9 +80,9 @@ def run_on_threads(
             with contextlib.suppress(RuntimeError):  # no further thread can be started
                 thread.start()
                 started.append(thread)
-        if tasks and not started:
+        if numbers and not started:
             run_tasks()
-        for _ in tasks:
+        for _ in numbers:
             index, result = _next(ended, tick)
             if isinstance(result, BaseException):
                 raise result
@@ -81,8 +97,8 @@ def run_on_threads(
 
 
 def _next(
-    ended: SimpleQueue[tuple[int, Done | BaseException]], tick: Tick
-) -> tuple[int, Done | BaseException]:
+    ended: SimpleQueue[tuple[int, Result | BaseException]], tick: Tick
+) -> tuple[int, Result | BaseException]:
     while True:
         try:
             return ended.get(timeout=TICK_SECONDS)

@@ -37,7 +37,8 @@ CHECKSUM_BYTES = 16 << 20
 # and small enough to read any file of that name.
 _MAX_MANIFEST_BYTES = 1 << 30
 _OUR_NAME = re.compile(
-    r"(shard-[0-9]{5,12}\.(bin|ends|idx|done)|(manifest|job|vocabulary)\.json)(\.tmp)?"
+    r"(shard-[0-9]{5,12}\.(bin|ends|idx|done|draft|index|ordered)|(manifest|job|vocabulary)\.json)"
+    r"(\.tmp)?"
     r"|shard-[0-9]{5,12}\.lock|(job|run)\.lock",
     re.ASCII,
 )
@@ -48,6 +49,9 @@ HOW_TO_FIX = "restore it from a copy, or run `fastprep prepare` again with --ove
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
 TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Checksum = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+#: Largest seed of a shuffled store: msgspec's integers of 64 bits have it as their largest.
+MAX_SEED = (1 << 64) - 1
+Seed = Annotated[int, msgspec.Meta(ge=0)]
 PartName: TypeAlias = Literal["train", "validation"]
 #: Which end of each document the end token is at.
 Eot: TypeAlias = Literal["append", "prepend", "none"]
@@ -86,10 +90,15 @@ class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PartRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The part of a corpus that a store holds, and the fraction of the corpus for validation."""
+    """The part of a corpus that a store holds, and the fraction of the corpus for validation.
+
+    If the number of documents for validation is exact, ``validation_documents`` is that number, and the
+    fraction is 0.
+    """
 
     name: PartName
-    validation: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+    validation: Annotated[float, msgspec.Meta(ge=0, lt=1)]
+    validation_documents: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -98,6 +107,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ``end_token`` is the id at the end of each document, or at its beginning if ``end_token_first``, or
     None. ``separator``, ``field`` and ``on_error`` are how the inputs were read. ``part`` is None for a
     store of the whole corpus. ``unicode_version`` is that of the pattern's character classes.
+    ``shuffle`` is the seed that drew the order of the documents. In a store that has one, the documents
+    of a shard come from the inputs of all shards; :mod:`fastprep.store.order` says which from where.
     """
 
     format: Literal["fastprep token store"]
@@ -111,6 +122,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     field: str
     on_error: OnError = "raise"
     part: PartRecord | None = None
+    shuffle: Seed | msgspec.UnsetType = msgspec.UNSET
     unicode_version: str
     tokens: Count
     documents: Count
@@ -289,6 +301,10 @@ def _contradiction(manifest: Manifest) -> str | None:
         return f"end_token {manifest.end_token} is outside the vocabulary of {manifest.n_vocab}"
     if manifest.end_token is None and manifest.end_token_first:
         return "end_token_first is true, but end_token is null"
+    if manifest.part is not None and (
+        (manifest.part.validation > 0) is (manifest.part.validation_documents is not msgspec.UNSET)
+    ):
+        return "part has neither or both of a fraction and a number of documents for validation"
     itemsize = itemsize_of(manifest.dtype)
     for index, shard in enumerate(manifest.shards):
         fault = _shard_contradiction(manifest, shard, itemsize)
