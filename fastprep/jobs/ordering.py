@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from fastprep.errors import InvalidStore
 from fastprep.jobs.job import Job
@@ -38,17 +39,22 @@ from fastprep.store.drafts import (
     read_tokens,
 )
 from fastprep.store.manifest import ShardRecord, dtype_for
-from fastprep.store.order import key_range
+from fastprep.store.order import KEY_BITS, key_range
 from fastprep.store.validation import Limit, limit_of
 from fastprep.store.writer import BadDocuments, Files, open_shard
 from fastprep.system.atomic import remove, replacing, sync_directory
 from fastprep.system.byte_order import BYTES_OF
 from fastprep.system.threads import StopFlag, available_cores
-from fastprep_ext.base import largest, uninitialized
+from fastprep_ext.base import largest
 
 if TYPE_CHECKING:
     from fastprep.store.drafts import Entries
+    from fastprep.store.order import Keys
     from fastprep.system.byte_order import Letter
+
+
+# Of ids, of the shards that are read together.
+_GROUP_BYTES = 24 << 20
 
 
 class Ordered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,18 +107,37 @@ def order_documents(
             ordered[index] = records
     report(len(ordered), len(shards))
 
-    def write(index: int, stop: StopFlag) -> list[ShardRecord]:
-        records = _write_shard(drafts, index, stop)
-        for directory in {output, *job.directories(output)}:
-            sync_directory(directory)
-        with replacing(_record_path(output, index), sync_names=False) as file:
-            file.write(msgspec.json.encode(Ordered(source, records)))
-        return records
+    def write(number: int, stop: StopFlag) -> list[list[ShardRecord]]:
+        group = groups[number]
+        shared: _Portion | None = None
+        if len(group) > 1:
+            low, high = (
+                key_range(job.shuffle, index, len(shards)) for index in (group[0], group[-1])
+            )
+            found = _between(drafts, group[0], low[0], high[1])
+            if (
+                found
+                and sum(each.tokens for each in found) * BYTES_OF[drafts.letter] <= 2 * RUN_BYTES
+            ):
+                shared = _loaded(drafts, found)
+        written = []
+        for index in group:
+            portions: Iterable[_Portion | _LongDocument] = _portions(drafts, index, stop)
+            if shared is not None:
+                portions = [shared.between(*key_range(job.shuffle, index, len(shards)))]
+            written.append(_write_shard(drafts, index, portions, stop))
+            for directory in {output, *job.directories(output)}:
+                sync_directory(directory)
+            with replacing(_record_path(output, index), sync_names=False) as file:
+                file.write(msgspec.json.encode(Ordered(source, written[-1])))
+        return written
 
-    todo = [index for index in range(len(shards)) if index not in ordered]
-    with contextlib.closing(call_on_threads(write, todo, workers, tick)) as results:
-        for index, records in results:
-            ordered[index] = records
+    groups = _groups(
+        drafts, [index for index in range(len(shards)) if index not in ordered], workers
+    )
+    with contextlib.closing(call_on_threads(write, range(len(groups)), workers, tick)) as results:
+        for number, written in results:
+            ordered.update(zip(groups[number], written, strict=True))
             report(len(ordered), len(shards))
     for name in ("tokens", "documents"):
         total = sum(getattr(record, name) for records in ordered.values() for record in records)
@@ -198,8 +223,33 @@ def _finished(drafts: _Drafts, index: int, source: str) -> list[ShardRecord] | N
     return found.records
 
 
-def _write_shard(drafts: _Drafts, index: int, stop: StopFlag) -> list[ShardRecord]:
-    """Write a shard of each part, and return their records."""
+def _groups(drafts: _Drafts, todo: list[int], workers: int) -> list[list[int]]:
+    """Return groups of consecutive shards that fit in memory together, enough for all workers.
+
+    The documents of a group are read at once: with many small shards, in fewer and larger pieces.
+    """
+    if drafts.job.shuffle is None:
+        return [[index] for index in todo]
+    count = len(drafts.shards)
+    size = max(drafts.tokens * BYTES_OF[drafts.letter], 1)
+    most = min(
+        _GROUP_BYTES * count // size,
+        MAX_DOCUMENTS * count // max(drafts.documents, 1),
+        len(todo) // (2 * workers),
+    )
+    groups: list[list[int]] = []
+    for index in todo:
+        if groups and len(groups[-1]) < most and groups[-1][-1] == index - 1:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+def _write_shard(
+    drafts: _Drafts, index: int, portions: Iterable[_Portion | _LongDocument], stop: StopFlag
+) -> list[ShardRecord]:
+    """Write portions as a shard of each part, and return their records."""
     # Of all shards together, the inputs and bad documents are those of all tasks.
     task = drafts.shards[index].records[0]
     bad = BadDocuments()
@@ -209,15 +259,80 @@ def _write_shard(drafts: _Drafts, index: int, stop: StopFlag) -> list[ShardRecor
             open_shard(directory, index, stack)
             for directory in drafts.job.directories(drafts.output)
         ]
-        for low, high in pairwise(_edges(drafts, index)):
+        for portion in portions:
             stop.check()
-            for documents in _portions(drafts, index, low, high):
-                stop.check()
-                _append(drafts, documents, parts)
+            portion.write(parts)
         return [
             part.record(task.inputs, bad if number == 0 else BadDocuments())
             for number, part in enumerate(parts)
         ]
+
+
+class _Portion(NamedTuple):
+    """Documents in order: where their tokens are in a buffer, and which are for validation."""
+
+    buffer: memoryview[int]
+    letter: Letter
+    keys: Keys
+    starts: Keys
+    stops: Keys
+    drawn: npt.NDArray[Any] | None
+
+    def between(self, low: int, high: int) -> _Portion:
+        """Return the documents with keys from `low` to below `high`."""
+        first, last = (
+            int(np.searchsorted(self.keys, np.uint64(edge))) if edge >> KEY_BITS == 0 else None
+            for edge in (low, high)
+        )
+        keys, starts, stops = (
+            column[first:last] for column in (self.keys, self.starts, self.stops)
+        )
+        drawn = None if self.drawn is None else self.drawn[first:last]
+        return _Portion(self.buffer, self.letter, keys, starts, stops, drawn)
+
+    def write(self, parts: list[Files]) -> None:
+        """Append the documents to the files of their parts."""
+        for number, part in enumerate(parts):
+            own = slice(None) if self.drawn is None else self.drawn == bool(number)
+            starts, stops = self.starts[own], self.stops[own]
+            if not len(starts):
+                continue
+            for first, last, chunk in in_order(self.buffer, starts, stops, BYTES_OF[self.letter]):
+                ids = chunk.cast(self.letter)
+                ends = np.cumsum(stops[first:last] - starts[first:last], dtype=np.uint64)
+                part.write(ids, memoryview(ends), largest(ids))
+
+
+class _LongDocument(NamedTuple):
+    """One document that is too long for a buffer."""
+
+    output: Path
+    document: Documents
+    letter: Letter
+    part: int
+
+    def write(self, parts: list[Files]) -> None:
+        """Append the document to the files of its part."""
+        left = self.document.tokens
+        for ids in read_document(self.output, self.document, self.letter):
+            left -= len(ids)
+            ends = np.array([] if left else [len(ids)], np.uint64)
+            parts[self.part].write(ids, memoryview(ends), largest(ids))
+
+
+def _portions(drafts: _Drafts, index: int, stop: StopFlag) -> Iterator[_Portion | _LongDocument]:
+    """Yield the documents of a shard in order, as many as fit in memory at a time."""
+    room = 2 * RUN_BYTES // BYTES_OF[drafts.letter]
+    for low, high in pairwise(_edges(drafts, index)):
+        stop.check()
+        for documents in _that_fit(_between(drafts, index, low, high), room):
+            stop.check()
+            first = documents[0]
+            if len(documents) > 1 or len(first.keys) > 1 or first.tokens <= room // 2:
+                yield _loaded(drafts, documents)
+                continue
+            drawn = drafts.limit is not None and drafts.limit.draws(first.hashes, first.keys)[0]
+            yield _LongDocument(drafts.output, first, drafts.letter, int(drawn))
 
 
 def _edges(drafts: _Drafts, index: int) -> list[int]:
@@ -232,22 +347,24 @@ def _edges(drafts: _Drafts, index: int) -> list[int]:
     return [low + (high - low) * number // count for number in range(count + 1)]
 
 
-def _portions(drafts: _Drafts, index: int, low: int, high: int) -> Iterator[list[Documents]]:
-    """Yield the documents with keys in a range, in order, as many as fit in memory at a time."""
+def _between(drafts: _Drafts, index: int, low: int, high: int) -> list[Documents]:
+    """Return the documents with keys in a range, which is a part of that of a shard."""
     # Without a shuffle, all documents of a shard are in the draft of its number.
     among = [drafts.runs[index]] if drafts.job.shuffle is None else drafts.runs
-    found = [
+    return [
         documents
         for runs in among
-        if runs
         for documents in documents_between(drafts.output, runs, low, high)
     ]
-    room = 2 * RUN_BYTES // BYTES_OF[drafts.letter]
-    if not found or sum(each.tokens for each in found) <= room:
+
+
+def _that_fit(found: list[Documents], room: int) -> Iterator[list[Documents]]:
+    """Yield documents in the order of their keys, up to `room` tokens, or a longer one, at a time."""
+    if sum(each.tokens for each in found) <= room:
         if found:
             yield found
         return
-    # Longer documents than usual.
+    # Longer documents than most.
     keys = np.concatenate([each.keys for each in found])
     sizes = np.concatenate([each.stops - each.starts for each in found])
     order = np.argsort(keys)
@@ -265,36 +382,16 @@ def _portions(drafts: _Drafts, index: int, low: int, high: int) -> Iterator[list
         yield portions
 
 
-def _append(drafts: _Drafts, documents: Sequence[Documents], parts: list[Files]) -> None:
-    """Sort documents, and append them to the files of their parts."""
-    letter, itemsize = drafts.letter, BYTES_OF[drafts.letter]
-    keys = np.concatenate([each.keys for each in documents])
-    hashes = np.concatenate([each.hashes for each in documents])
-    tokens = sum(each.tokens for each in documents)
-    drawn = np.zeros(len(keys), bool) if drafts.limit is None else drafts.limit.draws(hashes, keys)
-    if len(keys) == 1 and tokens * itemsize > RUN_BYTES:
-        part, left = parts[int(drawn[0])], tokens
-        for ids in read_document(drafts.output, documents[0], letter):
-            left -= len(ids)
-            ends = np.array([] if left else [len(ids)], np.uint64)
-            part.write(ids, memoryview(ends), largest(ids))
-        return
-    buffer = uninitialized(tokens * itemsize)
-    places = read_tokens(drafts.output, documents, buffer, itemsize)
-    starts = np.concatenate(
-        [
-            each.starts - each.starts[0] + np.uint64(place)
-            for each, place in zip(documents, places, strict=True)
-        ]
+def _loaded(drafts: _Drafts, documents: Sequence[Documents]) -> _Portion:
+    """Read documents, and return them in order."""
+    buffer, places = read_tokens(drafts.output, documents, BYTES_OF[drafts.letter])
+    keys, starts, stops, hashes = (
+        np.concatenate([each[column] for each in documents]) for column in (1, 2, 3, 4)
     )
-    stops = starts + np.concatenate([each.stops - each.starts for each in documents])
+    # From places in the drafts to places in the buffer.
+    moved = np.array(places, np.uint64) - np.array([each.starts[0] for each in documents])
+    moved = np.repeat(moved, [len(each.keys) for each in documents])
     order = np.argsort(keys)
-    for number, part in enumerate(parts):
-        own = order[drawn[order] == bool(number)] if len(parts) > 1 else order
-        if not len(own):
-            continue
-        begin, end = starts[own], stops[own]
-        for first, last, chunk in in_order(buffer, begin, end, itemsize):
-            ids = chunk.cast(letter)
-            ends = np.cumsum(end[first:last] - begin[first:last], dtype=np.uint64)
-            part.write(ids, memoryview(ends), largest(ids))
+    keys, starts, stops = keys[order], (starts + moved)[order], (stops + moved)[order]
+    drawn = None if drafts.limit is None else drafts.limit.draws(hashes[order], keys)
+    return _Portion(buffer, drafts.letter, keys, starts, stops, drawn)

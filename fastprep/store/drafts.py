@@ -14,6 +14,7 @@ one piece per run.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -47,8 +48,14 @@ INDEX = np.dtype([("key", "<u8"), ("end", "<u8"), ("hash", "<u8")])
 RUN_BYTES = 32 << 20
 # Documents of a run, and of a part of a shard: about 60 bytes of memory each.
 MAX_DOCUMENTS = 1 << 19
-# Of ids copied in order at a time, and of files read at a time.
-_CHUNK_BYTES = 4 << 20
+# Of ids copied in order at a time: small enough to be in the core's cache when they are written.
+_CHUNK_BYTES = 1 << 19
+# Of a long document, or of an index, read at a time.
+_READ_BYTES = 1 << 20
+# Of a file compared with its checksums at a time: a multiple of an entry of the index.
+_CHECK_BYTES = 24 * (10 << 10)
+# The kernel copies to other addresses at a quarter of the speed.
+_ALIGNMENT = 64
 # Runs of fewer documents have an index that is read as a whole.
 _MIN_DOCUMENTS_TO_SEARCH = 1 << 12
 
@@ -195,7 +202,7 @@ class DraftFiles:
 def in_order(
     source: memoryview[int], starts: Keys, stops: Keys, itemsize: int
 ) -> Iterator[tuple[int, int, memoryview[int]]]:
-    """Yield pieces of a buffer in the order given, as many as fit in 4 MiB and one more at a time.
+    """Yield pieces of a buffer in the order given, as many as fit in 512 KiB and one more at a time.
 
     Piece i is items ``starts[i]`` to ``stops[i]``. Yields the number of the first piece, of the one
     after the last, and their bytes.
@@ -272,15 +279,17 @@ def check_draft(directory: Path, index: int, record: ShardRecord, itemsize: int)
 
 
 def entries_of(directory: Path, index: int) -> Iterator[Entries]:
-    """Yield the index of a draft, about a megabyte at a time."""
+    """Yield the index of a draft, a megabyte at a time."""
     with draft_path(directory, index, "index").open("rb", buffering=0) as file:
-        while chunk := file.read(_MIN_DOCUMENTS_TO_SEARCH * 16 * INDEX.itemsize):
+        while chunk := file.read(_READ_BYTES // INDEX.itemsize * INDEX.itemsize):
             yield np.frombuffer(chunk, INDEX)
 
 
 def documents_between(directory: Path, runs: Sequence[Run], low: int, high: int) -> list[Documents]:
     """Return the documents with keys from `low` to below `high` in runs of one draft."""
-    found = []
+    found: list[Documents] = []
+    if not runs:
+        return found
     with _opened(draft_path(directory, runs[0].draft, "index")) as index:
         for run in runs:
             if run.last_key < low or run.first_key >= high:
@@ -292,26 +301,29 @@ def documents_between(directory: Path, runs: Sequence[Run], low: int, high: int)
 
 
 def read_tokens(
-    directory: Path, documents: Sequence[Documents], target: memoryview[int], itemsize: int
-) -> list[int]:
-    """Read the tokens of documents one after the other; return where those of each begin."""
+    directory: Path, documents: Sequence[Documents], itemsize: int
+) -> tuple[memoryview[int], list[int]]:
+    """Read the tokens of documents; return their bytes, and the token at which those of each begin."""
+    sizes = [each.tokens * itemsize for each in documents]
+    room = [-(-size // _ALIGNMENT) * _ALIGNMENT for size in sizes]
+    # Of one size, so that the memory of the last one is used again.
+    target = uninitialized(max(sum(room) + _ALIGNMENT, RUN_BYTES - _ALIGNMENT))
+    filled = -np.frombuffer(target, np.uint8).ctypes.data % _ALIGNMENT
     places = []
-    filled = 0
-    for each in documents:
-        size = each.tokens * itemsize
+    for each, size, step in zip(documents, sizes, room, strict=True):
         with _opened(draft_path(directory, each.draft, "draft")) as draft:
             _read_at(draft, target[filled : filled + size], int(each.starts[0]) * itemsize)
         places.append(filled // itemsize)
-        filled += size
-    return places
+        filled += step
+    return target, places
 
 
 def read_document(
     directory: Path, document: Documents, letter: Letter
 ) -> Iterator[memoryview[int]]:
-    """Yield the tokens of one document, 4 MiB at a time."""
+    """Yield the tokens of one document, a megabyte at a time."""
     start, stop = int(document.starts[0]), int(document.stops[0])
-    step = _CHUNK_BYTES // BYTES_OF[letter]
+    step = _READ_BYTES // BYTES_OF[letter]
     with _opened(draft_path(directory, document.draft, "draft")) as draft:
         for first in range(start, stop, step):
             ids = empty_array(min(step, stop - first), letter)
@@ -355,18 +367,22 @@ def _in_run(index: int, run: Run, low: int, high: int) -> Documents:
 
 
 def _checked_chunks(path: Path, size: int, checksums: list[int]) -> Iterator[memoryview[int]]:
-    """Yield the content of a file; raise InvalidStore unless size and checksums are those given."""
+    """Yield the content of a file, in a buffer that is reused.
+
+    Raises InvalidStore unless size and checksums are those given.
+    """
     checksum = BlockChecksum()
-    step = _CHUNK_BYTES // INDEX.itemsize * INDEX.itemsize
+    # Whole pages: see _ALIGNMENT.
+    buffer = memoryview(mmap.mmap(-1, _CHECK_BYTES))
     try:
         with _opened(path) as file:
             if os.fstat(file).st_size != size:
                 raise InvalidStore(f"{path}: {os.fstat(file).st_size} bytes, not {size}")
-            for first in range(0, size, step):
-                buffer = uninitialized(min(step, size - first))
-                _read_at(file, buffer, first)
-                checksum.update(buffer)
-                yield buffer
+            for first in range(0, size, _CHECK_BYTES):
+                chunk = buffer[: size - first]
+                _read_at(file, chunk, first)
+                checksum.update(chunk)
+                yield chunk
     except FileNotFoundError:
         raise InvalidStore(f"{path}: missing") from None
     if checksum.values() != checksums:
