@@ -30,6 +30,8 @@ def add(commands: Commands) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
+    from msgspec import UNSET
+
     from fastprep.store.manifest import itemsize_of
     from fastprep.store.reader import TokenStore
 
@@ -62,6 +64,7 @@ def _info(options: argparse.Namespace) -> None:
         "on_error": manifest.on_error,
         "bad_documents": sum(shard.bad_documents for shard in manifest.shards),
         "part": None if manifest.part is None else manifest.part.name,
+        "shuffle": None if manifest.shuffle is UNSET else manifest.shuffle,
         "inputs": len(inputs),
         "input_bytes": sum(inputs.values()),
     }
@@ -80,7 +83,11 @@ def _info(options: argparse.Namespace) -> None:
         "input_bytes": "input bytes",
     }
     for name, value in facts.items():
-        shown = f"{value:,}" if isinstance(value, int) and name != "end_token" else value
+        shown = (
+            f"{value:,}"
+            if isinstance(value, int) and name not in ("end_token", "shuffle")
+            else value
+        )
         if name in ("separator", "field") and value is not None:
             shown = repr(value)
         print(f"{labels.get(name, name):<18} {'none' if value is None else shown}")

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 _HASH_BYTES = 8
 
 
+def hash_of(document: bytes | memoryview) -> int:
+    """Return the hash of a document by which it is drawn.
+
+    >>> f"{hash_of(b'document 40'):016x}"
+    '0c70b0a2bb50d30b'
+    """
+    return int.from_bytes(blake2b(document, digest_size=_HASH_BYTES).digest(), "big")
+
+
 class ValidationDraw:
     """Draw of a fraction of the documents, from 0 to 1, both excluded.
 
@@ -31,8 +40,7 @@ class ValidationDraw:
 
     def is_validation(self, document: bytes | memoryview) -> bool:
         """Return whether a document, as UTF-8, is drawn."""
-        digest = blake2b(document, digest_size=_HASH_BYTES).digest()
-        return int.from_bytes(digest, "big") < self.below
+        return hash_of(document) < self.below
 
     @property
     def limit(self) -> Limit:
