@@ -35,14 +35,14 @@ def _info(options: argparse.Namespace) -> None:
     from fastprep.store.manifest import itemsize_of
     from fastprep.store.reader import TokenStore
 
-    store = TokenStore(options.store)
+    if options.report is None and (options.encoding_file or options.vocab):
+        options.usage("--encoding-file and --vocab go with --report")
     encoding = encoding_of_file(options)
+    store = TokenStore(options.store)
     if options.report is not None:
         from fastprep.report.page import write_report
 
         write_report(store, options.report, encoding=encoding)
-    elif encoding is not None:
-        options.usage("--encoding-file goes with --report")
     manifest = store.manifest
     inputs = {span.path: span.size for shard in manifest.shards for span in shard.inputs}
     facts = {

@@ -1,4 +1,4 @@
-"""Exit statuses of the command line: one kind of mistake, one status; docs/command-line.md says which."""
+"""Exit statuses of the commands, as docs/command-line.md lists them: one kind of mistake, one status."""
 
 from __future__ import annotations
 
