@@ -4,6 +4,9 @@ Until a job is finished, its output directory holds, besides finished shards::
 
     job.json             settings, inputs and plan: written before any shard
     shard-00007.done     the record of a finished shard: written after its files
+    shard-00007.draft    in a job with drafts, the documents of a task, and
+    shard-00007.index    their keys: see fastprep.store.drafts
+    shard-00007.ordered  the record of a shard whose documents are in order
     run.lock             held by each run in the directory
     job.lock             held while the job is started or sealed
     shard-00007.lock     held while that shard is written

@@ -262,6 +262,7 @@ def _write_shard(
         for portion in portions:
             stop.check()
             portion.write(parts)
+            del portion  # its buffer, before the next one is filled
         return [
             part.record(task.inputs, bad if number == 0 else BadDocuments())
             for number, part in enumerate(parts)

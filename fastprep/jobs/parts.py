@@ -38,8 +38,9 @@ def check_first_documents(job: Job, tasks: list[Task]) -> None:
         for span in spans:
             for batch in batches(span, job.form, block_bytes=_PEEK_BLOCK, cut=True):
                 size += batch.size
-                # The start of a longer document says nothing about its hash.
-                if size > _PEEK_BYTES or not batch.closed:
+                # The start of a longer document says nothing about its hash, and a document that is
+                # not UTF-8 may be left out or repaired.
+                if size > _PEEK_BYTES or not batch.closed or batch.bad or batch.texts.invalid():
                     return
                 documents += len(batch.texts)
                 drawn += len(batch.texts.draw(job.draw.below)[1]) if job.draw is not None else 0

@@ -179,9 +179,9 @@ class DraftFiles:
                 self._write_ids(chunk.cast(self._letter))
         self._write_entries(keys, before + np.cumsum(ends - starts, dtype=np.uint64), hashes)
         left = self._run[stop : self._filled]
-        if len(left) or len(self._run) > self._room:
+        if len(self._run) > self._room or len(left) > stop:
             self._run = empty_array(max(self._room, len(left)), self._letter)
-            copy_bytes(to_file(left), self._run.cast("B"), 0)
+        copy_bytes(to_file(left), self._run.cast("B"), 0)
         self._filled = len(left)
         self._ends, self._hashes, self._waiting = [], [], 0
 

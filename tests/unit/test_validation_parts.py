@@ -152,3 +152,21 @@ def test_a_fraction_and_a_number_exclude_each_other(tmp_path: Path) -> None:
     ):
         with pytest.raises(InvalidArgument, match=message):
             prepare(path, tmp_path / "store", **settings)  # type: ignore[call-overload]
+
+
+def test_a_repaired_document_is_drawn_by_its_new_bytes(tmp_path: Path) -> None:
+    # Of two documents one is for validation once its bad byte is replaced, and none before.
+    name, below = next(
+        (name, hash_of(name + "\ufffd".encode()))
+        for name in (b"%d" % number for number in range(1000))
+        if hash_of(name + b"\xff") > hash_of(name + "\ufffd".encode()) + (1 << 40)
+    )
+    good = next(text for text in TEXTS if hash_of(text.encode()) > below + (1 << 40))
+    (tmp_path / "a.txt").write_bytes(name + b"\xff<|endoftext|>" + good.encode())
+    train, validation = make(
+        tmp_path / "a.txt",
+        tmp_path / "store",
+        validation=(below + (1 << 30)) / (1 << 64),
+        on_error="replace",
+    )
+    assert (train.num_documents, validation.num_documents) == (1, 1)
