@@ -55,8 +55,8 @@ def fraction(value: object, name: str, hint: str = "") -> float:
     >>> fraction(0.25, "validation"), fraction("1%", "validation"), fraction("0.01", "validation")
     (0.25, 0.01, 0.01)
     >>> fraction(2, "validation")
-    Traceback (most recent call last): fastprep.errors.InvalidArgument: validation is 2; it is a
-    fraction, from 0 to below 1, as in 0.01 or 1%
+    Traceback (most recent call last):
+    fastprep.errors.InvalidArgument: validation is 2; it is a fraction, from 0 to below 1, ...
     """
     found: float | None = None
     try:
