@@ -67,6 +67,10 @@ class InvalidInput(FastprepError, ValueError):
     """A document or corpus file that cannot be read; the message names the file and the place."""
 
 
+class InvalidArgument(InvalidInput):
+    """An argument or option whose value is wrong whatever the inputs hold; the message names it."""
+
+
 class DamagedInput(InvalidInput):
     """A compressed or columnar file that is truncated, or whose bytes are not those written."""
 

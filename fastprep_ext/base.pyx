@@ -14,7 +14,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcpy, strchr
 
 __all__ = [
-    "Rows", "copy_bytes", "find_last_newline", "find_newline", "is_increasing", "json_commas", "json_outline", "largest", "release_blocks", "count_newlines",
+    "Rows", "copy_bytes", "copy_pieces", "find_last_newline", "find_newline", "is_increasing", "json_commas", "json_outline", "largest", "release_blocks", "count_newlines",
     "occurs_exactly_at", "shift_ends", "simd", "uninitialized", "unicode_class", "unicode_version",
 ]
 

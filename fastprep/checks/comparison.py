@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from msgspec import UNSET
+
 from fastprep.checks.oracles import Oracle
 from fastprep.checks.sources import Sources
 from fastprep.corpus import reader as corpus
@@ -12,7 +14,10 @@ from fastprep.corpus.documents import Format, Span
 from fastprep.errors import InvalidStore
 from fastprep.store.manifest import shard_path
 from fastprep.store.reader import TokenStore
-from fastprep.store.validation import ValidationDraw
+from fastprep.store.validation import ValidationDraw, hash_of
+
+# Keys computed at a time.
+_KEYS = 1 << 12
 
 
 def compare(
@@ -32,6 +37,11 @@ def compare(
     if sample is not None and sample < store.num_documents:
         chosen = set(random.Random(0).sample(range(store.num_documents), sample))
     token = [] if store.eot_token is None else [store.eot_token]
+    part = store.manifest.part
+    if store.manifest.shuffle is not UNSET or (
+        part is not None and part.validation_documents is not UNSET
+    ):
+        return _compare_ordered(store, against, oracle, chosen, token, sources)
     number = compared = 0
     form = _format_of(store)
     for index, record in enumerate(store.manifest.shards):
@@ -69,11 +79,96 @@ def _format_of(store: TokenStore) -> Format:
     )
 
 
+def _compare_ordered(
+    store: TokenStore,
+    against: str,
+    oracle: Oracle,
+    chosen: set[int] | None,
+    token: list[int],
+    sources: Sources,
+) -> int:
+    """Compare a store whose documents were put in order when it was made.
+
+    The inputs are read twice: for the keys of the store's documents, which are 8 bytes each in
+    memory, and to compare each document with the one at the place that its key has among them.
+    """
+    from bisect import bisect_left
+
+    import numpy as np
+
+    form = _format_of(store)
+    tasks = [
+        [sources.find(span, form) for span in record.inputs] for record in store.manifest.shards
+    ]
+    limit = _limit_of_part(store, tasks)
+    is_validation = store.manifest.part is not None and store.manifest.part.name == "validation"
+
+    def own() -> Iterator[tuple[int, str]]:
+        for key, hashed, text in _keyed_documents(store, tasks):
+            if limit is None or ((hashed, key) <= limit) == is_validation:
+                yield key, text
+
+    keys = np.fromiter((key for key, _ in own()), np.uint64)
+    if len(keys) != store.num_documents:
+        raise InvalidStore(
+            f"{store.path}: it has {store.num_documents} documents, but its inputs {len(keys)}: they "
+            "changed, or documents were added or lost"
+        )
+    keys.sort()
+    compared = 0
+    for key, text in own():
+        number = bisect_left(keys, key)
+        if chosen is None or number in chosen:
+            ids = oracle(text)
+            expected = [*token, *ids] if store.eot == "prepend" else [*ids, *token]
+            _check_document(store, number, expected, against)
+            compared += 1
+    return compared
+
+
+def _limit_of_part(store: TokenStore, tasks: list[list[Span]]) -> tuple[int, int] | None:
+    """Return the hash and the key of the last document for validation, or None without parts."""
+    import heapq
+
+    part = store.manifest.part
+    if part is None:
+        return None
+    if part.validation_documents is UNSET:
+        return ValidationDraw(part.validation).limit
+    drawn = ((hashed, key) for key, hashed, _ in _keyed_documents(store, tasks))
+    return heapq.nsmallest(part.validation_documents, drawn)[-1]
+
+
+def _keyed_documents(store: TokenStore, tasks: list[list[Span]]) -> Iterator[tuple[int, int, str]]:
+    """Yield key, hash and text of each document that the inputs of a store have, in their order."""
+    from fastprep.store.order import order_keys
+
+    manifest = store.manifest
+    seed = None if manifest.shuffle is UNSET else manifest.shuffle
+    for task, spans in enumerate(tasks):
+        keys: list[int] = []
+        for number, text in enumerate(_texts(store, spans)):
+            if number % _KEYS == 0:
+                keys = order_keys(seed, task, number, _KEYS).tolist()
+            hashed = 0 if manifest.part is None else hash_of(text.encode())
+            yield keys[number % _KEYS], hashed, text
+
+
 def _documents(store: TokenStore, spans: list[Span]) -> Iterator[str]:
     """Yield the documents of a shard's spans, without those that it left out."""
     manifest = store.manifest
-    form = _format_of(store)
     draw = None if manifest.part is None else ValidationDraw(manifest.part.validation)
+    for text in _texts(store, spans):
+        if draw is not None and manifest.part is not None:
+            drawn = draw.is_validation(text.encode())
+            if drawn != (manifest.part.name == "validation"):
+                continue
+        yield text
+
+
+def _texts(store: TokenStore, spans: list[Span]) -> Iterator[str]:
+    """Yield the documents of all parts in the spans of a shard, without those that were left out."""
+    form = _format_of(store)
     for document in corpus.documents(spans, form):
         try:
             text = document.decode("utf-8", "replace" if form.on_error == "replace" else "strict")
@@ -81,10 +176,6 @@ def _documents(store: TokenStore, spans: list[Span]) -> Iterator[str]:
             if form.on_error == "raise":
                 raise
             continue
-        if draw is not None and manifest.part is not None:
-            drawn = draw.is_validation(text.encode())
-            if drawn != (manifest.part.name == "validation"):
-                continue
         yield text
 
 

@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from fastprep.errors import InvalidInput, InvalidStore
+from fastprep.errors import InvalidArgument, InvalidStore
 from fastprep.store.checksums import crc32
 from fastprep.store.encodings import StoreEncoding, encoding_of_store
 from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, itemsize_of
@@ -107,13 +107,13 @@ def verify(
 
         if against not in ORACLES:
             known = ", ".join(ORACLES)
-            raise InvalidInput(f"against is {against!r}; the known oracles are {known}")
+            raise InvalidArgument(f"against is {against!r}; the known oracles are {known}")
     if sample is not None:
         sample = whole_number(sample, "sample", 0)
     if sources is not None and against is None:
-        raise InvalidInput("sources go with against: without it no input is read")
+        raise InvalidArgument("sources go with against: without it no input is read")
     if sample is not None and against is None:
-        raise InvalidInput("sample goes with against: everything else is checked in full")
+        raise InvalidArgument("sample goes with against: everything else is checked in full")
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
     if against is not None and encoding is None:
         encoding = encoding_of_store(opened)

@@ -31,18 +31,20 @@ def add(commands: Commands) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
+    from msgspec import UNSET
+
     from fastprep.store.manifest import itemsize_of
     from fastprep.store.reader import TokenStore
 
-    store = TokenStore(options.store)
+    if options.report is None and (options.encoding_file or options.vocab):
+        options.usage("--encoding-file and --vocab go with --report")
     encoding = encoding_of_file(options)
+    store = TokenStore(options.store)
     if options.report is not None:
         from fastprep.report.page import write_report
 
         with signals.raising():
             write_report(store, options.report, encoding=encoding)
-    elif encoding is not None:
-        options.usage("--encoding-file goes with --report")
     manifest = store.manifest
     inputs = {span.path: span.size for shard in manifest.shards for span in shard.inputs}
     facts: dict[str, object] = {
@@ -65,6 +67,7 @@ def _info(options: argparse.Namespace) -> None:
         "on_error": manifest.on_error,
         "bad_documents": sum(shard.bad_documents for shard in manifest.shards),
         "part": None if manifest.part is None else manifest.part.name,
+        "shuffle": None if manifest.shuffle is UNSET else manifest.shuffle,
         "inputs": len(inputs),
         "input_bytes": sum(inputs.values()),
         "passed_over": sum(record.count for record in manifest.passed_over),
@@ -85,7 +88,11 @@ def _info(options: argparse.Namespace) -> None:
         "passed_over": "passed over",
     }
     for name, value in facts.items():
-        shown = f"{value:,}" if isinstance(value, int) and name != "end_token" else value
+        shown = (
+            f"{value:,}"
+            if isinstance(value, int) and name not in ("end_token", "shuffle")
+            else value
+        )
         if name in ("separator", "field") and value is not None:
             shown = repr(value)
         print(f"{labels.get(name, name):<18} {'none' if value is None else shown}")

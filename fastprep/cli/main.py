@@ -3,8 +3,9 @@
 Each command has its own module, with its options. Only the requested one is imported, and it imports
 what it needs when it runs: a small job takes less time than the import of all of fastprep.
 
-Exit codes: 0 for success, 1 for an error (one line on stderr), 2 for wrong usage, 130 after Ctrl-C,
-143 after SIGTERM, 141 if the reader of the output closed it.
+Exit codes: 0 for success, 1 for an error (one line on stderr), 2 for wrong usage, which an option with
+a wrong value is, 130 after Ctrl-C, 143 after SIGTERM, 141 if the reader of the output closed it.
+``docs/command-line.md`` says which is which.
 """
 
 from __future__ import annotations
@@ -107,10 +108,15 @@ def _end_by_error(error: Exception, options: argparse.Namespace | None = None) -
     if _is_no_memory(error):
         _print_error(options, f"error: memory ran out{getattr(options, 'resumable', '')}")
         return 1
-    from fastprep.errors import FastprepError
+    from fastprep.errors import FastprepError, InvalidArgument
 
     if not isinstance(error, (FastprepError, ImportError, OSError)):
         raise error
+    if isinstance(error, InvalidArgument):
+        # With --log the error is an event, which is printed already.
+        if options is not None and getattr(options, "log", None) is None:
+            options.usage(_one_line(error))
+        return 2
     _print_error(options, f"error: {_one_line(error)}")
     return 1
 

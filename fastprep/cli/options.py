@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
+
+from fastprep.errors import BadVocabulary, InvalidArgument, UnknownEncoding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,10 +77,17 @@ def add_encoding_options(
 
 
 def encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
-    """Return the encoding that the options name."""
+    """Return the encoding that the options name; end with a usage error for an unknown name."""
     from fastprep.registry import get_encoding
 
-    return encoding_of_file(options) or get_encoding(options.encoding or "gpt2")
+    found = encoding_of_file(options)
+    if found is not None:
+        return found
+    try:
+        return get_encoding(options.encoding or "gpt2")
+    except UnknownEncoding as error:
+        options.usage(" ".join(str(error).split()))
+        raise
 
 
 def encoding_of_file(options: argparse.Namespace) -> Encoding | WordEncoding | None:
@@ -111,6 +121,15 @@ def _pattern(given: str) -> str:
             f"{given!r} is not the name of a pattern, and as a regular expression it would lose text; "
             f"the names are {', '.join(reversed(by_family))}"
         )
+    if given not in by_family:
+        from fastprep.vocabulary.regex_patterns import tiktoken_splitter
+
+        # Without the package regex, the file's reader raises the error that names it.
+        with contextlib.suppress(ImportError):
+            try:
+                tiktoken_splitter(given)
+            except BadVocabulary as error:
+                raise argparse.ArgumentTypeError(str(error)) from None
     return by_family.get(given, given)
 
 
@@ -184,6 +203,48 @@ def at_least_one(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: it must be a whole number, 1 or more")
     return number
+
+
+def size(text: str) -> int:
+    """Parse a size in bytes; raise argparse.ArgumentTypeError if it is not one.
+
+    >>> size("10MB"), size("256MiB")
+    (10000000, 268435456)
+    """
+    from fastprep.system.sizes import number_of_bytes
+
+    try:
+        # Digits alone are a number of bytes, too.
+        return number_of_bytes(text, "it")
+    except InvalidArgument as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def part_of_documents(text: str) -> float:
+    """Parse a fraction of the documents; raise argparse.ArgumentTypeError if it is not one.
+
+    >>> part_of_documents("1%"), part_of_documents("0.01")
+    (0.01, 0.01)
+    """
+    from fastprep.system.sizes import fraction
+
+    try:
+        return fraction(text, "it", "; --validation-documents takes a number of documents")
+    except InvalidArgument as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def seed(text: str) -> int:
+    """Parse a seed; raise argparse.ArgumentTypeError if it is not a number of 64 bits.
+
+    >>> seed("7")
+    7
+    """
+    if not (text.isascii() and text.isdigit()) or int(text) >> 64:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: it must be a whole number from 0 to {(1 << 64) - 1}"
+        )
+    return int(text)
 
 
 def as_json(facts: dict[str, object]) -> str:

@@ -18,7 +18,10 @@ from fastprep.cli.options import (
     contents,
     counted,
     encoding_of,
+    part_of_documents,
+    seed,
     separator,
+    size,
 )
 from fastprep.errors import FastprepError
 
@@ -84,12 +87,26 @@ def add(commands: Commands) -> None:
         "bytes by U+FFFD; the manifest lists them (default: raise)",
     )
     add_eot_options(command)
-    command.add_argument(
+    parts = command.add_mutually_exclusive_group()
+    parts.add_argument(
         "--validation",
-        type=float,
+        type=part_of_documents,
         default=0.0,
         metavar="F",
-        help="fraction of the documents for validation; creates OUT/train and OUT/validation",
+        help="fraction of the documents for validation, as 0.01 or 1%%; creates OUT/train and "
+        "OUT/validation",
+    )
+    parts.add_argument(
+        "--validation-documents",
+        type=at_least_one,
+        metavar="N",
+        help="exactly N documents for validation",
+    )
+    command.add_argument(
+        "--shuffle",
+        type=seed,
+        metavar="SEED",
+        help="write the documents in an order drawn by SEED; needs the size of the store twice",
     )
     work = command.add_argument_group("work")
     work.add_argument(
@@ -114,9 +131,9 @@ def add(commands: Commands) -> None:
     )
     work.add_argument(
         "--shard-bytes",
-        type=at_least_one,
-        metavar="N",
-        help="approximate bytes of input per shard (default: 8 to 256 MiB)",
+        type=size,
+        metavar="SIZE",
+        help="approximate bytes of input per shard, as 10MB or 256MiB (default: 8 to 256 MiB)",
     )
     existing = work.add_mutually_exclusive_group()
     existing.add_argument(
@@ -251,6 +268,11 @@ def _print_estimate(options: argparse.Namespace, found: Estimate) -> None:
         f"{found.largest_task_bytes:,} bytes\n"
         f"about {counted(found.documents, 'document')}, {counted(found.tokens, 'token')} of "
         f"{found.dtype}, a store of {found.store_bytes:,} bytes"
+        + (
+            f", and {found.draft_bytes:,} bytes of drafts until it is made"
+            if found.draft_bytes
+            else ""
+        )
     )
     if found.passed_over:
         from fastprep.corpus.passed_over import in_words
@@ -267,6 +289,7 @@ class _Messages:
         self._quiet = options.quiet
         self._output = options.output
         self._shards = self._tasks = self._bad = self._changes = 0
+        self._ordering = False
 
     def event(self, event: Event) -> None:
         """Print a log event."""
@@ -290,6 +313,9 @@ class _Messages:
             self._print(f"shard {event['shard']} is made again: {event['reason']}")
         elif kind == "passed over":
             self._print(_passed_over(event))
+        elif kind == "ordering" and not self._ordering:
+            self._ordering = True
+            self._print(f"putting the documents of {counted(self._shards, 'shard')} in order")
         elif kind == "bad document":
             self._bad += 1
             if self._bad <= 10:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple, Protocol, TypeAlias, get_args
 import msgspec
 
 from fastprep.corpus.formats import SUPPORTED, Kind, kind_of, kind_of_format
-from fastprep.errors import DamagedInput, InvalidInput
+from fastprep.errors import DamagedInput, InvalidArgument, InvalidInput
 from fastprep.system.arguments import whole_number
 from fastprep_ext.base import Rows
 
@@ -58,8 +58,8 @@ class Format(msgspec.Struct, frozen=True):
     as a suffix like ``"jsonl"`` or ``"csv.gz"``; with None each file's name says it. ``zstd_window`` is
     the base-2 logarithm of the largest window of a .zst file, from 10 to 31; None is 27, 128 MiB.
 
-    Raises InvalidInput for an empty separator or field, one that is not text, an unknown ``on_error``
-    or ``format``, or a ``zstd_window`` out of range.
+    Raises InvalidArgument for an empty separator or field, one that is not text, an unknown
+    ``on_error`` or ``format``, or a ``zstd_window`` out of range.
 
     >>> Format(separator="\\n\\n").separator
     '\\n\\n'
@@ -77,20 +77,20 @@ class Format(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.on_error not in get_args(OnError):
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"on_error is {self.on_error!r}; it is one of {', '.join(get_args(OnError))}"
             )
         if self.separator == "":
-            raise InvalidInput(
+            raise InvalidArgument(
                 "the separator is empty; pass None to read each .txt file as one document"
             )
         for name, value in (("separator", self.separator), ("field", self.field)):
             if value is None and name == "separator":
                 continue
             if not isinstance(value, str) or not value:
-                raise InvalidInput(f"{name} is {value!r}; pass a str of at least one character")
+                raise InvalidArgument(f"{name} is {value!r}; pass a str of at least one character")
             if not is_unicode(value):
-                raise InvalidInput(
+                raise InvalidArgument(
                     f"{name} is {value!r}, which cannot be encoded as UTF-8; pass text without "
                     "surrogates"
                 )
@@ -112,11 +112,11 @@ def keys_of(field: str) -> tuple[str, ...]:
     >>> keys_of("text"), keys_of("meta.body"), keys_of(r"meta\.body")
     (('text',), ('meta', 'body'), ('meta.body',))
 
-    Raises InvalidInput for an empty key.
+    Raises InvalidArgument for an empty key.
     """
     keys = tuple(key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", field))
     if not all(keys):
-        raise InvalidInput(
+        raise InvalidArgument(
             f"field {field!r}: a dot leads from an object to a key in it, and one of the keys is "
             "empty; write \\. for a dot that is part of a key"
         )

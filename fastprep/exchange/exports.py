@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastprep.errors import IdOutOfRange, InvalidInput, StoreExists
+from fastprep.errors import IdOutOfRange, InvalidArgument, InvalidInput, StoreExists
 from fastprep.exchange import datatrove, llmc, megatron
 from fastprep.exchange.formats import FORMATS, FormatName
 from fastprep.exchange.layouts import Ends
@@ -104,19 +104,19 @@ def export_store(
     >>> np.fromfile(tmp / "nano" / "train.bin", np.uint16).tolist()
     [3198, 13, 50256, 7571, 13, 50256]
     """
-    opened = store if isinstance(store, TokenStore) else TokenStore(store)
     if to not in FORMATS:
-        raise InvalidInput(f"to is {to!r}; the known formats are {', '.join(FORMATS)}")
+        raise InvalidArgument(f"to is {to!r}; the known formats are {', '.join(FORMATS)}")
     if output is None and (to != "megatron" or one_file):
-        raise InvalidInput(f"no directory for {to}'s files; pass output (-o DIR)")
+        raise InvalidArgument(f"no directory for {to}'s files; pass output (-o DIR)")
     if link and (to in ("nanogpt", "llmc") or one_file or output is None):
-        raise InvalidInput(
+        raise InvalidArgument(
             "nothing to link: link (--link) needs a format with one file per shard, and an output"
         )
     if one_file and to != "megatron":
-        raise InvalidInput("one_file (--one-file) applies to Megatron's files only")
+        raise InvalidArgument("one_file (--one-file) applies to Megatron's files only")
     if validation is not None and to not in ("nanogpt", "llmc"):
-        raise InvalidInput("validation applies to nanoGPT's and llm.c's files only")
+        raise InvalidArgument("validation applies to nanoGPT's and llm.c's files only")
+    opened = store if isinstance(store, TokenStore) else TokenStore(store)
     directory = opened.path if output is None else local_path(output, "the output")
     check_parent(directory)
     ranges = _split_ranges(opened, validation)

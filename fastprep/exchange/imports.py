@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fastprep.errors import InvalidInput, StoreExists
+from fastprep.errors import InvalidArgument, InvalidInput, StoreExists
 from fastprep.exchange import datatrove, llmc, megatron
 from fastprep.exchange.copies import ShardCopier
 from fastprep.exchange.formats import FORMATS, FormatName
@@ -100,7 +100,7 @@ def import_tokens(
     [7571, 13, 50256]
     """
     if format not in FORMATS:
-        raise InvalidInput(f"format is {format!r}; the known formats are {', '.join(FORMATS)}")
+        raise InvalidArgument(f"format is {format!r}; the known formats are {', '.join(FORMATS)}")
     chosen = as_encoding(encoding)
     end_token = end_token_of(chosen, eot, eot_token)
     given = [inputs] if isinstance(inputs, (str, PathLike)) else inputs

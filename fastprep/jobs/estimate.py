@@ -14,6 +14,7 @@ from fastprep.corpus.passed_over import PassedOver
 from fastprep.corpus.plan import Task, plan, task_bytes
 from fastprep.corpus.sources import open_bytes
 from fastprep.jobs.job import Job, Settings, make_job
+from fastprep.jobs.parts import check_first_documents
 from fastprep.store.encodings import StoreEncoding, as_encoding
 from fastprep.store.manifest import dtype_for, itemsize_of
 from fastprep.store.writer import ShardWriter
@@ -36,6 +37,7 @@ class Estimate(NamedTuple):
     tokens: int
     store_bytes: int
     passed_over: list[PassedOver]
+    draft_bytes: int  # more than the store, until it is made
 
 
 def estimate(
@@ -66,6 +68,7 @@ def estimate(
     """
     chosen = as_encoding(encoding)
     job, tasks = make_job(inputs, chosen, Settings(**settings))
+    check_first_documents(job, tasks)
     size = sum(entry.size for entry in job.inputs)
     sampled = documents = tokens = 0
     for task in _sample_tasks(job, tasks):
@@ -86,6 +89,7 @@ def estimate(
         tokens=tokens,
         store_bytes=tokens * itemsize_of(dtype) + documents * 8,
         passed_over=job.passed_over,
+        draft_bytes=(tokens * itemsize_of(dtype) + documents * 24) * job.has_drafts,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 
 import msgspec
+from msgspec import UNSET
 
 from fastprep.corpus.documents import Format, OnError
 from fastprep.corpus.in_memory import TableSpan
@@ -14,17 +15,20 @@ from fastprep.corpus.passed_over import PassedOver, Tally
 from fastprep.corpus.plan import Task, default_shard_bytes, plan
 from fastprep.corpus.reader import import_readers
 from fastprep.corpus.sources import empty
-from fastprep.errors import InvalidInput
+from fastprep.errors import InvalidArgument
 from fastprep.store.manifest import (
+    MAX_SEED,
     Count,
     EncodingRecord,
     Eot,
     Manifest,
+    Seed,
     TokenId,
     part_directories,
 )
 from fastprep.store.validation import ValidationDraw
 from fastprep.system.arguments import whole_number
+from fastprep.system.sizes import fraction, number_of_bytes
 from fastprep.vocabulary.published import ENDOFTEXT
 
 if TYPE_CHECKING:
@@ -39,10 +43,12 @@ class Settings(NamedTuple):
     on_error: OnError = "raise"
     eot: Eot = "append"
     eot_token: str | None = None
-    validation: float = 0.0
-    shard_bytes: int | None = None
+    validation: float | str = 0.0
+    shard_bytes: int | str | None = None
     format: str | None = None
     zstd_window: int | None = None
+    validation_documents: int | None = None
+    shuffle: int | None = None
 
     @property
     def form(self) -> Format:
@@ -89,6 +95,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     shard_bytes: Annotated[int, msgspec.Meta(ge=1)]
     shards: Annotated[int, msgspec.Meta(ge=1)]
     inputs: list[Input]
+    validation_documents: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    shuffle: Seed | None = None
     input_format: str | None = None
     zstd_window: int | None = None
     passed_over: list[PassedOver] = []
@@ -118,12 +126,22 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     @property
     def draw(self) -> ValidationDraw | None:
-        """The rule that draws documents for validation, or None if none are drawn."""
+        """The rule that draws documents for validation, or None if none are, or a number of them."""
         return ValidationDraw(self.validation) if self.validation else None
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether the job makes a store for training and one for validation."""
+        return bool(self.validation or self.validation_documents)
+
+    @property
+    def has_drafts(self) -> bool:
+        """Whether tasks write drafts, whose documents a second step puts in order."""
+        return self.shuffle is not None or self.validation_documents is not None
 
     def directories(self, output: Path) -> list[Path]:
         """Return the directories of the job's stores: the output, or one in it for each part."""
-        return part_directories(output) if self.validation else [output]
+        return part_directories(output) if self.has_parts else [output]
 
 
 def make_job(
@@ -142,13 +160,12 @@ def make_job(
     Raises InvalidInput if a setting is out of range, or an input is missing, empty or of an unknown
     kind, and MissingExtra, with the name of the input, for a package that is needed to read it.
     """
-    validation = settings.validation
     if settings.shard_bytes is not None:
-        shard_bytes = whole_number(settings.shard_bytes, "shard_bytes")
-    if not 0 <= validation < 1:
-        raise InvalidInput(
-            f"validation is {validation}; it is a fraction of the documents, from 0 to below 1"
-        )
+        shard_bytes = number_of_bytes(settings.shard_bytes, "shard_bytes")
+    shuffle = settings.shuffle
+    if shuffle is not None:
+        shuffle = whole_number(shuffle, "shuffle", 0, MAX_SEED)
+    validation, validation_documents = validation_of(settings)
     form = settings.form
     closing = end_token(encoding, settings.eot, settings.eot_token)
     passed = Tally()
@@ -172,7 +189,9 @@ def make_job(
         separator=settings.separator,
         field=settings.field,
         on_error=settings.on_error,
-        validation=float(validation),
+        validation=validation,
+        validation_documents=validation_documents,
+        shuffle=shuffle,
         shard_bytes=shard_bytes,
         shards=len(tasks),
         inputs=[Input(span.path, span.size) for span in spans],
@@ -191,6 +210,7 @@ def job_of(manifest: Manifest) -> Job:
     The manifest of another version may lack `shard_bytes`, which is then 1.
     """
     sizes = {span.path: span.size for shard in manifest.shards for span in shard.inputs}
+    part = manifest.part
     return Job(
         encoding=manifest.encoding,
         n_vocab=manifest.n_vocab,
@@ -199,13 +219,34 @@ def job_of(manifest: Manifest) -> Job:
         separator=manifest.separator,
         field=manifest.field,
         on_error=manifest.on_error,
-        validation=manifest.part.validation if manifest.part else 0.0,
+        validation=part.validation if part else 0.0,
+        validation_documents=(part.validation_documents or None) if part else None,
+        shuffle=None if manifest.shuffle is UNSET else manifest.shuffle,
         shard_bytes=manifest.shard_bytes or 1,
         shards=max(len(manifest.shards), 1),
         inputs=[Input(path, size) for path, size in sizes.items()],
         input_format=manifest.input_format,
         zstd_window=manifest.zstd_window,
     )
+
+
+def validation_of(settings: Settings) -> tuple[float, int | None]:
+    """Return the fraction of the documents for validation, and the number of them, if it is exact.
+
+    >>> validation_of(Settings(validation="1%")), validation_of(Settings(validation_documents=5))
+    ((0.01, None), (0.0, 5))
+
+    Raises InvalidArgument if one is out of range, or both are given.
+    """
+    hint = "; for a number of documents pass validation_documents (--validation-documents)"
+    share = fraction(settings.validation, "validation", hint)
+    if settings.validation_documents is None:
+        return share, None
+    if share:
+        raise InvalidArgument(
+            "validation and validation_documents are both given; pass one of them"
+        )
+    return share, whole_number(settings.validation_documents, "validation_documents")
 
 
 def shards_of_share(count: int, share: tuple[int, int] | None) -> list[int]:
@@ -221,7 +262,7 @@ def shards_of_share(count: int, share: tuple[int, int] | None) -> list[int]:
     try:
         number, total = share
     except (TypeError, ValueError):
-        raise InvalidInput(
+        raise InvalidArgument(
             f"task is {share!r}; pass (i, n) for the i-th of n equal shares, counted from 0"
         ) from None
     what = f"task {number} of {total}:"
@@ -256,16 +297,16 @@ def end_token(encoding: StoreEncoding, eot: Eot, eot_token: str | None) -> int |
     50256
     """
     if eot not in get_args(Eot):
-        raise InvalidInput(f"eot is {eot!r}; it must be one of {', '.join(get_args(Eot))}")
+        raise InvalidArgument(f"eot is {eot!r}; it must be one of {', '.join(get_args(Eot))}")
     if eot == "none":
         if eot_token is not None:
-            raise InvalidInput(f"eot is 'none', so eot_token={eot_token!r} has no use; omit one")
+            raise InvalidArgument(f"eot is 'none', so eot_token={eot_token!r} has no use; omit one")
         return None
     token = ENDOFTEXT if eot_token is None else eot_token
     found = encoding.special_tokens.get(token)
     if found is None:
         known = ", ".join(sorted(encoding.special_tokens_set)[:10]) or "none"
-        raise InvalidInput(
+        raise InvalidArgument(
             f"the encoding {encoding.name!r} has no {token} to {eot} to documents; pass eot='none' "
             f"(--eot none), or another of its special tokens as eot_token (--eot-token): {known}"
         )
@@ -299,7 +340,8 @@ def differences(old: Job, new: Job) -> list[str]:
 def setting_differences(old: Job, new: Job) -> list[str]:
     """Return the differences between the settings of two jobs, as :func:`differences` does."""
     found = []
-    names = ["eot", "separator", "field", "validation", "shard_bytes", "input_format"]
+    names = ["eot", "separator", "field", "validation", "validation_documents", "shuffle"]
+    names += ["shard_bytes", "input_format"]
     if old.on_error != "raise":
         names.append("zstd_window")
     if old.encoding.name != new.encoding.name:

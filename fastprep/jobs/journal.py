@@ -4,6 +4,9 @@ Until a job is finished, its output directory holds, besides finished shards::
 
     job.json             settings, inputs and plan: written before any shard
     shard-00007.done     the record of a finished shard: written after its files
+    shard-00007.draft    in a job with drafts, the documents of a task, and
+    shard-00007.index    their keys: see fastprep.store.drafts
+    shard-00007.ordered  the record of a shard whose documents are in order
     run.lock             held by each run in the directory
     job.lock             held while the job is started or sealed
     shard-00007.lock     held while that shard is written
@@ -177,7 +180,7 @@ class Journal:
 
     def _fault(self, job: Job, index: int, task: Task, done: Done) -> str | None:
         """Return why a finished shard cannot be used, or None if it can."""
-        directories = job.directories(self.output)
+        directories = [self.output] if job.has_drafts else job.directories(self.output)
         if len(done.records) != len(directories) or done.records[0].inputs != list(task):
             return "it was made from other inputs"
         if done.on_error != job.on_error and done.records[0].bad_documents:
@@ -186,15 +189,15 @@ class Journal:
             if old != new:
                 return f"{span.path} was changed since"
         itemsize = manifests.itemsize_of(manifests.dtype_for(job.n_vocab))
-        for directory, record in zip(directories, done.records, strict=True):
-            for path, count, size, checksums in (
-                (shard_path(directory, index, "bin"), record.tokens, itemsize, record.bin_crc32),
-                (shard_path(directory, index, "ends"), record.documents, 8, record.ends_crc32),
-            ):
-                fault = _file_fault(path, count, size, checksums)
-                if fault is not None:
-                    return f"{path.name} {fault}"
-        return None
+        if job.has_drafts:
+            from fastprep.store.drafts import draft_files
+
+            files = draft_files(done.records[0], itemsize)
+            return first_fault(
+                (self._shard_file(index, kind), size, 1, checksums)
+                for kind, size, checksums in files
+            )
+        return fault_of_shard(directories, index, done.records, itemsize)
 
     # -- files ------------------------------------------------------------------------------------
 
@@ -217,6 +220,29 @@ class Journal:
     def _write(self, path: Path, content: Job | Done, *, sync_names: bool) -> None:
         with replacing(path, sync_names=sync_names) as file:
             file.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+
+
+def fault_of_shard(
+    directories: list[Path], index: int, records: list[ShardRecord], itemsize: int
+) -> str | None:
+    """Return how the files of a shard differ from the record of each part, or None."""
+    return first_fault(
+        file
+        for directory, record in zip(directories, records, strict=True)
+        for file in (
+            (shard_path(directory, index, "bin"), record.tokens, itemsize, record.bin_crc32),
+            (shard_path(directory, index, "ends"), record.documents, 8, record.ends_crc32),
+        )
+    )
+
+
+def first_fault(files: Iterable[tuple[Path, int, int, list[int]]]) -> str | None:
+    """Return the fault of the first file that has one; each is a path, items, their size, checksums."""
+    for path, count, size, checksums in files:
+        fault = _file_fault(path, count, size, checksums)
+        if fault is not None:
+            return f"{path.name} {fault}"
+    return None
 
 
 def _file_fault(path: Path, count: int, itemsize: int, checksums: list[int]) -> str | None:

@@ -140,7 +140,7 @@ def remove_journal(output: Path) -> None:
     for directory in [*manifests.part_directories(output), output]:
         if directory.is_dir():
             for entry in sorted(directory.iterdir()):
-                if entry.suffix in (".done", ".tmp"):
+                if entry.suffix in (".done", ".draft", ".index", ".ordered", ".tmp"):
                     remove(entry)
             sync_directory(directory)
     # Last, because as long as the job is there, the same command resumes this removal.

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, get_args, overload
 from fastprep.corpus.documents import BLOCK_BYTES, OnError
 from fastprep.corpus.inputs import Inputs
 from fastprep.corpus.passed_over import in_words
-from fastprep.errors import InvalidInput, UnfinishedJob
+from fastprep.errors import InvalidArgument, UnfinishedJob
 from fastprep.jobs.job import Settings, make_job, shards_of_share
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import check_parent, find_manifests
+from fastprep.jobs.parts import check_first_documents
 from fastprep.jobs.progress import Log
 from fastprep.jobs.run import Engine, Run, seal_if_complete
 from fastprep.jobs.task import Work
@@ -27,6 +28,7 @@ from fastprep.store.encodings import StoreEncoding, as_encoding
 from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import MAX_WORKERS, local_path, whole_number
+from fastprep.system.sizes import number_of_bytes
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -46,15 +48,17 @@ if TYPE_CHECKING:
         on_error: OnError
         eot: Eot
         eot_token: str | None
-        validation: float
+        validation: float | str
+        validation_documents: int | None
+        shuffle: int | None
         workers: int | None
         engine: Engine
-        shard_bytes: int | None
+        shard_bytes: int | str | None
         overwrite: bool
         append: bool
         progress: bool | None
         log: Log | None
-        block_bytes: int
+        block_bytes: int | str
 
 
 @overload
@@ -85,16 +89,18 @@ def prepare(
     on_error: OnError = "raise",
     eot: Eot = "append",
     eot_token: str | None = None,
-    validation: float = 0.0,
+    validation: float | str = 0.0,
+    validation_documents: int | None = None,
+    shuffle: int | None = None,
     workers: int | None = None,
     engine: Engine = "threads",
     task: tuple[int, int] | None = None,
-    shard_bytes: int | None = None,
+    shard_bytes: int | str | None = None,
     overwrite: bool = False,
     append: bool = False,
     progress: bool | None = None,
     log: Log | None = None,
-    block_bytes: int = BLOCK_BYTES,
+    block_bytes: int | str = BLOCK_BYTES,
 ) -> TokenStore | None:
     """Encode text files into a token store, in order, with an end token between documents.
 
@@ -150,9 +156,17 @@ def prepare(
     eot_token
         the special token of the encoding to use as the end token; by default ``<|endoftext|>``.
     validation
-        the fraction of the documents to set aside for validation, drawn by a hash of their bytes.
-        Then there are two stores, ``output/train`` and ``output/validation``, and documents are read
-        whole.
+        the fraction of the documents to set aside for validation, as 0.01 or ``"1%"``, drawn by a hash
+        of their bytes. Then there are two stores, ``output/train`` and ``output/validation``, and
+        documents are read whole. Neither may be empty.
+    validation_documents
+        instead of a fraction, the exact number of documents for validation: those with the smallest
+        hashes.
+    shuffle
+        a seed from 0 to 2**64 - 1: the documents are written in an order that it draws, in which each
+        order of all documents is as likely as any other. It depends on the seed, inputs and settings
+        alone. Until the store is made, this takes its size on the disk twice. Without a seed the order
+        is that of the inputs.
     workers
         number of threads, up to 4096; by default the number of cores that this process may use. Each
         runs a task of its own; with fewer tasks, as for one large compressed file, several share one.
@@ -166,9 +180,9 @@ def prepare(
         run at the same time or not, on this machine or another one with the same files. The last
         to end makes the store.
     shard_bytes
-        about how many bytes of input go into one shard, which is one task. By default a 64th of
-        the input, rounded down to a power of two, but at least 8 MiB and at most 256 MiB; for
-        unfinished work what it was started with.
+        about how many bytes of input go into one shard, which is one task; also with a unit, as
+        ``"256MiB"``. By default a 64th of the input, rounded down to a power of two, but at least
+        8 MiB and at most 256 MiB; for unfinished work what it was started with.
     overwrite
         whether to replace a store, or the unfinished work of another job. An old store is there
         until the new one is whole, so both take disk space for a while.
@@ -184,7 +198,8 @@ def prepare(
         folders and patterns among the inputs passed over, and why; without `log` it is a warning),
         ``changed`` (an input that is not as it was in the unfinished work), ``resumed``, ``redone`` (a
         finished shard that has to be made again, and the reason), ``bad document``, ``task done``,
-        ``finished``; ``reused`` if the store is finished already, and ``waiting`` for another process.
+        ``ordering`` (the documents are put in order), ``finished``; ``reused`` if the store is
+        finished already, and ``waiting`` for another process.
     block_bytes
         number of bytes to read and encode at a time.
 
@@ -197,8 +212,10 @@ def prepare(
     Raises
     ------
     InvalidInput
-        for a missing, damaged or unsupported input, with file and place, and if no input has a
-        document. :class:`~fastprep.errors.InvalidUtf8` is a subclass.
+        for a missing, damaged or unsupported input, with file and place, if no input has a document,
+        and if the train or the validation part would have none. Its subclasses are
+        :class:`~fastprep.errors.InvalidUtf8` and, for a wrong argument,
+        :class:`~fastprep.errors.InvalidArgument`.
     StoreExists
         if the output is a store already, of other inputs or settings, which it names, or has files
         that are not a store's.
@@ -219,11 +236,11 @@ def prepare(
     """
     if workers is not None:
         workers = whole_number(workers, "workers", most=MAX_WORKERS)
-    block_bytes = whole_number(block_bytes, "block_bytes")
+    block_bytes = number_of_bytes(block_bytes, "block_bytes")
     if engine not in get_args(Engine):
-        raise InvalidInput(f"engine is {engine!r}; it must be one of threads, ray")
+        raise InvalidArgument(f"engine is {engine!r}; it must be one of threads, ray")
     if task is not None and overwrite:
-        raise InvalidInput(
+        raise InvalidArgument(
             "a task cannot overwrite an output that other tasks may be working on; remove the old "
             "output first"
         )
@@ -232,12 +249,24 @@ def prepare(
     check_parent(path)
     chosen = as_encoding(encoding)
     settings = Settings(
-        separator, field, on_error, eot, eot_token, validation, shard_bytes, format, zstd_window
+        separator,
+        field,
+        on_error,
+        eot,
+        eot_token,
+        validation,
+        shard_bytes,
+        format,
+        zstd_window,
+        validation_documents,
+        shuffle,
     )
     if overwrite and append:
-        raise InvalidInput("overwrite and append exclude each other; pass one of them")
+        raise InvalidArgument("overwrite and append exclude each other; pass one of them")
     planner = partial(make_job, inputs, chosen, settings)
     job, tasks = planner()
+    if not append:  # whose parts have documents already
+        check_first_documents(job, tasks)
     if log is None and job.passed_over:
         warnings.warn(in_words(job.passed_over), stacklevel=2)
     work = Work(path, job, chosen, block_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -15,6 +15,7 @@ from msgspec import structs
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.plan import Task, task_bytes
 from fastprep.errors import (
+    InvalidArgument,
     InvalidInput,
     InvalidStore,
     JobIsRunning,
@@ -225,6 +226,12 @@ class Run(NamedTuple):
     def _append(self, journal: Journal, old: Job | None, alone: bool) -> TokenStore | _Begun:
         """Start or resume a job that appends the inputs that the store here does not have."""
         output, job = self.work.output, self.work.job
+        if job.has_drafts:
+            raise InvalidArgument(
+                f"{output}: a store with shuffle or validation_documents cannot be appended to, because "
+                "other documents change the order or the part of those that it has; make the store of "
+                "all inputs with overwrite=True (--overwrite)"
+            )
         found = find_manifests(output)
         store = TokenStore(found[0].parent)
         manifest = store.manifest
@@ -298,6 +305,11 @@ class Run(NamedTuple):
         if old.inputs != job.inputs or old.version != job.version:
             if not alone:
                 raise _MustBeAlone
+            if job.has_drafts:
+                # The key of a document has the number of its task, which may be another one now.
+                remove_work(journal.output, old)
+                journal.start(job)
+                return _Begun(run, journal, (), input_differences(old, job))
             redone = replan(journal, old, job, run._numbered())
         elif old != job:
             journal.start(job)
@@ -415,10 +427,14 @@ class _Begun(NamedTuple):
                 for index, done in results:
                     finished[index] = done
                     reporter.task_done(index, done)
-        if run.share is not None:
-            store = seal_if_complete(journal)
-        else:
-            store = seal(output, job, [finished[index] for index in sorted(finished)])
+        # Putting documents in order takes long enough to be interrupted.
+        hint = _adding_resume_hint(journal, len(run.tasks)) if job.has_drafts else None
+        with hint or contextlib.nullcontext():
+            if run.share is not None:
+                store = seal_if_complete(journal, run.workers, reporter.tick, reporter.log)
+            else:
+                shards = [finished[index] for index in sorted(finished)]
+                store = seal(output, job, shards, run.workers, reporter.tick, reporter.log)
         if self.replaces is not None:
             replace_store(self.replaces)
             remove_locks(self.replaces)
@@ -516,7 +532,12 @@ def resume_hint(journal: Journal, shards: int) -> str:
     )
 
 
-def seal_if_complete(journal: Journal) -> TokenStore | None:
+def seal_if_complete(
+    journal: Journal,
+    workers: int | None = None,
+    tick: Tick = lambda: None,
+    log: Callable[..., object] = lambda event, **facts: None,
+) -> TokenStore | None:
     """Return the store of a journal's job if all its shards are finished, otherwise None.
 
     Raises UnfinishedJob if another run has ended the job without a store.
@@ -532,7 +553,9 @@ def seal_if_complete(journal: Journal) -> TokenStore | None:
                 )
             return TokenStore(found[0].parent)
         shards = [done for index in job.numbers if (done := journal.read_done(index)) is not None]
-        return seal(journal.output, job, shards) if len(shards) == job.shards else None
+        if len(shards) < job.shards:
+            return None
+        return seal(journal.output, job, shards, workers, tick, log)
 
 
 def _read_job(journal: Journal, overwrite: bool) -> Job | None:

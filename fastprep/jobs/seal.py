@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.jobs.job import Base, Job
 from fastprep.jobs.journal import Done, Journal
 from fastprep.jobs.output import remove_journal, remove_locks, remove_work
+from fastprep.jobs.parts import check_drawn
+from fastprep.jobs.workers import Tick
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import Appended, Manifest, PartRecord, ShardRecord
 from fastprep.store.reader import TokenStore
 from fastprep.system.atomic import replacing, sync_directory
 
 
-def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
+def seal(
+    output: Path,
+    job: Job,
+    shards: list[Done],
+    workers: int | None = None,
+    tick: Tick = lambda: None,
+    log: Callable[..., object] = lambda event, **facts: None,
+) -> TokenStore:
     """Write the manifest of each store of a job, remove its journal, and return the store.
 
     Where the job appends to a store, the new manifests replace the old ones.
 
     `output` is locked by the caller, and `shards` has all shards in order. If there are two stores,
-    that of the part ``train`` is returned. Raises InvalidInput if no shard has a document, or if an
-    input was changed between two shards.
+    that of the part ``train`` is returned. The documents of a job with drafts are put in order first, by
+    `workers` threads. Raises InvalidInput if no shard has a document, if a part has none, or if an input
+    was changed between two shards.
     """
     _check_unchanged(shards)
     if not any(record.documents for done in shards for record in done.records):
@@ -35,6 +46,18 @@ def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
     if len(directories) > 1:
         # The records of shards, from which a seal that ends between two parts is completed.
         sync_directory(output)
+    if job.has_drafts:
+        from fastprep.jobs.ordering import order_documents
+
+        def report(finished: int, shards: int) -> None:
+            log("ordering", shards=shards, shards_finished=finished)
+
+        shards = order_documents(output, job, shards, workers, tick, report)
+    elif job.has_parts and not job.first_shard:
+        train, validation = (
+            sum(done.records[number].documents for done in shards) for number in (0, 1)
+        )
+        check_drawn(job, train + validation, validation)
     # In reverse, so that the store that is returned comes last.
     for number, directory in reversed(list(enumerate(directories))):
         records = [done.records[number] for done in shards]
@@ -135,9 +158,13 @@ def _check_unchanged(shards: list[Done]) -> None:
 
 def _part(directory: Path, job: Job) -> PartRecord | None:
     """Return the part of the corpus that the job's store in a directory holds, or None for all."""
-    if not job.validation:
+    if not job.has_parts:
         return None
-    return PartRecord("train" if directory.name == "train" else "validation", job.validation)
+    return PartRecord(
+        "train" if directory.name == "train" else "validation",
+        job.validation,
+        UNSET if job.validation_documents is None else job.validation_documents,
+    )
 
 
 def _manifest(job: Job, records: list[ShardRecord], part: PartRecord | None) -> Manifest:
@@ -156,6 +183,7 @@ def _manifest(job: Job, records: list[ShardRecord], part: PartRecord | None) -> 
         zstd_window=job.zstd_window,
         shard_bytes=job.shard_bytes,
         part=part,
+        shuffle=UNSET if job.shuffle is None else job.shuffle,
         unicode_version=manifests.UNICODE_VERSION,
         tokens=sum(record.tokens for record in records),
         documents=sum(record.documents for record in records),

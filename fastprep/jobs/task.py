@@ -74,16 +74,22 @@ def run_task(
         if finished is not None:
             return finished
         before = modified(task)
-        whole_documents = job.on_error != "raise" or job.draw is not None
+        whole_documents = job.on_error != "raise" or job.has_parts
         writer = ShardWriter(
             work.encoding,
             job.end_token,
             prepend=job.end_token_first,
             on_error=job.on_error,
-            draw=job.draw,
+            draw=None if job.has_drafts else job.draw,
+            hashes=job.has_drafts and job.has_parts,
             threads=work.threads,
         )
+        open_files = None
         directories = job.directories(work.output)
+        if job.has_drafts:
+            from fastprep.store.drafts import drafts_of
+
+            directories, open_files = [work.output], drafts_of(job.shuffle, writer.letter)
         found = corpus.read(
             task,
             job.form,
@@ -93,7 +99,9 @@ def run_task(
         )
         # Closed also if writing fails: an error that the caller keeps must not keep threads or files.
         with contextlib.closing(found) as batches:
-            records = writer.write(directories, index, batches, list(task), report)
+            records = writer.write(
+                directories, index, batches, list(task), report, open_files=open_files
+            )
         for span, old, new in zip(task, before, modified(task), strict=True):
             if old != new:
                 raise InvalidInput(

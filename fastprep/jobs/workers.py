@@ -7,9 +7,9 @@ neither a fork, nor a new interpreter, nor a guard in the user's script.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from queue import Empty, SimpleQueue
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from fastprep.corpus.plan import Task
 from fastprep.jobs.journal import Done
@@ -17,6 +17,8 @@ from fastprep.jobs.task import TaskCounter, Work, run_task
 from fastprep.system.interrupts import deferred
 from fastprep.system.threads import Crew, StopFlag, Stopped
 from fastprep_ext.base import release_blocks
+
+Result = TypeVar("Result")
 
 #: Called every TICK_SECONDS or more often while tasks run.
 Tick: TypeAlias = Callable[[], None]
@@ -35,18 +37,32 @@ def run_on_threads(
     at their next block. Interrupts wait until this thread waits for a task, so that they are raised
     between two of its steps, not within one.
     """
-    waiting = deque(tasks.items())
-    ended: SimpleQueue[tuple[int, Done | BaseException] | None] = SimpleQueue()
+
+    def run(index: int, stop: StopFlag) -> Done:
+        return run_task(work, index, tasks[index], counters[index], stop)
+
+    return call_on_threads(run, tasks, workers, tick)
+
+
+def call_on_threads(
+    run: Callable[[int, StopFlag], Result], numbers: Collection[int], workers: int, tick: Tick
+) -> Generator[tuple[int, Result]]:
+    """Call a function with each number, and yield number and result as :func:`run_on_threads` does.
+
+    The function checks the stop flag at each block of its work.
+    """
+    waiting = deque(numbers)
+    ended: SimpleQueue[tuple[int, Result | BaseException] | None] = SimpleQueue()
     stop = StopFlag()
 
     def run_tasks(stop: StopFlag = stop) -> None:
         while not stop.is_set:
             try:
-                index, task = waiting.popleft()
+                index = waiting.popleft()
             except IndexError:
                 return
             try:
-                ended.put((index, run_task(work, index, task, counters[index], stop)))
+                ended.put((index, run(index, stop)))
             except Stopped:
                 return
             except BaseException as error:
@@ -57,9 +73,9 @@ def run_on_threads(
     # None in the queue wakes this thread.
     with deferred(lambda: ended.put(None)) as signals:
         try:
-            crew.start(min(workers, len(tasks)))
+            crew.start(min(workers, len(numbers)))
             done = 0
-            while done < len(tasks):
+            while done < len(numbers):
                 try:
                     result = ended.get(timeout=TICK_SECONDS)
                 except Empty:

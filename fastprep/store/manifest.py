@@ -43,7 +43,8 @@ CHECKSUM_BYTES = 16 << 20
 # and small enough to read any file of that name.
 _MAX_MANIFEST_BYTES = 1 << 30
 _OUR_NAME = re.compile(
-    r"(shard-[0-9]{5,12}\.(bin|ends|idx|done)|(manifest|job|vocabulary)\.json)(\.tmp|\.moved)?"
+    r"(shard-[0-9]{5,12}\.(bin|ends|idx|done|draft|index|ordered)|(manifest|job|vocabulary)\.json)"
+    r"(\.tmp|\.moved)?"
     r"|shard-[0-9]{5,12}\.lock|(job|run)\.lock",
     re.ASCII,
 )
@@ -54,6 +55,9 @@ HOW_TO_FIX = "restore it from a copy, or run `fastprep prepare` again with --ove
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
 TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Checksum = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+#: Largest seed of a shuffled store: msgspec's integers of 64 bits have it as their largest.
+MAX_SEED = (1 << 64) - 1
+Seed = Annotated[int, msgspec.Meta(ge=0)]
 PartName: TypeAlias = Literal["train", "validation"]
 #: Which end of each document the end token is at.
 Eot: TypeAlias = Literal["append", "prepend", "none"]
@@ -92,10 +96,15 @@ class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PartRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The part of a corpus that a store holds, and the fraction of the corpus for validation."""
+    """The part of a corpus that a store holds, and the fraction of the corpus for validation.
+
+    If the number of documents for validation is exact, ``validation_documents`` is that number, and the
+    fraction is 0.
+    """
 
     name: PartName
-    validation: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+    validation: Annotated[float, msgspec.Meta(ge=0, lt=1)]
+    validation_documents: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Appended(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +124,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     character classes. ``passed_over`` counts and names what folders and patterns among the inputs passed
     over. ``appended`` lists the appends to the store, if there were any. ``files`` is the directory of
     the other files, for the moments in which a store is moved to the place of the one that it replaces.
+    ``shuffle`` is the seed that drew the order of the documents. In a store that has one, the documents
+    of a shard come from the inputs of all shards; :mod:`fastprep.store.order` says which from where.
     """
 
     format: Literal["fastprep token store"]
@@ -131,6 +142,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     zstd_window: int | None = None
     shard_bytes: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
     part: PartRecord | None = None
+    shuffle: Seed | msgspec.UnsetType = msgspec.UNSET
     unicode_version: str
     tokens: Count
     documents: Count
@@ -326,6 +338,10 @@ def _contradiction(manifest: Manifest) -> str | None:
     for each in manifest.appended or ():
         if each.first_shard >= len(manifest.shards):
             return f"shard {each.first_shard} was appended, but there are {len(manifest.shards)}"
+    if manifest.part is not None and (
+        (manifest.part.validation > 0) is (manifest.part.validation_documents is not msgspec.UNSET)
+    ):
+        return "part has neither or both of a fraction and a number of documents for validation"
     itemsize = itemsize_of(manifest.dtype)
     for index, shard in enumerate(manifest.shards):
         fault = _shard_contradiction(manifest, shard, itemsize)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from fastprep.corpus.documents import Bad, Batch, OnError, Span
 from fastprep.errors import IdOutOfRange, InvalidUtf8
@@ -32,6 +32,36 @@ _MAX_LISTED = 1000
 Report = Callable[[int, int, int], object]
 
 
+class BadDocuments:
+    """The number of documents that were skipped or repaired, and a list of the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.listed: list[Bad] = []
+
+    def add(self, bad: Sequence[Bad]) -> None:
+        """Count and list more."""
+        self.count += len(bad)
+        self.listed += bad[: _MAX_LISTED - len(self.listed)]
+
+
+class Files(Protocol):
+    """The files that a writer writes the documents of one shard, or of a part of it, to."""
+
+    def write(self, ids: Ids, ends: Ends, largest: int, hashes: Ends | None = None, /) -> None:
+        """Append the ids of a batch, with its document ends counted from the batch's start.
+
+        `largest` is the largest of the ids, `hashes` are those of the documents if they were asked for.
+        """
+
+    def record(self, inputs: list[Span], bad: BadDocuments) -> ShardRecord:
+        """Return the record of what was written, after the last batch."""
+
+
+# Opens the files of a shard in a directory; the stack closes them.
+OpenFiles = Callable[[Path, int, contextlib.ExitStack], Files]
+
+
 class ShardWriter:
     """Writer of one shard, which encodes batches of documents.
 
@@ -42,8 +72,8 @@ class ShardWriter:
     ``end_token`` is the id after each document, or before it with ``prepend``, or None. ``on_error`` is
     what to do with a document that is not UTF-8. ``draw`` draws the documents of a second part of the
     corpus, whose shards have their own files. With ``draw``, or if ``on_error`` is not ``"raise"``, each
-    batch must hold whole documents. ``threads`` batches are encoded at a time; the shard's bytes do not
-    depend on it.
+    batch must hold whole documents, as with ``hashes``, which are then computed. ``threads`` batches are
+    encoded at a time; the shard's bytes do not depend on it.
     """
 
     def __init__(
@@ -54,6 +84,7 @@ class ShardWriter:
         prepend: bool = False,
         on_error: OnError = "raise",
         draw: ValidationDraw | None = None,
+        hashes: bool = False,
         threads: int = 1,
     ) -> None:
         self._encoding = encoding
@@ -61,8 +92,10 @@ class ShardWriter:
         self._leading = end_token if prepend else None  # before each document
         self._on_error = on_error
         self._draw = draw
+        self._hashes = hashes
         self._n_vocab = encoding.n_vocab
-        self._letter: Letter = "H" if dtype_for(encoding.n_vocab) == "uint16" else "I"
+        #: struct's name of the type of the ids.
+        self.letter: Letter = "H" if dtype_for(encoding.n_vocab) == "uint16" else "I"
         self._threads = threads
         self._spare: list[tuple[Ids, Ends]] = []
 
@@ -73,39 +106,43 @@ class ShardWriter:
         batches: Iterable[Batch],
         inputs: list[Span],
         report: Report = lambda size, documents, tokens: None,
+        open_files: OpenFiles | None = None,
     ) -> list[ShardRecord]:
         """Write shard ``index`` into a directory, or into one directory per part of the corpus.
 
-        Returns the shard's entry in the manifest of each part. Bad documents, which belong to no part,
-        are listed in the first one's. Raises InvalidUtf8 with file and byte, IdOutOfRange if the
-        encoding returns an id outside its own vocabulary, and the system's OSError.
+        ``open_files`` opens other files than those of a store. Returns the shard's entry in the
+        manifest of each part. Bad documents, which belong to no part, are listed in the first
+        one's. Raises InvalidUtf8 with file and byte, IdOutOfRange if the encoding returns an id
+        outside its own vocabulary, and the system's OSError.
         """
-        bad = _BadDocuments()
+        bad = BadDocuments()
+        open_files = open_files or _PartFiles
         with contextlib.ExitStack() as stack:
-            parts = [_PartFiles(directory, index, stack) for directory in directories]
+            parts = [open_files(directory, index, stack) for directory in directories]
             # Closed also if writing fails, so that its threads have ended.
             encoded = stack.enter_context(
                 contextlib.closing(self._encoded(self._jobs(batches, bad)))
             )
             for done in encoded:
-                parts[done.part].write(done.ids, done.ends, done.largest)
+                parts[done.part].write(done.ids, done.ends, done.largest, done.hashes)
                 report(done.size, len(done.ends), len(done.ids))
                 self._spare.append(done.memory)
-        return [
-            part.record(inputs, bad if number == 0 else _BadDocuments())
-            for number, part in enumerate(parts)
-        ]
+            # Before the files are closed, because a record may need a last write.
+            return [
+                part.record(inputs, bad if number == 0 else BadDocuments())
+                for number, part in enumerate(parts)
+            ]
 
     def count(self, batches: Iterable[Batch]) -> tuple[int, int]:
         """Count the documents and tokens of batches without writing them. Raises like :meth:`write`."""
         documents = tokens = 0
-        for done in self._encoded(self._jobs(batches, _BadDocuments())):
+        for done in self._encoded(self._jobs(batches, BadDocuments())):
             documents += len(done.ends)
             tokens += len(done.ids)
             self._spare.append(done.memory)
         return documents, tokens
 
-    def _jobs(self, batches: Iterable[Batch], bad: _BadDocuments) -> Iterator[_Job]:
+    def _jobs(self, batches: Iterable[Batch], bad: BadDocuments) -> Iterator[_Job]:
         """Yield the batches to encode for each part, in order, without skipped documents."""
         open_parts = [False, False]
         for batch in batches:
@@ -146,12 +183,10 @@ class ShardWriter:
         # One end token per document, and one before the first.
         wanted = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
         ids, ends = (
-            self._spare.pop()
-            if self._spare
-            else (empty_array(0, self._letter), empty_array(0, "Q"))
+            self._spare.pop() if self._spare else (empty_array(0, self.letter), empty_array(0, "Q"))
         )
         if len(ids) < wanted:
-            ids = empty_array(wanted, self._letter)
+            ids = empty_array(wanted, self.letter)
         if len(ends) < len(batch.texts):
             ends = empty_array(len(batch.texts), "Q")
         memory = ids, ends
@@ -179,7 +214,8 @@ class ShardWriter:
             shift_ends(ends[:-1], -1)
         if not batch.closed:
             ends = ends[:-1]
-        return _Done(job.part, batch.size, ids, ends, self._largest(ids), memory)
+        hashes = batch.texts.hashes() if self._hashes else None
+        return _Done(job.part, batch.size, ids, ends, self._largest(ids), hashes, memory)
 
     def _largest(self, ids: Ids) -> int:
         found = largest(ids)
@@ -207,20 +243,13 @@ class _Done(NamedTuple):
     ids: Ids
     ends: Ends
     largest: int
+    hashes: Ends | None
     memory: tuple[Ids, Ends]
 
 
-class _BadDocuments:
-    """The number of documents that were skipped or repaired, and a list of the first of them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.listed: list[Bad] = []
-
-    def add(self, bad: Sequence[Bad]) -> None:
-        """Count and list more."""
-        self.count += len(bad)
-        self.listed += bad[: _MAX_LISTED - len(self.listed)]
+def open_shard(directory: Path, index: int, stack: contextlib.ExitStack) -> Files:
+    """Open the two files of a store's shard, which appear when the stack is closed without an error."""
+    return _PartFiles(directory, index, stack)
 
 
 class _PartFiles:
@@ -232,13 +261,13 @@ class _PartFiles:
             stack.enter_context(replacing(shard_path(directory, index, kind), sync_names=False))
             for kind in ("bin", "ends")
         )
-        self._ids_file = _CheckedFile(ids)
-        self._ends_file = _CheckedFile(ends)
+        self._ids_file = CheckedFile(ids)
+        self._ends_file = CheckedFile(ends)
         self._tokens = self._documents = 0
         self._max_id = -1
 
-    def write(self, ids: Ids, ends: Ends, largest: int) -> None:
-        """Append the ids of a batch, and its document ends counted from the batch's start."""
+    def write(self, ids: Ids, ends: Ends, largest: int, _: Ends | None = None, /) -> None:
+        """See :class:`Files`."""
         self._max_id = max(self._max_id, largest)
         shift_ends(ends, self._tokens)
         self._ids_file.write(ids)
@@ -246,7 +275,8 @@ class _PartFiles:
         self._tokens += len(ids)
         self._documents += len(ends)
 
-    def record(self, inputs: list[Span], bad: _BadDocuments) -> ShardRecord:
+    def record(self, inputs: list[Span], bad: BadDocuments) -> ShardRecord:
+        """See :class:`Files`."""
         return ShardRecord(
             tokens=self._tokens,
             documents=self._documents,
@@ -259,7 +289,7 @@ class _PartFiles:
         )
 
 
-class _CheckedFile:
+class CheckedFile:
     """Writer of arrays to a file in little-endian order, with the checksums of its blocks."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -267,6 +297,7 @@ class _CheckedFile:
         self.checksum = BlockChecksum()
 
     def write(self, items: memoryview[int]) -> None:
+        """Append an array."""
         if not len(items):
             return
         content = to_file(items)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from operator import index
 
-from fastprep.errors import FastprepError, InvalidInput
+from fastprep.errors import FastprepError, InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def whole_number(
     name: str,
     least: int = 1,
     most: int | None = None,
-    error: type[FastprepError] = InvalidInput,
+    error: type[FastprepError] = InvalidArgument,
 ) -> int:
     """Return an argument as an int; integers of numpy are taken, bool and float are not.
 
@@ -31,7 +31,7 @@ def whole_number(
     3
     >>> whole_number(True, "workers")
     Traceback (most recent call last):
-    fastprep.errors.InvalidInput: workers is True; it must be a whole number of at least 1
+    fastprep.errors.InvalidArgument: workers is True; it must be a whole number of at least 1
     """
     try:
         number = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
@@ -46,25 +46,25 @@ def whole_number(
 def local_path(path: str | PathLike[str], what: str) -> Path:
     """Return a path of this machine, with the home directory for a leading ``~``.
 
-    Raises InvalidInput, with `what` the path is for, if it is empty, a URL, or has a NUL.
+    Raises InvalidArgument, with `what` the path is for, if it is empty, a URL, or has a NUL.
 
     >>> local_path("", "the output")
     Traceback (most recent call last):
-    fastprep.errors.InvalidInput: the output is an empty name; pass "." for the current directory
+    fastprep.errors.InvalidArgument: the output is an empty name; pass "." for the current directory
     >>> local_path("s3://bucket/store", "the output")
     Traceback (most recent call last):
-    fastprep.errors.InvalidInput: s3://bucket/store: the output must be on this machine, not at a URL
+    fastprep.errors.InvalidArgument: s3://bucket/store: the output must be on this machine, not at a URL
     """
     import re
     from pathlib import Path
 
     name = os.fspath(path)
     if not isinstance(name, str):
-        raise InvalidInput(f"{what} is {name!r}; pass a str or a pathlib.Path")
+        raise InvalidArgument(f"{what} is {name!r}; pass a str or a pathlib.Path")
     if not name:
-        raise InvalidInput(f'{what} is an empty name; pass "." for the current directory')
+        raise InvalidArgument(f'{what} is an empty name; pass "." for the current directory')
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
-        raise InvalidInput(f"{name}: {what} must be on this machine, not at a URL")
+        raise InvalidArgument(f"{name}: {what} must be on this machine, not at a URL")
     if "\0" in name:
-        raise InvalidInput(f"{name!r}: {what} has a NUL character, which no file name can have")
+        raise InvalidArgument(f"{name!r}: {what} has a NUL character, which no file name can have")
     return Path(os.path.expanduser(name))  # noqa: PTH111

@@ -188,6 +188,49 @@ def copy_bytes(source not None, target not None, Py_ssize_t at) -> int:
     return held.count
 
 
+cdef Py_ssize_t pieces_size(
+    const uint64_t *starts, const uint64_t *stops, Py_ssize_t count, uint64_t most
+) noexcept nogil:
+    cdef uint64_t size = 0
+    cdef Py_ssize_t i
+    for i in range(count):
+        if starts[i] > stops[i] or stops[i] > most:
+            return -1
+        size += stops[i] - starts[i]
+    return size
+
+
+def copy_pieces(source not None, starts, stops, target not None) -> int:
+    """Copy pieces of a buffer, one after the other, to the start of a writable one; returns their size.
+
+    Piece i is bytes ``starts[i]`` to ``stops[i]``, in buffers of uint64. The GIL is released.
+
+    >>> from array import array
+    >>> target = bytearray(6)
+    >>> copy_pieces(b"onetwo", array("Q", [3, 0]), array("Q", [6, 3]), target), target
+    (6, bytearray(b'twoone'))
+    """
+    cdef Array held = array_of(source, ITEM_UINT8), out = array_of(target, ITEM_UINT8, True)
+    cdef Array first = array_of(starts, ITEM_UINT64), last = array_of(stops, ITEM_UINT64)
+    cdef const uint64_t *begin = <const uint64_t *>first.at
+    cdef const uint64_t *end = <const uint64_t *>last.at
+    cdef uint8_t *at = <uint8_t *>out.at
+    cdef Py_ssize_t i, size
+    if first.count != last.count:
+        raise ValueError(f"{first.count} starts and {last.count} stops of pieces")
+    with nogil:
+        size = pieces_size(begin, end, first.count, held.count)
+        if 0 <= size <= out.count:
+            for i in range(first.count):
+                memcpy(at, <const uint8_t *>held.at + begin[i], end[i] - begin[i])
+                at += end[i] - begin[i]
+    if size < 0:
+        raise ValueError(f"a piece is outside of a buffer of {held.count} bytes")
+    if size > out.count:
+        raise ValueError(f"pieces of {size} bytes do not fit into {out.count}")
+    return size
+
+
 def find_newline(text, Py_ssize_t start, Py_ssize_t stop) -> int:
     r"""Return the first newline in ``text[start:stop]``, or -1.
 

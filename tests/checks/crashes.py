@@ -103,9 +103,11 @@ class Crash:
 
     def finished(self) -> dict[Path, int]:
         """Return the files of all shards that are recorded as finished, with their inode numbers."""
+        # A shard of a job with drafts is finished when its documents are in order.
+        ordered = {"shuffle", "validation_documents"} & {*self.settings}
         return {
             path: path.stat().st_ino
-            for done in self.output.glob("*.done")
+            for done in self.output.glob("*.ordered" if ordered else "*.done")
             for path in self.output.rglob(f"{done.stem}.bin")
         }
 
@@ -246,9 +248,16 @@ def crashes(seed: int, cases: int) -> Iterator[Found]:
     for kind in (Appending, Replacing, Changing):
         yield from at_every_step(seed, cases, kind)
         yield from at_every_step(seed + 1, cases, kind, validation=0.3)
+    yield from at_every_step(seed + 2, cases, shuffle=seed)
+    yield from at_every_step(seed + 3, cases, shuffle=seed, validation_documents=5)
     yield from on_a_small_disk(seed, cases)
     yield from on_a_filling_disk(seed, cases)
     yield from at_random_moments(seed, cases)
+    yield from at_random_moments(seed, cases, shuffle=seed)
+
+
+def _named(settings: dict[str, Any]) -> str:
+    return "".join(f" {name}={value}" for name, value in settings.items())
 
 
 def at_every_step(
@@ -291,11 +300,13 @@ def at_every_step(
             yield Found(f"{crash.what}, {kind} at its {steps} steps", len(chosen), wrong)
 
 
-def at_random_moments(seed: int, cases: int, documents: int = 400) -> Iterator[Found]:
+def at_random_moments(
+    seed: int, cases: int, documents: int = 400, **settings: Any
+) -> Iterator[Found]:
     """Kill a job at random moments, on one thread and on several."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
-        crash = Crash(Path(name), seed, documents, shard_bytes=4000)
+        crash = Crash(Path(name), seed, documents, shard_bytes=4000, **settings)
         began = time.perf_counter()
         crash.run(Counting(), workers=2)
         seconds = time.perf_counter() - began
@@ -317,7 +328,7 @@ def at_random_moments(seed: int, cases: int, documents: int = 400) -> Iterator[F
                     wrong += not crash.resumes(finished, workers=workers)
                 crash.remove_output()
             yield Found(
-                f"prepare on {workers} threads, kill -9 at random moments",
+                f"prepare{_named(settings)} on {workers} threads, kill -9 at random moments",
                 cases // 4,
                 wrong,
                 {"killed": kills, "finished_shards_kept": kept},

@@ -51,7 +51,27 @@ def sameness(seed: int, cases: int) -> Iterator[Found]:
                 sum(digest != digests[0] for digest in digests),
                 {"kills": kills, "megabytes": round(size / 1e6, 1)},
             )
+        yield _shuffled(directory, inputs, rng)
         yield _epochs(TokenStore(directory / ENCODINGS[0]), rng, max(2, min(cases, 12)))
+
+
+def _shuffled(directory: Path, inputs: list[str], rng: random.Random) -> Found:
+    """Compare shuffled stores by numbers of workers, killed or not."""
+    output = directory / "shuffled"
+    command = [sys.executable, "-m", "fastprep", "prepare", *inputs, "--quiet", "--shuffle", "7"]
+    command += ["--shard-bytes", str(8 << 20), "-o", str(output)]
+    digests, kills = [], 0
+    for workers in WORKERS:
+        for interrupted in (False, True):
+            kills += _prepare([*command, "--workers", str(workers)], rng if interrupted else None)
+            digests.append(_digest(output))
+            _remove(output)
+    return Found(
+        f"shuffled stores by {WORKERS} workers, killed or not",
+        len(digests),
+        sum(digest != digests[0] for digest in digests),
+        {"kills": kills},
+    )
 
 
 def _prepare(command: list[str], rng: random.Random | None) -> int:

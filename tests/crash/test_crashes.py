@@ -14,10 +14,17 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"validation": 0.3, "eot": "prepend"}], ids=["one", "two"]
+    "settings",
+    [
+        {},
+        {"validation": 0.3, "eot": "prepend"},
+        {"shuffle": 7},
+        {"shuffle": 7, "validation_documents": 5},
+    ],
+    ids=["one", "two", "shuffled", "shuffled parts"],
 )
 def test_kills_power_cuts_and_errors_at_any_step_lose_nothing(settings: dict[str, object]) -> None:
-    check_all(crashes.at_every_step(SEED, 8, **settings))
+    check_all(crashes.at_every_step(SEED, 4 if "shuffle" in settings else 8, **settings))
 
 
 @pytest.mark.parametrize("validation", [0.0, 0.3], ids=["one", "two"])

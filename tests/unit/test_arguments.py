@@ -105,6 +105,8 @@ def test_what_is_not_a_whole_number_is_an_error_that_shows_it(name, fixture):
     for value in NOT_WHOLE:
         if name == "validation" and isinstance(value, str):
             continue  # the path of a store
+        if name in ("block_bytes", "shard_bytes", "estimate") and value == "2":
+            continue  # a size as people write it
         with pytest.raises(number.error) as caught:
             number.call(fixture, value)
         assert f"is {value!r}; " in str(caught.value)

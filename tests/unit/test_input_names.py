@@ -55,7 +55,9 @@ def test_outputs_of_exports_and_reports_are_checked_as_paths() -> None:
 def test_the_command_refuses_an_empty_name(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["prepare", *words]) == 1
+    with pytest.raises(SystemExit) as ended:
+        main(["prepare", *words])
+    assert ended.value.code == 2
     assert 'is an empty name; pass "." for the current directory' in capsys.readouterr().err
     assert names() == ["a.txt"]
 

@@ -630,7 +630,7 @@ def test_command_logs_events_as_json(
     assert kinds == ["started", *["task done"] * logged[0]["shards"], "finished"]
     assert logged[-1]["documents"] == 60
     assert logged[-1]["bytes"] == sum(path.stat().st_size for path in corpus)
-    assert main([*command, "--log", "json", "--eot-token", "<|x|>"]) == 1
+    assert main([*command, "--log", "json", "--eot-token", "<|x|>"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line)["event"] == "failed"
 

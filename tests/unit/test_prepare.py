@@ -171,7 +171,9 @@ def test_nothing_to_encode_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["workers", "shard_bytes", "block_bytes"])
 def test_sizes_below_one_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidInput, match=f"{name} is 0; it must be a whole number"):
+    with pytest.raises(
+        InvalidInput, match=f"{name} is 0; it must be a whole number (of at least 1|from 1 to 4096)"
+    ):
         prepare(tmp_path / "a.txt", tmp_path / "store", **{name: 0})
 
 
