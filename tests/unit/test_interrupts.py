@@ -241,3 +241,28 @@ def test_without_stderr_the_status_says_it(tmp_path: Path) -> None:
             [*FASTPREP, "info", "none"], stderr=full, env=environment(), cwd=tmp_path, check=False
         )
     assert done.returncode == 1
+
+
+def test_a_second_interpreter_is_refused_and_the_first_continues() -> None:
+    program = (
+        "import _xxsubinterpreters as interpreters\n"
+        "import fastprep\n"
+        "encoding = fastprep.get_encoding('gpt2')\n"
+        "second = interpreters.create()\n"
+        "for line in ('import fastprep_ext.base', 'import fastprep; fastprep.get_encoding(\"gpt2\")'):\n"
+        "    try:\n"
+        "        interpreters.run_string(second, line)\n"
+        "    except interpreters.RunFailedError as error:\n"
+        "        print('ImportError' in str(error))\n"
+        "interpreters.destroy(second)\n"
+        "print(encoding.encode('hello'))\n"
+    )
+    pytest.importorskip("_xxsubinterpreters", reason="its name differs between versions of Python")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "True\nTrue\n[31373]\n"), done.stderr
