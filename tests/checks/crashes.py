@@ -164,7 +164,7 @@ class Replacing(Crash):
 
     def set_up(self) -> None:
         other = self.inputs[0].with_name("other.txt")
-        other.write_text("another document<|endoftext|>" * 150)
+        other.write_text("<|endoftext|>".join(f"another document, {i:03d}" for i in range(150)))
         parts = {"validation": 0.0 if self.settings.get("validation") else 0.4}
         prepare(other, self.output, **{**self.settings, **parts})
         self.settings["overwrite"] = True
