@@ -125,5 +125,9 @@ class IdOutOfRange(FastprepError, IndexError):
     """A token id outside the vocabulary, or a sequence longer than the number of positions."""
 
 
+class InvalidIndex(FastprepError, IndexError, TypeError):
+    """A key that selects no tokens of a store: neither positions nor a mask of all of them."""
+
+
 class WrongState(FastprepError, ValueError):
     """The saved state of a loader with other tokens or another order, or not a state at all."""

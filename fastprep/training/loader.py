@@ -363,7 +363,8 @@ class WindowLoader(DataLoader[Sample]):
             or (files := dataset.sources[0].files()) is None
         ):
             return None
-        return FileViews(files, dataset.format.dtype, dataset.max_length)
+        counts = (count for _, _, count in files)
+        return FileViews(dataset.sources[0], counts, dataset.max_length)
 
     def _own_fingerprint(self) -> dict[str, Any]:
         if self._fingerprint is None:
