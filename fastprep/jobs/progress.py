@@ -15,6 +15,7 @@ from fastprep.corpus.reader import text_per_byte
 from fastprep.errors import FastprepError
 from fastprep.jobs.journal import Done
 from fastprep.jobs.task import TaskCounter
+from fastprep.system import guarantees
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -122,6 +123,8 @@ class Reporter:
         """Log the totals of the run, and whether the job is complete."""
         seconds = self._seconds()
         size, documents, tokens = self._totals()
+        for message in guarantees.reported:
+            self.log("guarantee lost", message=message)
         self.log(
             "finished",
             whole=complete,

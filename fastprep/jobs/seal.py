@@ -30,7 +30,7 @@ def seal(output: Path, job: Job, shards: list[Done]) -> TokenStore:
     # In reverse, so that the store that is returned comes last.
     for number, directory in reversed(list(enumerate(directories))):
         records = [done.records[number] for done in shards]
-        with replacing(directory / manifests.MANIFEST) as file:
+        with replacing(directory / manifests.MANIFEST, replace_link=False) as file:
             file.write(manifests.encode(_manifest(job, records, _part(directory, job))))
     remove_journal(output)
     return TokenStore(directories[0])

@@ -7,15 +7,13 @@ import errno
 import fcntl
 import os
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from fastprep.errors import JobIsRunning
+from fastprep.errors import JobIsRunning, StoreExists
+from fastprep.system.guarantees import report_lost
 
 _POLL_SECONDS = 0.02
-# The errors of file systems without locks.
-_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
@@ -23,7 +21,8 @@ def holding(path: Path, busy: str, *, shared: bool = False, timeout: float = 0.0
     """Hold the lock on a file during the block; the file is created if it is missing, and kept.
 
     With ``shared`` other processes may hold it too, if they also share it. Raises JobIsRunning, with
-    the message ``busy``, if another process still holds it after ``timeout`` seconds.
+    the message ``busy``, if another process still holds it after ``timeout`` seconds; StoreExists if the
+    file is a symbolic link.
 
     >>> path = tmp / "run.lock"
     >>> with holding(path, "busy"), holding(path, "another run works here"):
@@ -33,7 +32,7 @@ def holding(path: Path, busy: str, *, shared: bool = False, timeout: float = 0.0
     """
     deadline = time.monotonic() + timeout
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = _open(path)
         try:
             if not _lock(descriptor, path, shared):
                 if time.monotonic() >= deadline:
@@ -47,6 +46,19 @@ def holding(path: Path, busy: str, *, shared: bool = False, timeout: float = 0.0
             os.close(descriptor)
 
 
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise StoreExists(
+            f"{path}: a symbolic link, through which no lock is opened; remove it, or choose another "
+            "output"
+        ) from None
+
+
 def _lock(descriptor: int, path: Path, shared: bool) -> bool:
     how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
@@ -54,14 +66,8 @@ def _lock(descriptor: int, path: Path, shared: bool) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-        # The same message for all locks of a job, so that Python shows it once.
-        warnings.warn(
-            f"{path.parent}: this file system has no locks ({error.strerror}); make sure that no two "
-            "runs work in this directory",
-            RuntimeWarning,
-            stacklevel=1,
+        report_lost(
+            path.parent, "has no locks", error, "make sure that no two runs work in this directory"
         )
     return True
 
@@ -69,6 +75,6 @@ def _lock(descriptor: int, path: Path, shared: bool) -> bool:
 def _is_at(descriptor: int, path: Path) -> bool:
     """Return whether a descriptor is of the file that is at a path now."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
