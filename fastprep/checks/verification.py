@@ -162,6 +162,7 @@ class _Shard:
         self._record = record
         self._path = shard_path(store.path, index, "bin")
         self._ends_path = shard_path(store.path, index, "ends")
+        store.fetch(index, "bin")
         self._ends = from_file(store.shard_content(index, "ends"), "Q")
         self._letter: Letter = "H" if self.itemsize == 2 else "I"
 

@@ -116,6 +116,9 @@ def export_store(
     if validation is not None and to not in ("nanogpt", "llmc"):
         raise InvalidInput("validation applies to nanoGPT's and llm.c's files only")
     directory = opened.path if output is None else Path(output)
+    for index in range(len(opened.shard_sizes)) if link else ():
+        opened.fetch(index, "bin")
+        opened.fetch(index, "ends")
     ranges = _split_ranges(opened, validation)
     files: list[_File] = {
         "megatron": lambda: list(_megatron(opened, output is None, link, one_file)),

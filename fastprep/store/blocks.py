@@ -44,6 +44,7 @@ def read_blocks(
     else:
         dtype, count, checksums = np.dtype("<u8"), record.documents, record.ends_crc32
     stop = count if stop is None else stop
+    store.fetch(index, kind)
     path = shard_path(store.path, index, kind)
     with path.open("rb", buffering=0) as file:
         for (first, last), expected in zip(

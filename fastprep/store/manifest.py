@@ -36,7 +36,7 @@ UNICODE_VERSION = "16.0.0"
 CHECKSUM_BYTES = 16 << 20
 # A manifest has about 10 bytes per 16 MiB of ids and 200 per input: this is enough for a petabyte,
 # and small enough to read any file of that name.
-_MAX_MANIFEST_BYTES = 1 << 30
+MAX_MANIFEST_BYTES = 1 << 30
 _OUR_NAME = re.compile(
     r"(shard-[0-9]{5,12}\.(bin|ends|idx|done)|(manifest|job|vocabulary)\.json)(\.tmp)?"
     r"|shard-[0-9]{5,12}\.lock|(job|run)\.lock",
@@ -50,6 +50,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
 TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Checksum = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 PartName: TypeAlias = Literal["train", "validation"]
+#: The two files of a shard.
+FileKind: TypeAlias = Literal["bin", "ends"]
 #: Which end of each document the end token is at.
 Eot: TypeAlias = Literal["append", "prepend", "none"]
 
@@ -251,10 +253,8 @@ def read(directory: Path) -> tuple[Manifest, FileIdentity]:
     _check_present(directory, path)
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
-        if status.st_size > _MAX_MANIFEST_BYTES:
-            raise InvalidStore(
-                f"{path}: over {_MAX_MANIFEST_BYTES} bytes; no manifest is that long"
-            )
+        if status.st_size > MAX_MANIFEST_BYTES:
+            raise InvalidStore(f"{path}: over {MAX_MANIFEST_BYTES} bytes; no manifest is that long")
         # Not read(limit): it allocates the limit first.
         content = file.read(status.st_size + 1)
     return decode(content, path), FileIdentity.of(status)

@@ -20,11 +20,12 @@ import os
 import stat
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
+from fastprep.corpus.remote import is_url
 from fastprep.errors import IdOutOfRange, InvalidIndex, InvalidStore
 from fastprep.store import manifest as manifests
-from fastprep.store.manifest import HOW_TO_FIX, Eot, FileIdentity, Manifest
+from fastprep.store.manifest import HOW_TO_FIX, Eot, FileIdentity, FileKind, Manifest
 from fastprep.system.arguments import local_path
 from fastprep.system.cached import cached_property
 from fastprep_ext.base import map_file
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
+
+    from fastprep.store.remote import RemoteFiles
 
     Ids: TypeAlias = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
@@ -58,12 +61,13 @@ class TokenStore:
     Parameters
     ----------
     path
-        the store's directory.
+        the store's directory, or its URL. Of a store at a URL each file is copied to a cache on this
+        machine when it is first used (:mod:`fastprep.store.remote`).
 
     Attributes
     ----------
     path
-        the directory, as an absolute path.
+        the directory, as an absolute path; for a store at a URL that of its cache.
     manifest
         the facts about the store.
     num_tokens, num_documents
@@ -98,7 +102,16 @@ class TokenStore:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = local_path(path, "the store").absolute()
+        name = os.fspath(path)
+        self._url: str | None = None
+        self._remote: RemoteFiles | None = None
+        if isinstance(name, str) and is_url(name):
+            from fastprep.store.remote import RemoteFiles
+
+            self._url, self._remote = name, RemoteFiles(name)
+            self.path = self._remote.directory
+        else:
+            self.path = local_path(path, "the store").absolute()
         self.manifest: Manifest
         self.manifest, self._identity = manifests.read(self.path)
         self.num_tokens: int = self.manifest.tokens
@@ -214,7 +227,16 @@ class TokenStore:
     @property
     def is_opened_whole(self) -> bool:
         """True if all files are checked when the store is opened, and not when they are first used."""
-        return len(self.manifest.shards) <= _MAX_CHECKED_SHARDS
+        return self._remote is None and len(self.manifest.shards) <= _MAX_CHECKED_SHARDS
+
+    def fetch(self, index: int, kind: FileKind) -> None:
+        """Copy one file of a shard to the cache, if the store is at a URL and the file is not there.
+
+        Raises InvalidStore if its checksums are not those of the manifest, and InvalidInput if it cannot
+        be read.
+        """
+        if self._remote is not None:
+            self._remote.fetch(self.manifest, index, kind)
 
     def shard_ids(self, index: int) -> Ids:
         """Return the ids of one shard: a read-only array over the mapped file, which may be empty."""
@@ -227,14 +249,13 @@ class TokenStore:
             self._tokens[index] = ids
         return ids
 
-    def shard_content(
-        self, index: int, kind: Literal["bin", "ends"], *, private: bool = False
-    ) -> memoryview:
+    def shard_content(self, index: int, kind: FileKind, *, private: bool = False) -> memoryview:
         """Map one file of a shard, without numpy: its ids (``"bin"``) or its document ends.
 
         The buffer is read-only, or with `private` writable, and writes do not reach the file. Raises
         InvalidStore if the file has not the manifest's size, or belongs to another store by now.
         """
+        self.fetch(index, kind)
         path, size = manifests.shard_path(self.path, index, kind), self._size_of(index, kind)
         # Without blocking, in case the file was replaced by a pipe.
         try:
@@ -257,6 +278,7 @@ class TokenStore:
 
         Raises InvalidStore like :meth:`shard_content`.
         """
+        self.fetch(index, "bin")
         status = self._check_file(index, "bin")
         self._check_unchanged(index)
         return manifests.shard_path(self.path, index, "bin"), status
@@ -318,12 +340,12 @@ class TokenStore:
 
     def __repr__(self) -> str:
         return (
-            f"TokenStore({str(self.path)!r}: {self.num_tokens} tokens, "
+            f"TokenStore({self._url or str(self.path)!r}: {self.num_tokens} tokens, "
             f"{self.num_documents} documents, {self.encoding_name}, {self.manifest.dtype})"
         )
 
-    def __reduce__(self) -> tuple[type[TokenStore], tuple[Path]]:
-        return type(self), (self.path,)
+    def __reduce__(self) -> tuple[type[TokenStore], tuple[Path | str]]:
+        return type(self), (self._url or self.path,)
 
     def _take(self, key: Any) -> Ids:
         """Return the ids at an array of positions, in the shape of the array, or those of a mask."""
@@ -399,7 +421,7 @@ class TokenStore:
             self._ends[index] = ends
         return ends
 
-    def _size_of(self, index: int, kind: Literal["bin", "ends"]) -> int:
+    def _size_of(self, index: int, kind: FileKind) -> int:
         """Return the size in bytes that one file of a shard must have."""
         record = self.manifest.shards[index]
         if kind == "ends":
@@ -408,7 +430,9 @@ class TokenStore:
 
     def _check_files(self) -> None:
         """Check the size of each file, or of a store of many shards only that it exists."""
-        kinds: tuple[Literal["bin", "ends"], ...] = ("bin", "ends")
+        if self._remote is not None:
+            return  # checked when they are copied
+        kinds: tuple[FileKind, ...] = ("bin", "ends")
         names = None if self.is_opened_whole else {*os.listdir(self.path)}  # noqa: PTH208
         for index in range(len(self.manifest.shards)):
             for kind in kinds:
@@ -417,7 +441,7 @@ class TokenStore:
                 elif (path := manifests.shard_path(self.path, index, kind)).name not in names:
                     self._raise_missing(path)
 
-    def _check_file(self, index: int, kind: Literal["bin", "ends"]) -> os.stat_result:
+    def _check_file(self, index: int, kind: FileKind) -> os.stat_result:
         """Check the size of one file of a shard against the manifest, and return its status."""
         path = manifests.shard_path(self.path, index, kind)
         try:
