@@ -82,7 +82,7 @@ class Run(NamedTuple):
                 store = seal_if_complete(journal)
             else:
                 store = seal(output, job, [finished[index] for index in sorted(finished)])
-            reporter.finished(store is not None)
+            reporter.finished(store is not None, output)
         return store
 
     def _finished_store(self) -> TokenStore | None:

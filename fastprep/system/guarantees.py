@@ -19,8 +19,22 @@ NOT_SUPPORTED = (
     errno.ENOLCK,
 )
 
-#: What was reported in this process, for the log of a job.
-reported: dict[str, None] = {}
+#: The messages that were reported in this process, and their directories.
+reported: dict[str, Path] = {}
+
+
+def lost_in(output: Path) -> list[str]:
+    """Return what was reported about an output, the directories in it, and the one that it is in.
+
+    >>> from pathlib import Path
+    >>> lost_in(Path("store"))
+    []
+    """
+    return [
+        message
+        for message, directory in reported.items()
+        if directory in (output, output.parent) or output in directory.parents
+    ]
 
 
 def report_lost(directory: Path, lacks: str, error: OSError, consequence: str) -> None:
@@ -37,5 +51,5 @@ def report_lost(directory: Path, lacks: str, error: OSError, consequence: str) -
         raise error
     # The same message for all files of a directory, so that Python shows it once.
     message = f"{directory}: this file system {lacks} ({error.strerror}); {consequence}"
-    reported[message] = None
+    reported[message] = directory
     warnings.warn(message, RuntimeWarning, stacklevel=3)
