@@ -281,12 +281,17 @@ cdef class TokenShards:
 
     cdef open_shard(self, int64_t k):
         cdef bytes path
+        cdef int file
         found = self.open(k)
         if isinstance(found, tuple):
             path, inode, offset = found
             self.kept.append(path)
             self.tokens.files[k].inode, self.tokens.files[k].offset = inode, offset
             publish(&self.tokens.files[k].path, path)
+            # Opened at once, so that up to OPEN_FILES files are still read after they are removed.
+            file = acquire_file(self.tokens.first_file + k, path, inode)
+            if file >= 0:
+                release_file(self.tokens.first_file + k, file)
             return
         view = memoryview(found)
         if len(view) != self.tokens.bounds[k + 1] - self.tokens.bounds[k]:
