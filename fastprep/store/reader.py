@@ -438,8 +438,8 @@ class TokenStore:
             for kind in kinds:
                 if names is None:
                     self._check_file(index, kind)
-                elif (path := manifests.shard_path(self.path, index, kind)).name not in names:
-                    self._raise_missing(path)
+                elif f"shard-{index:05d}.{kind}" not in names:
+                    self._raise_missing(manifests.shard_path(self.path, index, kind))
 
     def _check_file(self, index: int, kind: FileKind) -> os.stat_result:
         """Check the size of one file of a shard against the manifest, and return its status."""
