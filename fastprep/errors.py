@@ -151,5 +151,9 @@ class UnknownOption(FastprepError, TypeError):
     """An option that a function does not have; the message names the nearest one."""
 
 
+class InvalidIndex(FastprepError, IndexError, TypeError):
+    """A key that selects no tokens of a store: neither positions nor a mask of all of them."""
+
+
 class WrongState(FastprepError, ValueError):
     """The saved state of a loader with other tokens or another order, or not a state at all."""

@@ -14,13 +14,15 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcpy, strchr
 
 __all__ = [
-    "Rows", "copy_bytes", "copy_pieces", "find_last_newline", "find_newline", "is_increasing", "json_commas", "json_outline", "largest", "release_blocks", "count_newlines",
+    "Rows", "copy_bytes", "copy_pieces", "count_newlines", "find_last_newline", "find_newline",
+    "is_increasing", "json_commas", "json_outline", "largest", "map_file", "release_blocks",
     "occurs_exactly_at", "shift_ends", "simd", "uninitialized", "unicode_class", "unicode_version",
 ]
 
 include "base/simd.pyx"
 include "base/utf8.pyx"
 include "base/buffers.pyx"
+include "base/file_map.pyx"
 include "base/rows.pyx"
 include "base/passes.pyx"
 include "base/outline.pyx"

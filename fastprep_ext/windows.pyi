@@ -8,9 +8,14 @@ class TokenShards:
     """One long sequence of token ids in one or several buffers or files."""
 
     def __init__(
-        self, shards: Iterable[object], files: Sequence[tuple[int, int, int]] | None = None
+        self,
+        shards: Iterable[object],
+        counts: Sequence[int] = (),
+        open: Callable[[int], object] | None = None,
     ) -> None: ...
     num_tokens: int
+    def open_all(self) -> None:
+        """Open all shards that are not open yet."""
 
 class DocumentEnds:
     """The ends of the documents of a sequence of tokens."""

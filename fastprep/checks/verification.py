@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fastprep.errors import InvalidArgument, InvalidStore
 from fastprep.store.checksums import crc32
-from fastprep.store.encodings import StoreEncoding, encoding_of_store
+from fastprep.store.encodings import StoreEncoding, check_vocabulary, encoding_of_store
 from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, itemsize_of
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import whole_number
 from fastprep.system.byte_order import BYTES_OF, from_file
-from fastprep.system.threads import map_in_order
+from fastprep.system.threads import available_cores, map_in_order
 from fastprep_ext.base import is_increasing, largest, occurs_exactly_at
 
 if TYPE_CHECKING:
@@ -53,8 +52,8 @@ def verify(
 
     Checked are the sizes and checksums of all files; that every id is in the vocabulary and the
     largest one is the recorded one; that document ends ascend and the last one is the number of
-    tokens; and that the end token, if there is one, is at its end of each document and nowhere
-    else. Blocks of 16 MiB are checked on several threads.
+    tokens; that the end token, if there is one, is at its end of each document and nowhere else; and
+    the vocabulary of a word tokenizer. Blocks of 16 MiB are checked on several threads.
 
     Parameters
     ----------
@@ -126,7 +125,8 @@ def verify(
         from fastprep.checks.sources import Sources
 
         allowed = Sources(opened, sources)
-    threads = min(_MAX_THREADS, os.cpu_count() or 1)
+    threads = min(_MAX_THREADS, available_cores())
+    check_vocabulary(opened)
     max_id = -1
     # In order, so that the first fault is the one that is reported.
     for step, largest_id in map_in_order(_Step.run, _steps(opened), threads):
@@ -179,6 +179,7 @@ class _Shard:
         self._record = record
         self._path = store.shard_file(index, "bin")
         self._ends_path = store.shard_file(index, "ends")
+        store.fetch(index, "bin")
         self._ends = from_file(store.shard_content(index, "ends"), "Q")
         self._letter: Letter = "H" if self.itemsize == 2 else "I"
 

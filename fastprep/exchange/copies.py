@@ -75,18 +75,22 @@ class ShardCopier(NamedTuple):
         """Copy and check the ids of one shard; `report` is called with numbers of bytes."""
         ids_path, ends_path = (shard_path(self.output, index, kind) for kind in ("bin", "ends"))
         if source.ends is not None:
-            with replacing(ends_path) as file:
+            with replacing(ends_path, replace_link=False) as file:
                 ends_out = _write_ends(
                     source, _ChecksumWriter(file), strict=self.end_token is not None
                 )
         with contextlib.ExitStack() as stack:
-            target = None if self.link else stack.enter_context(replacing(ids_path))
+            target = (
+                None if self.link else stack.enter_context(replacing(ids_path, replace_link=False))
+            )
             ids_out = _ChecksumWriter(target)
             if source.ends is not None:
                 ends = map_array(ends_path, "<u8", 0, ends_out.items)
                 max_id = self._copy_with_ends(source, ends, ids_out, report)
             else:
-                ends_out = _ChecksumWriter(stack.enter_context(replacing(ends_path)))
+                ends_out = _ChecksumWriter(
+                    stack.enter_context(replacing(ends_path, replace_link=False))
+                )
                 max_id = self._copy_and_find_ends(source, ids_out, ends_out, report)
         if self.link:
             link_file(source.ranges[0].path, ids_path)

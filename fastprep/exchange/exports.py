@@ -119,6 +119,9 @@ def export_store(
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
     directory = opened.path if output is None else local_path(output, "the output")
     check_parent(directory)
+    for index in range(len(opened.shard_sizes)) if link else ():
+        opened.fetch(index, "bin")
+        opened.fetch(index, "ends")
     ranges = _split_ranges(opened, validation)
     files: list[_File] = {
         "megatron": lambda: list(_megatron(opened, output is None, link, one_file)),

@@ -129,7 +129,7 @@ def import_tokens(
         if not any(record.documents for record in records):
             raise InvalidInput(f"no documents found in {paths[0]}; every input is empty")
         keep_vocabulary(chosen, [copier.output])
-        with replacing(copier.output / manifests.MANIFEST) as file:
+        with replacing(copier.output / manifests.MANIFEST, replace_link=False) as file:
             file.write(manifests.encode(copier.manifest(records)))
     return TokenStore(copier.output)
 

@@ -218,7 +218,7 @@ class Journal:
             ) from None
 
     def _write(self, path: Path, content: Job | Done, *, sync_names: bool) -> None:
-        with replacing(path, sync_names=sync_names) as file:
+        with replacing(path, sync_names=sync_names, replace_link=False) as file:
             file.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
 
 
@@ -248,6 +248,8 @@ def first_fault(files: Iterable[tuple[Path, int, int, list[int]]]) -> str | None
 def _file_fault(path: Path, count: int, itemsize: int, checksums: list[int]) -> str | None:
     """Check a file's size, and the checksums of its first and last block; return what is wrong."""
     blocks = block_ranges(count, itemsize)
+    if path.is_symlink():
+        return "is a symbolic link"
     try:
         if path.stat().st_size != count * itemsize:
             return f"has {path.stat().st_size} bytes, not {count * itemsize}"

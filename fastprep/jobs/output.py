@@ -44,6 +44,12 @@ def check_output(output: Path) -> None:
     if not output.exists():
         return
     foreign = _foreign_files(output)
+    links = [name for name in foreign if (output / name).is_symlink()]
+    if links:
+        raise StoreExists(
+            f"{output / links[0]}: a symbolic link, through which nothing is written; remove it, or "
+            "choose another output"
+        )
     if foreign:
         raise StoreExists(
             f"{output}: holds files that are not a token store's ({', '.join(foreign[:3])}"
@@ -58,7 +64,7 @@ def _foreign_files(output: Path, prefix: str = "") -> list[str]:
     for entry in sorted(output.iterdir()):
         name = prefix + entry.name
         if entry.is_symlink() and (entry.is_dir() or entry.suffix not in (".bin", ".ends", ".idx")):
-            foreign.append(f"{name}, a link")
+            foreign.append(name)
         elif entry.is_dir() and entry.name in parts:
             foreign += [f"{name}/{each}" for each in _foreign_in_part(entry)]
         elif entry.is_dir() and entry.name == REPLACEMENT and not prefix:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastprep.corpus.documents import Format
@@ -15,6 +16,7 @@ from fastprep.corpus.reader import text_per_byte
 from fastprep.errors import FastprepError
 from fastprep.jobs.journal import Done
 from fastprep.jobs.task import TaskCounter
+from fastprep.system.guarantees import lost_in
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -123,8 +125,10 @@ class Reporter:
             bad_documents=bad.bad_documents,
         )
 
-    def finished(self, complete: bool) -> None:
-        """Log the totals of the run, and whether the job is complete."""
+    def finished(self, complete: bool, output: Path) -> None:
+        """Log what the file system of the output lacks, the totals, and whether the job is complete."""
+        for message in lost_in(output):
+            self.log("guarantee lost", message=message)
         seconds = self._seconds()
         size, documents, tokens = self._totals()
         self.log(

@@ -439,7 +439,7 @@ class _Begun(NamedTuple):
             replace_store(self.replaces)
             remove_locks(self.replaces)
             store = TokenStore(job.directories(self.replaces)[0])
-        reporter.finished(store is not None)
+        reporter.finished(store is not None, self.replaces or output)
         return store
 
 

@@ -66,7 +66,7 @@ def seal(
             if has_appended(directory, job, number):  # by a run that was interrupted
                 continue
             manifest = _appended(directory, job, number, manifest)
-        with replacing(directory / manifests.MANIFEST) as file:
+        with replacing(directory / manifests.MANIFEST, replace_link=False) as file:
             file.write(manifests.encode(manifest))
     remove_journal(output)
     return TokenStore(directories[0])

@@ -44,6 +44,7 @@ def read_blocks(
     else:
         dtype, count, checksums = np.dtype("<u8"), record.documents, record.ends_crc32
     stop = count if stop is None else stop
+    store.fetch(index, kind)
     path = store.shard_file(index, kind)
     with path.open("rb", buffering=0) as file:
         for (first, last), expected in zip(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fastprep.words.encoding import WordEncoding
     from fastprep.words.tokenizers import SimpleTokenizerV2
 
+_CHUNK_BYTES = 1 << 20
+
 
 class StoreEncoding(Protocol):
     """Encoder of documents into arrays of ids, with the facts that a manifest records.
@@ -153,6 +155,33 @@ def _word_encoding_in(directory: Path, sha256: str) -> WordEncoding:
             f"{HOW_TO_FIX}"
         )
     return encoding
+
+
+def check_vocabulary(store: TokenStore) -> None:
+    """Raise InvalidStore if a word tokenizer's vocabulary in a store is not the one in the manifest.
+
+    Its sha256 there is that of the file. A store of another kind has no vocabulary.
+    """
+    record = store.manifest.encoding
+    if record.kind != "words":
+        return
+    import hashlib
+
+    from fastprep.words.encoding import VOCABULARY
+
+    path = store.path / VOCABULARY
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except FileNotFoundError:
+        raise InvalidStore(f"{path}: missing; {HOW_TO_FIX}") from None
+    if digest.hexdigest() != record.rank_table_sha256:
+        raise InvalidStore(
+            f"{path}: its sha256 is {digest.hexdigest()}, but the manifest says "
+            f"{record.rank_table_sha256}; {HOW_TO_FIX}"
+        )
 
 
 def keep_vocabulary(encoding: StoreEncoding, directories: Iterable[Path]) -> None:

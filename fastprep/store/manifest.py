@@ -17,11 +17,12 @@ No file records a time or a machine: the same inputs and settings give the same 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, cast, get_args
+from typing import Annotated, Literal, NamedTuple, TypeAlias, cast, get_args
 
 import msgspec
 
@@ -41,7 +42,7 @@ UNICODE_VERSION = "16.0.0"
 CHECKSUM_BYTES = 16 << 20
 # A manifest has about 10 bytes per 16 MiB of ids and 200 per input: this is enough for a petabyte,
 # and small enough to read any file of that name.
-_MAX_MANIFEST_BYTES = 1 << 30
+MAX_MANIFEST_BYTES = 1 << 30
 _OUR_NAME = re.compile(
     r"(shard-[0-9]{5,12}\.(bin|ends|idx|done|draft|index|ordered)|(manifest|job|vocabulary)\.json)"
     r"(\.tmp|\.moved)?"
@@ -59,6 +60,8 @@ Checksum = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 MAX_SEED = (1 << 64) - 1
 Seed = Annotated[int, msgspec.Meta(ge=0)]
 PartName: TypeAlias = Literal["train", "validation"]
+#: The two files of a shard.
+FileKind: TypeAlias = Literal["bin", "ends"]
 #: Which end of each document the end token is at.
 Eot: TypeAlias = Literal["append", "prepend", "none"]
 
@@ -153,6 +156,19 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ) = msgspec.UNSET
     shards: list[ShardRecord]
     passed_over: list[PassedOver] = []
+
+
+class FileIdentity(NamedTuple):
+    """The facts of a file's status that are others once the file is replaced or written."""
+
+    inode: int
+    size: int
+    modified: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileIdentity:
+        """Return the identity of the file with this status."""
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 class _Header(msgspec.Struct):
@@ -273,12 +289,24 @@ def load(directory: Path) -> Manifest:
     Traceback (most recent call last):
     fastprep.errors.InvalidStore: missing: no such directory; make a store with `fastprep prepare`
     """
+    return read(directory)[0]
+
+
+def read(directory: Path) -> tuple[Manifest, FileIdentity]:
+    """Read and check the manifest of a store, like :func:`load`, and return its file's identity."""
     path = directory / MANIFEST
     _check_present(directory, path)
     with path.open("rb") as file:
-        content = file.read(_MAX_MANIFEST_BYTES + 1)
-    if len(content) > _MAX_MANIFEST_BYTES:
-        raise InvalidStore(f"{path}: over {_MAX_MANIFEST_BYTES} bytes; no manifest is that long")
+        status = os.fstat(file.fileno())
+        if status.st_size > MAX_MANIFEST_BYTES:
+            raise InvalidStore(f"{path}: over {MAX_MANIFEST_BYTES} bytes; no manifest is that long")
+        # Not read(limit): it allocates the limit first.
+        content = file.read(status.st_size + 1)
+    return decode(content, path), FileIdentity.of(status)
+
+
+def decode(content: bytes, path: Path | str) -> Manifest:
+    """Decode the content of a manifest, and check it; `path` is its name in errors."""
     try:
         header = msgspec.json.decode(content, type=_Header)
         if header.format != FORMAT:

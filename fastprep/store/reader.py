@@ -2,54 +2,73 @@
 
 The format is described in :mod:`fastprep.store.manifest`. To open a store is to check the manifest and
 the size of each file; :func:`fastprep.verify` checks the ids. Files are mapped read-only on first use,
-and numpy is imported then. If another process truncates a mapped file, a read of its ids through the
-map ends this process; the reads of the training loader are protected against that.
+without a file descriptor that stays open, and numpy is imported then. Of a store of over a thousand
+shards, only names are checked when it is opened, and sizes on first use.
+
+A file that is mapped later than the store was opened still belongs to the same manifest, or that is an
+error: a writer that replaces a store removes the manifest before any other file.
+
+If another process truncates a mapped file, a read of its ids through the map ends this process; the
+reads of the training loader are protected against that.
 """
 
 from __future__ import annotations
 
 import bisect
-import mmap
 import operator
+import os
 import stat
-import sys
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
-from fastprep.errors import IdOutOfRange, InvalidStore
+from fastprep.corpus.remote import is_url
+from fastprep.errors import IdOutOfRange, InvalidIndex, InvalidStore
 from fastprep.store import manifest as manifests
 from fastprep.store.checksums import crc32
-from fastprep.store.manifest import HOW_TO_FIX, Eot, Manifest
+from fastprep.store.manifest import HOW_TO_FIX, Eot, FileIdentity, FileKind, Manifest
 from fastprep.system.arguments import local_path, whole_number
 from fastprep.system.cached import cached_property
+from fastprep_ext.base import map_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from typing import TypeAlias
 
     import numpy as np
     import numpy.typing as npt
 
+    from fastprep.store.remote import RemoteFiles
+
     Ids: TypeAlias = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
-# Python before 3.13 keeps a file descriptor open per map, so many shards need many descriptors.
-_MAP_OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+# Stores of up to this many shards are checked as a whole when they are opened. For more, the requests
+# take seconds on a network file system, once per rank of a training job.
+_MAX_CHECKED_SHARDS = 1000
+_ITERATED = 1 << 16  # ids that become a list at a time
+_REOPEN = "the store was replaced or removed since it was opened; open it again"
 
 
 class TokenStore:
     """The token ids of a corpus, in the order of its documents, as one long read-only array.
 
-    A store pickles as its path, so it is cheap to send to another process.
+    A store pickles as its path, so it is cheap to send to another process. Two stores are equal only if
+    they are one object, so equal ones are different keys of a mapping.
+
+    ``store[i]`` is an id; ``store[a:b]`` is a view of the mapped file, or a copy where it runs across
+    shards; an array or list of positions, or a mask of all positions, selects ids as in numpy.
+    ``numpy.asarray``, ``torch.as_tensor`` and ``pyarrow.array`` take a store as the array ``store[:]``.
 
     Parameters
     ----------
     path
-        the store's directory.
+        the store's directory, or its URL. Of a store at a URL each file is copied to a cache on this
+        machine when it is first used (:mod:`fastprep.store.remote`).
 
     Attributes
     ----------
     path
-        the directory, as given.
+        the directory, as an absolute path; for a store at a URL that of its cache.
     manifest
         the facts about the store.
     num_tokens, num_documents
@@ -84,10 +103,19 @@ class TokenStore:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.path: Path = local_path(path, "a store")
-        # The inode and time of each file, to notice later that the store was replaced.
-        self._opened: dict[tuple[int, str], tuple[int, int]] = {}
-        self.manifest: Manifest = self._load()
+        name = os.fspath(path)
+        self._url: str | None = None
+        self._remote: RemoteFiles | None = None
+        if isinstance(name, str) and is_url(name):
+            from fastprep.store.remote import RemoteFiles
+
+            self._url, self._remote = name, RemoteFiles(name)
+            self.path: Path = self._remote.directory
+        else:
+            self.path = local_path(path, "a store").absolute()
+        self.manifest: Manifest
+        self._identity: FileIdentity
+        self._load()
         self.num_tokens: int = self.manifest.tokens
         self.num_documents: int = self.manifest.documents
         self.n_vocab: int = self.manifest.n_vocab
@@ -114,14 +142,14 @@ class TokenStore:
     @property
     def shards(self) -> tuple[Ids, ...]:
         """The ids of each shard: read-only arrays over the mapped files, which may be empty."""
-        return tuple(self._shard(index) for index in range(len(self._tokens)))
+        return tuple(self.shard_ids(index) for index in range(len(self._tokens)))
 
     @property
     def shard_files(self) -> tuple[Path, ...]:
         """The file of the ids of each shard."""
         return tuple(self.shard_file(index, "bin") for index in range(len(self._tokens)))
 
-    def shard_file(self, index: int, kind: Literal["bin", "ends"]) -> Path:
+    def shard_file(self, index: int, kind: FileKind) -> Path:
         """Return one file of a shard: its ids (``"bin"``) or its document ends."""
         return manifests.shard_path(self.directory, index, kind)
 
@@ -199,7 +227,7 @@ class TokenStore:
         number -= self._document_starts[shard]
         ends = self._shard_ends(shard)
         start = int(ends[number - 1]) if number else 0
-        return self._shard(shard)[start : int(ends[number])]
+        return self.shard_ids(shard)[start : int(ends[number])]
 
     def token_start(self, document: int) -> int:
         """Return the position of a document's first token; of document `num_documents`, the end.
@@ -212,49 +240,176 @@ class TokenStore:
         before = int(self._shard_ends(shard)[within - 1]) if within else 0
         return self._token_starts[shard] + before
 
-    def shard_content(self, index: int, kind: Literal["bin", "ends"]) -> mmap.mmap | bytes:
-        """Map one file of a shard, without numpy: its ids (``"bin"``) or its document ends."""
-        # Checked again, because a read through a map of a file that was truncated ends the process.
-        size = self._check_file(index, kind)
-        if size == 0:  # an empty file cannot be mapped
-            return b""
-        with self.shard_file(index, kind).open("rb") as file:
-            return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, **_MAP_OPTIONS)
+    @property
+    def is_opened_whole(self) -> bool:
+        """True if all files are checked when the store is opened, and not when they are first used."""
+        return self._remote is None and len(self.manifest.shards) <= _MAX_CHECKED_SHARDS
+
+    def fetch(self, index: int, kind: FileKind) -> None:
+        """Copy one file of a shard to the cache, if the store is at a URL and the file is not there.
+
+        Raises InvalidStore if its checksums are not those of the manifest, and InvalidInput if it cannot
+        be read.
+        """
+        if self._remote is not None:
+            self._remote.fetch(self.manifest, index, kind)
+
+    def shard_ids(self, index: int) -> Ids:
+        """Return the ids of one shard: a read-only array over the mapped file, which may be empty."""
+        ids = self._tokens[index]
+        if ids is None:
+            import numpy as np
+
+            # A plain array: each slice of a np.memmap costs seven times as much.
+            ids = np.frombuffer(self.shard_content(index, "bin"), self.dtype)
+            self._tokens[index] = ids
+        return ids
+
+    def shard_content(self, index: int, kind: FileKind, *, private: bool = False) -> memoryview:
+        """Map one file of a shard, without numpy: its ids (``"bin"``) or its document ends.
+
+        The buffer is read-only, or with `private` writable, and writes do not reach the file. Raises
+        InvalidStore if the file has not the manifest's size, or belongs to another store by now.
+        """
+        self.fetch(index, kind)
+        path, size = self.shard_file(index, kind), self._size_of(index, kind)
+        # Without blocking, in case the file was replaced by a pipe.
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError):
+            self._raise_missing(path)
+        try:
+            # After the file was opened: it is another store's only if the manifest changed before.
+            self._check_unchanged(index)
+            # Checked again, because a read through a map of a file that was truncated ends the process.
+            _check_status(path, os.fstat(file), size)
+            if size == 0:  # an empty file cannot be mapped
+                return memoryview(bytearray() if private else b"")
+            return map_file(file, size, private)
+        finally:
+            os.close(file)
+
+    def checked_file(self, index: int) -> tuple[Path, os.stat_result]:
+        """Return the file of a shard's ids and its status, for reads without a map.
+
+        Raises InvalidStore like :meth:`shard_content`.
+        """
+        self.fetch(index, "bin")
+        self._check_unchanged(index)
+        status = self._check_file(index, "bin")
+        return self.shard_file(index, "bin"), status
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        import numpy as np
+
+        ids = self[:]
+        is_view = sum(size > 0 for size in self.shard_sizes) == 1
+        if copy is False and (not is_view or (dtype is not None and np.dtype(dtype) != ids.dtype)):
+            raise ValueError(
+                f"{self.path}: ids in several shards, or of another dtype, are no array without a copy"
+            )
+        if dtype is not None:
+            return ids.astype(dtype, copy=bool(copy) and is_view)
+        return ids.copy() if copy and is_view else ids
+
+    def __dlpack__(self, **options: Any) -> Any:
+        # A copy: tensors are writable, and a write to a map of a file ends the process.
+        return self.__array__(copy=True).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0  # the CPU
+
+    def __arrow_array__(self, type: Any = None) -> Any:
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        return pa.array(self[:], type=type)
 
     def __len__(self) -> int:
         return self.num_tokens
 
+    def __iter__(self) -> Iterator[int]:
+        for start in range(0, self.num_tokens, _ITERATED):
+            yield from self[start : start + _ITERATED].tolist()
+
     @overload
     def __getitem__(self, key: int) -> int: ...
     @overload
-    def __getitem__(self, key: slice) -> Ids: ...
-    def __getitem__(self, key: int | slice) -> int | Ids:
+    def __getitem__(self, key: slice | Sequence[int] | npt.NDArray[Any]) -> Ids: ...
+    def __getitem__(self, key: Any) -> int | Ids:
         if isinstance(key, slice):
             start, stop, step = key.indices(self.num_tokens)
             if step > 0:
                 return self._range(start, stop)[::step]
             return self._range(stop + 1, start + 1)[::step]
-        position = operator.index(key)
+        try:
+            position = operator.index(key)
+        except TypeError:
+            return self._take(key)
+        if key is True or key is False:
+            self._raise_wrong_index(key)
         if position < 0:
             position += self.num_tokens
         if not 0 <= position < self.num_tokens:
             raise IdOutOfRange(f"token {key} of {self.path}, which has {self.num_tokens} tokens")
         shard = bisect.bisect_right(self._token_starts, position) - 1
-        return int(self._shard(shard)[position - self._token_starts[shard]])
+        return int(self.shard_ids(shard)[position - self._token_starts[shard]])
 
     def __repr__(self) -> str:
         return (
-            f"TokenStore({str(self.path)!r}: {self.num_tokens} tokens, "
+            f"TokenStore({self._url or str(self.path)!r}: {self.num_tokens} tokens, "
             f"{self.num_documents} documents, {self.encoding_name}, {self.manifest.dtype})"
         )
 
-    def __reduce__(self) -> tuple[Any, tuple[type[TokenStore], Path, int]]:
-        return _reopened, (type(self), self.path.absolute(), self._checksum())
+    def __reduce__(self) -> tuple[Any, tuple[type[TokenStore], Path | str, int]]:
+        return _reopened, (type(self), self._url or self.path, self._checksum())
 
     def _checksum(self) -> int:
         """Return a checksum of the checksums of all files."""
         shards = self.manifest.shards
         return crc32(repr([(shard.bin_crc32, shard.ends_crc32) for shard in shards]).encode())
+
+    def _take(self, key: Any) -> Ids:
+        """Return the ids at an array of positions, in the shape of the array, or those of a mask."""
+        import numpy as np
+
+        if key is Ellipsis:
+            return self[:]
+        try:
+            positions = np.asarray(key)
+        except (TypeError, ValueError):  # lists of different lengths
+            self._raise_wrong_index(key)
+        if positions.dtype.kind == "b" and positions.shape == (self.num_tokens,):
+            positions = np.flatnonzero(positions)
+        elif positions.size == 0 and isinstance(key, list):
+            positions = positions.astype(np.int64)  # numpy gives an empty list the dtype float64
+        elif positions.dtype.kind not in "iu" or isinstance(key, tuple):
+            self._raise_wrong_index(key)
+        wrong = positions >= self.num_tokens
+        if positions.dtype.kind == "i":
+            wrong |= positions < -self.num_tokens
+        if wrong.any():
+            raise IdOutOfRange(
+                f"token {positions[wrong][0]} of {self.path}, which has {self.num_tokens} tokens"
+            )
+        places = positions.astype(np.int64).ravel()
+        places[places < 0] += self.num_tokens
+        ids: Ids = np.empty(len(places), self.dtype)
+        # Each shard is read once, in the order of the shards.
+        shards = np.searchsorted(np.array(self._token_starts), places, "right") - 1
+        order = np.argsort(shards, kind="stable")
+        first_of_each = np.flatnonzero(np.diff(shards[order], prepend=-1))
+        for part in np.split(order, first_of_each[1:]) if len(order) else ():
+            shard = int(shards[part[0]])
+            ids[part] = self.shard_ids(shard)[places[part] - self._token_starts[shard]]
+        return ids.reshape(positions.shape)
+
+    def _raise_wrong_index(self, key: Any) -> NoReturn:
+        shape = getattr(key, "shape", None)
+        what = f"an array of the shape {list(shape)}" if shape is not None else repr(key)[:80]
+        raise InvalidIndex(
+            f"{what} does not select tokens of {self.path}; write an integer, a slice, a list or array "
+            f"of integers, or a mask of {self.num_tokens} booleans"
+        )
 
     def _range(self, start: int, stop: int) -> Ids:
         if start >= stop:
@@ -265,27 +420,17 @@ class TokenStore:
         shard = bisect.bisect_right(self._token_starts, start) - 1
         first = self._token_starts[shard]
         if stop <= self._token_starts[shard + 1]:
-            return self._shard(shard)[start - first : stop - first]
+            return self.shard_ids(shard)[start - first : stop - first]
         import numpy as np
 
         ids: Ids = np.empty(stop - start, self.dtype)
         filled = 0
         while filled < len(ids):
             first, end = self._token_starts[shard], self._token_starts[shard + 1]
-            part = self._shard(shard)[start + filled - first : min(stop, end) - first]
+            part = self.shard_ids(shard)[start + filled - first : min(stop, end) - first]
             ids[filled : filled + len(part)] = part
             filled += len(part)
             shard += 1
-        return ids
-
-    def _shard(self, index: int) -> Ids:
-        ids = self._tokens[index]
-        if ids is None:
-            import numpy as np
-
-            # A plain array: each slice of a np.memmap costs seven times as much.
-            ids = np.frombuffer(self.shard_content(index, "bin"), self.dtype)
-            self._tokens[index] = ids
         return ids
 
     def _shard_ends(self, index: int) -> npt.NDArray[np.uint64]:
@@ -297,54 +442,85 @@ class TokenStore:
             self._ends[index] = ends
         return ends
 
-    def _load(self) -> Manifest:
-        """Read the manifest and check the sizes of all files; again if it was replaced by then."""
-        path = self.path / manifests.MANIFEST
+    def _load(self) -> None:
+        """Read the manifest and check the files; again if the store was replaced by then."""
         while True:
-            before, fault = _identity(path), None
-            self._opened.clear()
-            self.manifest = manifests.load(self.path)
+            self.manifest, self._identity = manifests.read(self.path)
             try:
-                for index in range(len(self.manifest.shards)):
-                    self._check_file(index, "bin")
-                    self._check_file(index, "ends")
-            except InvalidStore as error:
-                fault = error
-            if _identity(path) != before:
-                continue
-            if fault is not None:
-                raise fault
-            return self.manifest
+                self._check_files()
+            except InvalidStore:
+                status = (self.path / manifests.MANIFEST).stat()
+                if FileIdentity.of(status) == self._identity:
+                    raise
+            else:
+                return
 
-    def _check_file(self, index: int, kind: Literal["bin", "ends"]) -> int:
-        """Check the size of one file of a shard against the manifest, and return it."""
+    def _size_of(self, index: int, kind: FileKind) -> int:
+        """Return the size in bytes that one file of a shard must have."""
         record = self.manifest.shards[index]
-        size = record.documents * 8
-        if kind == "bin":
-            size = record.tokens * manifests.itemsize_of(self.manifest.dtype)
+        if kind == "ends":
+            return record.documents * 8
+        return record.tokens * manifests.itemsize_of(self.manifest.dtype)
+
+    def _check_files(self) -> None:
+        """Check the size of each file, or of a store of many shards only that it exists."""
+        if self._remote is not None:
+            return  # checked when they are copied
+        kinds: tuple[FileKind, ...] = ("bin", "ends")
+        names = None if self.is_opened_whole else {*os.listdir(self.directory)}  # noqa: PTH208
+        for index in range(len(self.manifest.shards)):
+            for kind in kinds:
+                if names is None:
+                    self._check_file(index, kind)
+                elif f"shard-{index:05d}.{kind}" not in names:
+                    self._raise_missing(self.shard_file(index, kind))
+
+    def _check_file(self, index: int, kind: FileKind) -> os.stat_result:
+        """Check the size of one file of a shard against the manifest, and return its status."""
         path = self.shard_file(index, kind)
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
+            self._raise_missing(path)
+        _check_status(path, status, self._size_of(index, kind))
+        return status
+
+    def _check_unchanged(self, index: int) -> None:
+        """Raise InvalidStore if the manifest in the directory describes a shard differently by now."""
+        path = self.path / manifests.MANIFEST
+        try:
+            identity = FileIdentity.of(path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            raise InvalidStore(f"{path}: missing; {_REOPEN}") from None
+        if identity == self._identity:
+            return
+        # A copy that was restored, or a manifest with more shards, is no other store.
+        manifest, identity = manifests.read(self.path)
+        records = manifest.shards[index : index + 1]
+        if records != [self.manifest.shards[index]] or manifest.dtype != self.manifest.dtype:
+            raise InvalidStore(f"{path}: describes other shards; {_REOPEN}")
+        self._identity = identity
+
+    def _raise_missing(self, path: Path) -> NoReturn:
+        if not self.path.is_dir():
             raise InvalidStore(
-                f"{path}: missing, though the manifest lists it; {HOW_TO_FIX}"
+                f"{path}: missing, with its directory, which was moved, removed or unmounted since the "
+                "store was opened; open the store where it is now"
             ) from None
-        if not stat.S_ISREG(status.st_mode):
-            raise InvalidStore(f"{path}: not a regular file; {HOW_TO_FIX}")
-        # Both, because a copy may keep the time, and some network file systems renumber inodes.
-        inode, time = self._opened.setdefault((index, kind), (status.st_ino, status.st_mtime_ns))
-        if status.st_ino != inode and status.st_mtime_ns != time:
-            raise InvalidStore(
-                f"{path}: another file than when this store was opened: it was replaced; open it again"
-            )
-        if status.st_size != size:
-            raise InvalidStore(
-                f"{path}: {status.st_size} bytes, but the manifest says {size}; {HOW_TO_FIX}"
-            )
-        return size
+        raise InvalidStore(f"{path}: missing, though the manifest lists it; {HOW_TO_FIX}") from None
 
 
-def _reopened(kind: type[TokenStore], path: Path, checksum: int) -> TokenStore:
+def _check_status(path: Path, status: os.stat_result, size: int) -> None:
+    """Raise InvalidStore unless a status is that of a regular file of this size."""
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidStore(f"{path}: not a regular file; {HOW_TO_FIX}")
+    if status.st_size != size:
+        raise InvalidStore(
+            f"{path}: {status.st_size} bytes, but the manifest says {size}; {HOW_TO_FIX}"
+        )
+
+
+def _reopened(kind: type[TokenStore], path: Path | str, checksum: int) -> TokenStore:
     """Open a store that another process has sent. Raises InvalidStore if it was replaced since."""
     store = kind(path)
     if store._checksum() != checksum:
@@ -353,12 +529,3 @@ def _reopened(kind: type[TokenStore], path: Path, checksum: int) -> TokenStore:
             "appended to; open it again"
         )
     return store
-
-
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes whenever a file is replaced, or None if it is missing."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -258,7 +258,7 @@ class _PartFiles:
     def __init__(self, directory: Path, index: int, stack: contextlib.ExitStack) -> None:
         # The names are synced once, with the file that marks the shard as finished.
         ids, ends = (
-            stack.enter_context(replacing(shard_path(directory, index, kind), sync_names=False))
+            stack.enter_context(_new_file(shard_path(directory, index, kind)))
             for kind in ("bin", "ends")
         )
         self._ids_file = CheckedFile(ids)
@@ -287,6 +287,10 @@ class _PartFiles:
             bad_documents=bad.count,
             bad=bad.listed,
         )
+
+
+def _new_file(path: Path) -> contextlib.AbstractContextManager[BinaryIO]:
+    return replacing(path, sync_names=False, replace_link=False)
 
 
 class CheckedFile:

@@ -17,6 +17,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
+from fastprep.errors import StoreExists
+from fastprep.system.guarantees import report_lost
+
 TEMPORARY_SUFFIX = ".tmp"
 _BUFFER_BYTES = 1 << 18
 _COPY_BYTES = 1 << 22
@@ -56,7 +59,9 @@ class _File(io.FileIO):
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, sync: bool = True, sync_names: bool = True) -> Iterator[BinaryIO]:
+def replacing(
+    path: Path, *, sync: bool = True, sync_names: bool = True, replace_link: bool = True
+) -> Iterator[BinaryIO]:
     """Open a file for writing that replaces ``path`` when the block ends without an exception.
 
     The bytes go to ``path`` + ``.tmp``, in the same directory. If the block raises, that file is removed
@@ -64,7 +69,9 @@ def replacing(path: Path, *, sync: bool = True, sync_names: bool = True) -> Iter
     not for a power cut. Without ``sync_names`` a power cut may undo the replacement as a whole: for
     files that have a use only together with a later one of the same directory, which is synced.
 
-    Raises the system's OSError (no space, no permission, no directory), with the file's name.
+    Never writes through a symbolic link: one at ``path`` is replaced, or without `replace_link`
+    refused with StoreExists. Raises the system's OSError (no space, no permission, no directory),
+    with the file's name.
 
     >>> with replacing(tmp / "a.bin") as file:
     ...     _ = file.write(b"whole")
@@ -73,6 +80,10 @@ def replacing(path: Path, *, sync: bool = True, sync_names: bool = True) -> Iter
     >>> (tmp / "a.bin").read_bytes()
     b'whole'
     """
+    if not replace_link and path.is_symlink():
+        raise StoreExists(
+            f"{path}: a symbolic link, which a job does not replace; remove it, or choose another output"
+        )
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
         remove(temporary)
@@ -83,7 +94,7 @@ def replacing(path: Path, *, sync: bool = True, sync_names: bool = True) -> Iter
             if sync:
                 with _named(temporary):
                     before("sync", temporary)
-                    _sync(file.fileno())
+                    _sync_or_report(file.fileno(), path.parent, "cannot sync files")
         before("rename", path)
         temporary.replace(path)
         if sync and sync_names:
@@ -165,7 +176,7 @@ def sync_directory(path: Path) -> None:
     before("sync names", path)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        _sync(descriptor)
+        _sync_or_report(descriptor, path, "cannot sync directories")
     finally:
         os.close(descriptor)
 
@@ -179,6 +190,18 @@ def _named(path: Path) -> Iterator[None]:
         if error.filename is None:
             error.filename = str(path)
         raise
+
+
+def _sync_or_report(descriptor: int, directory: Path, lacks: str) -> None:
+    try:
+        _sync(descriptor)
+    except OSError as error:
+        report_lost(
+            directory,
+            lacks,
+            error,
+            "after a power cut run the same command again, then verify the store",
+        )
 
 
 def _sync(descriptor: int) -> None:

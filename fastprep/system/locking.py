@@ -7,16 +7,14 @@ import errno
 import fcntl
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fastprep.errors import JobIsRunning
+from fastprep.errors import JobIsRunning, StoreExists
+from fastprep.system.guarantees import report_lost
 
 _POLL_SECONDS = 0.02
 _MAX_POLL_SECONDS = 0.5
-# The errors of file systems without locks.
-_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
@@ -31,9 +29,9 @@ def holding(
     """Hold the lock on a file during the block; the file is created if it is missing, and kept.
 
     With ``shared`` other processes may hold it too, if they also share it. Raises JobIsRunning, with
-    the message ``busy``, if another process still holds it after ``timeout`` seconds. With ``waiting``
-    there is no timeout: that function is called with the seconds waited after each attempt, and may
-    raise.
+    the message ``busy``, if another process still holds it after ``timeout`` seconds; StoreExists if the
+    file is a symbolic link. With ``waiting`` there is no timeout: that function is called with the
+    seconds waited after each attempt, and may raise.
 
     >>> path = tmp / "run.lock"
     >>> with holding(path, "busy"), holding(path, "another run works here"):
@@ -43,7 +41,7 @@ def holding(
     """
     start, pause = time.monotonic(), _POLL_SECONDS
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = _open(path)
         try:
             if not _lock(descriptor, path, shared):
                 waited = time.monotonic() - start
@@ -61,6 +59,19 @@ def holding(
             os.close(descriptor)
 
 
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise StoreExists(
+            f"{path}: a symbolic link, through which no lock is opened; remove it, or choose another "
+            "output"
+        ) from None
+
+
 def _lock(descriptor: int, path: Path, shared: bool) -> bool:
     how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
@@ -68,14 +79,8 @@ def _lock(descriptor: int, path: Path, shared: bool) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-        # The same message for all locks of a job, so that Python shows it once.
-        warnings.warn(
-            f"{path.parent}: this file system has no locks ({error.strerror}); make sure that no two "
-            "runs work in this directory",
-            RuntimeWarning,
-            stacklevel=1,
+        report_lost(
+            path.parent, "has no locks", error, "make sure that no two runs work in this directory"
         )
     return True
 
@@ -83,6 +88,6 @@ def _lock(descriptor: int, path: Path, shared: bool) -> bool:
 def _is_at(descriptor: int, path: Path) -> bool:
     """Return whether a descriptor is of the file that is at a path now."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False

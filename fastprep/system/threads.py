@@ -11,6 +11,7 @@ no thread has taken is done by the thread that needs it.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from _thread import allocate_lock, start_new_thread
 from collections import deque
@@ -53,10 +54,59 @@ class StopFlag:
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many cores this process may use: by its affinity, and by the quota of its cgroup."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    quota = cgroup_quota()
+    return cores if quota is None else max(min(cores, math.ceil(quota)), 1)
+
+
+def cgroup_quota(system: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> float | None:
+    """Return the CPU quota of this process in cores, or None if it has none.
+
+    It is the smallest of its cgroup and those above it: ``cpu.max`` in version 2 of cgroups, the
+    ``cpu.cfs_*`` files in version 1. In a container these paths may be relative to the container's own.
+
+    >>> cgroup_quota("/nowhere", "/nowhere") is None
+    True
+    """
+    quotas = []
+    try:
+        lines = _read(own).splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        root = f"{system}/{controllers}" if controllers else system
+        parts = [part for part in path.split("/") if part]
+        for depth in range(len(parts), -1, -1):
+            found = _quota_in("/".join([root, *parts[:depth]]), bool(controllers))
+            if found is not None:
+                quotas.append(found)
+    return min(quotas, default=None)
+
+
+def _quota_in(folder: str, first_version: bool) -> float | None:
+    """Return the quota that the files in the folder of one cgroup set."""
+    try:
+        if first_version:
+            quota, period = (
+                _read(f"{folder}/cpu.cfs_quota_us"),
+                _read(f"{folder}/cpu.cfs_period_us"),
+            )
+        else:
+            quota, period = _read(f"{folder}/cpu.max").split()
+        # "max", or -1 in version 1, is no quota.
+        return int(quota) / int(period) if int(quota) > 0 else None
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        return file.read()
 
 
 def _new_lock() -> LockType:

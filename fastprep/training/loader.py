@@ -420,8 +420,9 @@ class WindowLoader(DataLoader[Sample]):
             or (files := dataset.sources[0].files()) is None
         ):
             return None
+        counts = (count for _, _, count in files)
         return FileViews(
-            files, dataset.format.dtype, dataset.max_length, dataset.outputs == "tokens"
+            dataset.sources[0], counts, dataset.max_length, dataset.outputs == "tokens"
         )
 
     def _own_fingerprint(self) -> dict[str, Any]:

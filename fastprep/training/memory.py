@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable
-from pathlib import Path
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ from fastprep.training.batch import (
     BatchFormat,
     BatchTensors,
 )
+from fastprep.windows.tokens import TokenSource
 
 # Inputs, targets or labels, their addresses. The prefetcher holds a reference to the tuple while it
 # fills them.
@@ -28,12 +30,14 @@ MAX_POOLED = 8
 class FileViews:
     """Batches that are views of a mapped file: adjacent windows, in place.
 
+    Files are mapped when their first batch is requested.
+
     Parameters
     ----------
-    files
-        path, byte offset and number of ids of each shard.
-    dtype
-        of the ids.
+    source
+        the ids, in files.
+    counts
+        number of ids of each file.
     length
         L; windows do not overlap.
     whole
@@ -41,22 +45,13 @@ class FileViews:
     """
 
     def __init__(
-        self,
-        files: Iterable[tuple[Path, int, int]],
-        dtype: np.dtype[Any],
-        length: int,
-        whole: bool = False,
+        self, source: TokenSource, counts: Iterable[int], length: int, whole: bool = False
     ) -> None:
+        self._source = source
         self._length = length
         self._whole = whole
-        self._shards = []
-        first = 0
-        for path, offset, count in files:
-            if count:
-                # Copy on write: a tensor over a read-only map kills the process that writes to it.
-                ids = np.memmap(path, dtype, "c", offset, (count,))
-                self._shards.append((first, first + count, torch.from_numpy(ids)))
-            first += count
+        self._bounds = [*accumulate(counts, initial=0)]
+        self._mapped: dict[int, torch.Tensor] = {}
 
     def batch(self, positions: range) -> BatchTensors | None:
         """Return the windows at `positions`; None if they are not adjacent in one file."""
@@ -64,14 +59,18 @@ class FileViews:
             return None
         start = positions.start * self._length
         size = len(positions) * self._length
-        for first, end, ids in self._shards:
-            if first <= start and start + size < end:
-                part = ids[start - first : start - first + size + 1]
-                if self._whole:
-                    return part.unfold(0, self._length + 1, self._length)
-                shape = (len(positions), self._length)
-                return [part[:-1].view(shape), part[1:].view(shape)]
-        return None
+        shard = bisect_right(self._bounds, start) - 1
+        if start + size >= self._bounds[shard + 1]:
+            return None
+        if shard not in self._mapped:
+            # Copy on write: a tensor over a read-only map kills the process that writes to it.
+            self._mapped[shard] = torch.from_numpy(self._source.writable_copy(shard))
+        start -= self._bounds[shard]
+        part = self._mapped[shard][start : start + size + 1]
+        if self._whole:
+            return part.unfold(0, self._length + 1, self._length)
+        shape = (len(positions), self._length)
+        return [part[:-1].view(shape), part[1:].view(shape)]
 
 
 class BatchPool:

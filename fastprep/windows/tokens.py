@@ -5,17 +5,19 @@ Ids in a file are never copied: the file is mapped, and pickled as its path.
 
 from __future__ import annotations
 
+import inspect
 import mmap
 import os
-import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprep.errors import InvalidInput, InvalidWindow
+from fastprep.store.reader import TokenStore
+from fastprep_ext.base import map_file
 from fastprep_ext.windows import TokenShards
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ TOKEN_DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
 IdArray: TypeAlias = NDArray[np.integer[Any]]
 
 
-@runtime_checkable
 class ShardedTokens(Protocol):
     """A token sequence in shards; :class:`fastprep.TokenStore` is one."""
 
@@ -41,26 +42,6 @@ class ShardedTokens(Protocol):
     @property
     def num_tokens(self) -> int:
         """The number of ids in all shards together."""
-
-
-@runtime_checkable
-class _ShardFiles(Protocol):
-    """The files of a store's shards: raw ids from byte 0."""
-
-    @property
-    def shard_files(self) -> tuple[Path, ...]: ...
-    @property
-    def shard_sizes(self) -> tuple[int, ...]: ...
-
-
-@runtime_checkable
-class _ShardEnds(Protocol):
-    """The document ends of a store's shards, in tokens from the shard's start."""
-
-    @property
-    def shard_sizes(self) -> tuple[int, ...]: ...
-    @property
-    def shard_ends(self) -> tuple[NDArray[np.uint64], ...]: ...
 
 
 Tokens: TypeAlias = (
@@ -126,11 +107,16 @@ def open_tokens(tokens: Tokens) -> ShardedTokens | IdArray:
     store.
     """
     if isinstance(tokens, str | os.PathLike):
-        from fastprep.store.reader import TokenStore
+        return TokenStore(tokens)
+    # By isinstance with a protocol, Python before 3.12 would evaluate `shards`, which maps all files.
+    if all(_has_attribute(tokens, name) for name in ("shards", "num_tokens")):
+        return cast(ShardedTokens, tokens)
+    return token_array(cast(Any, tokens))
 
-        store: ShardedTokens = TokenStore(tokens)
-        return store
-    return tokens if isinstance(tokens, ShardedTokens) else token_array(tokens)
+
+def _has_attribute(tokens: object, name: str) -> bool:
+    """Return whether an object has an attribute, without evaluating a property."""
+    return inspect.getattr_static(tokens, name, None) is not None
 
 
 class TokenSource:
@@ -175,7 +161,7 @@ class TokenSource:
     3
     """
 
-    __slots__ = ("_mmap", "_origin", "_reader", "core", "dtype", "num_tokens")
+    __slots__ = ("_mmap", "_origin", "core", "dtype", "num_tokens")
 
     def __init__(self, tokens: Tokens, *, mmap: bool = True) -> None:
         origin = open_tokens(tokens)
@@ -184,22 +170,27 @@ class TokenSource:
             _check_not_negative(origin)
         self._origin = origin
         self._mmap = mmap
-        files = None if mmap else self.files()
-        if files is None:
-            shards = self.shards
-            self._reader = None
-            self.core: TokenShards = TokenShards(map(_without_byte_order, shards))
+        self.core: TokenShards
+        if isinstance(origin, TokenStore):
+            self.dtype: np.dtype[Any] = origin.dtype
+            self.core = self._opened_on_demand(origin.shard_sizes)
+            if origin.is_opened_whole:
+                # So that this source outlives the files, if another process removes them.
+                self.core.open_all()
+        elif not mmap and isinstance(origin, np.ndarray) and _file_of_map(origin):
+            self.dtype = origin.dtype
+            self.core = self._opened_on_demand((origin.size,))
+            self.core.open_all()
         else:
-            # The shards are not even mapped: an empty array carries the dtype.
-            shards = (np.empty(0, _dtype_of(origin)),)
-            self._reader = _OpenFiles([path for path, _, _ in files])
-            opened = zip(self._reader.descriptors, files, strict=True)
-            self.core = TokenShards(
-                map(_without_byte_order, shards * len(files)),
-                [(descriptor, offset, count) for descriptor, (_, offset, count) in opened],
-            )
+            shards = self.shards
+            self.dtype = shards[0].dtype if shards else np.dtype(np.int64)
+            self.core = TokenShards(map(_without_byte_order, shards))
         self.num_tokens: int = self.core.num_tokens
-        self.dtype: np.dtype[Any] = shards[0].dtype if shards else np.dtype(np.int64)
+
+    def _opened_on_demand(self, counts: Sequence[int]) -> TokenShards:
+        # An empty array carries the dtype.
+        nothing = _without_byte_order(np.empty(0, self.dtype))
+        return TokenShards([nothing], counts, _Opener(self._origin, self._mmap))
 
     @property
     def shards(self) -> tuple[IdArray, ...]:
@@ -219,7 +210,7 @@ class TokenSource:
 
     def document_parts(self) -> DocumentParts | None:
         """Return the size and the document ends of each shard; None if the ends are not recorded."""
-        if not isinstance(self._origin, _ShardEnds):
+        if not isinstance(self._origin, TokenStore):
             return None
         return list(zip(self._origin.shard_sizes, self._origin.shard_ends, strict=True))
 
@@ -228,13 +219,22 @@ class TokenSource:
         if isinstance(self._origin, np.ndarray):
             mapped = _file_of_map(self._origin)
             return None if mapped is None else [(Path(mapped[0]), mapped[1], self._origin.size)]
-        if not isinstance(self._origin, _ShardFiles):
+        if not isinstance(self._origin, TokenStore):
             return None
-        counts = self._origin.shard_sizes
+        sizes = self._origin.shard_sizes
         return [
-            (path.absolute(), 0, count)
-            for path, count in zip(self._origin.shard_files, counts, strict=True)
+            (path, 0, count) for path, count in zip(self._origin.shard_files, sizes, strict=True)
         ]
+
+    def writable_copy(self, shard: int) -> IdArray:
+        """Map the file of a shard as a writable array whose changes do not reach the file."""
+        if isinstance(self._origin, TokenStore):
+            return np.frombuffer(self._origin.shard_content(shard, "bin", private=True), self.dtype)
+        path, offset, count = (self.files() or [])[shard]
+        with path.open("rb") as file:
+            size = offset + count * self.dtype.itemsize
+            _check_size(path, os.fstat(file.fileno()), size)
+            return np.frombuffer(map_file(file.fileno(), size, True), self.dtype, offset=offset)
 
     def describe(self, position: int) -> str:
         """Return the name of the file that holds the id at `position`, for messages."""
@@ -251,26 +251,22 @@ class TokenSource:
         return _reopen, (self._origin, self._mmap)
 
 
-class _OpenFiles:
-    """Read-only file descriptors that are closed when this object is garbage-collected."""
+class _Opener:
+    """The function that opens a shard at its first use: maps it, or checks the file to be read."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.descriptors: list[int] = []
-        # Registered before the first open, so that a failing open leaks no descriptor, and with
-        # os.close itself, as module globals may be gone by then. At exit the kernel closes them.
-        weakref.finalize(self, _close_all, os.close, self.descriptors).atexit = False
-        for path in paths:
-            self.descriptors.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    def __init__(self, origin: ShardedTokens | IdArray, mapped: bool) -> None:
+        self._origin = origin
+        self._mapped = mapped
 
-
-def _close_all(close: Callable[[int], None], descriptors: Iterable[int]) -> None:
-    for descriptor in descriptors:
-        close(descriptor)
-
-
-def _dtype_of(origin: ShardedTokens | IdArray) -> np.dtype[Any]:
-    known: np.dtype[Any] | None = getattr(origin, "dtype", None)
-    return np.dtype(np.int64) if known is None else known
+    def __call__(self, shard: int) -> IdArray | tuple[bytes, int, int]:
+        if isinstance(self._origin, TokenStore):
+            if self._mapped:
+                return _without_byte_order(self._origin.shard_ids(shard))
+            file, status = self._origin.checked_file(shard)
+            return os.fsencode(file), status.st_ino, 0
+        name, offset = _file_of_map(cast(IdArray, self._origin)) or ("", 0)
+        path = Path(name).absolute()
+        return os.fsencode(path), path.stat().st_ino, offset
 
 
 def _without_byte_order(array: IdArray) -> IdArray:
@@ -315,11 +311,14 @@ def _reopen(origin: ShardedTokens | IdArray, mapped: bool) -> TokenSource:
 
 def _remap(path: str, offset: int, dtype: str, size: int, mapped: bool) -> TokenSource:
     """Unpickle a source that is in a mapped file."""
-    needed = offset + size * np.dtype(dtype).itemsize
-    if (found := Path(path).stat().st_size) < needed:
-        raise InvalidInput(
-            f"{path}: {found} bytes, but the token ids that were mapped from it end at byte "
-            f"{needed}; the file was truncated since, so write it again"
-        )
+    _check_size(Path(path), Path(path).stat(), offset + size * np.dtype(dtype).itemsize)
     ids = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=(size,))
     return TokenSource(ids, mmap=mapped)
+
+
+def _check_size(path: Path, status: os.stat_result, needed: int) -> None:
+    if status.st_size < needed:
+        raise InvalidInput(
+            f"{path}: {status.st_size} bytes, but the token ids that were mapped from it end at byte "
+            f"{needed}; the file was truncated since, so write it again"
+        )

@@ -143,7 +143,7 @@ class WordEncoding:
 
     def write_into(self, directory: Path) -> None:
         """Write the vocabulary into a store's directory; the file appears once it is complete."""
-        with replacing(directory / VOCABULARY) as file:
+        with replacing(directory / VOCABULARY, replace_link=False) as file:
             file.write(self.to_json())
 
     def to_json(self) -> bytes:

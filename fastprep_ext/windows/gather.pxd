@@ -41,14 +41,16 @@ cdef struct Batch:
     char *targets
     Marks marks
     int64_t row            # the current row
+    int64_t window         # its window, if status is not 0
     int64_t status         # 0, or the error in `row`
 
-# Fill a batch and set its status.
+# Fill the rows of a batch from `row` on, and set its status.
 cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil
 
 cdef class GatheredRows:
     cdef Source source
-    cdef object tokens, ends, describe
+    cdef TokenShards tokens
+    cdef object ends, describe
     cdef Array row_first, starts, sizes
 
 cdef class BatchMaker:
@@ -56,4 +58,7 @@ cdef class BatchMaker:
     cdef readonly tuple sources
     cdef int64_t vocab_size
     cdef set_places(self, Batch *batch, int64_t rows, places)
+    cdef finish(self, Batch *batch)
+    cdef bint open_shards(self, Batch *batch) except -1
+    cdef list stretches(self, GatheredRows rows, int64_t row)
     cdef raise_error(self, Batch *batch)

@@ -101,20 +101,23 @@ cdef int64_t write_row(
 cdef int64_t write_rows(void *context, void *job) noexcept nogil:
     cdef Maker *maker = <Maker *>context
     cdef Batch *batch = <Batch *>job
-    cdef int64_t source, index, status, r
+    cdef int64_t source, index, status, r, seqlens
+    cdef int64_t begin = batch.row
     cdef int64_t limit = maker.first_index[maker.num_sources]
-    batch.marks.num_seqlens = 0
-    batch.marks.longest = 0
-    if batch.marks.seqlens != NULL:
-        batch.marks.seqlens[0] = 0
-    for r in range(batch.rows):
+    if begin == 0:
+        batch.marks.num_seqlens = 0
+        batch.marks.longest = 0
+        if batch.marks.seqlens != NULL:
+            batch.marks.seqlens[0] = 0
+    for r in range(begin, batch.rows):
         batch.row = r
         if not 0 <= batch.indices[r] < limit:
             return BAD_INDEX
-    for r in range(min(batch.rows, <int64_t>PREFETCHED_WINDOWS)):
+    for r in range(begin, min(batch.rows, begin + <int64_t>PREFETCHED_WINDOWS)):
         prefetch_window(maker, batch.indices[r])
-    for r in range(batch.rows):
+    for r in range(begin, batch.rows):
         batch.row = r
+        seqlens = batch.marks.num_seqlens
         if r + PREFETCHED_WINDOWS < batch.rows:
             prefetch_window(maker, batch.indices[r + PREFETCHED_WINDOWS])
         index = batch.indices[r]
@@ -127,6 +130,7 @@ cdef int64_t write_rows(void *context, void *job) noexcept nogil:
             r * maker.row.length,
         )
         if status != 0:
+            batch.marks.num_seqlens = seqlens  # the row may be made again
             return status
     return 0
 
@@ -134,7 +138,6 @@ cdef int64_t write_rows(void *context, void *job) noexcept nogil:
 cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
     cdef Maker own = maker[0]  # with scratch memory of this call
     cdef int64_t *given = batch.indices
-    batch.row = 0
     own.row.scratch = <char *>malloc((own.row.length + 1) * 8)
     if batch.order != NULL:
         batch.indices = <int64_t *>malloc((batch.rows + 1) * sizeof(int64_t))
@@ -144,8 +147,8 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
         if batch.order != NULL:
             fill_order(batch.order, batch.first, batch.step, batch.rows, batch.indices)
         batch.status = guarded(write_rows, &own, batch)
-        if batch.order != NULL and batch.status != 0:
-            batch.first = batch.indices[batch.row]  # for the message
+        if batch.status != 0:
+            batch.window = batch.indices[batch.row]
     free(own.row.scratch)
     if batch.order != NULL:
         free(batch.indices)
@@ -301,23 +304,58 @@ cdef class BatchMaker:
         with nogil:
             make_batch(&self.maker, &batch)
         if batch.status != 0:
-            batch.first = numbers[batch.row]
-            self.raise_error(&batch)
+            self.finish(&batch)
         return batch.marks.num_seqlens, batch.marks.longest
 
     cdef set_places(self, Batch *batch, int64_t rows, places):
         inputs, targets, positions, documents, seqlens = places
         batch.rows = rows
+        batch.row = 0
         batch.inputs = <char *><uintptr_t>inputs
         batch.targets = <char *><uintptr_t>targets
         batch.marks.positions = <int64_t *><uintptr_t>positions
         batch.marks.documents = <int64_t *><uintptr_t>documents
         batch.marks.seqlens = <int32_t *><uintptr_t>seqlens
 
-    # Raise the error of a batch's status; `batch.first` is the window it is about.
+    # Make the rest of a batch whose status is not 0: open the shards that it needs, or raise its error.
+    cdef finish(self, Batch *batch):
+        cdef int64_t failed = -1
+        while batch.status == READ_FAILED:
+            # A shard may have been opened for another batch since this one failed.
+            if not self.open_shards(batch) and batch.row == failed:
+                break
+            failed = batch.row
+            with nogil:
+                make_batch(&self.maker, batch)
+        if batch.status != 0:
+            self.raise_error(batch)
+
+    # Open the shards of the window of a batch that failed; return whether any was not open.
+    cdef bint open_shards(self, Batch *batch) except -1:
+        cdef int64_t source = source_of(&self.maker, batch.window)
+        cdef GatheredRows rows = self.sources[source]
+        cdef bint found = False
+        for first, count in self.stretches(rows, batch.window - self.maker.first_index[source]):
+            found |= rows.tokens.open_shards(first, count + 1)
+        return found
+
+    # Return the first token of each stretch of a row, and its number of pairs.
+    cdef list stretches(self, GatheredRows rows, int64_t row):
+        cdef int64_t start, stretch
+        cdef list found = []
+        if rows.source.row_first == NULL:
+            start = first_token(&rows.source, row)
+            return [(start, min(self.maker.row.length, rows.source.num_tokens - 1 - start))]
+        for stretch in range(rows.source.row_first[row], rows.source.row_first[row + 1]):
+            found.append(
+                (rows.source.starts[stretch], rows.source.sizes[stretch] - rows.source.joined)
+            )
+        return found
+
+    # Raise the error of a batch's status.
     cdef raise_error(self, Batch *batch):
-        cdef int64_t index = batch.first
-        cdef int64_t source, row, start, stretch
+        cdef int64_t index = batch.window
+        cdef int64_t source, row, start
         cdef GatheredRows rows
         if batch.status == NO_MEMORY:
             raise MemoryError
@@ -333,13 +371,7 @@ cdef class BatchMaker:
                 f"{place}: cannot be read near token {start} of all; the file was cut or its "
                 f"disk failed while it was open, so restore it and open the store again"
             )
-        stretches = [(start, min(self.maker.row.length, rows.source.num_tokens - 1 - start))]
-        if rows.source.row_first != NULL:
-            stretches = [
-                (rows.source.starts[stretch], rows.source.sizes[stretch] - rows.source.joined)
-                for stretch in range(rows.source.row_first[row], rows.source.row_first[row + 1])
-            ]
-        for first, count in stretches:
+        for first, count in self.stretches(rows, row):
             for position, token in enumerate(read_tokens(rows.tokens, first, count + 1), first):
                 if token < 0:
                     raise InvalidWindow(

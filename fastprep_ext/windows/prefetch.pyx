@@ -209,7 +209,7 @@ cdef class Prefetcher:
         self.queue.taken += 1
         owner = self.owners.popleft()
         if slot.batch.status != 0:
-            self.maker.raise_error(&slot.batch)
+            self.maker.finish(&slot.batch)
         return owner, slot.batch.marks.num_seqlens, slot.batch.marks.longest
 
     def stop(self):

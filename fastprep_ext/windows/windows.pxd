@@ -23,15 +23,22 @@ cdef enum:
     BAD_ID = -1
     READ_FAILED = -2
 
+# A file that is read by pread: the ids from byte `offset` on of the file with this inode.
+cdef struct File:
+    const char *path
+    int64_t inode
+    int64_t offset
+
 # Shard k holds the tokens bounds[k] .. bounds[k + 1] - 1 of one long sequence; bounds[0] is 0. They
-# are in memory at places[k], or, if that is NULL, in the file files[k] from byte offsets[k] on.
+# are in memory at places[k], or, if that is NULL, in files[k]; if that has no path, the shard is not
+# opened yet. Shard k is file number first_file + k of the process.
 cdef struct Tokens:
     const char **places
-    int *files
-    int64_t *offsets
+    File *files
     int64_t *bounds
     int64_t num_shards
     int64_t itemsize
+    int64_t first_file
 
 # How rows are written. `last` is the largest id allowed.
 cdef struct RowForm:
@@ -63,7 +70,7 @@ cdef int64_t write_last(
 ) noexcept nogil
 cdef void fill(void *out, int64_t count, int64_t value, int64_t itemsize) noexcept nogil
 # Return the address of `count` consecutive tokens, in place or copied to `scratch`; NULL if they
-# cannot be read.
+# cannot be read, or are in a shard that is not opened.
 cdef const char *fetch(
     const Tokens *tokens, int64_t start, int64_t count, char *scratch
 ) noexcept nogil
@@ -72,4 +79,8 @@ cdef class TokenShards:
     cdef Tokens tokens
     cdef readonly int64_t num_tokens
     cdef Kind kind
-    cdef tuple views  # keeps the buffers exported, so that `places` stay valid
+    cdef object open  # None if all shards are open
+    cdef list kept  # buffers and paths: keeps `places` and the paths of `files` valid
+    cdef bint open_shards(self, int64_t start, int64_t count) except -1
+    cdef open_shard(self, int64_t k)
+    cdef keep(self, Py_ssize_t k, view)

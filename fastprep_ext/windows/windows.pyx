@@ -8,6 +8,17 @@ widened, into rows of the caller.
 cdef extern from "<unistd.h>" nogil:
     ssize_t pread(int file, void *buffer, size_t count, long long offset)
 
+cdef extern from "windows/open_files.h" nogil:
+    int acquire_file(int64_t number, const char *path, int64_t inode)
+    void release_file(int64_t number, int file)
+    void close_files(int64_t first, int64_t end)
+
+cdef extern from *:
+    """
+    #define publish(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
+    """
+    void publish(const char **place, const char *value) nogil
+
 cdef enum:
     CACHE_LINE = 64        # bytes; on processors with longer lines some are requested twice
     PREFETCHED = 1024      # bytes of a window; after them the hardware prefetcher follows
@@ -52,19 +63,25 @@ cdef int64_t read_part(
 ) noexcept nogil:
     cdef int64_t at = first * tokens.itemsize
     cdef int64_t left = count * tokens.itemsize
-    cdef ssize_t got
+    cdef ssize_t got = 1
+    cdef int file
+    cdef const File *source = &tokens.files[shard]
     if tokens.places[shard] != NULL:
         memcpy(out, tokens.places[shard] + at, left)
         return 0
-    at += tokens.offsets[shard]
-    while left > 0:
-        got = pread(tokens.files[shard], out, left, at)
-        if got <= 0:
-            return READ_FAILED
+    if source.path == NULL:
+        return READ_FAILED
+    file = acquire_file(tokens.first_file + shard, source.path, source.inode)
+    if file < 0:
+        return READ_FAILED
+    at += source.offset
+    while left > 0 and got > 0:
+        got = pread(file, out, left, at)
         out += got
         at += got
         left -= got
-    return 0
+    release_file(tokens.first_file + shard, file)
+    return 0 if got > 0 else READ_FAILED
 
 
 cdef const char *fetch(
@@ -155,6 +172,10 @@ cdef int kind_of(object view) except -1:
     )
 
 
+# The number of the next file: each of the process has its own.
+cdef int64_t next_file = 1
+
+
 cdef class TokenShards:
     """One long sequence of token ids in one or several buffers or files.
 
@@ -163,10 +184,11 @@ cdef class TokenShards:
     shards
         one-dimensional contiguous buffers of one type: uint8, uint16, uint32, int32 or int64. They are
         held, not copied, and may be empty.
-    files
-        None, or ``(descriptor, offset, count)`` for each shard: then `count` ids are read on demand
-        from byte `offset` of an open file, and the buffer, which may be empty, gives their type.
-        The caller closes the descriptors.
+    counts, open
+        for shards that are opened on demand: the number of ids of each shard, and a function of its
+        number, which is called once before the shard's ids are read. It returns a buffer of them, or
+        ``(path, inode, offset)`` for ids that are to be read with pread from byte `offset` of a file on. Then
+        `shards` has one buffer, which may be empty, and gives the type of the ids.
 
     Raises
     ------
@@ -181,47 +203,97 @@ cdef class TokenShards:
     5
     """
 
-    def __cinit__(self, shards, files=None):
+    def __cinit__(self, shards, counts=None, open=None):
+        global next_file
         cdef Py_ssize_t k, n
-        cdef Array raw
-        self.views = tuple(map(memoryview, shards))
-        n = len(self.views)
+        cdef list views = list(map(memoryview, shards))
+        self.kept = []
+        self.open = open
+        n = len(views) if open is None else len(counts)
         self.tokens.num_shards = n
         self.tokens.places = <const char **>calloc(n + 1, sizeof(char *))
-        self.tokens.files = <int *>calloc(n + 1, sizeof(int))
-        self.tokens.offsets = <int64_t *>calloc(n + 1, sizeof(int64_t))
+        self.tokens.files = <File *>calloc(n + 1, sizeof(File))
         self.tokens.bounds = <int64_t *>calloc(n + 1, sizeof(int64_t))
-        if (
-            self.tokens.places == NULL or self.tokens.files == NULL
-            or self.tokens.offsets == NULL or self.tokens.bounds == NULL
-        ):
+        if self.tokens.places == NULL or self.tokens.files == NULL or self.tokens.bounds == NULL:
             raise MemoryError
+        self.tokens.first_file = next_file
+        next_file += n
         self.tokens.itemsize = 1
-        for k, view in enumerate(self.views):
-            if view.ndim != 1 or not view.c_contiguous:
-                raise InvalidWindow(
-                    f"token ids must be a contiguous row; shard {k} has the shape {view.shape} "
-                    f"and the strides {view.strides}"
-                )
+        for k, view in enumerate(views):
             if k == 0:
                 self.kind = <Kind>kind_of(view)
                 self.tokens.itemsize = view.itemsize
-            elif self.kind != kind_of(view):
-                raise InvalidWindow(
-                    f"the shards of one sequence must have one type; shard {k} has format "
-                    f"{view.format!r}, the one before it {self.views[k - 1].format!r}"
-                )
-            count = len(view)
-            if files is not None:
-                self.tokens.files[k], self.tokens.offsets[k], count = files[k]
-            elif count:
-                raw = array_of(view.cast("B"), ITEM_UINT8)
-                self.tokens.places[k] = <const char *>raw.at
-            self.tokens.bounds[k + 1] = self.tokens.bounds[k] + <int64_t>count
+            if open is None:
+                self.keep(k, view)
+                self.tokens.bounds[k + 1] = self.tokens.bounds[k] + <int64_t>len(view)
+        if open is not None:
+            for k in range(n):
+                self.tokens.bounds[k + 1] = self.tokens.bounds[k] + <int64_t>counts[k]
         self.num_tokens = self.tokens.bounds[n]
 
     def __dealloc__(self):
+        if self.open is not None:
+            close_files(self.tokens.first_file, self.tokens.first_file + self.tokens.num_shards)
         free(self.tokens.places)
         free(self.tokens.files)
-        free(self.tokens.offsets)
         free(self.tokens.bounds)
+
+    def open_all(self):
+        """Open all shards that are not open yet."""
+        self.open_shards(0, self.num_tokens)
+
+    # Hold the buffer of a shard.
+    cdef keep(self, Py_ssize_t k, view):
+        cdef Array raw
+        if view.ndim != 1 or not view.c_contiguous:
+            raise InvalidWindow(
+                f"token ids must be a contiguous row; shard {k} has the shape {view.shape} "
+                f"and the strides {view.strides}"
+            )
+        if self.kind != kind_of(view):
+            raise InvalidWindow(
+                f"the shards of one sequence must have one type; shard {k} has format "
+                f"{view.format!r}, another one than the first"
+            )
+        # Kept in addition to a map that another thread opened at the same time and may be reading.
+        self.kept.append(view)
+        if len(view):
+            raw = array_of(view.cast("B"), ITEM_UINT8)
+            publish(&self.tokens.places[k], <const char *>raw.at)
+
+    # Open the shards of `count` tokens from `start` on; return whether any was not open.
+    cdef bint open_shards(self, int64_t start, int64_t count) except -1:
+        cdef int64_t k
+        cdef bint found = False
+        if self.open is None or count < 1:
+            return False
+        k = shard_of(self.tokens.bounds, self.tokens.num_shards, start)
+        while k < self.tokens.num_shards and self.tokens.bounds[k] < start + count:
+            if (
+                self.tokens.bounds[k] < self.tokens.bounds[k + 1]
+                and self.tokens.places[k] == NULL
+                and self.tokens.files[k].path == NULL
+            ):
+                self.open_shard(k)
+                found = True
+            k += 1
+        return found
+
+    cdef open_shard(self, int64_t k):
+        cdef bytes path
+        cdef int file
+        found = self.open(k)
+        if isinstance(found, tuple):
+            path, inode, offset = found
+            self.kept.append(path)
+            self.tokens.files[k].inode, self.tokens.files[k].offset = inode, offset
+            publish(&self.tokens.files[k].path, path)
+            # Opened at once, so that up to OPEN_FILES files are still read after they are removed.
+            file = acquire_file(self.tokens.first_file + k, path, inode)
+            if file >= 0:
+                release_file(self.tokens.first_file + k, file)
+            return
+        view = memoryview(found)
+        if len(view) != self.tokens.bounds[k + 1] - self.tokens.bounds[k]:
+            raise InvalidWindow(f"shard {k} has {len(view)} ids, not those that were announced")
+        self.keep(k, view)

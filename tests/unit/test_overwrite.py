@@ -209,7 +209,9 @@ def test_readers_of_the_old_store_keep_it_or_are_told(old: Path, new: Path, tmp_
     prepare(new, output, **SETTINGS, overwrite=True)
     assert TokenStore(output).manifest.shards[0].tokens == store.manifest.shards[0].tokens
     assert ids(mapped) == expected
-    with pytest.raises(InvalidStore, match="it was replaced; open it again"):
+    with pytest.raises(
+        InvalidStore, match="the store was replaced or removed since it was opened; open it again"
+    ):
         opened[:]
     with pytest.raises(InvalidStore, match="another store than the one that was sent"):
         pickle.loads(sent)
@@ -267,7 +269,7 @@ def test_no_part_of_an_output_is_reached_through_a_link(
     is_file = "." in name
     (output / name).symlink_to(other.shard_files[0] if is_file else other.path)
     for settings in ({}, PARTS):
-        with pytest.raises(StoreExists, match=rf"{name}, a link"):
+        with pytest.raises(StoreExists, match=rf"{name}: a symbolic link"):
             prepare(new, output, **SETTINGS, **settings, overwrite=True)
     assert contents(mine) == before
     assert [path.name for path in output.iterdir()] == [name]
@@ -323,7 +325,9 @@ def test_a_store_that_was_made_while_waiting_is_not_replaced(
     store = prepare(new, output, **SETTINGS, overwrite=True, log=logged.append)
     assert [event["event"] for event in logged] == ["reused"]
     prepare(old, output, **SETTINGS, overwrite=True)
-    with pytest.raises(InvalidStore, match="it was replaced; open it again"):
+    with pytest.raises(
+        InvalidStore, match="the store was replaced or removed since it was opened; open it again"
+    ):
         ids(store)
 
 

@@ -1,0 +1,137 @@
+"""Stores at URLs: files are copied to a cache on this machine when they are first used.
+
+The cache of a store is a directory whose name is a hash of its URL and of its manifest, so a store
+that is replaced at its URL has another one. A file appears in it whole, and only after its
+checksums were found to be those of the manifest; processes that need the same file wait for the one
+that copies it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from fastprep.corpus.remote import open_url
+from fastprep.errors import FastprepError, InvalidInput, InvalidStore
+from fastprep.store import manifest as manifests
+from fastprep.store.manifest import BlockChecksum, Manifest
+from fastprep.system.atomic import replacing
+from fastprep.system.locking import holding
+
+_CHUNK_BYTES = 1 << 20
+#: Seconds before each further try, after the connection failed.
+RETRY_SECONDS = [0.5, 2.0, 8.0]
+# Seconds to wait for another process that copies the same file.
+_LOCK_TIMEOUT = 3600.0
+
+
+def cache_root() -> Path:
+    """Return the directory of all caches: ``$FASTPREP_CACHE``, or the user's cache directory."""
+    chosen = os.environ.get("FASTPREP_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "fastprep"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastprep"
+
+
+class RemoteFiles:
+    """The files of a store at a URL, and their copies in the cache.
+
+    Attributes
+    ----------
+    directory
+        where the copies are; it has the manifest.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        address = f"{self._url}/{manifests.MANIFEST}"
+        try:
+            content = b"".join(_chunks(address, manifests.MAX_MANIFEST_BYTES))
+        except InvalidInput as error:
+            raise InvalidStore(f"{error}; a store has a {manifests.MANIFEST}") from error
+        manifest = manifests.decode(content, address)
+        name = hashlib.sha256(self._url.encode() + b"\0" + content).hexdigest()[:32]
+        self.directory = cache_root() / "stores" / name
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if not (self.directory / manifests.MANIFEST).exists():
+            with (
+                self._lock(manifests.MANIFEST),
+                replacing(self.directory / manifests.MANIFEST, sync=False) as file,
+            ):
+                file.write(content)
+        if manifest.encoding.kind == "words":
+            self._copy("vocabulary.json", sha256=manifest.encoding.rank_table_sha256)
+
+    def fetch(self, manifest: Manifest, index: int, kind: manifests.FileKind) -> None:
+        """Copy one file of a shard to the cache, if it is not there.
+
+        Raises InvalidStore if its checksums are not those of the manifest, and InvalidInput if it cannot
+        be read.
+        """
+        record = manifest.shards[index]
+        checksums = record.bin_crc32 if kind == "bin" else record.ends_crc32
+        self._copy(manifests.shard_path(self.directory, index, kind).name, checksums=checksums)
+
+    def _copy(self, name: str, *, checksums: list[int] | None = None, sha256: str = "") -> None:
+        target = self.directory / name
+        if target.exists():
+            return
+        address = f"{self._url}/{name}"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with self._lock(name):
+            if target.exists():  # another process has copied it
+                return
+            with replacing(target, sync=False) as file:
+                found, digest = BlockChecksum(), hashlib.sha256()
+                for chunk in _chunks(address):
+                    file.write(chunk)
+                    if checksums is None:
+                        digest.update(chunk)
+                    else:
+                        found.update(chunk)
+                if checksums is not None and found.values() != checksums:
+                    raise InvalidStore(f"{address}: its checksums are not those of the manifest")
+                if checksums is None and digest.hexdigest() != sha256:
+                    raise InvalidStore(f"{address}: its sha256 is not the one in the manifest")
+
+    def _lock(self, name: str) -> AbstractContextManager[None]:
+        path = self.directory / f"{name}.lock"
+        return holding(path, f"{path}: another process copies this file", timeout=_LOCK_TIMEOUT)
+
+
+def _chunks(url: str, most: int = 1 << 62) -> Iterator[bytes]:
+    """Yield the bytes of a remote file; a dropped connection is retried from where it was.
+
+    Raises InvalidInput for a file of more than `most` bytes, or one that cannot be read.
+    """
+    position = tries = 0
+    while True:
+        try:
+            with open_url(url) as file:
+                if position:
+                    file.seek(position)
+                while chunk := file.read(_CHUNK_BYTES):
+                    position += len(chunk)
+                    if position > most:
+                        raise InvalidInput(
+                            f"{url}: over {most} bytes; no file of this kind is that long"
+                        )
+                    yield chunk
+                return
+        except FastprepError:  # not found, forbidden: final
+            raise
+        except Exception as error:
+            if tries == len(RETRY_SECONDS):
+                raise InvalidInput(
+                    f"{url}: broke off at byte {position} ({type(error).__name__}: {error}), in "
+                    f"{tries + 1} tries; check the connection, and try again"
+                ) from error
+            time.sleep(RETRY_SECONDS[tries])
+            tries += 1
