@@ -1,7 +1,7 @@
 """Contracts of the kernels from text to ids, in order of dependency."""
 
 from cpython.ref cimport PyObject
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from fastprep_ext.base cimport (
@@ -9,6 +9,7 @@ from fastprep_ext.base cimport (
     utf8_decode,
 )
 
+include "split/machine.pxd"
 include "split/frame.pxd"
 include "split/algebra.pxd"
 include "bpe/ranks.pxd"

@@ -4,8 +4,21 @@ from typing_extensions import Buffer
 
 PATTERNS: dict[str, int]
 
-def split_pieces(text: Buffer, pattern: int = 0) -> list[int]: ...
-def count_pieces(text: Buffer, pattern: int = 0) -> int: ...
+class Program:
+    number: int
+    def __init__(
+        self,
+        code: Buffer,
+        ascii: Buffer,
+        stages: Buffer,
+        blocks: bytes,
+        entries: Buffer,
+        firsts: Buffer,
+        isolated: bool,
+    ) -> None: ...
+
+def split_pieces(text: Buffer, pattern: int | Program = 0) -> list[int]: ...
+def count_pieces(text: Buffer, pattern: int | Program = 0) -> int: ...
 def lanes_of(block: Buffer, path: str) -> dict[str, int] | None: ...
 def places_of(bits: int, path: str) -> list[int] | None: ...
 
@@ -22,12 +35,13 @@ def missing_bytes(blob: bytes, ends: Buffer) -> bytes: ...
 class Vocabulary:
     largest: int
     pattern: int
+    splitter: int | Program
     def __init__(
         self,
         blob: bytes,
         ends: Buffer,
         ids: Buffer,
-        pattern: int,
+        pattern: int | Program,
         merges: Buffer | None = None,
         whole_pieces: bool = True,
         lefts: bytes | None = None,

@@ -30,11 +30,12 @@ from fastprep.errors import BadVocabulary, InvalidUtf8
 from fastprep_ext.base import simd
 
 __all__ = [
-    "END_OF_MERGE", "MERGE_METHODS", "NO_BYTE", "PATTERNS", "SPACE", "Decoder", "Encoder", "Specials",
+    "END_OF_MERGE", "MERGE_METHODS", "NO_BYTE", "PATTERNS", "SPACE", "Decoder", "Encoder", "Program", "Specials",
     "TextBatch", "TokenRows", "Vocabulary", "count_pieces", "missing_bytes", "parse_tiktoken",
     "split_pieces",
 ]
 
+include "split/machine.pyx"
 include "split/r50k.pyx"
 include "split/cl100k.pyx"
 include "split/o200k.pyx"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import re
 
 from fastprep.errors import BadVocabulary, InvalidArgument, UnknownEncoding
@@ -72,7 +71,7 @@ def add_encoding_options(
     group.add_argument(
         "--allow-pattern",
         action="store_true",
-        help="run an unknown pattern of a tokenizer.json; only for files that you trust",
+        help="not needed any more: any pattern of a tokenizer.json is run",
     )
 
 
@@ -122,14 +121,12 @@ def _pattern(given: str) -> str:
             f"the names are {', '.join(reversed(by_family))}"
         )
     if given not in by_family:
-        from fastprep.vocabulary.regex_patterns import tiktoken_splitter
+        from fastprep.vocabulary.regex_program import compile_tiktoken
 
-        # Without the package regex, the file's reader raises the error that names it.
-        with contextlib.suppress(ImportError):
-            try:
-                tiktoken_splitter(given)
-            except BadVocabulary as error:
-                raise argparse.ArgumentTypeError(str(error)) from None
+        try:
+            compile_tiktoken(given)
+        except BadVocabulary as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
     return by_family.get(given, given)
 
 

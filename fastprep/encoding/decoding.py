@@ -225,10 +225,10 @@ class Decoding:
         >>> get_encoding("gpt2").may_be_cut
         True
 
-        It is False if the pattern has no compiled splitter or the text is changed before it is
+        It is False if the pattern has no splitter of its own or the text is changed before it is
         split; then :func:`fastprep.prepare` reads each document into memory as a whole.
         """
-        return isinstance(self._encoder, Encoder)
+        return isinstance(self._encoder, Encoder) and isinstance(self._encoder.splitter, int)
 
     def most_ids(self, size: int, texts: int) -> int:
         """Return an upper bound for the number of ids of `texts` texts of `size` bytes in total.

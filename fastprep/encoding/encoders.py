@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastprep.vocabulary.merge_list import MergeList
     from fastprep.vocabulary.ranks import RankTable
     from fastprep.vocabulary.recipe import Recipe
+    from fastprep_ext.bpe import Program
 
     AnyEncoder: TypeAlias = Encoder | GeneralEncoder
 
@@ -30,7 +31,7 @@ def encoder_of(recipe: Recipe) -> AnyEncoder:
     """Return an encoder for a recipe: the compiled one if it can encode what the recipe says.
 
     Raises BadVocabulary for tokens that are not a vocabulary, or for a pattern that is not a regular
-    expression; ImportError for a pattern that needs the package ``regex``, if it is not installed.
+    expression, or has constructs that are not supported.
     """
     if recipe.merge_list is not None:
         return _by_merges(recipe, recipe.merge_list)
@@ -59,18 +60,22 @@ def decoder_of(recipe: Recipe, specials: SpecialTokens) -> Decoder:
 
 
 def _by_ranks(table: RankTable, pattern: str) -> AnyEncoder:
-    compiled = splitter(pattern)
+    number = splitter(pattern)
     missing = missing_bytes(table.blob, table.ends_buffer)
-    if compiled is not None and not missing:
-        return _compiled(table, compiled)
+    if not missing and number is not None:
+        return _compiled(table, number)
+    if number is None:
+        from fastprep.vocabulary.regex_program import compile_tiktoken
+
+        chosen: int | Program = compile_tiktoken(pattern)
+    else:
+        chosen = number
+    if not missing:
+        return Encoder(table.blob, table.ends_buffer, table.ids_buffer, chosen, lefts=table.lefts)
     import numpy as np
 
     from fastprep.encoding.python_encoder import GeneralEncoder
-    from fastprep.vocabulary.regex_patterns import tiktoken_splitter
 
-    split = tiktoken_splitter(pattern) if compiled is None else _split_with(compiled)
-    if not missing:
-        return GeneralEncoder(_compiled(table, PATTERNS["r50k"]), split, {})
     # Each missing byte gets an extra token whose id no other token has, so that ids show it.
     stand_ins = {MAX_RANK - len(missing) + 1 + i: missing[i : i + 1] for i in range(len(missing))}
     if table.largest >= min(stand_ins):
@@ -85,7 +90,7 @@ def _by_ranks(table: RankTable, pattern: str) -> AnyEncoder:
         np.concatenate([table.ids, np.array(list(stand_ins), np.uint32)]),
         PATTERNS["r50k"],
     )
-    return GeneralEncoder(encoder, split, stand_ins)
+    return GeneralEncoder(encoder, _split_with(chosen), stand_ins)
 
 
 def _compiled(table: RankTable, pattern: int) -> Encoder:
@@ -104,7 +109,7 @@ def _compiled(table: RankTable, pattern: int) -> Encoder:
         _lock.release()  # by a with statement, this would need memory
 
 
-def _split_with(pattern: int) -> Callable[[str], list[str]]:
+def _split_with(pattern: int | Program) -> Callable[[str], list[str]]:
     def split(text: str) -> list[str]:
         data = text.encode("utf-8")
         ends = split_pieces(data, pattern)
@@ -120,19 +125,20 @@ def _split_with(pattern: int) -> Callable[[str], list[str]]:
 def _by_merges(recipe: Recipe, merge_list: MergeList) -> AnyEncoder:
     table = merge_list.table
     family = family_of(recipe.patterns)
-    encoder: AnyEncoder = Encoder(
+    if family is not None:
+        chosen: int | Program = PATTERNS[family]
+    else:
+        from fastprep.vocabulary.regex_program import compile_tokenizers
+
+        chosen = compile_tokenizers(recipe.patterns)
+    encoder = Encoder(
         table.blob,
         table.ends_buffer,
         table.ids_buffer,
-        PATTERNS[family or "r50k"],
+        chosen,
         merge_list.merges.ravel(),
         merge_list.whole_pieces,
     )
-    if family is None:
-        from fastprep.encoding.python_encoder import GeneralEncoder
-        from fastprep.vocabulary.regex_patterns import isolated_splitter
-
-        encoder = GeneralEncoder(encoder, isolated_splitter(recipe.patterns), {})
     if recipe.is_plain:
         return encoder
     from fastprep.encoding.sections import AddedTokens, SectionEncoder

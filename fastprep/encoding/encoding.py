@@ -46,9 +46,10 @@ class Encoding(Decoding):
     name
         the name of the encoding.
     pat_str
-        the regular expression whose matches are the pieces of a text. Those of the published
-        encodings, of Llama 3 and of Qwen 2 have a compiled splitter; any other is run by the
-        package ``regex`` (``pip install 'fastprep[regex]'``), at a small part of the speed.
+        the regular expression whose matches are the pieces of a text, in tiktoken's dialect. The
+        patterns that :mod:`fastprep.patterns` lists have splitters of their own; any other is run
+        by a machine for regular expressions, more slowly. A pattern that cannot be read exactly as
+        tiktoken reads it is refused, and a text that it does not match as a whole is an error.
     mergeable_ranks
         from each token's bytes to its id; the smaller id merges first.
     special_tokens
@@ -178,8 +179,7 @@ class Encoding(Decoding):
             from special token to id; by default those of the published file, or ``<|endoftext|>``
             if the vocabulary of a ``vocab.bpe`` has it.
         allow_pattern
-            whether to run a pattern of a ``tokenizer.json`` that has no compiled splitter, slowly,
-            by the package ``regex``. Only for files that you trust: a pattern may never end.
+            not needed any more: any pattern is run, in a bounded number of steps.
 
         A ``.tiktoken`` file means what it means to tiktoken. The others mean what they mean to the
         tokenizers library of Hugging Face (0.23): ``encode(text, allowed_special="all")`` gives the
@@ -207,7 +207,6 @@ class Encoding(Decoding):
                 name=name,
                 pat_str=pat_str,
                 special_tokens=special_tokens,
-                allow_pattern=allow_pattern,
             )
         )
 

@@ -41,7 +41,6 @@ def load(
     name: str | None = None,
     pat_str: str | None = None,
     special_tokens: dict[str, int] | None = None,
-    allow_pattern: bool = False,
 ) -> Recipe:
     """Read a vocabulary file; the arguments are those of :meth:`fastprep.Encoding.from_file`."""
     path = local_path(path, "a vocabulary file")
@@ -57,7 +56,7 @@ def load(
                 f"{path}: a tokenizer.json says itself what its pattern and special tokens are; "
                 "leave out pat_str and special_tokens"
             )
-        return from_tokenizer_json(data, name or path.stem, str(path), allow_pattern=allow_pattern)
+        return from_tokenizer_json(data, name or path.stem, str(path))
     return _from_tiktoken(data, path, name, pat_str, special_tokens)
 
 

@@ -1,7 +1,7 @@
 """Patterns that have a compiled splitter, in the two dialects in which they are written.
 
-A pattern is recognized by its text; any other pattern of a file is run only if the caller allows it
-(:mod:`fastprep.vocabulary.regex_patterns`). There are two tables, because tiktoken and the
+A pattern is recognized by its text; any other pattern is compiled to a program, which is slower
+(:mod:`fastprep.vocabulary.regex_program`). There are two tables, because tiktoken and the
 tokenizers library of Hugging Face use different regular expression engines. A pattern may have
 several spellings, and a spelling two meanings: ``\\p{N}{1,3}+`` is possessive in one engine and a
 repetition of groups in the other, ``$`` is the end of the text in one and of a line in the other. A
@@ -23,8 +23,8 @@ family       models whose files have its pattern
 ``deepseek3`` DeepSeek V3, R1 and later
 ============ ==================================================================================
 
-Others are refused or run by the package ``regex``: Falcon (its chain splits the letters of the byte
-alphabet as well), BLOOM, DeepSeek LLM and Coder. Gemma, Llama 1 and 2, Mistral 7B and T5 are not
+Others are run as programs: Kimi K2, nanochat, BLOOM, DeepSeek LLM and Coder. Falcon is refused: its
+chain splits the letters of the byte alphabet as well. Gemma, Llama 1 and 2, Mistral 7B and T5 are not
 byte-level BPE.
 """
 

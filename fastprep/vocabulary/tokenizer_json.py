@@ -156,9 +156,7 @@ class _Splitting:
     space_before: bool = False
 
 
-def from_tokenizer_json(
-    data: bytes, name: str, source: str, *, allow_pattern: bool = False
-) -> Recipe:
+def from_tokenizer_json(data: bytes, name: str, source: str) -> Recipe:
     """Read the bytes of a ``tokenizer.json``.
 
     Parameters
@@ -169,8 +167,6 @@ def from_tokenizer_json(
         the name of the encoding.
     source
         the file's name in errors.
-    allow_pattern
-        whether a pattern without a compiled splitter is run by the package ``regex``.
 
     Raises BadVocabulary for a file that is damaged or contradicts itself, and for one that is not
     byte-level BPE with a known pattern, naming the unsupported part.
@@ -179,7 +175,7 @@ def from_tokenizer_json(
     settings(values, _Document, values.keys() - {"version"}, source)  # which keys there are
     _check_not_applied(values, source)
     normalize = _normalizer(values.get("normalizer", NULL), source)
-    splitting = _splitting(values.get("pre_tokenizer", NULL), allow_pattern, source)
+    splitting = _splitting(values.get("pre_tokenizer", NULL), source)
     model, parts = _model(values["model"], source)
     vocab = token_list(number_parts(parts["vocab"], MAX_ID, f"{source}, model.vocab"), source)
     added = _added_tokens(values.get("added_tokens", NULL), normalize, source)
@@ -260,7 +256,7 @@ def _normalizer(data: msgspec.Raw, source: str) -> bool:
 # -- pre-tokenizer ---------------------------------------------------------------------------------
 
 
-def _splitting(data: msgspec.Raw, allow_pattern: bool, source: str) -> _Splitting:
+def _splitting(data: msgspec.Raw, source: str) -> _Splitting:
     if _is_none(data):
         _refuse(source, "a file without a pre-tokenizer")
     match _flat(data, source):
@@ -274,13 +270,6 @@ def _splitting(data: msgspec.Raw, allow_pattern: bool, source: str) -> _Splittin
         case steps:
             names = ", ".join(step.type for step in steps) or "Sequence of nothing"
             _refuse(source, f"the pre-tokenizer {names:.200}")
-    if family_of(patterns) is None and not allow_pattern:
-        which = " and then ".join(f"{pattern!r:.300}" for pattern in patterns[:4])
-        raise BadVocabulary(
-            f"{source}: the pattern {which} is not supported: it is not one of those that "
-            "fastprep.patterns lists, and other patterns of a file are run only if you trust it: "
-            "then pass allow_pattern=True"
-        )
     return _Splitting(tuple(patterns))
 
 
@@ -301,9 +290,7 @@ def _pattern(step: _Step, source: str) -> str:
     if isinstance(step, _ByteLevel):
         _refuse(source, "a ByteLevel before another pre-tokenizer")
     if isinstance(step, _Digits):
-        if not step.individual_digits:
-            _refuse(source, "the pre-tokenizer Digits with individual_digits=False")
-        return DIGIT_PATTERN
+        return DIGIT_PATTERN if step.individual_digits else f"{DIGIT_PATTERN}+"
     place = f"{source}, pre_tokenizer.pattern"
     found = fields(step.pattern, place)
     if list(found) != ["Regex"]:

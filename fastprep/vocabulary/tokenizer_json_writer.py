@@ -27,7 +27,7 @@ from fastprep.vocabulary.patterns import (
     family_of,
 )
 from fastprep.vocabulary.recipe import AddedToken, Recipe
-from fastprep.vocabulary.regex_patterns import isolated_splitter
+from fastprep.vocabulary.regex_program import compile_tokenizers
 from fastprep_ext.bpe import PATTERNS, Encoder, split_pieces
 
 
@@ -165,9 +165,8 @@ def _may_be_a_piece(content: str, patterns: tuple[str, ...]) -> bool:
     try:
         piece = to_bytes(content).decode("utf-8")
         family = family_of(patterns)
-        if family is None:
-            return isolated_splitter(patterns)(piece) == [piece]
-        return len(split_pieces(piece.encode(), PATTERNS[family])) == 1
+        known = compile_tokenizers(patterns) if family is None else PATTERNS[family]
+        return len(split_pieces(piece.encode(), known)) == 1
     except UnicodeError:
         return False
 

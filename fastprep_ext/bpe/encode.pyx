@@ -80,7 +80,7 @@ cdef class Encoder(Vocabulary):
 
     def last_piece(self, text) -> int:
         """Return the byte at which the last piece of a UTF-8 text starts."""
-        ends = split_pieces(text, self.pattern)
+        ends = split_pieces(text, self.splitter)
         return ends[len(ends) - 2] if len(ends) > 1 else 0
 
     def count(self, text not None, Specials specials=None) -> int:

@@ -12,7 +12,7 @@ cdef enum:
     BPE_SLACK = 8          # ids after the last one that bpe_encode may overwrite
     BPE_NO_MEMORY = -1
     BPE_TOO_LONG = -2
-    BPE_INVALID_UTF8 = -3  # at byte worker.split.at
+    BPE_NOT_SPLIT = -3     # worker.split says why
 
 # A piece whose ids are not in its cache entry.
 cdef struct Miss:

@@ -63,8 +63,8 @@ cdef Py_ssize_t bpe_encode(
         worker.merged_capacity = 0
     if status != 0:
         return status
-    if worker.split.invalid:
-        return BPE_INVALID_UTF8
+    if worker.split.invalid or worker.split.failure:
+        return BPE_NOT_SPLIT
     return <Py_ssize_t>min(<size_t>count, limit)
 
 

@@ -9,6 +9,7 @@ cdef class Scratch:
 cdef class Vocabulary:
     cdef Ranks ranks
     cdef readonly int pattern
+    cdef readonly object splitter  # the program of the pattern, or its number
     cdef readonly uint32_t largest
     cdef bytes _blob         # `ranks` points into it
     cdef bytes _lefts

@@ -41,8 +41,8 @@ cdef class Vocabulary:
         End of each token in `blob`.
     ids : buffer of uint32, [n]
         Each token's id, increasing.
-    pattern : int
-        One of `fastprep_ext.bpe.PATTERNS`.
+    pattern : int or Program
+        One of `fastprep_ext.bpe.PATTERNS`, or a program.
     merges : buffer of uint32, [3 * m], or None
         For each merge, in the order of merging, the rows of its two tokens and of the token they make.
         None: two tokens merge if their bytes spell a token, in the order of the table.
@@ -59,7 +59,7 @@ cdef class Vocabulary:
     """
 
     def __cinit__(
-        self, bytes blob not None, ends, ids, int pattern, merges=None, bint whole_pieces=True,
+        self, bytes blob not None, ends, ids, pattern, merges=None, bint whole_pieces=True,
         bytes lefts=None,
     ):
         cdef Array held_ends = array_of(ends, ITEM_UINT64), held_ids = array_of(ids, ITEM_UINT32)
@@ -72,8 +72,6 @@ cdef class Vocabulary:
                 f"a rank table has 1 to {MAX_TOKENS} tokens whose ends match their bytes; "
                 f"this one has {n} ids, {held_ends.count} ends and {len(blob)} bytes"
             )
-        if pattern not in PATTERNS.values():
-            raise ValueError(f"pattern {pattern} is not one of {PATTERNS}")
         for i in range(n):
             if end[i] <= (end[i - 1] if i else 0) or (i and id[i] <= id[i - 1]):
                 raise BadVocabulary(
@@ -84,7 +82,8 @@ cdef class Vocabulary:
         self._ends = held_ends
         self._ids = held_ids
         self._idle_scratch = []
-        self.pattern = pattern
+        self.pattern = pattern_number(pattern)
+        self.splitter = pattern
         self.largest = id[n - 1]
         self.ranks.n = n
         self.ranks.blob = <const uint8_t *><char *>blob
@@ -289,12 +288,8 @@ cdef class Vocabulary:
 cdef int check_status(Py_ssize_t status, Scratch scratch, Py_ssize_t index=0) except -1:
     if status >= 0:
         return 0
-    if status == BPE_INVALID_UTF8:
-        raise InvalidUtf8(
-            f"text {index} is not UTF-8: no character begins at byte {scratch.worker.split.at}; "
-            "decode it with its real encoding first",
-            index, scratch.worker.split.at,
-        )
+    if status == BPE_NOT_SPLIT:
+        check_split(&scratch.worker.split, index)
     if status == BPE_TOO_LONG:
         raise OverflowError("a single piece of 4 GiB or more cannot be merged")
     raise MemoryError("no memory to merge a long piece")

@@ -79,6 +79,11 @@ cdef struct Split:
     uint64_t removed
     size_t contracted      # where the last contraction ended
     int digits_in_group    # digits so far in the group that the previous block ended in
+    # Of a program (machine.pxd); NULL: a splitter by masks.
+    const Code *program
+    int failure             # SPLIT_..., 0: none
+    size_t steps_left
+    Level levels[MAX_PATTERNS]
 
 cdef enum:
     PATTERN_R50K = 0
@@ -102,5 +107,5 @@ cdef uint64_t starts_deepseek3(Split *self, const Block *block) noexcept nogil
 cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) noexcept nogil
 
 # Write the ends of the next pieces, in bytes from the start of the text, and return how many, at most
-# `capacity`. 0 at the end of the text, or if `self.invalid`. Ends are increasing; the last is n.
+# `capacity`. 0 at the end of the text, or if `self.invalid` or `self.failure`. Ends are increasing; the last is n.
 cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogil

@@ -8,10 +8,14 @@ cdef const uint8_t *CLASSES = unicode_classes()
 
 
 cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) noexcept nogil:
-    memset(self, 0, sizeof(Split))
+    memset(self, 0, sizeof(Split) - sizeof(self.levels))
     self.text = text
     self.n = n
     self.done = n == 0
+    if pattern >= FIRST_PROGRAM:
+        self.program = PROGRAMS[pattern - FIRST_PROGRAM]
+        program_begin(self)
+        return
     self.classes = CLASSES
     self.path = PATH
     self.contracted = <size_t>-1
@@ -42,6 +46,8 @@ cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogi
     cdef uint64_t starts
     cdef Block block
     cdef size_t first
+    if self.program != NULL:
+        return program_next(self, ends, capacity)
     while self.at < self.n and capacity - count >= MIN_SPLIT_CAPACITY:
         read_block(self, &block)
         if self.invalid:

@@ -175,7 +175,9 @@ def test_the_command_line_takes_encodings_from_files(directory, tmp_path, capsys
     (tmp_path / "two.txt").write_text("One, two.<|endoftext|>Three 4567.")
     store = str(tmp_path / "store")
     command = ["prepare", str(tmp_path / "two.txt"), "-o", store, "--encoding-file", file]
-    assert main([*command, "--eot-token", "</s>"]) == 1
+    with pytest.raises(SystemExit) as exit:
+        main([*command, "--eot-token", "</s>"])
+    assert exit.value.code == 2
     assert "<|end_of_text|>" in capsys.readouterr().err
     assert main([*command, "--eot-token", "<|end_of_text|>"]) == 0
     assert main(["verify", store, "--against", "tokenizers", "--encoding-file", file]) == 0
@@ -220,11 +222,10 @@ def test_options_that_do_not_go_together_are_wrong_usage(wrong, capsys):
     assert "usage" in capsys.readouterr().err
 
 
-def test_unknown_pattern_is_run_only_with_an_option(directory, tmp_path, capsys):
+def test_any_pattern_is_run_with_and_without_an_option(directory, tmp_path, capsys):
     both(bloom_style, directory)
     file = ["--encoding-file", str(directory / "bloom_style.json")]
-    assert main(["encode", "a b", *file]) == 1
-    assert "allow_pattern" in capsys.readouterr().err
+    assert main(["encode", "a b", *file]) == 0
     assert main(["encode", "a b", *file, "--allow-pattern"]) == 0
 
 

@@ -341,8 +341,7 @@ def test_a_missing_byte_is_named_by_every_method():
             call()
 
 
-def test_any_pattern_works_through_the_package_regex(gpt2):
-    pytest.importorskip("regex")
+def test_any_pattern_works(gpt2):
     made = fastprep.Encoding(
         "made",
         pat_str=gpt2._pat_str + "|unused",
@@ -371,8 +370,7 @@ def test_any_pattern_works_through_the_package_regex(gpt2):
 
 
 def test_invalid_pattern_is_refused(gpt2):
-    pytest.importorskip("regex")
-    with pytest.raises(BadVocabulary, match=r"'\(' is not a regular expression"):
+    with pytest.raises(BadVocabulary, match=r"not a regular expression"):
         fastprep.Encoding(
             "made", pat_str="(", mergeable_ranks=gpt2._mergeable_ranks, special_tokens={}
         )
