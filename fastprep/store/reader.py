@@ -22,7 +22,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
-from fastprep.corpus.remote import is_url
+from fastprep.corpus.remote import from_file_url, is_url, normal_url
 from fastprep.errors import IdOutOfRange, InvalidIndex, InvalidStore
 from fastprep.store import manifest as manifests
 from fastprep.store.checksums import crc32
@@ -104,15 +104,17 @@ class TokenStore:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         name = os.fspath(path)
+        name = from_file_url(name) if isinstance(name, str) else name
         self._url: str | None = None
         self._remote: RemoteFiles | None = None
         if isinstance(name, str) and is_url(name):
             from fastprep.store.remote import RemoteFiles
 
-            self._url, self._remote = name, RemoteFiles(name)
+            self._url = normal_url(name)
+            self._remote = RemoteFiles(self._url)
             self.path: Path = self._remote.directory
         else:
-            self.path = local_path(path, "a store").absolute()
+            self.path = local_path(name, "a store").absolute()
         self.manifest: Manifest
         self._identity: FileIdentity
         self._load()

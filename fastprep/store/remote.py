@@ -58,7 +58,7 @@ class RemoteFiles:
             raise InvalidStore(f"{error}; a store has a {manifests.MANIFEST}") from error
         manifest = manifests.decode(content, address)
         name = hashlib.sha256(self._url.encode() + b"\0" + content).hexdigest()[:32]
-        self.directory = cache_root() / "stores" / name
+        self.directory: Path = cache_root() / "stores" / name
         self.directory.mkdir(parents=True, exist_ok=True)
         if not (self.directory / manifests.MANIFEST).exists():
             with (

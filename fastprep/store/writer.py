@@ -36,7 +36,7 @@ class BadDocuments:
     """The number of documents that were skipped or repaired, and a list of the first of them."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
         self.listed: list[Bad] = []
 
     def add(self, bad: Sequence[Bad]) -> None:
@@ -298,7 +298,7 @@ class CheckedFile:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.checksum = BlockChecksum()
+        self.checksum: BlockChecksum = BlockChecksum()
 
     def write(self, items: memoryview[int]) -> None:
         """Append an array."""

@@ -127,7 +127,7 @@ class Crew:
     """
 
     def __init__(self, work: Callable[[], object]) -> None:
-        self.running = 0
+        self.running: int = 0
         self._work: Callable[[], object] | None = work
         self._closed = False
         self._lock = _new_lock()

@@ -261,7 +261,7 @@ class WindowLoader(DataLoader[Sample]):
         multiprocessing_context: str | BaseContext | None = None,
         persistent_workers: bool = False,
     ) -> None:
-        self.prefetch = whole_number(prefetch, "prefetch", 0, MAX_PREFETCH, InvalidWindow)
+        self.prefetch: int = whole_number(prefetch, "prefetch", 0, MAX_PREFETCH, InvalidWindow)
         num_workers = whole_number(num_workers, "num_workers", 0, MAX_WORKERS, InvalidWindow)
         if (size := sampler.batch_size * dataset.max_length) > MAX_BATCH_IDS:
             raise InvalidWindow(

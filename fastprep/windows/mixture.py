@@ -119,7 +119,7 @@ class Mixture:
         changes = [] if schedule is None else self._changes(schedule)
         given = [(0, [weight for _, weight in pairs]), *changes]
         integers = [_proportions(ones, allow_zero=len(given) > 1) for _, ones in given]
-        self.num_windows = (
+        self.num_windows: int | None = (
             None
             if num_windows is None
             else whole_number(num_windows, "num_windows", most=_MAX_POSITION, error=InvalidWindow)
@@ -159,7 +159,7 @@ class Mixture:
             zip(starts[1:], shares[1:], strict=True)
         )
         self.splits: list[tuple[int, int, int, int]] = _huffman_tree(integers[0])
-        self.phases = _phases(self.splits, starts, integers)
+        self.phases: list[Phase] = _phases(self.splits, starts, integers)
 
     def in_windows(self, max_length: int) -> Mixture:
         """Return the mixture with the positions of its schedule counted in windows.

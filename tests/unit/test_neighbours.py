@@ -543,7 +543,7 @@ def test_memory_of_a_copy_is_a_few_blocks(tmp_path: Path, monkeypatch: pytest.Mo
     import tracemalloc
 
     # Memory for the largest manifest is reserved and released untouched: not measured here.
-    monkeypatch.setattr("fastprep.store.manifest._MAX_MANIFEST_BYTES", 1 << 20)
+    monkeypatch.setattr("fastprep.store.manifest.MAX_MANIFEST_BYTES", 1 << 20)
     ids = np.full(1 << 24, 7, np.uint16)
     ids[999::1000] = EOT
     ids.tofile(tmp_path / "train.bin")

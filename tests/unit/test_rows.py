@@ -235,7 +235,7 @@ def test_a_small_file_after_a_large_one_is_read_in_its_turn(
         text for batch in read(spans, Format(), block_bytes=4000, cut=False) for text in batch.texts
     ]
     assert texts == one_by_one(paths, Format())
-    monkeypatch.setattr(reader, "end_of_small", lambda spans, first, block_bytes: first)
+    monkeypatch.setattr(reader, "end_of_small", lambda spans, first, form, block_bytes: first)
     assert [t for b in read(spans, Format(), block_bytes=4000, cut=False) for t in b.texts] == texts
 
 

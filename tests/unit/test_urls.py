@@ -273,7 +273,7 @@ def test_a_url_is_refused_wherever_a_local_path_is_taken(
     monkeypatch.chdir(tmp_path)
     Path("a.txt").write_text("One.")
     url = f"{scheme}://bucket/x"
-    for call in calls_with_a_path(url):
+    for call in calls_with_a_local_path(url):
         with pytest.raises(InvalidInput, match=rf"{url}: .* must be on this machine, not at a URL"):
             call()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
@@ -285,31 +285,40 @@ def test_an_empty_name_is_refused_wherever_a_path_is_taken(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.txt").write_text("One.")
-    for call in (*calls_with_a_path(name), lambda: prepare(["a.txt", name], "s", progress=False)):
+    calls = calls_with_a_local_path(name) + calls_with_a_store(name)
+    for call in (*calls, lambda: prepare(["a.txt", name], "s", progress=False)):
         with pytest.raises(InvalidInput, match="is an empty name; pass"):
             call()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def calls_with_a_path(path: str) -> list[object]:
-    """Return a call of every function that takes a path of this machine."""
-    from fastprep import Encoding, export_store, get_encoding, import_tokens, load, verify
-    from fastprep.jobs.prepare import merge_tasks
+def calls_with_a_store(path: str) -> list[object]:
+    """Return a call of every function that takes a store, which may be at a URL."""
+    from fastprep import export_store, verify
     from fastprep.report.page import write_report
     from fastprep.windows.tokens import open_tokens
+
+    return [
+        lambda: TokenStore(path),
+        lambda: open_tokens(path),
+        lambda: verify(path),
+        lambda: export_store(path, to="nanogpt", output="x"),
+        lambda: write_report(path, "x.html"),
+    ]
+
+
+def calls_with_a_local_path(path: str) -> list[object]:
+    """Return a call of every function that takes a path of this machine."""
+    from fastprep import Encoding, get_encoding, import_tokens, load
+    from fastprep.jobs.prepare import merge_tasks
     from fastprep.words.encoding import WordEncoding
 
     gpt2 = get_encoding("gpt2")
     return [
         lambda: prepare("a.txt", path, progress=False),
         lambda: merge_tasks(path),
-        lambda: TokenStore(path),
-        lambda: open_tokens(path),
-        lambda: verify(path),
-        lambda: export_store(path, to="nanogpt", output="x"),
         lambda: import_tokens(path, "x", format="nanogpt", encoding="gpt2"),
         lambda: import_tokens("a.txt", path, format="nanogpt", encoding="gpt2"),
-        lambda: write_report(path, "x.html"),
         lambda: gpt2.encode_file(path, "x"),
         lambda: gpt2.encode_file("a.txt", path),
         lambda: gpt2.save(path),
