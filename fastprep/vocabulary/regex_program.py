@@ -28,7 +28,7 @@ from fastprep.vocabulary.regex_parser import (
 from fastprep_ext.bpe import Program
 
 # The instructions, as in machine.pxd.
-MATCH, ONE, SPAN, SPLIT, JUMP, ATOMIC, LOOK_AHEAD, LOOK_BEHIND, ASSERT = range(9)
+MATCH, ONE, SPAN, SPLIT, JUMP, ATOMIC, LOOK_AHEAD, LOOK_BEHIND, ASSERT, IF = range(10)
 _MODES = ("greedy", "possessive", "lazy")
 _PLACES = (
     "start", "end", "line start", "line end", "last line end", "word edge", "no word edge"
@@ -161,13 +161,27 @@ class _Compiler:
     def _emit_choice(self, options: SequenceOf[Node]) -> None:
         jumps = []
         for option in options[:-1]:
+            guard = self._guard(option)
             split = self._split()
             self._emit(option)
             jumps.append(self._jump())
             self.code[split + 2] = len(self.code)
+            self._end_guard(guard)
         self._emit(options[-1])
         for jump in jumps:
             self.code[jump + 1] = len(self.code)
+
+    def _guard(self, node: Node) -> int | None:
+        """Append a jump to a place to be set if a node cannot match the next character."""
+        start = _start_of(node)
+        if start.nullable:
+            return None
+        self.code.extend((IF, self._set(start.points), 0))
+        return len(self.code) - 1
+
+    def _end_guard(self, guard: int | None) -> None:
+        if guard is not None:
+            self.code[guard] = len(self.code)
 
     def _split(self) -> int:
         """Append SPLIT to the next instruction, then to a place to be set; return where it is."""
@@ -226,17 +240,23 @@ class _Compiler:
             self._emit(body)
         lazy = node.mode == "lazy"
         if node.most is None:
+            first = len(self.code)
+            guard = self._guard(body)
             split = self._optional(lazy)
             self._emit(body)
-            self._jump(split)
+            self._jump(first)
             self._end_optional(split, lazy)
+            self._end_guard(guard)
             return
-        splits = []
+        guards, splits = [], []
         for _ in range(node.most - node.least):
+            guards.append(self._guard(body))
             splits.append(self._optional(lazy))
             self._emit(body)
         for split in splits:
             self._end_optional(split, lazy)
+        for guard in guards:
+            self._end_guard(guard)
 
     def _optional(self, lazy: bool) -> int:
         at = self._split()

@@ -21,6 +21,7 @@ cdef enum:
     OP_LOOK_AHEAD            # negative, end: whether the block matches here
     OP_LOOK_BEHIND           # negative, characters, end: whether it does, that many before
     OP_ASSERT                # place
+    OP_IF                    # set, other: continue at `other` if the next character is not in the set
 
 cdef enum:
     GREEDY

@@ -60,6 +60,23 @@ cdef inline size_t in_set(const Machine *self, int32_t number, size_t at) noexce
     return length if self.code.blocks[block * 32 + (point >> 3 & 31)] >> (point & 7) & 1 else 0
 
 
+# Return the length of the characters from `at` on that are in a set, until `count` of them are `most`.
+cdef inline size_t span(
+    const Machine *self, int32_t number, int32_t most, size_t at, int32_t *count
+) noexcept nogil:
+    cdef const uint64_t *ascii = self.code.ascii + 2 * number
+    cdef size_t first = at, length
+    cdef uint8_t byte
+    while count[0] < most and at < self.end:
+        byte = self.text[at]
+        length = ascii[byte >> 6] >> (byte & 63) & 1 if byte < 0x80 else in_set(self, number, at)
+        if length == 0:
+            break
+        at += length
+        count[0] += 1
+    return at - first
+
+
 # Return where the character before `at` starts.
 cdef inline size_t one_back(const Machine *self, size_t at) noexcept nogil:
     at -= 1
@@ -123,16 +140,11 @@ cdef Py_ssize_t run(Machine *self, int32_t pc, size_t at) noexcept nogil:
             fails = length == 0
         elif op == OP_SPAN:
             count = 0
+            at += span(self, code[pc + 1], code[pc + 2], at, &count)
             floor = at
-            while count < (code[pc + 2] if code[pc + 4] == LAZY else code[pc + 3]):
-                length = in_set(self, code[pc + 1], at)
-                if length == 0:
-                    break
-                at += length
-                count += 1
-                if count == code[pc + 2]:
-                    floor = at
             fails = count < code[pc + 2]
+            if not fails and code[pc + 4] != LAZY:
+                at += span(self, code[pc + 1], code[pc + 3], at, &count)
             if self.steps < <size_t>count:
                 self.failure = SPLIT_TOO_MANY_STEPS
                 fails = True
@@ -145,6 +157,8 @@ cdef Py_ssize_t run(Machine *self, int32_t pc, size_t at) noexcept nogil:
                     if not push(self, pc, at, 0, code[pc + 3] - count):
                         return NO_MATCH
                 pc += 5
+        elif op == OP_IF:
+            pc = pc + 3 if in_set(self, code[pc + 1], at) else code[pc + 2]
         elif op == OP_SPLIT:
             if not push(self, code[pc + 2], at, at, 0):
                 return NO_MATCH
