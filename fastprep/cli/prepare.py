@@ -23,7 +23,7 @@ from fastprep.cli.options import (
     separator,
     size,
 )
-from fastprep.errors import FastprepError
+from fastprep.errors import FastprepError, InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -227,6 +227,11 @@ def _encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
     from fastprep.system.threads import available_cores
     from fastprep.words.corpus import words_of_inputs
 
+    if "-" in options.inputs:
+        raise InvalidInput(
+            "-: --words reads the inputs twice, and standard input can be read only once; write it to "
+            "a file, and pass that"
+        )
     form = Format(
         options.separator, options.field, options.on_error, options.format, options.zstd_window
     )

@@ -65,7 +65,12 @@ def tar_members(file: Any, path: str, form: Format) -> Iterator[Member | Excepti
         )
         while (found := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]  # otherwise all headers are kept
-            if not found.isreg() or (kind := choice.kind(found.name)) is None:
+            if not found.isreg():
+                continue
+            if (fault := choice.fault(found.name)) is not None:
+                yield fault
+                continue
+            if (kind := choice.kind(found.name)) is None:
                 continue
             name = _name(path, found.name)
             if found.issparse():
@@ -122,7 +127,12 @@ def zip_members(file: BinaryIO, path: str, form: Format) -> Iterator[Member | Ex
         raise _converted(path, error) from None
     with archive:
         for found in sorted(archive.infolist(), key=lambda info: info.header_offset):
-            if found.is_dir() or (kind := choice.kind(found.filename)) is None:
+            if found.is_dir():
+                continue
+            if (fault := choice.fault(found.filename)) is not None:
+                yield fault
+                continue
+            if (kind := choice.kind(found.filename)) is None:
                 continue
             name = _name(path, found.filename)
             try:
@@ -176,14 +186,8 @@ class Choice:
 
         Raises InvalidInput for a ``.json`` member beside others, or other members beside such ones.
         """
-        if any(
-            part.startswith((".", "_")) and part not in (".", "..") for part in member.split("/")
-        ):
-            return None
-        if not in_folders(member, self._format, json=self._format is None):
-            return None
-        kind = kind_of(member, self._format)
-        if kind is None or kind.archive or kind.content in ("parquet", "arrow"):
+        kind = self._known(member)
+        if kind is None or not _is_read(kind):
             return None
         is_json = member.lower().endswith(".json")
         if self._format is None and self._json not in (None, is_json):
@@ -195,6 +199,26 @@ class Choice:
         self._any = True
         return kind
 
+    def fault(self, member: str) -> InvalidInput | None:
+        """Return the error for a member that would be read in a folder, and cannot be in an archive."""
+        # With a format, only members of that format are wanted.
+        kind = self._known(member) if self._format is None else None
+        if kind is None or _is_read(kind):
+            return None
+        return InvalidInput(
+            f"{_name(self._path, member)}: {kind.archive or kind.content} cannot be read within an "
+            "archive; unpack the archive, or pass a format (--format) that leaves this member out"
+        )
+
+    def _known(self, member: str) -> Kind | None:
+        """Return the kind of a member as that of a file in a folder."""
+        hidden = any(
+            part.startswith((".", "_")) and part not in (".", "..") for part in member.split("/")
+        )
+        if hidden or not in_folders(member, self._format, json=self._format is None):
+            return None
+        return kind_of(member, self._format)
+
     def check_any(self) -> None:
         """Raise InvalidInput if no member was chosen."""
         if not self._any:
@@ -202,6 +226,11 @@ class Choice:
                 f"{self._path}: no member of the archive can be read; in archives these can be: .txt, "
                 ".jsonl (.ndjson, .json), .csv and .tsv, also compressed"
             )
+
+
+def _is_read(kind: Kind) -> bool:
+    """Return whether a member of this kind can be read within an archive."""
+    return not kind.archive and kind.content not in ("parquet", "arrow")
 
 
 def _name(path: str, member: str) -> str:

@@ -22,6 +22,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
+from msgspec import structs
+
 from fastprep.corpus.remote import from_file_url, is_url, normal_url
 from fastprep.errors import IdOutOfRange, InvalidIndex, InvalidStore
 from fastprep.store import manifest as manifests
@@ -274,15 +276,9 @@ class TokenStore:
         InvalidStore if the file has not the manifest's size, or belongs to another store by now.
         """
         self.fetch(index, kind)
-        path, size = self.shard_file(index, kind), self._size_of(index, kind)
-        # Without blocking, in case the file was replaced by a pipe.
+        size = self._size_of(index, kind)
+        path, file = self._opened(index, kind)
         try:
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except (FileNotFoundError, NotADirectoryError):
-            self._raise_missing(path)
-        try:
-            # After the file was opened: it is another store's only if the manifest changed before.
-            self._check_unchanged(index)
             # Checked again, because a read through a map of a file that was truncated ends the process.
             _check_status(path, os.fstat(file), size)
             if size == 0:  # an empty file cannot be mapped
@@ -291,15 +287,53 @@ class TokenStore:
         finally:
             os.close(file)
 
+    def _opened(self, index: int, kind: FileKind) -> tuple[Path, int]:
+        """Open one file of a shard, where it is now if the store is on its way to another place.
+
+        Raises InvalidStore if the file is missing, or belongs to another store by now.
+        """
+        while True:
+            path = self.shard_file(index, kind)
+            try:
+                # Without blocking, in case the file was replaced by a pipe.
+                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            except (FileNotFoundError, NotADirectoryError):
+                if not self._is_moved(index, path):
+                    self._raise_missing(path)
+                continue
+            try:
+                # After the file was opened: it is another store's only if the manifest changed before.
+                self._check_unchanged(index)
+                if self.shard_file(index, kind) == path:
+                    return path, file
+            except BaseException:
+                os.close(file)
+                raise
+            os.close(file)
+
+    def _is_moved(self, index: int, path: Path) -> bool:
+        """Return whether a file of a shard has another path by now."""
+        if self.path.is_dir():
+            self._check_unchanged(index)
+        return path.parent != self.directory
+
     def checked_file(self, index: int) -> tuple[Path, os.stat_result]:
         """Return the file of a shard's ids and its status, for reads without a map.
 
         Raises InvalidStore like :meth:`shard_content`.
         """
         self.fetch(index, "bin")
-        self._check_unchanged(index)
-        status = self._check_file(index, "bin")
-        return self.shard_file(index, "bin"), status
+        while True:
+            path = self.shard_file(index, "bin")
+            try:
+                status = self._check_file(index, "bin")
+            except InvalidStore:
+                if not self._is_moved(index, path):
+                    raise
+                continue
+            self._check_unchanged(index)
+            if self.shard_file(index, "bin") == path:
+                return path, status
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         import numpy as np
@@ -451,8 +485,9 @@ class TokenStore:
             try:
                 self._check_files()
             except InvalidStore:
-                status = (self.path / manifests.MANIFEST).stat()
-                if FileIdentity.of(status) == self._identity:
+                path = self.path / manifests.MANIFEST
+                # One of the parts of a store that was replaced by one without parts is gone.
+                if not path.exists() or FileIdentity.of(path.stat()) == self._identity:
                     raise
             else:
                 return
@@ -501,6 +536,8 @@ class TokenStore:
         records = manifest.shards[index : index + 1]
         if records != [self.manifest.shards[index]] or manifest.dtype != self.manifest.dtype:
             raise InvalidStore(f"{path}: describes other shards; {_REOPEN}")
+        # A store that replaces another one is at its place by now.
+        self.manifest = structs.replace(self.manifest, files=manifest.files)
         self._identity = identity
 
     def _raise_missing(self, path: Path) -> NoReturn:

@@ -253,3 +253,27 @@ assert size == 100_000_000, size
         [sys.executable, "-c", script + PRINT_MEMORY], capture_output=True, check=True
     )
     assert int(found.stdout) < 110
+
+
+@pytest.mark.parametrize("suffix", ["tar", "zip"])
+@pytest.mark.parametrize("other", ["b.parquet", "b.arrow", "b.zip", "b.tar.gz"])
+def test_members_that_only_a_folder_could_read_are_errors(
+    tmp_path: Path, suffix: str, other: str
+) -> None:
+    members = {"a.jsonl": b'{"text": "One."}\n', other: b"some bytes", "c.md": b"# Notes"}
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+    else:
+        with tarfile.open(path, "w") as archive:
+            for name, content in members.items():
+                header = tarfile.TarInfo(name)
+                header.size = len(content)
+                archive.addfile(header, io.BytesIO(content))
+    with pytest.raises(InvalidInput, match=f"member {other}: .*cannot be read within an archive"):
+        prepare(path, tmp_path / "store", progress=False)
+    store = prepare(path, tmp_path / "skipped", on_error="skip", progress=False)
+    assert (store.num_documents, store.manifest.shards[0].bad_documents) == (1, 1)
+    assert prepare(path, tmp_path / "lines", format="jsonl", progress=False).num_documents == 1

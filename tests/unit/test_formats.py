@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from reading import bad_in, read, spans_of
 
 from fastprep import prepare, verify
+from fastprep.cli.main import main
 from fastprep.corpus.documents import Format
 from fastprep.corpus.formats import in_folders, kind_of
 from fastprep.corpus.inputs import find
@@ -462,3 +463,12 @@ def test_a_job_of_another_format_is_another_job_and_old_jobs_can_be_read(tmp_pat
     found = Journal(tmp_path / "out").read_job()
     assert found is not None
     assert found.form == Format()
+
+
+def test_words_of_standard_input_are_refused_because_it_is_read_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "store"
+    assert main(["prepare", "-", "--format", "jsonl", "--words", "-o", str(output)]) == 1
+    assert "reads the inputs twice" in capsys.readouterr().err
+    assert not output.exists()

@@ -162,6 +162,40 @@ def test_an_interrupted_move_is_completed_by_any_call(
         assert contents(output) == contents(fresh.path)
 
 
+@pytest.mark.parametrize("reads", ["map", "pread"])
+def test_a_store_opened_within_the_move_is_read_at_its_final_place(
+    old: Path, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: str
+) -> None:
+    fresh = prepare(new, tmp_path / "fresh", **SETTINGS)
+    output = tmp_path / "store"
+    prepare(old, output, **SETTINGS)
+    with monkeypatch.context() as patch:
+        patch.setattr("fastprep.jobs.replace.link_or_copy", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(new, output, **SETTINGS, overwrite=True)
+    store = TokenStore(output)
+    moved: list[Path] = []
+    find = TokenStore.shard_file
+
+    def late(self: TokenStore, index: int, kind: Any) -> Path:
+        path = find(self, index, kind)
+        if not moved:  # between the look-up of the path and its use
+            moved.append(path)
+            prepare(new, output, **SETTINGS)
+        return path
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TokenStore, "shard_file", late)
+        if reads == "map":
+            assert ids(store) == ids(fresh)
+        else:
+            assert store.checked_file(0)[0] == output / "shard-00000.bin"
+    assert moved[0].parent.name == "replacement"
+    # The unfinished work of another replacement is not part of this store.
+    (output / "replacement").mkdir()
+    assert store.directory == output
+
+
 def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
