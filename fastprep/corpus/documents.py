@@ -98,7 +98,7 @@ class Format(msgspec.Struct, frozen=True):
         if self.format is not None and (
             not isinstance(self.format, str) or kind_of_format(self.format) is None
         ):
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"format is {self.format!r}; it is a suffix without its dot, as in 'jsonl' or 'csv.gz'; "
                 f"supported are {SUPPORTED}"
             )

@@ -369,6 +369,8 @@ def _system(url: str) -> tuple[Any, str]:
         ) from None
     except ValueError as error:
         raise InvalidInput(f"{url}: {error}; check the address") from None
+    except Exception as error:  # some file systems connect at once, as FTP's does
+        raise _error(url, _fault_of(error), error, "") from error
     return system, str(path)
 
 

@@ -16,11 +16,21 @@ from fastprep.system.atomic import remove, sync_directory
 def check_parent(output: Path) -> None:
     """Raise InvalidInput if more than one directory above an output is missing: its name may be wrong.
 
+    Raise StoreExists if the output is a link to nothing, or the name above it is that of a file.
+
     >>> check_parent(tmp / "demo" / "store")
     >>> check_parent(tmp / "a" / "b" / "store")
     Traceback (most recent call last):
     fastprep.errors.InvalidInput: ...a/b/store: there is no directory .../a; create it, or check the name
     """
+    if output.is_symlink() and not output.exists():
+        raise StoreExists(
+            f"{output}: a link to {output.readlink()}, which does not exist; make that directory, or "
+            "choose another output"
+        )
+    found = next((above for above in output.parents if above.exists()), None)
+    if found is not None and not found.is_dir():
+        raise StoreExists(f"{output}: {found} is a file, not a directory; choose another output")
     missing = [above for above in output.parents if not above.exists()]
     if len(missing) > 1 or any(above.is_symlink() for above in missing):
         raise InvalidInput(
@@ -34,11 +44,6 @@ def check_output(output: Path) -> None:
     The directory itself may be a link; in it only the files of ids may be, which
     :func:`fastprep.import_tokens` can link.
     """
-    if output.is_symlink() and not output.exists():
-        raise StoreExists(
-            f"{output}: a link to {output.readlink()}, which does not exist; make that directory, or "
-            "choose another output"
-        )
     if output.exists() and not output.is_dir():
         raise StoreExists(f"{output}: a file of that name is in the way; choose another output")
     if not output.exists():

@@ -166,12 +166,15 @@ def check_vocabulary(store: TokenStore) -> None:
     if record.kind != "words":
         return
     import hashlib
+    import stat
 
     from fastprep.words.encoding import VOCABULARY
 
     path = store.path / VOCABULARY
     digest = hashlib.sha256()
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe waits for a writer
+            raise InvalidStore(f"{path}: not a regular file; {HOW_TO_FIX}")
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from fastprep.errors import InvalidWindow, TextTooShort
+from fastprep.system.arguments import MAX_WORKERS, whole_number
 from fastprep.training.batch import Sample, collate_windows
 from fastprep.training.dataset import WindowDataset
 from fastprep.windows.tokens import IdArray, Tokens
@@ -206,6 +207,10 @@ def create_dataloader_v1(
     tensor([[  40,  367, 2885, 1464],
             [ 367, 2885, 1464, 1807]])
     """
+    # torch refuses integers of numpy as batch_size, and takes any number of num_workers.
+    if batch_size is not None:
+        batch_size = whole_number(batch_size, "batch_size", error=InvalidWindow)
+    num_workers = whole_number(num_workers, "num_workers", 0, MAX_WORKERS, InvalidWindow)
     if isinstance(tokenizer, str):
         from fastprep.registry import get_encoding
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from numbers import Integral
@@ -126,10 +127,12 @@ class WordEncoding:
         Raises BadVocabulary naming the file, for one with anything else.
         """
         where = local_path(path, "a vocabulary")
+        status = where.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe waits for a writer
+            raise BadVocabulary(f"{where}: not a regular file; give a vocabulary file")
         with where.open("rb") as file:
-            content = (
-                file.read(MAX_FILE_BYTES + 1) if where.stat().st_size <= MAX_FILE_BYTES else b""
-            )
+            # read() allocates what it is asked for, so not the largest size that is allowed.
+            content = file.read(status.st_size + 1) if status.st_size <= MAX_FILE_BYTES else b""
         try:
             vocab = msgspec.json.decode(content, type=dict[str, int])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

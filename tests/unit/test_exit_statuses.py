@@ -34,6 +34,7 @@ WRONG_OPTIONS = [
         "--eot none --eot-token <|endoftext|>",
         "--encoding nope",
         "--field a..b",
+        "--format nope",
         "--task 3/3",
         "--task 0/2 --overwrite",
         "--engine none",

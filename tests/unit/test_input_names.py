@@ -10,12 +10,20 @@ from typing import Any
 
 import pytest
 
-from fastprep import TokenStore, export_store, prepare
+from fastprep import TokenStore, export_store, get_encoding, import_tokens, prepare, verify
 from fastprep.cli.main import main
 from fastprep.corpus import compressed
 from fastprep.corpus.inputs import find
-from fastprep.errors import FastprepError, InvalidInput, MissingExtra, StoreExists
+from fastprep.errors import (
+    BadVocabulary,
+    FastprepError,
+    InvalidInput,
+    InvalidStore,
+    MissingExtra,
+    StoreExists,
+)
 from fastprep.report.page import write_report
+from fastprep.words.encoding import WordEncoding
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +126,32 @@ def test_an_output_that_is_a_link_without_a_target_is_named(output: str) -> None
     ):
         prepare("a.txt", output, progress=False)
     assert names() == ["a.txt", "link"]
+
+
+def test_a_file_above_an_output_is_named() -> None:
+    with pytest.raises(StoreExists, match=r"a\.txt/b/store: a\.txt is a file, not a directory"):
+        prepare("a.txt", "a.txt/b/store", progress=False)
+
+
+def test_every_command_that_writes_names_a_link_without_a_target() -> None:
+    store = prepare("a.txt", "store", progress=False)
+    Path("link").symlink_to("nowhere")
+    with pytest.raises(StoreExists, match="link: a link to nowhere, which does not exist"):
+        export_store(store, to="nanogpt", output="link")
+    [ids] = export_store(store, to="nanogpt", output="files")
+    with pytest.raises(StoreExists, match="link: a link to nowhere, which does not exist"):
+        import_tokens([ids], "link", format="nanogpt", encoding=get_encoding("gpt2"))
+
+
+def test_a_pipe_for_a_vocabulary_of_words_is_refused() -> None:
+    prepare("a.txt", "store", encoding=WordEncoding.from_texts(["a b"]), progress=False)
+    for name in ("pipe", "store/vocabulary.json"):
+        Path(name).unlink(missing_ok=True)
+        os.mkfifo(name)
+    with pytest.raises(BadVocabulary, match=r"pipe: not a regular file"):
+        WordEncoding.from_file("pipe")
+    with pytest.raises(InvalidStore, match=r"vocabulary\.json: not a regular file"):
+        verify("store")
 
 
 def test_a_missing_package_is_reported_with_its_file_before_anything_is_written(

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from checks.interrupts import programs
-from checks.memory_failures import _limited, build_shim, failures_of
+from checks.interrupts import ROOT, programs
+from checks.memory_failures import _is_of_others, _limited, build_shim, failures_of
 
 import fastprep_ext
 
@@ -50,3 +50,24 @@ def test_no_form_that_crashes_without_memory_is_compiled(path: Path) -> None:
     comprehension = re.search(r"[\[({][^\[\](){}\n]*\bfor\b[^\n]*\bin\b", code)
     assert comprehension is None, "setup.py says why"
     assert re.search(r"^\s*except\b", code, re.MULTILINE) is None, "setup.py says why"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "excused"),
+    [
+        ("fastprep/corpus/jsonlines.py", "self._decoder.decode(", True),
+        ("fastprep/corpus/saved.py", "msgspec.json.decode(", True),
+        ("fastprep/corpus/jsonlines.py", "decoder.decode(block", False),
+        ("tests/checks/allocations.py", "bpe.split_pieces(", False),  # compiled code has no frame
+    ],
+)
+def test_only_a_crash_in_a_call_of_others_is_excused(path: str, text: str, excused: bool) -> None:
+    lines = (ROOT / path).read_text().splitlines()
+    number = next(number for number, line in enumerate(lines, 1) if text in line)
+    waits = (
+        'Thread 0x01 (most recent call first):\n  File "/usr/lib/threading.py", line 1 in wait\n'
+    )
+    crash = (
+        f'Current thread 0x02 (most recent call first):\n  File "{ROOT / path}", line {number} in f'
+    )
+    assert _is_of_others(f"ended: -11: Fatal Python error\n\n{waits}\n{crash}") is excused

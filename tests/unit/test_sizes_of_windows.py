@@ -19,6 +19,7 @@ from fastprep.training.embedding import (  # noqa: E402
     TokenEmbedding,
 )
 from fastprep.training.loader import create_dataloader  # noqa: E402
+from fastprep.training.notebook import create_dataloader_v1  # noqa: E402
 from fastprep.training.sampler import WindowSampler  # noqa: E402
 from fastprep.windows.sliding import num_windows, sliding_windows, window_starts  # noqa: E402
 
@@ -113,6 +114,19 @@ def test_other_numbers_are_checked_alike(name: str, values: list[Any]) -> None:
     for rank in (-1, 2, True, "0", 2**64):
         with pytest.raises(InvalidWindow, match="rank is"):
             create_dataloader(IDS, batch_size=1, max_length=4, rank=rank, world_size=2)
+
+
+def test_the_numbers_of_the_notebooks_loader_are_checked_alike() -> None:
+    for value in (-1, True, 1.0, 2**62, None, float("nan"), "0"):
+        with pytest.raises(InvalidWindow, match="num_workers is"):
+            create_dataloader_v1(IDS, tokenizer=None, num_workers=value)
+    for value in (0, -1, True, 1.0, "0"):
+        with pytest.raises(InvalidWindow, match="batch_size is"):
+            create_dataloader_v1(IDS, batch_size=value, tokenizer=None)
+    loader = create_dataloader_v1(
+        IDS, batch_size=np.int64(2), max_length=4, stride=4, num_workers=np.int8(0), tokenizer=None
+    )
+    assert [len(side) for side in next(iter(loader))] == [2, 2]
 
 
 def test_a_pad_token_fits_the_dtype_of_the_batch() -> None:

@@ -160,6 +160,8 @@ def test_a_server_that_is_refused_or_not_found_has_its_own_sentence(
         port = unused.getsockname()[1]
     with pytest.raises(InvalidInput, match="the connection was refused: nothing answers"):
         find(f"http://127.0.0.1:{port}/a.jsonl")
+    with pytest.raises(InvalidInput, match=r"^ftp://.*: the connection was refused: nothing"):
+        find(f"ftp://127.0.0.1:{port}/a.jsonl")
     for error in (socket.gaierror(-2, "Name or service not known"), TimeoutError("slow")):
         with pytest.raises(
             InvalidInput, match=r"the server cannot be reached \((gai|Timeout)[eE]rror"
