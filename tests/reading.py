@@ -22,7 +22,7 @@ def read(
     closed = True
     for span in spans:
         for batch in batches(span, form, block_bytes=block_bytes, cut=cut):
-            assert batch.texts or batch.bad
+            assert batch.texts or batch.bad or batch.passed
             texts = [text.encode() if isinstance(text, str) else text for text in batch.texts]
             assert sum(map(len, texts)) <= batch.size
             if not closed and texts:

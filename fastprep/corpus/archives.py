@@ -9,6 +9,7 @@ from typing import IO, Any, BinaryIO, NamedTuple
 
 from fastprep.corpus.documents import Format, check_not_pointer
 from fastprep.corpus.formats import Kind, format_of_members, in_folders, kind_of
+from fastprep.corpus.passed_over import HIDDEN, NO_FILE, Tally, reason_of
 from fastprep.errors import DamagedInput, InvalidInput
 
 _BUFFER_BYTES = 1 << 18
@@ -51,12 +52,12 @@ class MemberFile:
         self._file.close()
 
 
-def tar_members(file: Any, path: str, form: Format) -> Iterator[Member | Exception]:
+def tar_members(file: Any, path: str, form: Format, passed: Tally) -> Iterator[Member | Exception]:
     """Yield the members of a tar archive, which is read once from its start, in their order.
 
-    Members are chosen by their names; see :class:`Choice`. Raises DamagedInput for a header that is
-    damaged, for an archive without its end, and for data after it; InvalidInput if no member can be
-    read.
+    Members are chosen by their names; see :class:`Choice`. ``passed`` counts the others. Raises
+    DamagedInput for a header that is damaged, for an archive without its end, and for data after
+    it; InvalidInput if no member can be read.
     """
     choice = Choice(path, form)
     try:
@@ -66,11 +67,14 @@ def tar_members(file: Any, path: str, form: Format) -> Iterator[Member | Excepti
         while (found := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]  # otherwise all headers are kept
             if not found.isreg():
+                if not found.isdir():
+                    passed.add(_name(path, found.name), NO_FILE)
                 continue
             if (fault := choice.fault(found.name)) is not None:
                 yield fault
                 continue
             if (kind := choice.kind(found.name)) is None:
+                passed.add(_name(path, found.name), choice.reason(found.name))
                 continue
             name = _name(path, found.name)
             if found.issparse():
@@ -112,12 +116,14 @@ _HEADER_ERRORS: tuple[type[Exception], ...] = tuple(
 )
 
 
-def zip_members(file: BinaryIO, path: str, form: Format) -> Iterator[Member | Exception]:
+def zip_members(
+    file: BinaryIO, path: str, form: Format, passed: Tally
+) -> Iterator[Member | Exception]:
     """Yield the members of a zip archive, in the order of their bytes.
 
-    Members are chosen by their names; see :class:`Choice`. A member that is encrypted or otherwise
-    cannot be opened is yielded as the error. Raises DamagedInput if the archive is damaged, and
-    InvalidInput if no member can be read.
+    Members are chosen by their names; see :class:`Choice`. ``passed`` counts the others. A member
+    that is encrypted or otherwise cannot be opened is yielded as the error. Raises DamagedInput if
+    the archive is damaged, and InvalidInput if no member can be read.
     """
     choice = Choice(path, form)
     check_not_pointer(path, file.read(64))
@@ -133,6 +139,7 @@ def zip_members(file: BinaryIO, path: str, form: Format) -> Iterator[Member | Ex
                 yield fault
                 continue
             if (kind := choice.kind(found.filename)) is None:
+                passed.add(_name(path, found.filename), choice.reason(found.filename))
                 continue
             name = _name(path, found.filename)
             try:
@@ -199,6 +206,10 @@ class Choice:
         self._any = True
         return kind
 
+    def reason(self, member: str) -> str:
+        """Return why a member is passed over."""
+        return HIDDEN if _is_hidden(member) else reason_of(member)
+
     def fault(self, member: str) -> InvalidInput | None:
         """Return the error for a member that would be read in a folder, and cannot be in an archive."""
         # With a format, only members of that format are wanted.
@@ -212,10 +223,7 @@ class Choice:
 
     def _known(self, member: str) -> Kind | None:
         """Return the kind of a member as that of a file in a folder."""
-        hidden = any(
-            part.startswith((".", "_")) and part not in (".", "..") for part in member.split("/")
-        )
-        if hidden or not in_folders(member, self._format, json=self._format is None):
+        if _is_hidden(member) or not in_folders(member, self._format, json=self._format is None):
             return None
         return kind_of(member, self._format)
 
@@ -226,6 +234,12 @@ class Choice:
                 f"{self._path}: no member of the archive can be read; in archives these can be: .txt, "
                 ".jsonl (.ndjson, .json), .csv and .tsv, also compressed"
             )
+
+
+def _is_hidden(member: str) -> bool:
+    return any(
+        part.startswith((".", "_")) and part not in (".", "..") for part in member.split("/")
+    )
 
 
 def _is_read(kind: Kind) -> bool:

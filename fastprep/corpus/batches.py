@@ -59,7 +59,7 @@ def join_small(batches: Iterable[Batch], block_bytes: int) -> Generator[Batch]:
     for batch in batches:
         # Parts of a long document pass through unjoined. Its last part arrives while nothing is queued,
         # so it is the first of its group, as a batch that continues an open document must be.
-        small = batch.closed and batch.size * _SMALL < block_bytes
+        small = batch.closed and batch.size * _SMALL < block_bytes and batch.passed is None
         fits = size + batch.size <= block_bytes and texts + len(batch.texts) <= MAX_TEXTS
         more = len(_places_of(batch))
         if queued and not (small and fits and places + more <= _MAX_PLACES):

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NamedTuple, Protocol, TypeAlias, get_args
 import msgspec
 
 from fastprep.corpus.formats import SUPPORTED, Kind, kind_of, kind_of_format
+from fastprep.corpus.passed_over import Tally
 from fastprep.errors import DamagedInput, InvalidArgument, InvalidInput
 from fastprep.system.arguments import whole_number
 from fastprep_ext.base import Rows
@@ -199,13 +200,15 @@ class Batch(NamedTuple):
     ``texts`` are UTF-8, in the order of the file. Each is a whole document, except that the first
     continues an unclosed previous batch, and that the last continues in the next batch if ``closed``
     is False. ``places`` names their places. ``bad`` are the documents that the reader skipped or
-    repaired since the previous batch; a batch may have bad documents only.
+    repaired since the previous batch, ``passed`` counts members of an archive that were passed over; a
+    batch may have only these.
     """
 
     texts: Rows
     closed: bool
     places: Places
     bad: Sequence[Bad] = ()
+    passed: Tally | None = None
 
     @property
     def size(self) -> int:

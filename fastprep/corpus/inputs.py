@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 from fastprep.corpus.documents import Format, Span
 from fastprep.corpus.formats import SUPPORTED, in_folders
 from fastprep.corpus.in_memory import Documents, TableSpan, as_inputs, is_table
-from fastprep.corpus.passed_over import Tally, in_words
+from fastprep.corpus.passed_over import HIDDEN, Tally, in_words, reason_of
 from fastprep.corpus.remote import expand_url, from_file_url, is_pattern, is_url, normal_url
 from fastprep.corpus.saved import files_of_data_sets
-from fastprep.corpus.search import HIDDEN, Search, key_of, parts_of, reason_of
+from fastprep.corpus.search import Search, key_of, parts_of
 from fastprep.corpus.sources import is_text, text_hint, whole
 from fastprep.errors import InvalidInput
 from fastprep.system.arguments import local_path
@@ -212,7 +212,7 @@ class _Inputs:
                 f"{given}: {what}; supported are {SUPPORTED}"
                 f"{f'; {in_words(found)}' if found else ''}{'' if is_folder else text_hint(given)}"
             )
-        self._passed.add_all(passed)
+        self._passed.add_records(passed.records())
 
     def _twice(self, number: int, spans: Sequence[Span]) -> InvalidInput:
         """Return the error for an input with a file, or a table, that an earlier input has."""

@@ -8,6 +8,11 @@ from typing import Annotated
 
 import msgspec
 
+HIDDEN = "the name begins with . or _"
+NO_FILE = "not a regular file"
+_NOT_READ = "not of a kind that is read"
+_METADATA = "a .json file in a folder is usually metadata"
+
 # Names that are kept per reason: a folder may pass over a million.
 MAX_NAMES = 10
 _SHOWN = 3
@@ -50,12 +55,15 @@ class Tally:
             insort(names, name)
             del names[MAX_NAMES:]
 
-    def add_all(self, other: Tally) -> None:
+    def add_records(self, records: Iterable[PassedOver]) -> None:
         """Add what another tally counted."""
-        for reason, count in other._counts.items():
-            self._counts[reason] = self._counts.get(reason, 0) + count
-            names = sorted(self._names.get(reason, []) + other._names[reason])
-            self._names[reason] = names[:MAX_NAMES]
+        for record in records:
+            self._counts[record.reason] = self._counts.get(record.reason, 0) + record.count
+            names = sorted(self._names.get(record.reason, []) + record.names)
+            self._names[record.reason] = names[:MAX_NAMES]
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
 
     def records(self) -> list[PassedOver]:
         """Return a record per reason, in the order of the reasons' text."""
@@ -64,6 +72,15 @@ class Tally:
             PassedOver(reason, count, [_as_unicode(name) for name in self._names[reason]])
             for reason, count in sorted(self._counts.items())
         ]
+
+
+def reason_of(name: str) -> str:
+    """Return why a visible file is passed over by its name.
+
+    >>> reason_of("a.md")
+    'not of a kind that is read'
+    """
+    return _METADATA if name.lower().endswith(".json") else _NOT_READ
 
 
 def from_facts(reasons: object) -> list[PassedOver]:

@@ -44,10 +44,19 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from fastprep.corpus.batches import join_small
-from fastprep.corpus.documents import BLOCK_BYTES, Bad, Batch, Format, Span, check_not_pointer
+from fastprep.corpus.documents import (
+    BLOCK_BYTES,
+    Bad,
+    Batch,
+    Format,
+    PlacesInFile,
+    Span,
+    check_not_pointer,
+)
 from fastprep.corpus.formats import Kind
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.jsonlines import read_lines, read_values
+from fastprep.corpus.passed_over import Tally
 from fastprep.corpus.remote import can_seek, is_url
 from fastprep.corpus.small_files import end_of_small, read_small
 from fastprep.corpus.sources import (
@@ -65,6 +74,7 @@ from fastprep.corpus.text import read_text
 from fastprep.errors import InvalidInput, MissingExtra
 from fastprep.system.interrupts import deferred
 from fastprep.system.threads import StopFlag, produce_ahead
+from fastprep_ext.base import Rows
 
 # A smaller compressed file is decompressed before a thread has started.
 _MIN_BYTES_FOR_THREAD = 1 << 20
@@ -244,15 +254,16 @@ def read_archive(
     from fastprep.corpus.archives import Member, MemberFile, tar_members, zip_members
     from fastprep.corpus.compressed import Unpacked
 
-    path, damage = span.path, None
+    path, damage, passed = span.path, None, Tally()
     try:
         members: Iterator[Member | Exception]
         if kind.archive == ".zip":
-            members = zip_members(file, path, form)
+            members = zip_members(file, path, form, passed)
         elif kind.packing:
-            members = tar_members(Unpacked(file, path, kind.packing, form.zstd_window), path, form)
+            unpacked = Unpacked(file, path, kind.packing, form.zstd_window)
+            members = tar_members(unpacked, path, form, passed)
         else:
-            members = tar_members(file, path, form)
+            members = tar_members(file, path, form, passed)
         for member in members:
             if isinstance(member, Exception):
                 if form.on_error == "raise" or not isinstance(member, InvalidInput):
@@ -276,6 +287,8 @@ def read_archive(
         bad = Bad.of(error, path)
         if damage is None or bad.reason != damage.reason:  # the archive itself ends there
             yield Batch.of_bad(bad)
+    if passed:
+        yield Batch(Rows(), True, PlacesInFile(path), (), passed)
 
 
 def read(

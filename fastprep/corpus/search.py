@@ -12,14 +12,10 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 
 from fastprep.corpus.documents import Span, is_unicode
-from fastprep.corpus.passed_over import Tally
+from fastprep.corpus.passed_over import HIDDEN, NO_FILE, Tally, reason_of
 from fastprep.corpus.sources import is_readable, whole
 from fastprep.errors import InvalidInput
 
-HIDDEN = "the name begins with . or _"
-_NOT_READ = "not of a kind that is read"
-_METADATA = "a .json file in a folder is usually metadata"
-_NO_FILE = "not a regular file"
 _NOT_ENTERED = "folders are entered by ** only"
 _SAME_FILE = "the same file as one that is read"
 _SAME_FOLDER = "the same folder as one that is read"
@@ -127,7 +123,7 @@ class Search:
             if _is_visible(name, part) and (is_file or is_folder):
                 self._fail(path, error)
             elif not rest and fits:
-                self._passed.add(path, _NOT_READ if _is_visible(name, part) else HIDDEN)
+                self._passed.add(path, reason_of(name) if _is_visible(name, part) else HIDDEN)
             return
         self._take(path, name, parts, status)
 
@@ -153,7 +149,7 @@ class Search:
         elif not self._wanted(name):
             reason = reason_of(name)
         elif not stat.S_ISREG(status.st_mode):
-            reason = _NO_FILE
+            reason = NO_FILE
         if (reason is not None or name.endswith(".json")) and _is_of_a_store(path, name):
             return
         if reason is not None:
@@ -195,11 +191,6 @@ class Search:
                 "on_error='skip' (--on-error skip)"
             )
         self._passed.add(path, reason)
-
-
-def reason_of(name: str) -> str:
-    """Return why a visible file is passed over by its name."""
-    return _METADATA if name.lower().endswith(".json") else _NOT_READ
 
 
 def key_of(status: os.stat_result) -> int:

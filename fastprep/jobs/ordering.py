@@ -254,6 +254,7 @@ def _write_shard(
     task = drafts.shards[index].records[0]
     bad = BadDocuments()
     bad.count, bad.listed = task.bad_documents, task.bad
+    bad.passed.add_records(task.passed_over or ())
     with contextlib.ExitStack() as stack:
         parts = [
             open_shard(directory, index, stack)

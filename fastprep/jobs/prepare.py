@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, get_args, overload
 
 from fastprep.corpus.documents import BLOCK_BYTES, OnError
 from fastprep.corpus.inputs import Inputs
-from fastprep.corpus.passed_over import in_words
+from fastprep.corpus.passed_over import Tally, in_words
 from fastprep.errors import InvalidArgument, UnfinishedJob
 from fastprep.jobs.job import Settings, make_job, shards_of_share
 from fastprep.jobs.journal import JOB, Journal
@@ -271,7 +271,14 @@ def prepare(
         warnings.warn(in_words(job.passed_over), stacklevel=2)
     work = Work(path, job, chosen, block_bytes)
     run = Run(work, tasks, engine, workers, task, planner, shard_bytes is None)
-    return run.run(overwrite=overwrite, append=append, progress=progress, log=log)
+    store = run.run(overwrite=overwrite, append=append, progress=progress, log=log)
+    if log is None and store is not None:
+        members = Tally()
+        for shard in store.manifest.shards:
+            members.add_records(shard.passed_over or ())
+        if members:
+            warnings.warn(in_words(members.records()), stacklevel=2)
+    return store
 
 
 def merge_tasks(output: str | PathLike[str]) -> TokenStore:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import structs
 
 from fastprep.corpus.in_memory import TableSpan
+from fastprep.corpus.passed_over import PassedOver, Tally
 from fastprep.corpus.plan import Task, task_bytes
 from fastprep.errors import (
     InvalidArgument,
@@ -364,11 +365,11 @@ class Run(NamedTuple):
         }
 
 
-def passed_over_facts(job: Job) -> dict[str, object]:
-    """Return what the log says about what folders and patterns passed over."""
+def passed_over_facts(records: list[PassedOver]) -> dict[str, object]:
+    """Return what the log says about what was passed over."""
     return {
-        "count": sum(record.count for record in job.passed_over),
-        "reasons": msgspec.to_builtins(job.passed_over),
+        "count": sum(record.count for record in records),
+        "reasons": msgspec.to_builtins(records),
     }
 
 
@@ -414,7 +415,7 @@ class _Begun(NamedTuple):
         ):
             reporter.log("started", output=str(self.replaces or output), **run._facts(todo))
             if job.passed_over:
-                reporter.log("passed over", **passed_over_facts(job))
+                reporter.log("passed over", **passed_over_facts(job.passed_over))
             self.report_changes(log)
             if finished or redone:
                 reporter.log(
@@ -427,6 +428,11 @@ class _Begun(NamedTuple):
                 for index, done in results:
                     finished[index] = done
                     reporter.task_done(index, done)
+            members = Tally()
+            for done in finished.values():
+                members.add_records(done.records[0].passed_over or ())
+            if members:
+                reporter.log("passed over", **passed_over_facts(members.records()))
         # Putting documents in order takes long enough to be interrupted.
         hint = _adding_resume_hint(journal, len(run.tasks)) if job.has_drafts else None
         with hint or contextlib.nullcontext():

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import UNSET
 
 from fastprep.errors import InvalidStore
 from fastprep.store.manifest import BlockChecksum, ShardRecord
@@ -160,6 +161,7 @@ class DraftFiles:
             inputs=inputs,
             bad_documents=bad.count,
             bad=bad.listed,
+            passed_over=bad.passed.records() or UNSET,
         )
 
     def _write_run(self) -> None:

@@ -85,7 +85,8 @@ class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     The checksums are zlib's crc32 of each 16 MiB of the file; the last block may be shorter. They
     protect against accidents, not against an attacker. ``bad_documents`` counts the documents that were
-    skipped or repaired; ``bad`` lists the place and the fault of the first thousand.
+    skipped or repaired; ``bad`` lists the place and the fault of the first thousand. ``passed_over`` is
+    what was passed over in the archives among the inputs.
     """
 
     tokens: Count
@@ -96,6 +97,7 @@ class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inputs: list[Span]
     bad_documents: Count = 0
     bad: list[Bad] = []
+    passed_over: list[PassedOver] | msgspec.UnsetType = msgspec.UNSET
 
 
 class PartRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,7 +7,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
+from msgspec import UNSET
+
 from fastprep.corpus.documents import Bad, Batch, OnError, Span
+from fastprep.corpus.passed_over import Tally
 from fastprep.errors import IdOutOfRange, InvalidUtf8
 from fastprep.store.manifest import BlockChecksum, ShardRecord, dtype_for, shard_path
 from fastprep.store.validation import ValidationDraw
@@ -33,11 +36,15 @@ Report = Callable[[int, int, int], object]
 
 
 class BadDocuments:
-    """The number of documents that were skipped or repaired, and a list of the first of them."""
+    """The documents that were skipped or repaired, and the members that were passed over.
+
+    All are counted, and the first of them listed.
+    """
 
     def __init__(self) -> None:
         self.count: int = 0
         self.listed: list[Bad] = []
+        self.passed = Tally()
 
     def add(self, bad: Sequence[Bad]) -> None:
         """Count and list more."""
@@ -149,6 +156,8 @@ class ShardWriter:
             texts, wrong = self._checked(batch) if self._on_error != "raise" else (batch.texts, ())
             bad.add(batch.bad)
             bad.add(wrong)
+            if batch.passed is not None:
+                bad.passed.add_records(batch.passed.records())
             drawn = (texts,) if self._draw is None else texts.draw(self._draw.below)
             for part, share in enumerate(drawn):
                 if len(share):
@@ -286,6 +295,7 @@ class _PartFiles:
             inputs=inputs,
             bad_documents=bad.count,
             bad=bad.listed,
+            passed_over=bad.passed.records() or UNSET,
         )
 
 

@@ -25,6 +25,9 @@ from fastprep.jobs.estimate import estimate
 
 zstandard = pytest.importorskip("zstandard")
 
+# Members that are passed over are a warning; one test is about it.
+pytestmark = pytest.mark.filterwarnings("ignore:passed over")
+
 LINES = b"".join(json.dumps({"text": f"line {i}"}).encode() + b"\n" for i in range(3))
 MEMBERS = {
     "a.txt": b"one|two",
@@ -277,3 +280,32 @@ def test_members_that_only_a_folder_could_read_are_errors(
     store = prepare(path, tmp_path / "skipped", on_error="skip", progress=False)
     assert (store.num_documents, store.manifest.shards[0].bad_documents) == (1, 1)
     assert prepare(path, tmp_path / "lines", format="jsonl", progress=False).num_documents == 1
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".zip"])
+def test_members_that_are_passed_over_are_counted_and_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    members = {
+        "a.jsonl": b'{"text": "One."}\n',
+        "README.md": b"x",
+        "_log/b.jsonl": b"{",
+        "c.jpg": b"y",
+    }
+    if suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as zipped:
+            for name, content in members.items():
+                zipped.writestr(name, content)
+    else:
+        with tarfile.open(path, "w:gz" if suffix == ".tar.gz" else "w") as archive:
+            for name, content in members.items():
+                header = tarfile.TarInfo(name)
+                header.size = len(content)
+                archive.addfile(header, io.BytesIO(content))
+    with pytest.warns(UserWarning, match=r"passed over: 3 files: .*member README\.md"):
+        store = prepare(path, tmp_path / "store", progress=False)
+    (record,) = store.manifest.shards
+    counts = {each.reason: each.count for each in record.passed_over or ()}
+    assert counts == {"not of a kind that is read": 2, "the name begins with . or _": 1}
+    with pytest.warns(UserWarning, match="passed over: 3 files"):
+        shuffled = prepare(path, tmp_path / "shuffled", progress=False, shuffle=1)
+    assert shuffled.manifest.shards[0].passed_over == record.passed_over
