@@ -30,7 +30,14 @@ import msgspec
 
 from fastprep.corpus.remote import normal_url
 from fastprep.corpus.remote_directory import RemoteDirectory
-from fastprep.errors import FastprepError, InvalidArgument, InvalidInput, OtherJob, StoreExists
+from fastprep.errors import (
+    FastprepError,
+    InvalidArgument,
+    InvalidInput,
+    InvalidStore,
+    OtherJob,
+    StoreExists,
+)
 from fastprep.jobs.job import Job, input_differences, job_of
 from fastprep.jobs.journal import Journal
 from fastprep.jobs.output import find_manifests, remove_directory
@@ -38,7 +45,7 @@ from fastprep.jobs.progress import Event, Log, send
 from fastprep.jobs.reuse import changed_since, settings_differ
 from fastprep.jobs.workers import call_on_threads
 from fastprep.store import manifest as manifests
-from fastprep.store.manifest import MANIFEST, EncodingRecord, ShardRecord
+from fastprep.store.manifest import HOW_TO_FIX, MANIFEST, Manifest, ShardRecord
 from fastprep.store.reader import TokenStore
 from fastprep.store.remote import cache_root, fill_cache
 from fastprep.system.atomic import remove, replacing, sync_directory
@@ -202,7 +209,7 @@ class Upload(NamedTuple):
             and (content := remote.read(f"{part}{MANIFEST}", manifests.MAX_MANIFEST_BYTES))
             is not None
         }
-        if found and not overwrite and self._is_same(remote, found):
+        if found and not overwrite and self._is_same(remote, found, listed):
             if _local_manifests(directory) == found:  # interrupted in the last step
                 self._keep(found)
             return self._reused(log)
@@ -216,7 +223,7 @@ class Upload(NamedTuple):
             self._prepare_here(overwrite, progress, _forwarded(log, self, last, early))
         made = _local_manifests(directory)
         try:
-            self._send(sender, found, made, listed, log)
+            self._send(sender, found, made, listed, overwrite, log)
         except InvalidInput as error:
             raise InvalidInput(
                 f"{error}; the store is whole in {directory}, and the same call or command uploads the "
@@ -228,10 +235,10 @@ class Upload(NamedTuple):
                 log({**event, "time": round(time.time(), 3)})
         return self._store()
 
-    def _is_same(self, remote: RemoteDirectory, found: dict[str, bytes]) -> bool:
-        """Return whether the store at the URL is what the job would make, and whole.
+    def _is_same(self, remote: RemoteDirectory, found: dict[str, bytes], listed: set[str]) -> bool:
+        """Return whether the store at the URL is what the job would make, with both parts if it has any.
 
-        Raises StoreExists for another store.
+        Raises StoreExists for another store, and InvalidStore if a file of it is missing.
         """
         job = self.run.work.job
         part, content = next(iter(found.items()))
@@ -247,6 +254,12 @@ class Upload(NamedTuple):
                 f"{self.url}: a token store already, of another job: {'; '.join(wrong[:5])}{more}; "
                 "pass overwrite=True (--overwrite) to replace it, or choose another output"
             )
+        for part, content in found.items():
+            manifest = manifests.decode(content, f"{self.url}/{part}{MANIFEST}")
+            if missing := {file.name for file in _files(part, manifest)} - listed:
+                raise InvalidStore(
+                    f"{self.url}/{min(missing)}: missing, though the manifest lists it; {HOW_TO_FIX}"
+                )
         return set(found) == set(self._parts())
 
     def _parts(self) -> tuple[str, ...]:
@@ -272,20 +285,20 @@ class Upload(NamedTuple):
         found: dict[str, bytes],
         made: dict[str, bytes],
         listed: set[str],
+        overwrite: bool,
         log: Log | None,
     ) -> None:
         """Upload a whole store; `found` and `made` are the manifests at the URL and here."""
         remote, directory = sender.remote, sender.directory
-        for part, content in found.items():
-            if made.get(part) != content:
-                remote.remove(part + MANIFEST)
-        parts = [part for part in self._parts() if found.get(part) != made[part]]
+        # To overwrite the same store repairs it.
+        kept = {part for part in made if not overwrite and found.get(part) == made[part]}
+        for part in found.keys() - kept:
+            remote.remove(part + MANIFEST)
+        parts = [part for part in self._parts() if part not in kept]
         names, files = {part + MANIFEST for part in made}, []
         for part in self._parts():
             manifest = manifests.decode(made[part], directory / part / MANIFEST)
-            of_part = [*_vocabulary(part, manifest.encoding)]
-            for index, shard in enumerate(manifest.shards):
-                of_part += _shard(part, index, shard)
+            of_part = [*_files(part, manifest)]
             names |= {file.name for file in of_part}
             files += of_part if part in parts else []
 
@@ -411,10 +424,12 @@ def _local_manifests(directory: Path) -> dict[str, bytes]:
     return found
 
 
-def _vocabulary(part: str, encoding: EncodingRecord) -> Iterator[_File]:
-    """Yield the file of a word tokenizer's vocabulary, if the store has one."""
-    if encoding.kind == "words":
-        yield _File(f"{part}vocabulary.json", encoding.rank_table_sha256)
+def _files(part: str, manifest: Manifest) -> Iterator[_File]:
+    """Yield the files of a store, without the manifest."""
+    if manifest.encoding.kind == "words":
+        yield _File(f"{part}vocabulary.json", manifest.encoding.rank_table_sha256)
+    for index, shard in enumerate(manifest.shards):
+        yield from _shard(part, index, shard)
 
 
 def _shard(part: str, index: int, shard: ShardRecord) -> Iterator[_File]:
