@@ -57,8 +57,8 @@ if TYPE_CHECKING:
 
 # A file of unfinished work, which does no harm in a store.
 _PROBE = "run.lock"
-# Files that are uploaded at a time, and requests for their details.
-_REQUESTS = 8
+# Files that are uploaded at a time, and requests for their details. A file takes memory: of s3fs 100 MB.
+_REQUESTS = 4
 _SECONDS_BEFORE_WAITING = 1.0
 # Seconds that an interrupted job waits for the upload of a file.
 _STOP_TIMEOUT = 0.4
@@ -179,8 +179,8 @@ class Upload(NamedTuple):
     def execute(self, *, overwrite: bool, progress: bool | None, log: Log | None) -> TokenStore:
         """Make the store and upload it, or resume this; see :func:`fastprep.prepare`."""
         directory = self.run.work.output
-        directory.parent.mkdir(parents=True, exist_ok=True)
         lock = directory.parent.with_suffix(".lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
         said: list[bool] = []
 
         def waiting(seconds: float) -> None:

@@ -393,7 +393,7 @@ def test_each_fault_has_its_sentence_before_the_work(
     with pytest.raises(InvalidInput, match=rf"^{URL}/.*: {message}"):
         make(corpus, log=log.append)
     assert log == []
-    assert not work_directory(URL).exists()
+    assert not work_directory(URL).parent.exists()
 
 
 def test_a_server_that_is_away_during_the_upload_is_asked_again(
@@ -506,6 +506,13 @@ def test_the_vocabulary_of_words_is_uploaded(tmp_path: Path) -> None:
 
 def test_the_command(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["prepare", str(corpus), "-o", URL, "--validation", "0.5"]
+    Faulty.failing = staticmethod(
+        # written by the main thread
+        lambda number, name: KeyboardInterrupt() if name.endswith("manifest.json") else None
+    )
+    assert main(words) == 130
+    assert "the store is made; the same command uploads the rest" in capsys.readouterr().err
+    reset()
     assert main(words) == 0
     output, errors = capsys.readouterr()
     assert [line.partition(": ")[0] for line in output.splitlines()] == [
