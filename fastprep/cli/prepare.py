@@ -54,7 +54,13 @@ def add(commands: Commands) -> None:
         help="a file, folder, pattern or URL: .txt, .jsonl, .csv or .tsv, also as .gz, .zst, .xz or "
         ".bz2; .parquet or .arrow; .tar or .zip of these; - is standard input (with --format)",
     )
-    command.add_argument("-o", "--output", required=True, metavar="OUT", help="directory to create")
+    command.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="directory to create, or a URL such as s3://bucket/store",
+    )
     between = command.add_mutually_exclusive_group()
     between.add_argument(
         "--separator",
@@ -245,13 +251,17 @@ def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
         number, total = options.task
         print(f"{options.output}: task {number}/{total} is done; others are not")
         return
-    stores = [store]
+    stores = {options.output: store}
     if store.manifest.part is not None:
+        from fastprep.corpus.remote import url_of
         from fastprep.store.reader import TokenStore
 
-        stores.append(TokenStore(store.path.with_name("validation")))
-    for each in stores:
-        print(f"{each.path if len(stores) > 1 else options.output}: {contents(each)}")
+        output = url_of(options.output)
+        output = str(store.path.parent) if output is None else output.rstrip("/")
+        stores = {f"{output}/train": store}
+        stores[f"{output}/validation"] = TokenStore(f"{output}/validation")
+    for name, each in stores.items():
+        print(f"{name}: {contents(each)}")
     # Of two parts, the first lists all bad documents.
     shards = store.manifest.shards
     if bad := sum(shard.bad_documents for shard in shards):
@@ -294,7 +304,7 @@ class _Messages:
         self._quiet = options.quiet
         self._output = options.output
         self._shards = self._tasks = self._bad = self._changes = 0
-        self._ordering = False
+        self._ordering = self._uploading = False
 
     def event(self, event: Event) -> None:
         """Print a log event."""
@@ -316,6 +326,12 @@ class _Messages:
                 self._print("... and more changed inputs")
         elif kind == "redone":
             self._print(f"shard {event['shard']} is made again: {event['reason']}")
+        elif kind == "uploading":
+            self._uploading = True
+            files, size = int(str(event["files"])), int(str(event["bytes"]))
+            self._print(
+                f"uploading {counted(files, 'file')}, {size:,} bytes, from {event['directory']}"
+            )
         elif kind == "passed over":
             self._print(_passed_over(event))
         elif kind == "ordering" and not self._ordering:
@@ -350,15 +366,23 @@ class _Messages:
             from fastprep.jobs.run import resume_hint
 
             self._print(resume_hint(journal, self._shards))
+        elif self._uploading and isinstance(error, KeyboardInterrupt):
+            self._print("the store is made; the same command uploads the rest")
 
     def _journal(self) -> Journal | None:
         """Return the journal of the job in the output, or None if there is none."""
+        from fastprep.corpus.remote import from_file_url, url_of
         from fastprep.jobs.journal import JOB, Journal
         from fastprep.store.manifest import REPLACEMENT
         from fastprep.system.arguments import local_path
 
         with contextlib.suppress(FastprepError):  # the error is about the output's name
-            output = local_path(self._output, "the output")
+            if url_of(self._output) is None:
+                output = local_path(from_file_url(self._output), "the output")
+            else:
+                from fastprep.jobs.upload import work_directory
+
+                output = work_directory(self._output)
             for directory in (output / REPLACEMENT, output):
                 if (directory / JOB).exists():
                     return Journal(directory)

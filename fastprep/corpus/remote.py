@@ -11,10 +11,12 @@ import contextlib
 import errno
 import glob
 import io
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
+from os import PathLike
 from typing import Any, BinaryIO, TypeVar, cast
 
 from fastprep.corpus.formats import without_query
@@ -72,6 +74,18 @@ def from_file_url(path: str) -> str:
     return path[match.end() :] if (match := _FILE.match(path)) else path
 
 
+def url_of(path: str | PathLike[str]) -> str | None:
+    """Return a path that is a URL of another machine; None for one of this machine.
+
+    >>> url_of("s3://bucket/store"), url_of("file:///data/store"), url_of("store")
+    ('s3://bucket/store', None, None)
+    """
+    name = os.fspath(path)
+    if not isinstance(name, str) or _FILE.match(name) or not is_url(name):
+        return None
+    return name
+
+
 def is_pattern(url: str) -> bool:
     """Return whether a URL is a pattern; a query is no part of one.
 
@@ -99,13 +113,13 @@ def size_of(url: str) -> int:
 @lru_cache(maxsize=4096)
 def can_seek(url: str) -> bool:
     """Return whether a remote file can be read from any position."""
-    system, path = _system(url)
+    system, path = file_system(url)
     protocols = system.protocol if isinstance(system.protocol, tuple) else (system.protocol,)
     if not {"http", "https"} & set(protocols):
         return True
     said = _details(url).get("partial")
     # Many servers do not say so, but can.
-    return bool(said) if said is not None else _repeated(url, partial(_has_ranges, system, path))
+    return bool(said) if said is not None else repeated(url, partial(_has_ranges, system, path))
 
 
 def open_url(url: str, stop: StopFlag | None = None) -> BinaryIO:
@@ -119,18 +133,18 @@ def expand_url(url: str) -> Iterator[tuple[str, int | None, bool]]:
     Each has its URL, its size if the listing says it, and whether a name below the folder, or below the
     part of the pattern that is a name, begins with ``.`` or ``_``.
     """
-    system, path = _system(url)
+    system, path = file_system(url)
     list_files = system.find if url.endswith("/") else system.glob
 
     def listing() -> dict[str, Any]:
         try:
             return cast("dict[str, Any]", list_files(path, detail=True))
         except FileNotFoundError as error:
-            if _fault_of(error) != "missing":
+            if fault_of(error) != "missing":
                 raise
             raise InvalidInput(f"{url}: no such folder; check the address") from None
 
-    found = _repeated(url, listing)
+    found = repeated(url, listing)
     parts = _bare(url).split("/")
     count = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
     base = "".join(f"{part}/" for part in parts[:count])
@@ -153,7 +167,7 @@ class _RemoteFile(io.RawIOBase):
         self._seekable = can_seek(url)
         self._position = 0
         self._file: Any = None
-        _repeated(url, self._reopen, stop)
+        repeated(url, self._reopen, stop)
 
     def readable(self) -> bool:
         return True
@@ -175,7 +189,7 @@ class _RemoteFile(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         filled = 0
         while filled < len(view) and self._position < self._size:
-            data = _repeated(self._url, partial(self._read, len(view) - filled), self._stop, self)
+            data = repeated(self._url, partial(self._read, len(view) - filled), self._stop, self)
             view[filled : filled + len(data)] = data
             filled += len(data)
             self._position += len(data)
@@ -201,7 +215,7 @@ class _RemoteFile(io.RawIOBase):
         return data
 
     def _reopen(self) -> None:
-        system, path = _system(self._url)
+        system, path = file_system(self._url)
         # Without byte ranges the file can only be streamed.
         self._file = system.open(path, "rb", **({} if self._seekable else {"block_size": 0}))
         left = 0 if self._seekable else self._position
@@ -219,20 +233,22 @@ class _RemoteFile(io.RawIOBase):
 
 
 def _details(url: str) -> dict[str, Any]:
-    system, path = _system(url)
-    return cast("dict[str, Any]", _repeated(url, partial(system.info, path)))
+    system, path = file_system(url)
+    return cast("dict[str, Any]", repeated(url, partial(system.info, path)))
 
 
-def _repeated(
+def repeated(
     url: str,
     request: Callable[[], T],
     stop: StopFlag | None = None,
     file: _RemoteFile | None = None,
+    *,
+    reached: bool = False,
 ) -> T:
     """Return the result of a request, which is repeated after pauses while its fault may pass.
 
-    While a `file` is read, a server that does not answer may come back; before that, its address is
-    wrong.
+    While a `file` is read, or if the server was `reached` before, a server that does not answer may
+    come back; before that, its address is wrong. Raises InvalidInput with the sentence of the fault.
     """
     for pause in (*_PAUSES, None):
         try:
@@ -240,9 +256,9 @@ def _repeated(
         except (InvalidInput, MissingExtra):
             raise
         except Exception as error:  # each file system has its own
-            fault = _fault_of(error)
+            fault = fault_of(error)
             passes = fault in ("broken", "dropped") or (
-                file and fault in ("refused", "unreachable")
+                (file or reached) and fault in ("refused", "unreachable")
             )
             if pause is None or not passes:
                 place = "" if file is None else f" at byte {file.tell()}"
@@ -262,7 +278,7 @@ def _wait(seconds: float, stop: StopFlag | None) -> None:
         time.sleep(min(left, 0.1))
 
 
-def _fault_of(error: BaseException) -> str:
+def fault_of(error: BaseException) -> str:
     """Return the kind of fault of a request: its own name for each that people handle differently."""
     import socket
 
@@ -353,12 +369,17 @@ def _has_ranges(system: Any, path: str) -> bool:
 _ONE_BYTE = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
 
 
-def _system(url: str) -> tuple[Any, str]:
+def file_system(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it.
+
+    Raises MissingExtra if a package is missing that the scheme needs, and InvalidInput for a URL that
+    fsspec does not know.
+    """
     try:
         from fsspec.core import url_to_fs  # type: ignore[import-untyped, unused-ignore]
     except ModuleNotFoundError:
         raise MissingExtra(
-            f"{url}: reading from URLs needs fsspec: pip install 'fastprep[remote]'", name="fsspec"
+            f"{url}: URLs need fsspec: pip install 'fastprep[remote]'", name="fsspec"
         ) from None
     try:
         system, path = url_to_fs(url, **_options(url))

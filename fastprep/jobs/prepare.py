@@ -8,6 +8,7 @@ the work was cut off and resumed.
 
 from __future__ import annotations
 
+import os
 import warnings
 from functools import partial
 from os import PathLike
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, get_args, overload
 from fastprep.corpus.documents import BLOCK_BYTES, OnError
 from fastprep.corpus.inputs import Inputs
 from fastprep.corpus.passed_over import Tally, in_words
+from fastprep.corpus.remote import from_file_url, url_of
 from fastprep.errors import InvalidArgument, UnfinishedJob
 from fastprep.jobs.job import Settings, make_job, shards_of_share
 from fastprep.jobs.journal import JOB, Journal
@@ -128,7 +130,10 @@ def prepare(
     output
         the directory to create. It may exist if it is empty, has unfinished work, which is resumed,
         or a store, which is returned if it is what this call would make; a directory with other
-        files is refused, and so is one in which a link leads to other directories.
+        files is refused, and so is one in which a link leads to other directories. Or a URL that fsspec
+        can write to, as ``s3://bucket/store``: the store is made in a directory of the cache
+        (``$FASTPREP_CACHE``) and uploaded, its manifest last (:mod:`fastprep.jobs.upload`). `task`,
+        `append` and the engine ``"ray"`` need an output on this machine.
     encoding
         a name, an :class:`~fastprep.Encoding`, or a word tokenizer: ``SimpleTokenizerV2``,
         whose vocabulary the store then holds (see :mod:`fastprep.words.encoding`).
@@ -199,7 +204,8 @@ def prepare(
         ``changed`` (an input that is not as it was in the unfinished work), ``resumed``, ``redone`` (a
         finished shard that has to be made again, and the reason), ``bad document``, ``task done``,
         ``ordering`` (the documents are put in order), ``finished``; ``reused`` if the store is
-        finished already, and ``waiting`` for another process.
+        finished already, and ``waiting`` for another process. For an output at a URL also
+        ``uploading``, with the files and bytes to upload.
     block_bytes
         number of bytes to read and encode at a time.
 
@@ -245,8 +251,16 @@ def prepare(
             "output first"
         )
     shards_of_share(0, task)  # raises for a task out of range
-    path = local_path(output, "the output")
-    check_parent(path)
+    url = url_of(output)
+    if url is not None:
+        from fastprep.jobs.upload import Upload, check_url, work_directory
+
+        check_url(url, engine, task, append)
+        path = work_directory(url)
+    else:
+        name = os.fspath(output)
+        path = local_path(from_file_url(name) if isinstance(name, str) else name, "the output")
+        check_parent(path)
     chosen = as_encoding(encoding)
     settings = Settings(
         separator,
@@ -271,7 +285,12 @@ def prepare(
         warnings.warn(in_words(job.passed_over), stacklevel=2)
     work = Work(path, job, chosen, block_bytes)
     run = Run(work, tasks, engine, workers, task, planner, shard_bytes is None)
-    store = run.run(overwrite=overwrite, append=append, progress=progress, log=log)
+    if url is not None:
+        store: TokenStore | None = Upload(url, run).execute(
+            overwrite=overwrite, progress=progress, log=log
+        )
+    else:
+        store = run.run(overwrite=overwrite, append=append, progress=progress, log=log)
     if log is None and store is not None:
         members = Tally()
         for shard in store.manifest.shards:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from fastprep.corpus.documents import Span
 from fastprep.corpus.sources import modified
 from fastprep.jobs.job import Job, input_differences, job_of, setting_differences
 from fastprep.store.manifest import Manifest
@@ -52,12 +53,28 @@ def changed_inputs(store: TokenStore, paths: set[str]) -> list[str]:
         if not spans:
             continue
         written = store.shard_file(index, "bin").stat().st_mtime_ns
-        for span, time in zip(spans, modified(spans), strict=True):
-            if span.in_memory:
-                found[span.path] = f"{span.path} is in memory, so it cannot be compared"
-            elif time is not None and time > written:
-                found[span.path] = f"{span.path} was changed after the store was made"
+        found |= _changed(spans, written)
     return list(found.values())
+
+
+def changed_since(manifest: Manifest, paths: set[str], written: int | None) -> list[str]:
+    """Return which of the inputs may have changed since a store was written, and why.
+
+    `written` is a time in nanoseconds; None if it is not known, and then times are not compared.
+    """
+    spans = {span.path: span for shard in manifest.shards for span in shard.inputs}
+    found = _changed([span for path, span in spans.items() if path in paths], written)
+    return list(found.values())
+
+
+def _changed(spans: list[Span], written: int | None) -> dict[str, str]:
+    found = {}
+    for span, time in zip(spans, modified(spans), strict=True):
+        if span.in_memory:
+            found[span.path] = f"{span.path} is in memory, so it cannot be compared"
+        elif time is not None and written is not None and time > written:
+            found[span.path] = f"{span.path} was changed after the store was made"
+    return found
 
 
 def finished_store(directories: list[Path]) -> TokenStore:

@@ -11,21 +11,18 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from fastprep.corpus.remote import open_url
-from fastprep.errors import FastprepError, InvalidInput, InvalidStore
+from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import BlockChecksum, Manifest
-from fastprep.system.atomic import replacing
+from fastprep.system.atomic import link_or_copy, replacing
 from fastprep.system.locking import holding
 
 _CHUNK_BYTES = 1 << 20
-#: Seconds before each further try, after the connection failed.
-RETRY_SECONDS = [0.5, 2.0, 8.0]
 # Seconds to wait for another process that copies the same file.
 _LOCK_TIMEOUT = 3600.0
 
@@ -38,6 +35,28 @@ def cache_root() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "fastprep"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastprep"
+
+
+def fill_cache(url: str, directory: Path) -> None:
+    """Put the files of a store in a directory, from which the one at a URL was copied, into its cache.
+
+    They are hard links where the file system has them.
+    """
+    content = (directory / manifests.MANIFEST).read_bytes()
+    target = _directory(url.rstrip("/"), content)
+    target.mkdir(parents=True, exist_ok=True)
+    for entry in sorted(directory.iterdir()):
+        is_content = entry.suffix in (".bin", ".ends") or entry.name == "vocabulary.json"
+        if is_content and not (target / entry.name).exists():
+            link_or_copy(entry, target / entry.name)
+    with replacing(target / manifests.MANIFEST, sync=False) as file:
+        file.write(content)
+
+
+def _directory(url: str, manifest: bytes) -> Path:
+    """Return the cache of the store at a URL that has this manifest."""
+    name = hashlib.sha256(url.encode() + b"\0" + manifest).hexdigest()[:32]
+    return cache_root() / "stores" / name
 
 
 class RemoteFiles:
@@ -57,8 +76,7 @@ class RemoteFiles:
         except InvalidInput as error:
             raise InvalidStore(f"{error}; a store has a {manifests.MANIFEST}") from error
         manifest = manifests.decode(content, address)
-        name = hashlib.sha256(self._url.encode() + b"\0" + content).hexdigest()[:32]
-        self.directory: Path = cache_root() / "stores" / name
+        self.directory: Path = _directory(self._url, content)
         self.directory.mkdir(parents=True, exist_ok=True)
         if not (self.directory / manifests.MANIFEST).exists():
             with (
@@ -111,27 +129,10 @@ def _chunks(url: str, most: int = 1 << 62) -> Iterator[bytes]:
 
     Raises InvalidInput for a file of more than `most` bytes, or one that cannot be read.
     """
-    position = tries = 0
-    while True:
-        try:
-            with open_url(url) as file:
-                if position:
-                    file.seek(position)
-                while chunk := file.read(_CHUNK_BYTES):
-                    position += len(chunk)
-                    if position > most:
-                        raise InvalidInput(
-                            f"{url}: over {most} bytes; no file of this kind is that long"
-                        )
-                    yield chunk
-                return
-        except FastprepError:  # not found, forbidden: final
-            raise
-        except Exception as error:
-            if tries == len(RETRY_SECONDS):
-                raise InvalidInput(
-                    f"{url}: broke off at byte {position} ({type(error).__name__}: {error}), in "
-                    f"{tries + 1} tries; check the connection, and try again"
-                ) from error
-            time.sleep(RETRY_SECONDS[tries])
-            tries += 1
+    position = 0
+    with open_url(url) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            position += len(chunk)
+            if position > most:
+                raise InvalidInput(f"{url}: over {most} bytes; no file of this kind is that long")
+            yield chunk

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from fastprep import SimpleTokenizerV2, TokenStore, build_vocab, export_store, prepare, verify
+from fastprep.corpus import remote
 from fastprep.errors import FastprepError, InvalidStore
-from fastprep.store import remote
 
 fsspec = pytest.importorskip("fsspec")
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
@@ -47,7 +47,7 @@ fsspec.register_implementation("breaking", Breaking, clobber=True)
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FASTPREP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(remote, "RETRY_SECONDS", [0.0, 0.0])
+    monkeypatch.setattr(remote, "_wait", lambda seconds, stop: None)
     MemoryFileSystem.store.clear()
     MemoryFileSystem.pseudo_dirs[:] = [""]
     Breaking.faults = 0

@@ -166,7 +166,7 @@ def test_a_server_that_is_refused_or_not_found_has_its_own_sentence(
         with pytest.raises(
             InvalidInput, match=r"the server cannot be reached \((gai|Timeout)[eE]rror"
         ):
-            remote._repeated("http://host/a.jsonl", raising(FileNotFoundError(), error))
+            remote.repeated("http://host/a.jsonl", raising(FileNotFoundError(), error))
     assert not pauses  # a wrong address is not tried again
 
 
@@ -190,7 +190,7 @@ def test_faults_of_other_file_systems_have_the_same_sentences(
     error: Exception, message: str
 ) -> None:
     with pytest.raises(InvalidInput, match=message):
-        remote._repeated("s3://bucket/a.jsonl", raising(error))
+        remote.repeated("s3://bucket/a.jsonl", raising(error))
 
 
 def test_a_busy_server_is_asked_again_after_pauses_that_grow(
@@ -228,7 +228,7 @@ def test_a_pause_ends_when_the_job_is_stopped(monkeypatch: pytest.MonkeyPatch) -
     stop = StopFlag()
     stop.set()
     with pytest.raises(Stopped):
-        remote._repeated("s3://b/a.jsonl", raising(ConnectionResetError()), stop)
+        remote.repeated("s3://b/a.jsonl", raising(ConnectionResetError()), stop)
 
 
 def test_a_parquet_file_is_read_from_a_server_with_ranges(
@@ -288,6 +288,7 @@ def test_an_empty_name_is_refused_wherever_a_path_is_taken(
     monkeypatch.chdir(tmp_path)
     Path("a.txt").write_text("One.")
     calls = calls_with_a_local_path(name) + calls_with_a_store(name)
+    calls.append(lambda: prepare("a.txt", name, progress=False))
     for call in (*calls, lambda: prepare(["a.txt", name], "s", progress=False)):
         with pytest.raises(InvalidInput, match="is an empty name; pass"):
             call()
@@ -317,7 +318,6 @@ def calls_with_a_local_path(path: str) -> list[object]:
 
     gpt2 = get_encoding("gpt2")
     return [
-        lambda: prepare("a.txt", path, progress=False),
         lambda: merge_tasks(path),
         lambda: import_tokens(path, "x", format="nanogpt", encoding="gpt2"),
         lambda: import_tokens("a.txt", path, format="nanogpt", encoding="gpt2"),
