@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: The signal that was raised within :func:`raising`, or 0: other errors are its consequences.
-raised = 0
+raised: int = 0
 # Returns the last line of a command that a signal ends at once.
 _last_line: Callable[[bool], str] | None = None
 

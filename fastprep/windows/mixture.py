@@ -113,6 +113,11 @@ class Mixture:
         pairs = list(weights.items() if isinstance(weights, Mapping) else weights)
         if not pairs:
             raise InvalidWindow("a mixture needs at least one source")
+        if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
+            raise InvalidWindow(
+                "a mixture needs a weight for each source; write {source: weight, ...} or "
+                "[(source, weight), ...]"
+            )
         if unit not in ("windows", "tokens"):
             raise InvalidWindow(f"unit is {unit!r}; it must be 'windows' or 'tokens'")
         self.sources: tuple[Tokens, ...] = tuple(source for source, _ in pairs)

@@ -186,3 +186,9 @@ def test_tokens_are_counted_once_the_length_of_a_window_is_known() -> None:
     assert dataset.mixture is not None
     assert [start for start, _ in dataset.mixture.schedule] == [4]
     assert repr(mixture).endswith("; 1 changes)")
+
+
+@pytest.mark.parametrize("sources", [["a", "b"], [("a",)], "ab"])
+def test_sources_without_weights_are_refused(sources: Any) -> None:
+    with pytest.raises(InvalidWindow, match="a mixture needs a weight for each source"):
+        Mixture(sources)
