@@ -391,7 +391,7 @@ def file_system(url: str) -> tuple[Any, str]:
     except ValueError as error:
         raise InvalidInput(f"{url}: {error}; check the address") from None
     except Exception as error:  # some file systems connect at once, as FTP's does
-        raise _error(url, _fault_of(error), error, "") from error
+        raise _error(url, fault_of(error), error, "") from error
     return system, str(path)
 
 
