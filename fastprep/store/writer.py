@@ -44,7 +44,7 @@ class BadDocuments:
     def __init__(self) -> None:
         self.count: int = 0
         self.listed: list[Bad] = []
-        self.passed = Tally()
+        self.passed: Tally = Tally()
 
     def add(self, bad: Sequence[Bad]) -> None:
         """Count and list more."""
