@@ -28,6 +28,8 @@ check: build   ## style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy tests/public_types.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=. $(BIN)/basedpyright --verifytypes fastprep --ignoreexternal > $(VENV)/types.txt || \
+		(cat $(VENV)/types.txt; exit 1) # every public name has a known type
 
 unit: build   ## all tests and doctests, on as many cores as there are
 	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
