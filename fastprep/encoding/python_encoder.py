@@ -1,4 +1,4 @@
-"""An encoder for any pattern, and for vocabularies that lack bytes."""
+"""An encoder in Python, for vocabularies that lack bytes; the base of that for added tokens."""
 
 from __future__ import annotations
 
