@@ -1,4 +1,5 @@
-/* The SIMD paths, by name: "portable" on any machine, "sse2" and "avx2" on x86-64. */
+/* The SIMD paths, by name: "portable" on any machine, "sse2" and "avx2" on x86-64,
+ * "neon" on 64-bit ARM. */
 #ifndef FASTPREP_CPU_H
 #define FASTPREP_CPU_H
 
@@ -12,6 +13,8 @@ static const char *simd_path_name(const char *name) {
                __builtin_cpu_supports("popcnt");
     if (avx2 && (!*name || !strcmp(name, "avx2"))) return "avx2";
     if (!*name || !strcmp(name, "sse2")) return "sse2";
+#elif defined(__aarch64__)
+    if (!*name || !strcmp(name, "neon")) return "neon";
 #endif
     return !*name || !strcmp(name, "portable") ? "portable" : NULL;
 }

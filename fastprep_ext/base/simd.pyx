@@ -1,4 +1,4 @@
-"""The SIMD path of this process: FASTPREP_SIMD (portable, sse2, avx2) if set, the best one if not."""
+"""The SIMD path of this process: FASTPREP_SIMD (portable, sse2, avx2, neon) if set, the best one if not."""
 
 cdef extern from "base/cpu.h" nogil:
     const char *simd_path_name(const char *name)
@@ -8,7 +8,7 @@ cdef const char *_path = simd_path_name(_wanted)
 if _path == NULL:
     raise ImportError(
         f"FASTPREP_SIMD={_wanted.decode()!r} is not a SIMD path of this machine; "
-        "set it to 'portable', 'sse2' or 'avx2', or unset it to have the best one chosen"
+        "set it to 'portable', 'sse2' or 'avx2' (x86-64), or 'neon' (ARM), or unset it to have the best one chosen"
     )
 
 #: Its name.

@@ -74,12 +74,16 @@ static inline FewTask *next_task(FewTask *tasks, size_t *next, size_t count, uin
 #include "few_plain.h"
 #if defined(__x86_64__)
 #include "few_avx2.h"
+#elif defined(__aarch64__)
+#include "few_neon.h"
 #endif
 
 /* The function of the SIMD path of this name (base/cpu.h), which this machine must have. */
 static MergeTasks merge_tasks_of(const char *path) {
 #if defined(__x86_64__)
     if (!strcmp(path, "avx2") && __builtin_cpu_supports("bmi2")) return merge_tasks_avx2;
+#elif defined(__aarch64__)
+    if (!strcmp(path, "neon")) return merge_tasks_neon;
 #endif
     (void)path;
     return merge_tasks_plain;

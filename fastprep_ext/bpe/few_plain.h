@@ -1,4 +1,4 @@
-/* Vectors of four by the compiler's extension: SSE2, NEON, or plain code. */
+/* Vectors of four by the compiler's extension: SSE2 or plain code. */
 #define FEW(name) name##_plain
 #define FEW_TARGET
 

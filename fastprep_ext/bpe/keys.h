@@ -134,12 +134,16 @@ static const KeyPath KEYS_PLAIN = {slot_plain, make_keys_plain, look_plain};
 
 #if defined(__x86_64__)
 #include "keys_avx2.h"
+#elif defined(__aarch64__)
+#include "keys_neon.h"
 #endif
 
 /* The functions of the SIMD path of this name (base/cpu.h), which this machine must have. */
 static const KeyPath *key_path(const char *path) {
 #if defined(__x86_64__)
     if (!strcmp(path, "avx2") && __builtin_cpu_supports("aes")) return &KEYS_AVX2;
+#elif defined(__aarch64__)
+    if (!strcmp(path, "neon") && has_aes()) return &KEYS_NEON;
 #endif
     (void)path;
     return &KEYS_PLAIN;

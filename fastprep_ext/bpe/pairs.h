@@ -15,6 +15,8 @@
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #define PAIR_WAYS 7
@@ -58,6 +60,13 @@ static inline uint32_t pair_matches(const PairBucket *bucket, uint32_t tag) {
     __m128i second = _mm_cmpeq_epi32(_mm_load_si128(tags + 1), want);
     __m128i both = _mm_packs_epi32(first, second);
     return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(both, both)) & 0xFF;
+#elif defined(__aarch64__)
+    static const uint16_t PLACES[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    const uint32x4_t want = vdupq_n_u32(tag);
+    const uint32x4_t first = vceqq_u32(vld1q_u32(bucket->tags), want);
+    const uint32x4_t second = vceqq_u32(vld1q_u32(bucket->tags + 4), want);
+    const uint16x8_t both = vuzp1q_u16(vreinterpretq_u16_u32(first), vreinterpretq_u16_u32(second));
+    return vaddvq_u16(vandq_u16(both, vld1q_u16(PLACES)));
 #else
     uint32_t matches = 0;
     int i;

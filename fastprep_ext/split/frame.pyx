@@ -198,7 +198,7 @@ cdef inline bint white_at(const Split *self, size_t at) noexcept nogil:
 def lanes_of(block, str path):
     """Return the ASCII class masks of 64 bytes as one SIMD path computes them, for tests of the paths.
 
-    None if `path` ("portable", "sse2", "avx2") does not run on this machine.
+    None if `path` ("portable", "sse2", "avx2", "neon") does not run on this machine.
     """
     cdef Array bytes = array_of(block, ITEM_UINT8)
     cdef const SimdPath *chosen = simd_path(path.encode())

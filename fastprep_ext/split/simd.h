@@ -33,7 +33,11 @@ typedef struct {
 
 #if defined(__x86_64__)
 #include "simd_sse2.h"
+#include "classes.h"
 #include "simd_avx2.h"
+#elif defined(__aarch64__)
+#include "classes.h"
+#include "simd_neon.h"
 #endif
 
 /* The path of this name; NULL: not on this machine. */
@@ -42,6 +46,8 @@ static const SimdPath *simd_path(const char *name) {
 #if defined(__x86_64__)
     if (path && !strcmp(path, "avx2")) return &SIMD_AVX2;
     if (path && !strcmp(path, "sse2")) return &SIMD_SSE2;
+#elif defined(__aarch64__)
+    if (path && !strcmp(path, "neon")) return &SIMD_NEON;
 #endif
     return path ? &SIMD_PORTABLE : NULL;
 }

@@ -8,10 +8,6 @@
 #include "base/bits.h"
 #include "base/cpu.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 /* Bit i stands for character i. */
 typedef struct {
     uint64_t word;   /* neither whitespace nor separator */
@@ -55,41 +51,19 @@ static void word_masks_portable(const uint8_t *latin, int64_t blocks, WordMasks 
     }
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 /* A character's class is LOW[low digit] & HIGH[high digit], both digits hexadecimal. Its bits:
  * whitespace 1: 09-0D, 2: 1C-1F, 4: 20 A0, 8: 85; separators 10: 2x, 20: 3x, 40: 5F; 80: dash. */
-#define TWICE(...) _mm256_setr_epi8(__VA_ARGS__, __VA_ARGS__)
-#define CLASSES(v)                                                                              \
-    _mm256_and_si256(_mm256_shuffle_epi8(LOW, _mm256_and_si256((v), DIGIT)),                    \
-                     _mm256_shuffle_epi8(HIGH, _mm256_and_si256(_mm256_srli_epi16((v), 4), DIGIT)))
-#define BITS(v) (uint32_t)_mm256_movemask_epi8(v)
-#define BITS_ABOVE(v, least) BITS(_mm256_cmpgt_epi8((v), _mm256_set1_epi8(least)))
-#define JOIN(low, high) ((uint64_t)(low) | (uint64_t)(high) << 32)
+static const uint8_t WORD_LOW[16] = {
+    0x04, 0x10, 0x10, 0, 0, 0x08, 0, 0x10, 0x10, 0x11, 0x21, 0x21, 0x13, 0x83, 0x12, 0x62,
+};
+static const uint8_t WORD_HIGH[16] = {0x01, 0x02, 0x94, 0x20, 0, 0x40, 0, 0, 0x08, 0, 0x04};
+#endif
 
-__attribute__((target("avx2"))) static void word_masks_avx2(
-    const uint8_t *latin, int64_t blocks, WordMasks *masks) {
-    const __m256i LOW = TWICE(0x04, 0x10, 0x10, 0, 0, 0x08, 0, 0x10, 0x10, 0x11, 0x21, 0x21, 0x13,
-                              (char)0x83, 0x12, 0x62);
-    const __m256i HIGH = TWICE(0x01, 0x02, (char)0x94, 0x20, 0, 0x40, 0, 0, 0x08, 0, 0x04, 0, 0, 0,
-                               0, 0);
-    const __m256i DIGIT = _mm256_set1_epi8(15);
-    for (; blocks > 0; blocks--, latin += 64, masks++) {
-        __m256i a = _mm256_loadu_si256((const __m256i *)latin);
-        __m256i b = _mm256_loadu_si256((const __m256i *)(latin + 32));
-        a = CLASSES(a);
-        b = CLASSES(b);
-        /* As signed bytes: a dash is negative, a word's character 0. */
-        masks->word = ~JOIN(BITS_ABOVE(a, 0), BITS_ABOVE(b, 0));
-        masks->opens = masks->closes = JOIN(BITS_ABOVE(a, 15), BITS_ABOVE(b, 15));
-        masks->dash = JOIN(BITS(a), BITS(b));
-    }
-}
-
-#undef TWICE
-#undef CLASSES
-#undef BITS
-#undef BITS_ABOVE
-#undef JOIN
+#if defined(__x86_64__)
+#include "masks_avx2.h"
+#elif defined(__aarch64__)
+#include "masks_neon.h"
 #endif
 
 /* The function of the SIMD path of this name; NULL: not on this machine. "sse2" is the portable code,
@@ -98,6 +72,8 @@ static WordMasksFunction word_masks_function(const char *name) {
     const char *path = simd_path_name(name);
 #if defined(__x86_64__)
     if (path && !strcmp(path, "avx2")) return word_masks_avx2;
+#elif defined(__aarch64__)
+    if (path && !strcmp(path, "neon")) return word_masks_neon;
 #endif
     return path ? word_masks_portable : NULL;
 }

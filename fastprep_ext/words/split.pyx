@@ -219,7 +219,7 @@ cdef int64_t close_up(const Text *text, uint64_t closers, void *out) noexcept no
 def masks_of(block, str path):
     """Return the class masks of 64 Latin-1 characters as one SIMD path computes them, for tests.
 
-    None if `path` ("portable", "sse2", "avx2") does not run on this machine.
+    None if `path` ("portable", "sse2", "avx2", "neon") does not run on this machine.
     """
     cdef Array bytes = array_of(block, ITEM_UINT8)
     cdef WordMasksFunction function = word_masks_function(path.encode())

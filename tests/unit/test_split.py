@@ -109,7 +109,7 @@ def first_invalid(read: Callable[[bytes], object], data: bytes) -> int | None:
     return None
 
 
-@pytest.mark.parametrize("path", ["sse2", "avx2"])
+@pytest.mark.parametrize("path", ["sse2", "avx2", "neon"])
 def test_simd_paths_agree_with_the_portable_path(path):
     if lanes_of(bytes(64), path) is None:
         pytest.skip(f"this machine has no {path}")
@@ -121,7 +121,7 @@ def test_simd_paths_agree_with_the_portable_path(path):
         assert lanes_of(bytes([byte]) * 64, path) == lanes_of(bytes([byte]) * 64, "portable")
 
 
-@pytest.mark.parametrize("path", ["portable", "sse2", "avx2"])
+@pytest.mark.parametrize("path", ["portable", "sse2", "avx2", "neon"])
 def test_positions_of_bits_are_listed_in_order(path):
     if places_of(0, path) is None:
         pytest.skip(f"this machine has no {path}")
@@ -146,7 +146,7 @@ def test_the_portable_path_knows_ascii():
         assert lanes["high"] == (byte >= 128)
 
 
-@pytest.mark.parametrize("path", ["portable", "sse2", "avx2"])
+@pytest.mark.parametrize("path", ["portable", "sse2", "avx2", "neon"])
 def test_the_path_can_be_forced(path):
     if lanes_of(bytes(64), path) is None:
         pytest.skip(f"this machine has no {path}")
@@ -174,7 +174,7 @@ for name in ("gpt2", "o200k_base"):
 
 
 def test_all_paths_give_the_same_ids():
-    paths = [path for path in ("portable", "sse2", "avx2") if lanes_of(bytes(64), path)]
+    paths = [path for path in ("portable", "sse2", "avx2", "neon") if lanes_of(bytes(64), path)]
     found = {path: run_with(path, IDS) for path in paths}
     assert found["portable"].count("\n") == 2
     assert len(set(found.values())) == 1, found

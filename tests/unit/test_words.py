@@ -52,7 +52,7 @@ def test_the_simd_paths_see_the_same_classes_in_every_character() -> None:
     blocks += [rnd.randbytes(64) for _ in range(500)]
     ran = set()
     for block in blocks:
-        masks = {path: masks_of(block, path) for path in ("portable", "sse2", "avx2")}
+        masks = {path: masks_of(block, path) for path in ("portable", "sse2", "avx2", "neon")}
         ran |= {path for path, mask in masks.items() if mask is not None}
         assert all(mask == masks["portable"] for mask in masks.values() if mask is not None)
     assert "portable" in ran
