@@ -19,7 +19,7 @@ from fastprep.cli.main import main
 from fastprep.corpus.documents import Format
 from fastprep.encoding.cutting import cut
 from fastprep.errors import BadVocabulary, InvalidInput, InvalidStore, InvalidUtf8
-from fastprep.store.encodings import encoding_of_store
+from fastprep.store.encodings import encoding_of_store, keep_vocabulary
 from fastprep.store.reader import TokenStore
 from fastprep.words import corpus as word_inputs
 from fastprep.words.corpus import words_of_inputs
@@ -139,7 +139,7 @@ def test_invalid_vocabulary_is_refused(vocab: Any, message: str) -> None:
 
 
 def test_a_vocabulary_file_is_read_back_or_refused(encoding: WordEncoding, tmp_path: Path) -> None:
-    encoding.write_into(tmp_path)
+    keep_vocabulary(encoding, [tmp_path])
     path = tmp_path / VOCABULARY
     back = WordEncoding.from_file(path)
     assert back.vocab == encoding.vocab
