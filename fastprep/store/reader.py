@@ -83,7 +83,7 @@ class TokenStore:
         the number of each; ``len(store)`` is the number of tokens.
     dtype
         uint16 or uint32, little-endian.
-    n_vocab
+    vocab_size
         every id is below it.
     encoding_name
         the name of the encoding that made the ids.
@@ -128,7 +128,7 @@ class TokenStore:
         self._load()
         self.num_tokens: int = self.manifest.tokens
         self.num_documents: int = self.manifest.documents
-        self.n_vocab: int = self.manifest.n_vocab
+        self.vocab_size: int = self.manifest.n_vocab
         self.encoding_name: str = self.manifest.encoding.name
         self.eot_token: int | None = self.manifest.end_token
         self.eot: Eot = "none"
@@ -141,6 +141,14 @@ class TokenStore:
         self._tokens: list[Ids | None] = [None] * len(records)
         self._ends: list[npt.NDArray[np.uint64] | None] = [None] * len(records)
         self._all_ends: npt.NDArray[np.uint64] | None = None
+
+    @property
+    def n_vocab(self) -> int:
+        """The old name of :attr:`vocab_size`, until version 0.4."""
+        from fastprep.system.renamed import warn
+
+        warn("TokenStore.n_vocab is now vocab_size", 2)
+        return self.vocab_size
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
@@ -542,6 +550,11 @@ class TokenStore:
             f"TokenStore({self._url or str(self.path)!r}: {self.num_tokens} tokens, "
             f"{self.num_documents} documents, {self.encoding_name}, {self.manifest.dtype})"
         )
+
+    def _repr_html_(self) -> str:
+        from fastprep.store.views import as_html
+
+        return as_html(self)
 
     def __reduce__(self) -> tuple[Any, tuple[type[TokenStore], Path | str, int]]:
         return _reopened, (type(self), self._url or self.path, self._checksum())

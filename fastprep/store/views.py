@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from fastprep.errors import IdOutOfRange, InvalidIndex, InvalidInput, MissingExtra
+from fastprep.errors import FastprepError, IdOutOfRange, InvalidIndex, InvalidInput, MissingExtra
 from fastprep.system.arrow import pyarrow
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+# Tokens that a notebook shows.
+_SHOWN = 100
 # Lists with 32-bit offsets hold fewer values.
 _MAX_OFFSET = (1 << 31) - 1
 
@@ -160,3 +162,31 @@ def fingerprint_of(store: TokenStore) -> str:
             record_of = (shard.tokens, shard.documents, shard.bin_crc32, shard.ends_crc32)
             digest.update(repr(record_of).encode())
     return digest.hexdigest()
+
+
+def as_html(store: TokenStore) -> str:
+    """Return the facts about a store and its first tokens as HTML, for a notebook."""
+    from fastprep.encoding.shown import facts_html, tokens_html
+
+    record = store.manifest.encoding
+    end = {"append": "after each document", "prepend": "before each document", "none": ""}[
+        store.eot
+    ]
+    facts: list[tuple[str, object]] = [
+        ("tokens", store.num_tokens),
+        ("documents", store.num_documents),
+        ("encoding", f"{record.name}, {store.vocab_size:,} ids"),
+        ("end token", f"{store.eot_token} {end}" if end else "none"),
+        ("ids on disk", f"{store.manifest.dtype}, {len(store.shard_sizes):,} shards"),
+        ("path", store._url or store.path),
+    ]
+    shown = ""
+    if store.num_tokens:
+        try:
+            bytes_of = store.encoding.decode_single_token_bytes
+            between = " " if record.kind == "words" else ""
+            ids = store[:_SHOWN].tolist()
+            shown = tokens_html(ids, bytes_of, record.special_tokens.values(), between)
+        except (FastprepError, KeyError, OSError) as error:
+            facts.append(("first tokens", f"cannot be shown: {error}"))
+    return facts_html("TokenStore", facts, shown)

@@ -437,3 +437,20 @@ class WindowDataset(Dataset[Sample]):
             f"{type(self).__name__}({self.num_tokens} tokens, {len(self)} windows, "
             f"max_length={self.max_length}, stride={self.stride})"
         )
+
+    def _repr_html_(self) -> str:
+        from fastprep.encoding.shown import facts_html
+
+        return facts_html(type(self).__name__, self._facts())
+
+    def _facts(self) -> list[tuple[str, object]]:
+        sources = ", ".join(str(source.store or "ids in memory") for source in self._sources)
+        return [
+            ("tokens", self.num_tokens),
+            ("windows", len(self)),
+            ("max_length", self.max_length),
+            ("stride", self.stride),
+            ("layout", self.layout),
+            ("sample", f"{self.outputs} of {self.format.dtype.name}"),
+            ("sources", sources),
+        ]

@@ -290,6 +290,23 @@ class WindowLoader(DataLoader[Sample]):
     def __len__(self) -> int:
         return len(self.sampler.shares())
 
+    def __repr__(self) -> str:
+        return f"WindowLoader({self.dataset!r}, batch_size={self.batch_size}, {self.sampler!r})"
+
+    def _repr_html_(self) -> str:
+        from fastprep.encoding.shown import facts_html
+
+        facts: list[tuple[str, object]] = [
+            ("batches per epoch", len(self)),
+            ("batch_size", self.batch_size),
+            ("epoch, position", f"{self.epoch:,}, {self.position:,}"),
+            (
+                "order",
+                f"seed {self.sampler.seed}" if self.sampler.shuffle else "that of the corpus",
+            ),
+        ]
+        return facts_html("WindowLoader", [*facts, *self.dataset._facts()])
+
     @property
     def epoch(self) -> int:
         """The epoch of the next batch."""

@@ -193,7 +193,11 @@ def test_a_store_of_words_is_made_decoded_and_verified(workers: int, tmp_path: P
         progress=False,
     )
     record = store.manifest.encoding
-    assert (record.kind, record.name, store.n_vocab) == ("words", "words", max(vocab.values()) + 1)
+    assert (record.kind, record.name, store.vocab_size) == (
+        "words",
+        "words",
+        max(vocab.values()) + 1,
+    )
     words = {word: number for word, number in vocab.items() if word != END}
     oracle = reference.SimpleTokenizerV2(words)
     for number, text in enumerate(texts):
@@ -241,7 +245,7 @@ def test_the_command_makes_uses_and_exports_words(
     )
     assert main(["decode", "6", "1", "5", "--vocab", vocabulary]) == 0
     assert capsys.readouterr().out == "to be that"
-    exported = str(fastprep.export_store(store, to="megatron", output=tmp_path / "m")[-1])
+    exported = str(fastprep.export_store(store, format="megatron", output=tmp_path / "m")[-1])
     command = ["import", exported, "-o", str(tmp_path / "back"), "--from", "megatron", "--quiet"]
     assert main([*command, "--vocab", vocabulary]) == 0
     verify(tmp_path / "back", encoding=encoding_of_store(TokenStore(store)))
