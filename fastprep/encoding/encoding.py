@@ -100,7 +100,7 @@ class Encoding(Decoding):
                     f"explicit_n_vocab is {explicit_n_vocab}, but there are {count} tokens with "
                     f"ids up to {largest}"
                 )
-        self._mergeable_ranks = mergeable_ranks
+        vars(self)["_mergeable_ranks"] = mergeable_ranks  # what the property would compute
         self._assemble(
             Recipe(
                 name,

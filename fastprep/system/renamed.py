@@ -32,7 +32,7 @@ def renamed(**names: str) -> Callable[[Function], Function]:
         def wrapper(*args: Any, **options: Any) -> Any:
             for old, new in names.items():
                 if old in options:
-                    warn(f"{function.__name__}: the option {old!r} is now {new!r}", 3)
+                    warn(f"{function.__name__}: the option {old!r} is now {new!r}", 2)
                     if new in options:
                         raise TypeError(
                             f"{function.__name__}() got {old!r} and {new!r}, two names of one option"
