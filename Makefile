@@ -27,7 +27,8 @@ check: build   ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/mypy tests/public_types.py
+	@$(BIN)/mypy tests/public_types.py tests/user_program.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/basedpyright --level error # a user's program, as VS Code checks it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=. $(BIN)/basedpyright --verifytypes fastprep --ignoreexternal > $(VENV)/types.txt || \
 		(cat $(VENV)/types.txt; exit 1) # every public name has a known type
 

@@ -51,7 +51,7 @@ def main() -> None:
     if not len(loader):
         parser.error(f"the corpus has fewer than {BATCH_SIZE} windows of {MAX_LENGTH} tokens")
     torch.manual_seed(1)
-    vocabulary = fastprep.TokenStore(store).n_vocab
+    vocabulary = fastprep.TokenStore(store).vocab_size
     model = GPT(vocabulary, MAX_LENGTH, width=64, heads=4, blocks=2)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     step = 0

@@ -13,10 +13,14 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fastprep import errors, load, model, registry
-    from fastprep.checks.verification import verify
-    from fastprep.encoding import encoding as core
+    from fastprep import errors as errors
+    from fastprep import load as load
+    from fastprep import model as model
+    from fastprep import registry as registry
+    from fastprep.checks.verification import Verified, verify
+    from fastprep.encoding import encoding as core  # noqa: F401
     from fastprep.encoding.encoding import Encoding
+    from fastprep.encoding.shown import ShownTokens
     from fastprep.errors import FastprepError
     from fastprep.exchange.exports import export_store
     from fastprep.exchange.imports import import_tokens
@@ -24,8 +28,11 @@ if TYPE_CHECKING:
     from fastprep.model import encoding_for_model, encoding_name_for_model
     from fastprep.registry import get_encoding, list_encoding_names
     from fastprep.report.page import write_report
+    from fastprep.store.encodings import StoreEncoding
+    from fastprep.store.manifest import Manifest
     from fastprep.store.reader import TokenStore
-    from fastprep.training.batch import collate_windows
+    from fastprep.store.views import Documents
+    from fastprep.training.batch import WindowBatch, collate_windows
     from fastprep.training.dataset import WindowDataset
     from fastprep.training.embedding import (
         InputEmbedding,
@@ -33,31 +40,41 @@ if TYPE_CHECKING:
         SinusoidalEmbedding,
         TokenEmbedding,
     )
-    from fastprep.training.loader import create_dataloader
+    from fastprep.training.loader import WindowLoader, create_dataloader
     from fastprep.training.notebook import GPTDatasetV1, create_dataloader_v1
     from fastprep.training.sampler import WindowSampler
     from fastprep.vocabulary import patterns
     from fastprep.windows.mixture import Mixture
+    from fastprep.windows.packing import PackedRows
     from fastprep.windows.sliding import sliding_windows
+    from fastprep.words.encoding import WordEncoding
     from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
 
     __all__ = [
+        "Documents",
         "Encoding",
         "FastprepError",
         "GPTDatasetV1",
         "InputEmbedding",
+        "Manifest",
         "Mixture",
+        "PackedRows",
         "PositionalEmbedding",
+        "ShownTokens",
         "SimpleTokenizerV1",
         "SimpleTokenizerV2",
         "SinusoidalEmbedding",
+        "StoreEncoding",
         "TokenEmbedding",
         "TokenStore",
+        "Verified",
+        "WindowBatch",
         "WindowDataset",
+        "WindowLoader",
         "WindowSampler",
+        "WordEncoding",
         "build_vocab",
         "collate_windows",
-        "core",
         "create_dataloader",
         "create_dataloader_v1",
         "encoding_for_model",
@@ -67,12 +84,9 @@ if TYPE_CHECKING:
         "get_encoding",
         "import_tokens",
         "list_encoding_names",
-        "load",
         "merge_tasks",
-        "model",
         "patterns",
         "prepare",
-        "registry",
         "sliding_windows",
         "verify",
         "write_report",
@@ -80,19 +94,28 @@ if TYPE_CHECKING:
 
 # The module that defines each name.
 _MODULE_OF = {
+    "Documents": "store.views",
     "Encoding": "encoding.encoding",
     "FastprepError": "errors",
     "GPTDatasetV1": "training.notebook",
     "InputEmbedding": "training.embedding",
+    "Manifest": "store.manifest",
     "Mixture": "windows.mixture",
+    "PackedRows": "windows.packing",
     "PositionalEmbedding": "training.embedding",
+    "ShownTokens": "encoding.shown",
     "SimpleTokenizerV1": "words.tokenizers",
     "SimpleTokenizerV2": "words.tokenizers",
     "SinusoidalEmbedding": "training.embedding",
+    "StoreEncoding": "store.encodings",
     "TokenEmbedding": "training.embedding",
     "TokenStore": "store.reader",
+    "Verified": "checks.verification",
+    "WindowBatch": "training.batch",
     "WindowDataset": "training.dataset",
+    "WindowLoader": "training.loader",
     "WindowSampler": "training.sampler",
+    "WordEncoding": "words.encoding",
     "build_vocab": "words.tokenizers",
     "collate_windows": "training.batch",
     "create_dataloader": "training.loader",
@@ -109,18 +132,16 @@ _MODULE_OF = {
     "verify": "checks.verification",
     "write_report": "report.page",
 }
-# Names of modules.
-_MODULES = {
-    **{"core": "encoding.encoding", "errors": "errors", "load": "load"},
-    **{"model": "model", "patterns": "vocabulary.patterns", "registry": "registry"},
-}
+# Names of modules; those that `import *` and dir() do not show are there for code written for tiktoken.
+_MODULES = {"errors": "errors", "patterns": "vocabulary.patterns"}
+_HIDDEN = {"core": "encoding.encoding", "load": "load", "model": "model", "registry": "registry"}
 
 
 def __getattr__(name: str) -> object:
     if name == "__all__":
         # Without torch `from fastprep import *` imports the other names.
         return sorted(public for public in (*_MODULES, *_MODULE_OF) if _find(public) is not None)
-    if name not in _MODULES and name not in _MODULE_OF:
+    if name not in _MODULES and name not in _MODULE_OF and name not in _HIDDEN:
         raise AttributeError(f"module 'fastprep' has no attribute {name!r}")
     found = _find(name)
     if found is None:
@@ -134,7 +155,8 @@ def __getattr__(name: str) -> object:
 
 def _find(name: str) -> object | None:
     """Return what a public name stands for, or None if it needs torch and torch is missing."""
-    path = f"fastprep.{_MODULES.get(name) or _MODULE_OF[name]}"
+    module_name = _MODULES.get(name) or _HIDDEN.get(name)
+    path = f"fastprep.{module_name or _MODULE_OF[name]}"
     try:
         from fastprep.system.interrupts import deferred
 
@@ -145,7 +167,7 @@ def _find(name: str) -> object | None:
         if error.name != "torch":
             raise
         return None
-    found: object = module if name in _MODULES else getattr(module, name)
+    found: object = module if module_name else getattr(module, name)
     return found
 
 
@@ -170,4 +192,4 @@ class _NeedsTorch:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, *_MODULE_OF, "__all__"})
+    return sorted({*_MODULES, *_MODULE_OF, "__version__"})

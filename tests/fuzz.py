@@ -193,7 +193,7 @@ def _sample() -> Path:
         fastprep.prepare(folder / "a.txt", folder / "whole", **small)  # type: ignore[call-overload]
         fastprep.prepare(folder / "a.txt", folder / "unfinished", task=(0, 2), **small)  # type: ignore[call-overload]
         for kind in ("megatron", "datatrove"):
-            fastprep.export_store(folder / "store", to=kind, output=folder / kind)  # type: ignore[arg-type]
+            fastprep.export_store(folder / "store", format=kind, output=folder / kind)  # type: ignore[arg-type]
         _made.append(folder / "store")
     return _made[0]
 

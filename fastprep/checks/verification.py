@@ -17,7 +17,9 @@ from fastprep.store.encodings import StoreEncoding, check_vocabulary, encoding_o
 from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, itemsize_of
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import whole_number
+from fastprep.system.bars import Progress, bar_of
 from fastprep.system.byte_order import BYTES_OF, from_file
+from fastprep.system.renamed import renamed
 from fastprep.system.threads import available_cores, map_in_order
 from fastprep_ext.base import is_increasing, largest, occurs_exactly_at
 
@@ -39,6 +41,7 @@ class Verified(NamedTuple):
     compared: int
 
 
+@renamed(report="progress")
 def verify(
     store: TokenStore | str | PathLike[str],
     *,
@@ -46,7 +49,7 @@ def verify(
     sample: int | None = None,
     encoding: StoreEncoding | None = None,
     sources: SourceNames | None = None,
-    report: Callable[[int], object] = lambda _: None,
+    progress: Progress = None,
 ) -> Verified:
     """Check every byte of a store.
 
@@ -74,8 +77,9 @@ def verify(
         manifest the caller's user owns are read; of another user's store, which may name any file, only
         those with relative names, in the current directory and below. Pass it for a store that you
         downloaded.
-    report
-        is called with each number of bytes read.
+    progress
+        whether to show a progress bar; by default in a terminal (on stderr) and in a notebook, if it
+        takes long. Or a function that is called with each number of bytes read.
 
     Returns
     -------
@@ -128,13 +132,15 @@ def verify(
     threads = min(_MAX_THREADS, available_cores())
     check_vocabulary(opened)
     max_id = -1
-    # In order, so that the first fault is the one that is reported.
-    for step, largest_id in map_in_order(_Step.run, _steps(opened), threads):
-        report(step.size)
-        max_id = max(max_id, largest_id)
-        if step.is_last:
-            step.shard.check_max_id(max_id)
-            max_id = -1
+    size = opened.num_tokens * itemsize_of(opened.manifest.dtype) + 8 * opened.num_documents
+    with bar_of(progress, size, "verify") as update:
+        # In order, so that the first fault is the one that is reported.
+        for step, largest_id in map_in_order(_Step.run, _steps(opened), threads):
+            update(step.size)
+            max_id = max(max_id, largest_id)
+            if step.is_last:
+                step.shard.check_max_id(max_id)
+                max_id = -1
     compared = 0
     if against is not None and encoding is not None and allowed is not None:
         from fastprep.checks.comparison import compare
@@ -223,7 +229,7 @@ class _Shard:
                 in_place &= occurs_exactly_at(ids, store.eot_token, places, offset)
             position += len(ids)
         expected = self._record.bin_crc32[number]
-        if position == stop and checksum == expected and max_id < store.n_vocab and in_place:
+        if position == stop and checksum == expected and max_id < store.vocab_size and in_place:
             return max_id
         raise self._fault(number)
 
@@ -241,11 +247,11 @@ class _Shard:
         store, (start, stop) = self._store, self.ranges[number]
         try:
             ids = _read_block(self._path, self._letter, start, stop, self._record.bin_crc32[number])
-            if largest(ids) >= store.n_vocab:
-                place = next(place for place, value in enumerate(ids) if value >= store.n_vocab)
+            if largest(ids) >= store.vocab_size:
+                place = next(place for place, value in enumerate(ids) if value >= store.vocab_size)
                 raise InvalidStore(
                     f"{self._path}: token {start + place} is {ids[place]}, outside the vocabulary of "
-                    f"{store.n_vocab} ids; {HOW_TO_FIX}"
+                    f"{store.vocab_size} ids; {HOW_TO_FIX}"
                 )
             if store.eot_token is not None:
                 self._check_end_tokens(ids, store.eot_token, start, stop)

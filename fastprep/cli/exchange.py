@@ -100,7 +100,7 @@ def _export(options: argparse.Namespace) -> None:
     with signals.raising():
         paths = export_store(
             options.store,
-            to=options.to,
+            format=options.to,
             output=options.output,
             link=options.link,
             one_file=options.one_file,

@@ -66,7 +66,7 @@ def _verify(options: argparse.Namespace) -> None:
             sample=options.sample,
             encoding=encoding,
             sources=options.sources,
-            report=report,
+            progress=report,
         )
     if not options.quiet:
         compared = (

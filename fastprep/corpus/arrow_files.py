@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastprep.corpus.batches import as_batches
-from fastprep.corpus.columns import Nulls, arrow_errors, has_indices, no_text, type_of, walk
+from fastprep.corpus.columns import (
+    Nulls,
+    arrow_errors,
+    can_be_read,
+    has_indices,
+    no_text,
+    type_of,
+    walk,
+)
 from fastprep.corpus.documents import (
     Bad,
     Batch,
@@ -20,7 +28,7 @@ from fastprep.corpus.documents import (
 from fastprep.corpus.remote import is_url
 from fastprep.corpus.sources import check_size, open_bytes
 from fastprep.errors import DamagedInput, InvalidInput
-from fastprep.system.arrow import is_text, pyarrow
+from fastprep.system.arrow import pyarrow
 
 _FILE = b"ARROW1"
 _FEATHER_1 = b"FEA1"
@@ -117,7 +125,7 @@ class _Column:
             self._file.seek(0)
             schema = opening(self._file).schema
             kind = type_of(schema, self.keys)
-            if kind is None or not is_text(kind):
+            if not can_be_read(kind):
                 raise InvalidInput(f"{self._path}: {no_text(schema, kind, self._form)} (--field)")
         with arrow_errors(self._path, what):
             self._file.seek(0)
@@ -168,4 +176,4 @@ class _Column:
         step = max(min(_MAX_ROWS, block_bytes * len(column) // max(column.nbytes, 1)), 1)
         for first in range(0, len(column), step):
             rows, bad = nulls.settle(column.slice(first, step), first)
-            yield from as_batches(rows, places, bad, block_bytes, cut)
+            yield from as_batches(rows, places, bad, block_bytes, cut, nulls.ids)

@@ -17,16 +17,23 @@ _MAX_PLACES = (1 << 15) - 1
 
 
 def as_batches(
-    rows: Rows, places: Places, bad: Sequence[Bad], block_bytes: int, cut: bool
+    rows: Rows,
+    places: Places,
+    bad: Sequence[Bad],
+    block_bytes: int,
+    cut: bool,
+    ids: bool = False,
 ) -> Iterator[Batch]:
     """Yield documents in batches of at most a block, or of one longer document.
+
+    With ``ids`` they are token ids, uint32 each, and are not cut.
 
     With ``cut`` a longer document is yielded in parts; see :func:`fastprep.corpus.reader.batches`.
     """
     first = 0
     while first < len(rows):
         last, size = rows.reach(first, block_bytes)
-        if cut and size > block_bytes:
+        if cut and size > block_bytes and not ids:
             with rows.view_of(first) as text:
                 edges = [0, *cut_points(text, block_bytes), size]
             for number in range(1, len(edges)):
@@ -36,7 +43,7 @@ def as_batches(
                 bad = ()
         else:
             whole = first == 0 and last == len(rows)
-            yield Batch(rows if whole else rows.part(first, last), True, places, bad)
+            yield Batch(rows if whole else rows.part(first, last), True, places, bad, ids=ids)
             bad = ()
         first = last
     if bad:
@@ -62,7 +69,8 @@ def join_small(batches: Iterable[Batch], block_bytes: int) -> Generator[Batch]:
         small = batch.closed and batch.size * _SMALL < block_bytes and batch.passed is None
         fits = size + batch.size <= block_bytes and texts + len(batch.texts) <= MAX_TEXTS
         more = len(_places_of(batch))
-        if queued and not (small and fits and places + more <= _MAX_PLACES):
+        alike = not queued or queued[0].ids == batch.ids
+        if queued and not (small and fits and alike and places + more <= _MAX_PLACES):
             yield _joined(queued)
             queued, size, texts, places = [], 0, 0, 0
         if small:
@@ -86,7 +94,7 @@ def _joined(batches: list[Batch]) -> Batch:
         firsts.append(len(places))
         places += _places_of(batch)
     rows = Rows.joined([batch.texts for batch in batches], firsts)
-    return Batch(rows, True, JoinedPlaces(places), bad)
+    return Batch(rows, True, JoinedPlaces(places), bad, ids=batches[0].ids)
 
 
 def _places_of(batch: Batch) -> Sequence[Places]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastprep.corpus.documents import Bad, Format, keys_of
 from fastprep.errors import DamagedInput, InvalidInput
-from fastprep.system.arrow import column_of, pyarrow, without_views
+from fastprep.system.arrow import column_of, ids_of, is_ids, is_text, pyarrow, without_views
 from fastprep_ext.base import Rows
 
 _MAX_ALLOCATION = 1 << 40
@@ -42,6 +42,9 @@ def arrow_errors(place: str, what: str) -> Iterator[None]:
 class Nulls:
     """Handling of null rows as the format's ``on_error`` requires; ``place`` names a row."""
 
+    #: True if the last array held lists of ids, which are texts of 4 bytes per id.
+    ids = False
+
     def __init__(self, form: Format, place: Callable[[int], str]) -> None:
         self._form = form
         self._place = place
@@ -53,7 +56,8 @@ class Nulls:
         is ``"raise"``, and DamagedInput for offsets and indices that are out of range.
         """
         with arrow_errors(self._place(first), "the values from there on are damaged"):
-            column = column_of(chunk)
+            self.ids = is_ids(chunk.type)
+            column = ids_of(chunk) if self.ids else column_of(chunk)
             numbers = np.arange(first, first + len(column.starts))
             rows = Rows(column.text, column.starts, column.stops, numbers)
         if not len(column.nulls):
@@ -83,11 +87,19 @@ def type_of(schema: Any, keys: tuple[str, ...]) -> Any:
     return kind
 
 
+def can_be_read(kind: Any) -> bool:
+    """Return whether an Arrow type, if there is one, holds texts or lists of ids."""
+    return kind is not None and (is_text(kind) or is_ids(kind))
+
+
 def has_indices(kind: Any) -> bool:
-    """Return whether the values of an Arrow type are found by indices or views, not by offsets."""
+    """Return whether the values of an Arrow type are found by indices, views, or lists' offsets."""
     types = pyarrow("a column of text").types
     return bool(
-        types.is_dictionary(kind) or types.is_string_view(kind) or types.is_binary_view(kind)
+        is_ids(kind)
+        or types.is_dictionary(kind)
+        or types.is_string_view(kind)
+        or types.is_binary_view(kind)
     )
 
 
@@ -102,8 +114,12 @@ def walk(batch: Any, keys: tuple[str, ...]) -> Any:
 
 def no_text(schema: Any, kind: Any, form: Format) -> str:
     """Return a message about a column that is missing or not text, with the columns that exist."""
-    found = "has no column" if kind is None else f"holds {kind}, not text, in the column"
-    fix = "pass one of text as field"
+    found = (
+        "has no column"
+        if kind is None
+        else f"holds {kind}, neither text nor lists of ids, in the column"
+    )
+    fix = "pass one of text, or of ids, as field"
     name = ".".join(keys_of(form.field))
     if kind is None and (count := schema.names.count(keys_of(form.field)[0])) > 1:
         found, fix = f"has {count} columns of one name for", "rename all but one of them"

@@ -201,7 +201,8 @@ class Batch(NamedTuple):
     continues an unclosed previous batch, and that the last continues in the next batch if ``closed``
     is False. ``places`` names their places. ``bad`` are the documents that the reader skipped or
     repaired since the previous batch, ``passed`` counts members of an archive that were passed over; a
-    batch may have only these.
+    batch may have only these. With ``ids`` the texts are token ids instead, little-endian uint32, and
+    each is a whole document.
     """
 
     texts: Rows
@@ -209,6 +210,7 @@ class Batch(NamedTuple):
     places: Places
     bad: Sequence[Bad] = ()
     passed: Tally | None = None
+    ids: bool = False
 
     @property
     def size(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -46,7 +47,10 @@ class LineDecoder:
     """
 
     def __init__(self, form: Format) -> None:
+        #: True if the documents are lists of token ids, None if there was none yet.
+        self.ids: bool | None = None
         self._on_error = form.on_error
+        self._field = form.field
         self._keys = keys_of(form.field)
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_line_type(form.field))
         self._reader = LineReader([key.encode() for key in self._keys])
@@ -84,7 +88,10 @@ class LineDecoder:
         bad: list[Bad] = []
         at, line = start, line + origin
         while True:
-            at, line = self._reader.read(lines, at, size, rows, line)
+            if not self.ids:  # the compiled reader takes texts only
+                at, line = self._reader.read(lines, at, size, rows, line)
+                if len(rows):
+                    self.ids = False
             if at == size:
                 return line - origin, bad
             end = find_newline(lines, at, size)
@@ -101,7 +108,7 @@ class LineDecoder:
         if not content or content.isspace():
             return None
         try:
-            return self.text(content).encode()
+            return self._document(content)
         except InvalidInput as error:
             if self._on_error == "raise" and isinstance(error, InvalidUtf8):
                 raise InvalidUtf8(f"{name(line)}, {error}", offset=error.offset) from None
@@ -114,6 +121,32 @@ class LineDecoder:
                 with contextlib.suppress(InvalidInput):
                     return self.text(content.decode(errors="replace").encode()).encode()
             return b""
+
+    def _document(self, content: bytes) -> bytes:
+        """Return the text of a line, or its ids where the field has a list of them."""
+        ids = None
+        try:
+            text = self.text(content)
+        except InvalidInput as error:
+            if "got `array`" not in str(error) or (ids := self._ids(content)) is None:
+                raise
+        if self.ids is None:
+            self.ids = ids is not None
+        elif self.ids is not (ids is not None):
+            raise InvalidInput(
+                f"`{self._field}` is {'text' if ids is None else 'a list of ids'}, unlike before it"
+            )
+        return text.encode() if ids is None else ids
+
+    def _ids(self, content: bytes) -> bytes | None:
+        """Return the ids of a line as uint32, or None if its field has no list of integers."""
+        try:
+            found = _ids_decoder(self._field).decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        for _ in self._keys:
+            found = found.text
+        return ids_as_bytes(found)
 
     def text(self, line: bytes) -> str:
         """Return one line's text, without the compiled reader; tests compare it with this one.
@@ -161,10 +194,29 @@ class LineDecoder:
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def ids_as_bytes(ids: list[int]) -> bytes:
+    """Return token ids as the text of a document of ids: little-endian uint32.
+
+    >>> ids_as_bytes([1, 256])
+    b'\\x01\\x00\\x00\\x00\\x00\\x01\\x00\\x00'
+
+    Raises InvalidInput for a number that is no id.
+    """
+    try:
+        return struct.pack(f"<{len(ids)}I", *ids)
+    except struct.error:
+        wrong = next(number for number in ids if not 0 <= number < 1 << 32)
+        raise InvalidInput(f"{wrong} is no token id; ids are 0 to 2**32 - 1") from None
+
+
+@functools.lru_cache(16)
+def _ids_decoder(field: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_line_type(field, list[int]))
+
+
 @functools.lru_cache(16)  # to define it takes a millisecond, of a task's 60 or so
-def _line_type(field: str) -> Any:
+def _line_type(field: str, kind: Any = str) -> Any:
     """Return the type of an object with a string in a field. Raises InvalidInput, see LineDecoder."""
-    kind: Any = str
     # An object without containers cannot be part of a cycle, so the collector can skip it.
     try:
         for key in reversed(keys_of(field)):
@@ -248,7 +300,7 @@ def read_lines(
             continue
         rows = Rows()
         line, bad = decoder.decode(block, rows, stop, line, name)
-        yield from as_batches(rows, places, bad, block_bytes, cut)
+        yield from as_batches(rows, places, bad, block_bytes, cut, bool(decoder.ids))
         filled, base = filled - stop, base + stop
         block[:filled] = block[stop : stop + filled]
 
@@ -281,7 +333,7 @@ def read_values(
         )
         rows = Rows()
         number, bad = decoder.decode(lines, rows, size, number, name)
-        yield from as_batches(rows, places, bad, block_bytes, cut)
+        yield from as_batches(rows, places, bad, block_bytes, cut, bool(decoder.ids))
         newlines += count_newlines(block, 0, at)
         if invalid:
             fault = f"0x{block[at]:02x} cannot be there (a comma, bracket or quote may be missing)"

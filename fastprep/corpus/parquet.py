@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastprep.corpus.batches import as_batches
-from fastprep.corpus.columns import Nulls, arrow_errors, no_text, type_of, walk
+from fastprep.corpus.columns import Nulls, arrow_errors, can_be_read, no_text, type_of, walk
 from fastprep.corpus.documents import (
     Bad,
     Batch,
@@ -23,7 +23,7 @@ from fastprep.corpus.documents import (
 from fastprep.corpus.remote import can_seek, is_url
 from fastprep.corpus.sources import check_size, open_bytes
 from fastprep.errors import DamagedInput, InvalidInput
-from fastprep.system.arrow import is_text, pyarrow
+from fastprep.system.arrow import pyarrow
 
 # Bytes read of a column at a time: a row group may be larger than memory.
 _READ_BYTES = 1 << 20
@@ -94,10 +94,12 @@ class _TextColumn:
             schema = self._file.schema_arrow
             paths = [self._file.schema.column(i).path for i in range(len(self._file.schema))]
             kind = type_of(schema, self._keys)
-            if kind is None or not is_text(kind):
+            if not can_be_read(kind):
                 raise InvalidInput(f"{span.path}: {no_text(schema, kind, form)} (--field)")
         self._selected = ".".join(self._keys)
-        self._leaf = paths.index(self._selected)
+        # A list's leaf is below it, as in input_ids.list.element.
+        found = [path == self._selected or path.startswith(f"{self._selected}.") for path in paths]
+        self._leaf = found.index(True)
 
     def text_bytes(self) -> int:
         """Return the size of all row groups' pages before compression."""
@@ -131,7 +133,7 @@ class _TextColumn:
             for chunk in self._chunks(group, block_bytes):
                 rows, bad = nulls.settle(chunk, row)
                 row += len(chunk)
-                yield from as_batches(rows, places, bad, block_bytes, cut)
+                yield from as_batches(rows, places, bad, block_bytes, cut, nulls.ids)
         except DamagedInput as error:
             if self._form.on_error == "raise":
                 raise

@@ -428,4 +428,9 @@ def documents(spans: Iterable[Span], form: Format) -> Iterator[bytes]:
     """
     for span in spans:
         for batch in batches(span, form, cut=False):
+            if batch.ids:
+                raise InvalidInput(
+                    f"{batch.place(0, 0)[0].partition(', byte ')[0]}: {form.field!r} has token ids, "
+                    "so there is no text to compare with; leave out against (--against)"
+                )
             yield from batch.texts

@@ -116,4 +116,4 @@ def _decoded(spans: Sequence[Span], held: Rows, form: Format) -> Batch:
         )
         bad += more
         start = stop
-    return Batch(rows, True, JoinedPlaces(places), bad)
+    return Batch(rows, True, JoinedPlaces(places), bad, ids=bool(decoder.ids))

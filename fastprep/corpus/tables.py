@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from fastprep.corpus.batches import as_batches
-from fastprep.corpus.columns import Nulls, arrow_errors, no_text, type_of, walk
+from fastprep.corpus.columns import Nulls, arrow_errors, can_be_read, no_text, type_of, walk
 from fastprep.corpus.documents import Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.in_memory import TableSource, TableSpan, is_of_datasets, is_scan, span_of
 from fastprep.errors import InvalidInput
-from fastprep.system.arrow import column_of, is_text, pyarrow
+from fastprep.system.arrow import column_of, ids_of, is_ids, pyarrow
 
 # Rows of a stream that are read at a time.
 _ROWS = 4096
@@ -106,13 +106,14 @@ class _TextColumn:
 
     def _check(self, schema: Any) -> None:
         kind = type_of(schema, self._keys)
-        if kind is None or not is_text(kind):
+        if not can_be_read(kind):
             raise InvalidInput(f"{self._name}: {no_text(schema, kind, self._form)}")
 
     def _texts(self, chunk: Any, first: int, block_bytes: int, cut: bool) -> Iterator[Batch]:
         """Yield the texts of some rows; ``first`` is the number of the first row."""
-        rows, bad = Nulls(self._form, self._place_of).settle(chunk, first)
-        yield from as_batches(rows, PlacesInRows(self._place_of), bad, block_bytes, cut)
+        nulls, places = Nulls(self._form, self._place_of), PlacesInRows(self._place_of)
+        rows, bad = nulls.settle(chunk, first)
+        yield from as_batches(rows, places, bad, block_bytes, cut, nulls.ids)
 
     def _place_of(self, row: int) -> str:
         return f"{self._name}, row {row}"
@@ -160,10 +161,12 @@ class _Chunk:
             offsets = np.frombuffer(array.buffers()[1], np.int64 if wide else np.int32)
             self._offsets = offsets[array.offset : array.offset + len(array) + 1]
         else:
-            # Dictionaries and views have no offsets. All rows as text may be much larger than they are.
+            # Dictionaries and views have no offsets of bytes. All rows as text may be much larger
+            # than they are.
             sizes = [np.zeros(1, np.int64)]
             for first in range(0, len(array), _ROWS):
-                column = column_of(array.slice(first, _ROWS))
+                part = array.slice(first, _ROWS)
+                column = ids_of(part) if is_ids(part.type) else column_of(part)
                 sizes.append(column.stops - column.starts)
             self._offsets = np.cumsum(np.concatenate(sizes))
         self.end = self.position(len(array))

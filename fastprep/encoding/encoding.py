@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastprep.encoding.decoding import Decoding, as_bytes
 from fastprep.encoding.encoders import decoder_of, encoder_of, specials_of
 from fastprep.encoding.special import NOTHING
-from fastprep.errors import BadVocabulary, WrongSize
+from fastprep.errors import BadVocabulary, FastprepError, WrongSize
 from fastprep.system.arguments import whole_number
 from fastprep.vocabulary.ranks import table_of
 from fastprep.vocabulary.recipe import Recipe
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from fastprep.encoding.shown import ShownTokens
     from fastprep.encoding.special import Allowed, Disallowed
     from fastprep_ext.bpe import Specials
 
@@ -99,7 +100,7 @@ class Encoding(Decoding):
                     f"explicit_n_vocab is {explicit_n_vocab}, but there are {count} tokens with "
                     f"ids up to {largest}"
                 )
-        self._mergeable_ranks = mergeable_ranks
+        vars(self)["_mergeable_ranks"] = mergeable_ranks  # what the property would compute
         self._assemble(
             Recipe(
                 name,
@@ -229,8 +230,52 @@ class Encoding(Decoding):
 
         files.save(self.recipe, path)
 
+    def show(
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = "all",
+        disallowed_special: Disallowed = (),
+    ) -> ShownTokens:
+        """Return the tokens of a text to look at: coloured, in a notebook and in a terminal.
+
+        Special tokens in the text are encoded as themselves, unless `allowed_special` says otherwise.
+        Tokens that share a character are shown as one.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").show("hello world<|endoftext|>")
+        hello| world|<|endoftext|>
+
+        Raises what :meth:`encode` does.
+        """
+        from fastprep.encoding.shown import ShownTokens
+
+        ids = self.encode(
+            text, allowed_special=allowed_special, disallowed_special=disallowed_special
+        )
+        special = frozenset(self.special_tokens.values())
+        return ShownTokens(ids, self.decode_single_token_bytes, special)
+
     def __repr__(self) -> str:
         return f"<Encoding {self.name!r}>"
+
+    def _repr_html_(self) -> str:
+        from fastprep.encoding.shown import facts_html
+
+        special = self.special_tokens
+        listed = ", ".join(f"{token} {number}" for token, number in [*special.items()][:8])
+        more = f" and {len(special) - 8:,} more" if len(special) > 8 else ""
+        example = "The quick brown fox: 3.14 naïve 日本語"
+        facts = [
+            ("vocabulary", self.n_vocab),
+            ("special tokens", listed + more or "none"),
+            ("pattern", self.pat_str),
+        ]
+        try:
+            shown = self.show(example)._repr_html_()
+        except FastprepError:  # a vocabulary without all bytes
+            shown = ""
+        return facts_html(repr(self), facts, shown)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self._getter is not None:

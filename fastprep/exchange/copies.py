@@ -19,7 +19,7 @@ from fastprep.errors import IdOutOfRange, InvalidInput
 from fastprep.exchange.layouts import Ends, IdRange, ShardSource, map_array, read_ids
 from fastprep.jobs.job import encoding_record
 from fastprep.store import manifest as manifests
-from fastprep.store.encodings import StoreEncoding
+from fastprep.store.encodings import StoreEncoding, vocabulary_record
 from fastprep.store.manifest import BlockChecksum, Manifest, ShardRecord, shard_path
 from fastprep.system.atomic import link as link_file
 from fastprep.system.atomic import replacing
@@ -197,6 +197,7 @@ class ShardCopier(NamedTuple):
             dtype=manifests.dtype_for(self.encoding.n_vocab),
             n_vocab=self.encoding.n_vocab,
             encoding=encoding_record(self.encoding),
+            vocabulary=vocabulary_record(self.output),
             end_token=self.end_token,
             end_token_first=self.prepend,
             separator=None,

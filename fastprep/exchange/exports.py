@@ -26,19 +26,22 @@ from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import local_path, whole_number
 from fastprep.system.atomic import link as link_file
 from fastprep.system.atomic import replacing
+from fastprep.system.bars import Progress, bar_of
+from fastprep.system.renamed import renamed
 
 
+@renamed(to="format", report="progress")
 def export_store(
     store: TokenStore | str | PathLike[str],
     *,
-    to: FormatName,
+    format: FormatName,
     output: str | PathLike[str] | None = None,
     link: bool = False,
     one_file: bool = False,
     validation: int | TokenStore | str | PathLike[str] | None = None,
     shard_tokens: int = llmc.SHARD_TOKENS,
     overwrite: bool = False,
-    report: Callable[[int], object] = lambda _: None,
+    progress: Progress = None,
 ) -> list[Path]:
     """Write the ids of a store as files of another program.
 
@@ -46,7 +49,7 @@ def export_store(
     ----------
     store
         a store or its path.
-    to
+    format
         ``"megatron"``
             ``shard-00000.idx`` and ``.bin``, one pair per shard. Without `output` the indices are
             written into the store itself, beside its ``.bin``, and nothing is copied.
@@ -73,8 +76,9 @@ def export_store(
         ids per file of llm.c, at most 2**31 - 1.
     overwrite
         whether to replace files of these names.
-    report
-        is called with each number of bytes read.
+    progress
+        whether to show a progress bar; by default in a terminal (on stderr) and in a notebook, if it
+        takes long. Or a function that is called with each number of bytes read.
 
     Returns
     -------
@@ -97,24 +101,24 @@ def export_store(
     >>> from fastprep import prepare
     >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
     >>> store = prepare(tmp / "two.txt", tmp / "store", progress=False)
-    >>> [path.name for path in export_store(store, to="megatron")]
+    >>> [path.name for path in export_store(store, format="megatron")]
     ['shard-00000.idx']
-    >>> [path.name for path in export_store(store, to="nanogpt", output=tmp / "nano")]
+    >>> [path.name for path in export_store(store, format="nanogpt", output=tmp / "nano")]
     ['train.bin']
     >>> np.fromfile(tmp / "nano" / "train.bin", np.uint16).tolist()
     [3198, 13, 50256, 7571, 13, 50256]
     """
-    if to not in FORMATS:
-        raise InvalidArgument(f"to is {to!r}; the known formats are {', '.join(FORMATS)}")
-    if output is None and (to != "megatron" or one_file):
-        raise InvalidArgument(f"no directory for {to}'s files; pass output (-o DIR)")
-    if link and (to in ("nanogpt", "llmc") or one_file or output is None):
+    if format not in FORMATS:
+        raise InvalidArgument(f"format is {format!r}; the known formats are {', '.join(FORMATS)}")
+    if output is None and (format != "megatron" or one_file):
+        raise InvalidArgument(f"no directory for {format}'s files; pass output (-o DIR)")
+    if link and (format in ("nanogpt", "llmc") or one_file or output is None):
         raise InvalidArgument(
             "nothing to link: link (--link) needs a format with one file per shard, and an output"
         )
-    if one_file and to != "megatron":
+    if one_file and format != "megatron":
         raise InvalidArgument("one_file (--one-file) applies to Megatron's files only")
-    if validation is not None and to not in ("nanogpt", "llmc"):
+    if validation is not None and format not in ("nanogpt", "llmc"):
         raise InvalidArgument("validation applies to nanoGPT's and llm.c's files only")
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
     directory = opened.path if output is None else local_path(output, "the output")
@@ -128,10 +132,12 @@ def export_store(
         "datatrove": lambda: list(_datatrove(opened, link)),
         "nanogpt": lambda: list(_nanogpt(*ranges)),
         "llmc": lambda: list(_llmc(*ranges, shard_tokens)),
-    }[to]()
+    }[format]()
     if not files:
         raise InvalidInput(f"{opened.path}: the store holds no ids, so there is nothing to export")
-    return _write(directory, files, overwrite, report)
+    size = opened.num_tokens * opened.dtype.itemsize + 8 * opened.num_documents
+    with bar_of(progress, size, "export") as update:
+        return _write(directory, files, overwrite, update)
 
 
 class _File(NamedTuple):

@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-
-from tqdm import tqdm
 
 from fastprep.errors import InvalidArgument, InvalidInput, StoreExists
 from fastprep.exchange import datatrove, llmc, megatron
@@ -27,6 +24,7 @@ from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
+from fastprep.system.bars import Progress, bar_of
 from fastprep.words.tokenizers import SimpleTokenizerV2
 
 
@@ -40,7 +38,7 @@ def import_tokens(
     eot_token: str | None = None,
     link: bool = False,
     overwrite: bool = False,
-    progress: bool | None = None,
+    progress: Progress = None,
 ) -> TokenStore:
     """Create a token store from the files of another program.
 
@@ -114,18 +112,11 @@ def import_tokens(
     for source in sources:
         copier.check(source)
     with _exclusive(copier.output, overwrite):
-        with tqdm(
-            total=sum(
-                part.num_ids * part.dtype.itemsize for source in sources for part in source.ranges
-            ),
-            desc="import",
-            unit="B",
-            unit_scale=True,
-            disable=not (sys.stderr.isatty() if progress is None else progress),
-        ) as bar:
-            records = [
-                copier.copy(index, source, bar.update) for index, source in enumerate(sources)
-            ]
+        size = sum(
+            part.num_ids * part.dtype.itemsize for source in sources for part in source.ranges
+        )
+        with bar_of(progress, size, "import") as update:
+            records = [copier.copy(index, source, update) for index, source in enumerate(sources)]
         if not any(record.documents for record in records):
             raise InvalidInput(f"no documents found in {paths[0]}; every input is empty")
         keep_vocabulary(chosen, [copier.output])

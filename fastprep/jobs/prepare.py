@@ -141,7 +141,10 @@ def prepare(
         the text between two documents of a ``.txt`` file; None makes each file one document.
     field
         the key of the text in each object of a ``.jsonl`` file, and the column of a table. A dot
-        separates the keys of nested objects; ``\\.`` is a dot in a name.
+        separates the keys of nested objects; ``\\.`` is a dot in a name. Where it holds lists of
+        integers, as ``field="input_ids"`` of a tokenized data set, these are ids of `encoding`:
+        each is checked against the vocabulary, and a document gets its end token unless it has it
+        already.
     format
         the format of files whose names do not say it, as a suffix: ``"jsonl"``, ``"txt"``, ``"csv.gz"``.
         A name may still end in a compression or ``.tar`` or ``.zip``. Of a folder or archive the files
@@ -197,7 +200,7 @@ def prepare(
         store is whole at any time. Without a store there, one is made. Inputs in memory are refused,
         because they cannot be recognized when the call is repeated.
     progress
-        whether to show a progress bar on stderr; by default if that is a terminal.
+        whether to show a progress bar; by default in a terminal (on stderr) and in a notebook.
     log
         a function that is called with a dict for each event: ``started``, ``passed over`` (what
         folders and patterns among the inputs passed over, and why; without `log` it is a warning),

@@ -16,7 +16,9 @@ from fastprep.corpus.reader import text_per_byte
 from fastprep.errors import FastprepError
 from fastprep.jobs.journal import Done
 from fastprep.jobs.task import TaskCounter
+from fastprep.system.bars import is_watched, tqdm_class
 from fastprep.system.guarantees import lost_in
+from fastprep.terminal import escaped
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -36,12 +38,23 @@ def send(log: Log | None, event: str, **facts: object) -> None:
         log({"event": event, "time": round(time.time(), 3), **facts})
 
 
+def say_reused(output: str, progress: bool | None, log: Log | None) -> None:
+    """Say on stderr that a finished store is returned, where a bar would be and nothing logs it."""
+    if log is None and (is_watched() if progress is None else progress):
+        print(
+            escaped(
+                f"{output}: made before from the same inputs and settings, and returned as it is"
+            ),
+            file=sys.stderr,
+        )
+
+
 class Reporter:
     """A progress bar and log of one run.
 
     `tasks` are the tasks of the run and `counters` their counts so far, both by shard;
     `finished_bytes` is the size of the input that earlier runs have finished. `show` says whether to
-    show a progress bar on stderr, None to show one if stderr is a terminal. `log` is called with each
+    show a progress bar, None to show one in a terminal or a notebook. `log` is called with each
     event. `form` says how documents are stored in the inputs.
 
     >>> events = []
@@ -65,8 +78,7 @@ class Reporter:
         self._sizes = {index: task_bytes(task) for index, task in tasks.items()}
         self._counters = counters
         self._call_log = log
-        is_terminal = sys.stderr is not None and sys.stderr.isatty()
-        self._show = is_terminal if show is None else show
+        self._show = is_watched() if show is None else show
         # Estimated when a bar is first shown, because nothing else needs them.
         self._text_sizes: dict[int, float] = {i: size or 1 for i, size in self._sizes.items()}
         self._finished_bytes = finished_bytes
@@ -89,9 +101,7 @@ class Reporter:
             return
         self._updated = now
         if self._bar is None:
-            from tqdm import tqdm
-
-            self._bar = tqdm(
+            self._bar = tqdm_class()(
                 total=self._finished_bytes + sum(self._sizes.values()),
                 initial=self._finished_bytes,
                 unit="B",

@@ -41,7 +41,7 @@ from fastprep.jobs.output import (
     remove_locks,
     remove_work,
 )
-from fastprep.jobs.progress import Log, Reporter, send
+from fastprep.jobs.progress import Log, Reporter, say_reused, send
 from fastprep.jobs.replace import complete_replacement, is_interrupted, replace_store
 from fastprep.jobs.replan import current_job, replan
 from fastprep.jobs.reuse import changed_inputs, finished_store, settings_differ, store_differences
@@ -101,7 +101,7 @@ class Run(NamedTuple):
         before = identities(output)
         if not overwrite and not append and (store := self._finished_store()) is not None:
             _tidy(output)
-            return _reused(store, log)
+            return _reused(store, progress, log)
         if not output.exists():
             output.mkdir(parents=True, exist_ok=True)
             sync_directory(output.parent)
@@ -124,7 +124,7 @@ class Run(NamedTuple):
                 else:
                     if isinstance(begun, TokenStore):
                         remove_locks(output)
-                        return _reused(begun, log)
+                        return _reused(begun, progress, log)
                     return begun.work(progress, log)
             # Shares of a job whose inputs were changed wait for each other once.
             with journal.lock_run(shared=False, waiting=waiting), journal.lock_job():
@@ -499,7 +499,8 @@ def _tidy(output: Path) -> None:
             remove_locks(output)
 
 
-def _reused(store: TokenStore, log: Log | None) -> TokenStore:
+def _reused(store: TokenStore, progress: bool | None, log: Log | None) -> TokenStore:
+    say_reused(str(store.path), progress, log)
     send(
         log,
         "reused",

@@ -15,6 +15,7 @@ from fastprep.jobs.output import remove_journal, remove_locks, remove_work
 from fastprep.jobs.parts import check_drawn
 from fastprep.jobs.workers import Tick
 from fastprep.store import manifest as manifests
+from fastprep.store.encodings import vocabulary_record
 from fastprep.store.manifest import Appended, Manifest, PartRecord, ShardRecord
 from fastprep.store.reader import TokenStore
 from fastprep.system.atomic import replacing, sync_directory
@@ -66,6 +67,7 @@ def seal(
             if has_appended(directory, job, number):  # by a run that was interrupted
                 continue
             manifest = _appended(directory, job, number, manifest)
+        manifest = structs.replace(manifest, vocabulary=vocabulary_record(directory))
         with replacing(directory / manifests.MANIFEST, replace_link=False) as file:
             file.write(manifests.encode(manifest))
     remove_journal(output)

@@ -41,7 +41,7 @@ from fastprep.errors import (
 from fastprep.jobs.job import Job, input_differences, job_of
 from fastprep.jobs.journal import Journal
 from fastprep.jobs.output import find_manifests, remove_directory
-from fastprep.jobs.progress import Event, Log, send
+from fastprep.jobs.progress import Event, Log, say_reused, send
 from fastprep.jobs.reuse import changed_since, settings_differ
 from fastprep.jobs.workers import call_on_threads
 from fastprep.store import manifest as manifests
@@ -212,7 +212,7 @@ class Upload(NamedTuple):
         if found and not overwrite and self._is_same(remote, found, listed):
             if _local_manifests(directory) == found:  # interrupted in the last step
                 self._keep(found)
-            return self._reused(log)
+            return self._reused(progress, log)
         remote.write(_PROBE, b"")  # fails before the work if nothing can be written there
         sender = _Sender(remote, directory)
         last: list[Event] = []
@@ -348,8 +348,9 @@ class Upload(NamedTuple):
     def _store(self) -> TokenStore:
         return TokenStore(f"{_normal(self.url)}/{self._parts()[0]}".rstrip("/"))
 
-    def _reused(self, log: Log | None) -> TokenStore:
+    def _reused(self, progress: bool | None, log: Log | None) -> TokenStore:
         store = self._store()
+        say_reused(self.url, progress, log)
         send(
             log,
             "reused",
@@ -428,6 +429,8 @@ def _files(part: str, manifest: Manifest) -> Iterator[_File]:
     """Yield the files of a store, without the manifest."""
     if manifest.encoding.kind == "words":
         yield _File(f"{part}vocabulary.json", manifest.encoding.rank_table_sha256)
+    if manifest.vocabulary:
+        yield _File(f"{part}{manifest.vocabulary.file}", manifest.vocabulary.sha256)
     for index, shard in enumerate(manifest.shards):
         yield from _shard(part, index, shard)
 

@@ -56,7 +56,7 @@ def count(store: TokenStore) -> StoreCounts:
     >>> int(counted.ids[50256]), int(counted.lengths[3]), counted.longest
     (2, 2, 3)
     """
-    ids = np.zeros(store.n_vocab, np.int64)
+    ids = np.zeros(store.vocab_size, np.int64)
     lengths = np.zeros(LONG + 1, np.int64)
     longest = 0
     for index in range(len(store.manifest.shards)):

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastprep.checks.oracles import check_made_with
+from fastprep.encoding.token_html import spans, visible
 from fastprep.errors import InvalidInput
 from fastprep.report import plots
 from fastprep.report.counts import LONG, StoreCounts, count
-from fastprep.report.token_html import spans, visible
 from fastprep.store.encodings import StoreEncoding, encoding_of_store
 from fastprep.store.manifest import ShardRecord
 from fastprep.store.reader import TokenStore
@@ -269,7 +269,7 @@ def _settings(store: TokenStore) -> str:
     end_token = f"{store.eot_token}, {where} of each document" if where else "none"
     facts = [
         ("encoding", f"<code>{visible(record.name)}</code>"),
-        ("vocabulary", f"{store.n_vocab:,} ids"),
+        ("vocabulary", f"{store.vocab_size:,} ids"),
         (
             f"{'vocabulary' if record.kind == 'words' else 'rank table'}, sha256",
             f"<code>{record.rank_table_sha256}</code>",

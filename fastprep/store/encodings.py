@@ -5,18 +5,24 @@ Byte pair encodings and word tokenizers do. Stores are made, verified and shown 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from msgspec import UNSET, UnsetType
+
 from fastprep.errors import BadVocabulary, InvalidInput, InvalidStore, UnknownEncoding
-from fastprep.store.manifest import HOW_TO_FIX
+from fastprep.store.manifest import HOW_TO_FIX, EncodingRecord, VocabularyRecord
+from fastprep.system.atomic import replacing
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from fastprep.encoding.encoding import Encoding
     from fastprep.store.reader import TokenStore
+    from fastprep.vocabulary.ranks import RankTable
     from fastprep.words.encoding import WordEncoding
     from fastprep.words.tokenizers import SimpleTokenizerV2
 
@@ -112,29 +118,74 @@ def as_encoding(encoding: str | StoreEncoding | SimpleTokenizerV2) -> StoreEncod
     return encoding
 
 
-def encoding_of_store(store: TokenStore) -> StoreEncoding:
-    """Return the encoding that made a store: a published one, or the word tokenizer in the store.
+def encoding_of_store(store: TokenStore) -> Encoding | WordEncoding:
+    """Return the encoding that made a store: a published one, or the one that the store holds.
 
     Raises InvalidInput if it is neither, InvalidStore if the tables of that name differ from those
     of the store, or if the vocabulary in the store is damaged.
     """
-    record = store.manifest.encoding
+    manifest = store.manifest
+    record = manifest.encoding
     if record.kind == "words":
         return _word_encoding_in(store.directory, record.rank_table_sha256)
+    if manifest.vocabulary:
+        check_vocabulary(store)
+        return _kept_encoding(store.vocabulary_file(), record)
     from fastprep.registry import get_encoding
+    from fastprep.vocabulary.ranks import SHA256, published_table
 
     try:
         encoding = get_encoding(record.name)
     except UnknownEncoding:
-        raise InvalidInput(
-            f"{store.path}: made with the encoding {record.name!r}, which does not come with "
-            "fastprep; pass it as encoding, or its file with --encoding-file"
-        ) from None
-    if encoding.rank_table_sha256 != record.rank_table_sha256:
+        encoding = None
+    if encoding is not None and _is_of(record, encoding):
+        return encoding
+    for name, sha256 in SHA256.items():
+        if sha256 == record.rank_table_sha256:
+            return _with_ranks(published_table(name), record)
+    if encoding is not None:
         raise InvalidStore(
             f"{store.path}: made with another rank table under the name {record.name!r}: sha256 "
             f"{record.rank_table_sha256}, and the bundled one has {encoding.rank_table_sha256}"
         )
+    raise InvalidInput(
+        f"{store.path}: made with the encoding {record.name!r}, which does not come with "
+        "fastprep; pass it as encoding, or its file with --encoding-file"
+    )
+
+
+def _is_of(record: EncodingRecord, encoding: StoreEncoding) -> bool:
+    """Return whether a manifest's record is that of an encoding, whatever its name."""
+    return (
+        record.rank_table_sha256 == encoding.rank_table_sha256
+        and record.pattern == encoding.pat_str
+        and record.special_tokens == encoding.special_tokens
+    )
+
+
+def _with_ranks(table: RankTable, record: EncodingRecord) -> Encoding:
+    """Return the encoding of a rank table, with the pattern and special tokens of a record."""
+    from fastprep.encoding.encoding import Encoding
+    from fastprep.vocabulary.recipe import Recipe
+
+    specials = dict(record.special_tokens)
+    return Encoding._from_recipe(Recipe(record.name, (record.pattern,), specials, ranks=table))
+
+
+def _kept_encoding(path: Path, record: EncodingRecord) -> Encoding:
+    """Read the encoding in a store. Raises InvalidStore if it is another one."""
+    from fastprep.encoding.encoding import Encoding
+    from fastprep.vocabulary.ranks import parse
+
+    try:
+        if path.suffix == ".json":
+            encoding = Encoding.from_file(path, name=record.name)
+        else:
+            encoding = _with_ranks(parse(path.read_bytes(), str(path)), record)
+    except BadVocabulary as error:
+        raise InvalidStore(f"{error}; {HOW_TO_FIX}") from None
+    if not _is_of(record, encoding):
+        raise InvalidStore(f"{path}: another encoding than that of the manifest; {HOW_TO_FIX}")
     return encoding
 
 
@@ -158,19 +209,33 @@ def _word_encoding_in(directory: Path, sha256: str) -> WordEncoding:
 
 
 def check_vocabulary(store: TokenStore) -> None:
-    """Raise InvalidStore if a word tokenizer's vocabulary in a store is not the one in the manifest.
+    """Raise InvalidStore if the vocabulary in a store is not the one in the manifest.
 
-    Its sha256 there is that of the file. A store of another kind has no vocabulary.
+    A word tokenizer's sha256 there is that of the file. Stores of bundled encodings have none.
     """
     record = store.manifest.encoding
-    if record.kind != "words":
+    if record.kind == "words":
+        from fastprep.words.encoding import VOCABULARY
+
+        path, expected = store.path / VOCABULARY, record.rank_table_sha256
+    elif store.manifest.vocabulary:
+        path, expected = store.vocabulary_file(), store.manifest.vocabulary.sha256
+    else:
         return
+    found = _sha256_of(path)
+    if found is None:
+        raise InvalidStore(f"{path}: missing; {HOW_TO_FIX}")
+    if found != expected:
+        raise InvalidStore(
+            f"{path}: its sha256 is {found}, but the manifest says {expected}; {HOW_TO_FIX}"
+        )
+
+
+def _sha256_of(path: Path) -> str | None:
+    """Return the sha256 of a vocabulary's file, or None if it is missing."""
     import hashlib
     import stat
 
-    from fastprep.words.encoding import VOCABULARY
-
-    path = store.path / VOCABULARY
     digest = hashlib.sha256()
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe waits for a writer
@@ -179,19 +244,54 @@ def check_vocabulary(store: TokenStore) -> None:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
     except FileNotFoundError:
-        raise InvalidStore(f"{path}: missing; {HOW_TO_FIX}") from None
-    if digest.hexdigest() != record.rank_table_sha256:
-        raise InvalidStore(
-            f"{path}: its sha256 is {digest.hexdigest()}, but the manifest says "
-            f"{record.rank_table_sha256}; {HOW_TO_FIX}"
-        )
+        return None
+    return digest.hexdigest()
 
 
 def keep_vocabulary(encoding: StoreEncoding, directories: Iterable[Path]) -> None:
-    """Write a word tokenizer's vocabulary into stores that are being made, unless it is there."""
-    if encoding.kind == "words":
-        from fastprep.words.encoding import VOCABULARY, WordEncoding
+    """Write an encoding's vocabulary into stores that are being made, unless fastprep bundles it."""
+    kept = _kept_file(encoding)
+    if kept is None:
+        return
+    name, content = kept
+    data = None
+    for directory in directories:
+        if not (directory / name).exists():
+            data = content() if data is None else data
+            with replacing(directory / name, replace_link=False) as file:
+                file.write(data)
 
-        for directory in directories:
-            if isinstance(encoding, WordEncoding) and not (directory / VOCABULARY).exists():
-                encoding.write_into(directory)
+
+def _kept_file(encoding: StoreEncoding) -> tuple[str, Callable[[], bytes]] | None:
+    """Return the name of a vocabulary's file in stores, and its content; None if there is none."""
+    from fastprep.encoding.encoding import Encoding
+    from fastprep.vocabulary.ranks import SHA256, to_tiktoken
+    from fastprep.words.encoding import VOCABULARY, WordEncoding
+
+    if isinstance(encoding, WordEncoding):
+        return VOCABULARY, encoding.to_json
+    if not isinstance(encoding, Encoding) or encoding.rank_table_sha256 in SHA256.values():
+        return None
+    recipe = encoding.recipe
+    if recipe.merge_list is None and recipe.empty is None:
+        return "vocabulary.tiktoken", partial(to_tiktoken, recipe.table)
+    from fastprep.vocabulary.tokenizer_json_writer import to_tokenizer_json
+
+    try:
+        content = to_tokenizer_json(recipe)
+    except BadVocabulary:  # no file can hold it: the store needs it from its reader
+        return None
+    return "tokenizer.json", lambda: content
+
+
+def vocabulary_record(directory: Path) -> VocabularyRecord | UnsetType:
+    """Return the record of the vocabulary that :func:`keep_vocabulary` wrote, for a manifest."""
+    names: tuple[Literal["vocabulary.tiktoken", "tokenizer.json"], ...] = (
+        "vocabulary.tiktoken",
+        "tokenizer.json",
+    )
+    for name in names:
+        found = _sha256_of(directory / name)
+        if found is not None:
+            return VocabularyRecord(name, found)
+    return UNSET

@@ -6,6 +6,8 @@ A store is a directory of raw little-endian arrays and one ``manifest.json``, wr
     shard-00000.ends     uint64: the end of each document, in tokens from the shard's start
     manifest.json        everything else
     vocabulary.json      only if a word tokenizer made the ids: words to ids, in the order of the ids
+    vocabulary.tiktoken  only if an encoding made the ids whose rank table is not bundled: the table
+    tokenizer.json       only if an encoding with a list of merges made them: all of the encoding
 
 A shard may also have an index for Megatron-LM, ``shard-00000.idx``.
 
@@ -43,8 +45,11 @@ CHECKSUM_BYTES = 16 << 20
 # A manifest has about 10 bytes per 16 MiB of ids and 200 per input: this is enough for a petabyte,
 # and small enough to read any file of that name.
 MAX_MANIFEST_BYTES = 1 << 30
+#: The names of the files of vocabularies.
+VOCABULARIES = ("vocabulary.json", "vocabulary.tiktoken", "tokenizer.json")
 _OUR_NAME = re.compile(
-    r"(shard-[0-9]{5,12}\.(bin|ends|idx|done|draft|index|ordered)|(manifest|job|vocabulary)\.json)"
+    r"(shard-[0-9]{5,12}\.(bin|ends|idx|done|draft|index|ordered)|(manifest|job|vocabulary|tokenizer)\.json"
+    r"|vocabulary\.tiktoken)"
     r"(\.tmp|\.moved)?"
     r"|shard-[0-9]{5,12}\.lock|(job|run)\.lock",
     re.ASCII,
@@ -78,6 +83,13 @@ class EncodingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     pattern: str
     special_tokens: dict[str, TokenId]
     kind: Literal["bpe", "words"] = "bpe"
+
+
+class VocabularyRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file in the store that holds its vocabulary, if fastprep does not bundle it."""
+
+    file: Literal["vocabulary.tiktoken", "tokenizer.json"]
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,15 +134,17 @@ class Appended(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The facts about a store, except for the ids and document ends themselves.
 
-    ``end_token`` is the id at the end of each document, or at its beginning if ``end_token_first``, or
-    None. ``separator``, ``field``, ``on_error``, ``input_format`` and ``zstd_window`` are how the inputs
-    were read; ``shard_bytes`` is how they were divided, which manifests of version 1 do not record.
-    ``part`` is None for a store of the whole corpus. ``unicode_version`` is that of the pattern's
-    character classes. ``passed_over`` counts and names what folders and patterns among the inputs passed
-    over. ``appended`` lists the appends to the store, if there were any. ``files`` is the directory of
-    the other files, for the moments in which a store is moved to the place of the one that it replaces.
-    ``shuffle`` is the seed that drew the order of the documents. In a store that has one, the documents
-    of a shard come from the inputs of all shards; :mod:`fastprep.store.order` says which from where.
+    ``end_token`` is the id at the end of each document, or at its beginning if ``end_token_first``,
+    or None. ``separator``, ``field``, ``on_error``, ``input_format`` and ``zstd_window`` are how
+    the inputs were read; ``shard_bytes`` is how they were divided, which manifests of version 1 do
+    not record. ``part`` is None for a store of the whole corpus. ``unicode_version`` is that of the
+    pattern's character classes. ``passed_over`` counts and names what folders and patterns among
+    the inputs passed over. ``appended`` lists the appends to the store, if there were any.
+    ``vocabulary`` names the file of the vocabulary, where the store has one and a word tokenizer
+    did not make it. ``files`` is the directory of the other files, for the moments in which a store
+    is moved to the place of the one that it replaces. ``shuffle`` is the seed that drew the order
+    of the documents. In a store that has one, the documents of a shard come from the inputs of all
+    shards; :mod:`fastprep.store.order` says which from where.
     """
 
     format: Literal["fastprep token store"]
@@ -152,6 +166,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tokens: Count
     documents: Count
     appended: list[Appended] | msgspec.UnsetType = msgspec.UNSET
+    vocabulary: VocabularyRecord | msgspec.UnsetType = msgspec.UNSET
     files: (
         Literal["replacement", "../replacement/train", "../replacement/validation"]
         | msgspec.UnsetType

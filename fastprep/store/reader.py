@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 from msgspec import structs
 
 from fastprep.corpus.remote import from_file_url, is_url, normal_url
-from fastprep.errors import IdOutOfRange, InvalidIndex, InvalidStore
+from fastprep.errors import IdOutOfRange, InvalidIndex, InvalidInput, InvalidStore
 from fastprep.store import manifest as manifests
 from fastprep.store.checksums import crc32
 from fastprep.store.manifest import HOW_TO_FIX, Eot, FileIdentity, FileKind, Manifest
@@ -40,7 +40,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from fastprep.encoding.encoding import Encoding
     from fastprep.store.remote import RemoteFiles
+    from fastprep.store.views import Documents
+    from fastprep.words.encoding import WordEncoding
 
     Ids: TypeAlias = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
@@ -54,12 +57,15 @@ _REOPEN = "the store was replaced or removed since it was opened; open it again"
 class TokenStore:
     """The token ids of a corpus, in the order of its documents, as one long read-only array.
 
-    A store pickles as its path, so it is cheap to send to another process. Two stores are equal only if
-    they are one object, so equal ones are different keys of a mapping.
+    A store pickles as its path, so it is cheap to send to another process. Two stores are equal if they
+    hold the same ids and documents of the same encoding (:attr:`fingerprint`), wherever they are.
 
-    ``store[i]`` is an id; ``store[a:b]`` is a view of the mapped file, or a copy where it runs across
-    shards; an array or list of positions, or a mask of all positions, selects ids as in numpy.
-    ``numpy.asarray``, ``torch.as_tensor`` and ``pyarrow.array`` take a store as the array ``store[:]``.
+    ``store[i]`` is an id; ``store[a:b]`` is a view of the mapped file, or a copy where it runs
+    across shards; an array or list of positions, or a mask of all positions, selects ids as in
+    numpy. ``numpy.asarray`` takes a store as the array ``store[:]``: the mapped file if the store
+    has one shard, otherwise one copy. ``torch.as_tensor`` and ``torch.from_dlpack`` make one copy,
+    because tensors are writable; ``pyarrow.array`` takes the ids as one array, and :meth:`to_arrow`
+    by documents.
 
     Parameters
     ----------
@@ -77,7 +83,7 @@ class TokenStore:
         the number of each; ``len(store)`` is the number of tokens.
     dtype
         uint16 or uint32, little-endian.
-    n_vocab
+    vocab_size
         every id is below it.
     encoding_name
         the name of the encoding that made the ids.
@@ -122,7 +128,7 @@ class TokenStore:
         self._load()
         self.num_tokens: int = self.manifest.tokens
         self.num_documents: int = self.manifest.documents
-        self.n_vocab: int = self.manifest.n_vocab
+        self.vocab_size: int = self.manifest.n_vocab
         self.encoding_name: str = self.manifest.encoding.name
         self.eot_token: int | None = self.manifest.end_token
         self.eot: Eot = "none"
@@ -135,6 +141,14 @@ class TokenStore:
         self._tokens: list[Ids | None] = [None] * len(records)
         self._ends: list[npt.NDArray[np.uint64] | None] = [None] * len(records)
         self._all_ends: npt.NDArray[np.uint64] | None = None
+
+    @property
+    def n_vocab(self) -> int:
+        """The old name of :attr:`vocab_size`, until version 0.4."""
+        from fastprep.system.renamed import warn
+
+        warn("TokenStore.n_vocab is now vocab_size", 2)
+        return self.vocab_size
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
@@ -335,18 +349,159 @@ class TokenStore:
             if self.shard_file(index, "bin") == path:
                 return path, status
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        import numpy as np
+    @cached_property
+    def encoding(self) -> Encoding | WordEncoding:
+        """The encoding that made the ids: a bundled one, or the one that the store holds.
 
-        ids = self[:]
-        is_view = sum(size > 0 for size in self.shard_sizes) == 1
-        if copy is False and (not is_view or (dtype is not None and np.dtype(dtype) != ids.dtype)):
-            raise ValueError(
-                f"{self.path}: ids in several shards, or of another dtype, are no array without a copy"
-            )
-        if dtype is not None:
-            return ids.astype(dtype, copy=bool(copy) and is_view)
-        return ids.copy() if copy and is_view else ids
+        Nothing but the store is needed for it. Raises InvalidInput if the store was made by an encoding
+        that neither it nor fastprep holds, InvalidStore if the vocabulary in the store is damaged.
+
+        Examples
+        --------
+        >>> from fastprep import prepare
+        >>> _ = (tmp / "one.txt").write_text("One.")
+        >>> prepare(tmp / "one.txt", tmp / "store", progress=False).encoding
+        <Encoding 'gpt2'>
+        """
+        from fastprep.store.encodings import encoding_of_store
+
+        return encoding_of_store(self)
+
+    def vocabulary_file(self) -> Path:
+        """Return the file of the vocabulary in the store, which a bundled encoding does not need.
+
+        Raises InvalidInput if the store has none.
+        """
+        record = self.manifest.vocabulary
+        if not record:
+            raise InvalidInput(f"{self.path}: it has no file of a vocabulary; use store.encoding")
+        if self._remote is not None:
+            self._remote.fetch_vocabulary(record)
+        return self.directory / record.file
+
+    def text(self, index: int) -> str:
+        """Return the text of one document, without its end token.
+
+        Bytes that are not UTF-8 become U+FFFD. A word tokenizer's text is the words with spaces
+        between them.
+
+        Parameters
+        ----------
+        index
+            the number of the document; negative ones count from the end.
+
+        Raises
+        ------
+        IdOutOfRange
+            if there is no such document; it is an IndexError.
+        InvalidInput, InvalidStore
+            for the encoding; see :attr:`encoding`.
+
+        Examples
+        --------
+        >>> from fastprep import prepare
+        >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+        >>> prepare(tmp / "two.txt", tmp / "store", progress=False).text(1)
+        'Two.'
+        """
+        ids: Any = self.document(index)
+        if len(ids) and self.eot == "append" and ids[-1] == self.eot_token:
+            ids = ids[:-1]
+        elif len(ids) and self.eot == "prepend" and ids[0] == self.eot_token:
+            ids = ids[1:]
+        return self.encoding.decode(ids)
+
+    def documents(self) -> Documents[Ids]:
+        """Return the ids of all documents as a sequence; each is what :meth:`document` returns.
+
+        Nothing is read until a document is asked for. It has a length, takes indices and slices, and
+        may be iterated.
+
+        Examples
+        --------
+        >>> from fastprep import prepare
+        >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+        >>> documents = prepare(tmp / "two.txt", tmp / "store", progress=False).documents()
+        >>> [len(document) for document in documents[1:]]
+        [3]
+        """
+        from fastprep.store.views import Documents
+
+        return Documents(self, self.document, range(self.num_documents))
+
+    def texts(self) -> Documents[str]:
+        """Return the texts of all documents as a sequence, like :meth:`documents`; see :meth:`text`."""
+        from fastprep.store.views import Documents
+
+        return Documents(self, self.text, range(self.num_documents))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of what the store holds: stores of equal fingerprint are equal.
+
+        It covers the encoding, the end token, and the checksums of ids and document ends of each shard,
+        as the manifest records them; not the path, nor where the text came from. The same documents in
+        shards of other sizes have another fingerprint.
+        """
+        from fastprep.store.views import fingerprint_of
+
+        return fingerprint_of(self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TokenStore):
+            return NotImplemented
+        return self is other or (
+            self.num_tokens == other.num_tokens and self.fingerprint == other.fingerprint
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.num_tokens, self.num_documents, self.encoding_name))
+
+    def to_arrow(self, column: str = "input_ids") -> Any:
+        """Return the documents as a table of pyarrow with one column, a list of ids per document.
+
+        Parameters
+        ----------
+        column
+            the name of the column.
+
+        Returns
+        -------
+        pyarrow.Table
+            one chunk per shard, of ``list<uint16>`` or ``list<uint32>``, or ``large_list`` of these for
+            shards of 2**31 ids and more. The ids are the mapped files, without a copy; only the
+            offsets are made, 4 or 8 bytes per document.
+
+        Raises
+        ------
+        MissingExtra
+            if pyarrow is not installed.
+
+        Examples
+        --------
+        >>> from fastprep import prepare
+        >>> _ = (tmp / "two.txt").write_text("One.<|endoftext|>Two.")
+        >>> prepare(tmp / "two.txt", tmp / "store", progress=False).to_arrow()["input_ids"].to_pylist()
+        [[3198, 13, 50256], [7571, 13, 50256]]
+        """
+        from fastprep.store.views import to_arrow
+
+        return to_arrow(self, column)
+
+    def to_dataset(self, column: str = "input_ids") -> Any:
+        """Return the documents as a ``datasets.Dataset`` of Hugging Face with one column of ids.
+
+        The ids are the mapped files, as in :meth:`to_arrow`. Raises MissingExtra if datasets or pyarrow
+        is not installed.
+        """
+        from fastprep.store.views import to_dataset
+
+        return to_dataset(self, column)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        from fastprep.store.views import to_array
+
+        return to_array(self, dtype, copy)
 
     def __dlpack__(self, **options: Any) -> Any:
         # A copy: tensors are writable, and a write to a map of a file ends the process.
@@ -395,6 +550,11 @@ class TokenStore:
             f"TokenStore({self._url or str(self.path)!r}: {self.num_tokens} tokens, "
             f"{self.num_documents} documents, {self.encoding_name}, {self.manifest.dtype})"
         )
+
+    def _repr_html_(self) -> str:
+        from fastprep.store.views import as_html
+
+        return as_html(self)
 
     def __reduce__(self) -> tuple[Any, tuple[type[TokenStore], Path | str, int]]:
         return _reopened, (type(self), self._url or self.path, self._checksum())

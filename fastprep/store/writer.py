@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from fastprep.corpus.documents import Bad, Batch, OnError, Span
 from fastprep.corpus.passed_over import Tally
-from fastprep.errors import IdOutOfRange, InvalidUtf8
+from fastprep.errors import IdOutOfRange, InvalidInput, InvalidUtf8
 from fastprep.store.manifest import BlockChecksum, ShardRecord, dtype_for, shard_path
 from fastprep.store.validation import ValidationDraw
 from fastprep.system.atomic import replacing
@@ -173,6 +173,15 @@ class ShardWriter:
     def _checked(self, batch: Batch) -> tuple[Rows, list[Bad]]:
         """Drop or repair texts that are not UTF-8; return the texts, and the bad ones."""
         texts = batch.texts
+        if batch.ids:
+            from fastprep.store.ids import faults
+
+            found = faults(
+                batch, self._encoding, self._end_token, prepend=self._leading is not None
+            )
+            wrong = [Bad(batch.place(index, 0)[0], fault) for index, fault in found]
+            # There is nothing that could replace an id.
+            return texts.without([index for index, _ in found]), wrong
         bad, repaired = [], {}
         for index in texts.invalid():
             text = texts[index]
@@ -189,6 +198,8 @@ class ShardWriter:
     def _encode(self, job: _Job) -> _Done:
         """Return the ids of a batch, and the ends of the documents that end in it."""
         batch = job.batch
+        if batch.ids:
+            return self._encode_ids(job)
         # One end token per document, and one before the first.
         wanted = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
         ids, ends = (
@@ -225,6 +236,26 @@ class ShardWriter:
             ends = ends[:-1]
         hashes = batch.texts.hashes() if self._hashes else None
         return _Done(job.part, batch.size, ids, ends, self._largest(ids), hashes, memory)
+
+    def _encode_ids(self, job: _Job) -> _Done:
+        """Return the ids of a batch of ids, with an end token where a document has none."""
+        from fastprep.store.ids import copy_ids, faults
+
+        batch = job.batch
+        prepend = self._leading is not None
+        for index, fault in faults(batch, self._encoding, self._end_token, prepend=prepend):
+            raise InvalidInput(
+                f"{batch.place(index, 0)[0].partition(', byte ')[0]}: {fault}; pass the encoding that "
+                "made the ids and its end token, or on_error='skip' (--on-error skip)"
+            )
+        memory = (
+            empty_array(batch.size // 4 + len(batch.texts), self.letter),
+            empty_array(len(batch.texts), "Q"),
+        )
+        count = copy_ids(batch.texts, *memory, self._end_token, prepend=prepend)
+        ids = memory[0][:count]
+        hashes = batch.texts.hashes() if self._hashes else None
+        return _Done(job.part, batch.size, ids, memory[1], self._largest(ids), hashes, memory)
 
     def _largest(self, ids: Ids) -> int:
         found = largest(ids)

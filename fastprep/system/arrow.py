@@ -56,6 +56,50 @@ def is_text(kind: Any) -> bool:
     )
 
 
+def is_ids(kind: Any) -> bool:
+    """Return whether an Arrow type holds lists of integers, as columns of token ids do.
+
+    >>> import pyarrow as pa
+    >>> is_ids(pa.list_(pa.int64())), is_ids(pa.list_(pa.string()))
+    (True, False)
+    """
+    types = pyarrow("a column of ids").types
+    is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    return bool(is_list and types.is_integer(kind.value_type))
+
+
+def ids_of(chunk: Any) -> Column:
+    """Return the column of an Arrow array that :func:`is_ids` accepts: rows of uint32 as bytes.
+
+    Raises ValueError for a number that is no id, and for a null among the ids.
+
+    >>> import pyarrow as pa
+    >>> ids_of(pa.array([[1, 2], [], None], pa.list_(pa.int64()))).stops
+    array([8, 8, 8])
+    """
+    pa = pyarrow("a column of ids")
+    chunk = chunk.cast(pa.large_list(chunk.type.value_type))
+    _, buffer = chunk.buffers()[:2]
+    nulls = np.empty(0, np.int64)
+    if not len(chunk):
+        return Column(memoryview(b""), nulls, nulls, nulls)
+    offsets = np.frombuffer(buffer, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+    if offsets[0] < 0 or offsets[-1] > len(chunk.values) or (np.diff(offsets) < 0).any():
+        raise ValueError("its offsets are out of range")
+    first = int(offsets[0])
+    values = chunk.values.slice(first, int(offsets[-1]) - first)
+    if values.null_count:
+        raise ValueError("a null among the ids")
+    ids = np.ascontiguousarray(values.cast(pa.uint32()).to_numpy(), "<u4")
+    places = (offsets - first) * 4
+    starts, stops = places[:-1], places[1:]
+    if chunk.null_count:
+        nulls = np.flatnonzero(~chunk.is_valid().to_numpy(zero_copy_only=False))
+        starts = starts.copy()
+        starts[nulls] = stops[nulls]
+    return Column(memoryview(ids).cast("B"), starts, stops, nulls)
+
+
 def plain(chunk: Any) -> Any:
     """Return an Arrow array of text as strings or bytes with offsets; their width is kept.
 

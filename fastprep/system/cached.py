@@ -4,7 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from functools import cached_property as cached_property
+    # To pyright a class with a cached_property does not fit a protocol with a property.
+    cached_property = property
 else:
 
     class cached_property:

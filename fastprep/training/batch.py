@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import default_collate
+from typing_extensions import TypeVar
 
 # The default ignore_index of cross_entropy: marks a place that has nothing to predict.
 IGNORED_TARGET = -100
@@ -16,6 +17,10 @@ IGNORED_TARGET = -100
 Sample: TypeAlias = "tuple[torch.Tensor, torch.Tensor] | dict[str, torch.Tensor] | torch.Tensor"
 BatchTensors: TypeAlias = "list[torch.Tensor] | dict[str, Any] | torch.Tensor"
 Outputs: TypeAlias = Literal["pair", "dict", "tokens"]
+Pair: TypeAlias = "tuple[torch.Tensor, torch.Tensor]"
+# The sample of a dataset and the batch of a loader, which their options choose.
+SampleType = TypeVar("SampleType", default=Pair, covariant=True)
+BatchType = TypeVar("BatchType", default="list[torch.Tensor]", covariant=True)
 # Of inputs, targets, position ids, document ids, sequence lengths; 0 for a tensor not requested.
 Addresses: TypeAlias = "tuple[int, int, int, int, int]"
 

@@ -7,7 +7,7 @@ tokens, widened on the way.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, overload
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from fastprep.training.batch import (
     IGNORED_TARGET,
     BatchFormat,
     Outputs,
+    Pair,
     Sample,
+    SampleType,
     TokenBatch,
     WindowBatch,
 )
@@ -37,14 +39,35 @@ from fastprep.windows.sliding import MAX_STRIDE, checked_size, window_starts
 from fastprep.windows.tokens import Tokens, TokenSource
 from fastprep_ext.windows import BatchMaker, DocumentEnds, GatheredRows, Order
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Layout: TypeAlias = Literal["sliding", "documents", "packed", "filled"]
 
 
 _MAX_VOCABULARY = 1 << 62
 
 
-class WindowDataset(Dataset[Sample]):
+if TYPE_CHECKING:
+
+    class _MoreOptions(TypedDict, total=False):
+        """The options of a dataset that do not change the type of its samples."""
+
+        pad_last: bool
+        pad_token: int
+        layout: Layout
+        crop: bool
+        mask_targets: bool | None
+        document_ends: NDArray[np.integer[Any]] | Sequence[int] | None
+        dtype: torch.dtype | Literal["store"]
+        vocab_size: int | None
+        mmap: bool
+
+
+class WindowDataset(Dataset[SampleType], Generic[SampleType]):
     """A dataset of windows over token ids, without a copy of the ids.
+
+    Type checkers know a sample by the options: `outputs`, and whether document marks are asked for.
 
     Sample i is ``(input, target)``, each ``[L]``: the L = `max_length` ids from position
     ``i * stride``, and those one position later. Both are fresh tensors.
@@ -164,6 +187,55 @@ class WindowDataset(Dataset[Sample]):
     starts: range | NDArray[np.int64]
     maker: BatchMaker
 
+    @overload
+    def __init__(
+        self: WindowDataset[Pair],
+        tokens: Tokens | Mixture,
+        max_length: int,
+        stride: int | None = ...,
+        *,
+        outputs: Literal["pair"] = ...,
+        position_ids: Literal[False] = ...,
+        document_ids: Literal[False] = ...,
+        cu_seqlens: Literal[False] = ...,
+        **options: Unpack[_MoreOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: WindowDataset[torch.Tensor],
+        tokens: Tokens | Mixture,
+        max_length: int,
+        stride: int | None = ...,
+        *,
+        outputs: Literal["tokens"],
+        **options: Unpack[_MoreOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: WindowDataset[dict[str, torch.Tensor]],
+        tokens: Tokens | Mixture,
+        max_length: int,
+        stride: int | None = ...,
+        *,
+        outputs: Literal["pair", "dict"] = ...,
+        position_ids: bool = ...,
+        document_ids: bool = ...,
+        cu_seqlens: bool = ...,
+        **options: Unpack[_MoreOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: WindowDataset[Sample],
+        tokens: Tokens | Mixture,
+        max_length: int,
+        stride: int | None = ...,
+        *,
+        outputs: Outputs,
+        position_ids: bool = ...,
+        document_ids: bool = ...,
+        cu_seqlens: bool = ...,
+        **options: Unpack[_MoreOptions],
+    ) -> None: ...
     def __init__(
         self,
         tokens: Tokens | Mixture,
@@ -355,8 +427,9 @@ class WindowDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index: int) -> Sample:
-        return self.__getitems__((index,))[0]
+    def __getitem__(self, index: int) -> SampleType:
+        sample: Any = self.__getitems__((index,))[0]
+        return sample  # type: ignore[no-any-return]
 
     def __getitems__(self, indices: Sequence[int]) -> WindowBatch | TokenBatch:
         """Return the samples of `indices` in one pass; a negative index counts from the end.
@@ -437,3 +510,20 @@ class WindowDataset(Dataset[Sample]):
             f"{type(self).__name__}({self.num_tokens} tokens, {len(self)} windows, "
             f"max_length={self.max_length}, stride={self.stride})"
         )
+
+    def _repr_html_(self) -> str:
+        from fastprep.encoding.shown import facts_html
+
+        return facts_html(type(self).__name__, self._facts())
+
+    def _facts(self) -> list[tuple[str, object]]:
+        sources = ", ".join(str(source.store or "ids in memory") for source in self._sources)
+        return [
+            ("tokens", self.num_tokens),
+            ("windows", len(self)),
+            ("max_length", self.max_length),
+            ("stride", self.stride),
+            ("layout", self.layout),
+            ("sample", f"{self.outputs} of {self.format.dtype.name}"),
+            ("sources", sources),
+        ]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, overload
 
 import torch
 from torch.utils.data import DataLoader
 
 from fastprep.errors import InvalidWindow, UnknownOption
 from fastprep.system.arguments import whole_number
-from fastprep.training.batch import BatchTensors, Outputs, Sample, collate_windows
+from fastprep.training.batch import BatchTensors, BatchType, Outputs, Pair, collate_windows
 from fastprep.training.dataset import Layout, WindowDataset
 from fastprep.training.memory import BatchPool, FileViews
 from fastprep.training.sampler import Shares, WindowSampler
@@ -47,8 +47,99 @@ class WindowOptions(TypedDict, total=False):
     mmap: bool
 
 
+if TYPE_CHECKING:
+
+    class _LoaderOptions(TypedDict, total=False):
+        """The options of a loader that do not change the type of its batches."""
+
+        max_length: int | None
+        stride: int | None
+        shuffle: bool
+        seed: int
+        epoch: int
+        drop_last: bool
+        rank: int | None
+        world_size: int | None
+        num_workers: int
+        prefetch: int
+        pin_memory: bool | None
+        dtype: torch.dtype | Literal["store"]
+        multiprocessing_context: str | BaseContext | None
+        persistent_workers: bool
+        layout: Layout
+        pad_last: bool
+        pad_token: int
+        crop: bool
+        mask_targets: bool | None
+        document_ends: NDArray[np.integer[Any]] | Sequence[int] | None
+        vocab_size: int | None
+        mmap: bool
+
+
+@overload
 def create_dataloader(
-    tokens: Tokens | Mixture | WindowDataset,
+    tokens: WindowDataset[Pair],
+    *,
+    batch_size: int,
+    **options: Unpack[_LoaderOptions],
+) -> WindowLoader[list[torch.Tensor]]: ...
+@overload
+def create_dataloader(
+    tokens: WindowDataset[dict[str, torch.Tensor]],
+    *,
+    batch_size: int,
+    **options: Unpack[_LoaderOptions],
+) -> WindowLoader[dict[str, Any]]: ...
+@overload
+def create_dataloader(
+    tokens: WindowDataset[torch.Tensor],
+    *,
+    batch_size: int,
+    **options: Unpack[_LoaderOptions],
+) -> WindowLoader[torch.Tensor]: ...
+@overload
+def create_dataloader(
+    tokens: Tokens | Mixture,
+    *,
+    batch_size: int,
+    outputs: Literal["pair"] = ...,
+    position_ids: Literal[False] = ...,
+    document_ids: Literal[False] = ...,
+    cu_seqlens: Literal[False] = ...,
+    **options: Unpack[_LoaderOptions],
+) -> WindowLoader[list[torch.Tensor]]: ...
+@overload
+def create_dataloader(
+    tokens: Tokens | Mixture,
+    *,
+    batch_size: int,
+    outputs: Literal["tokens"],
+    **options: Unpack[_LoaderOptions],
+) -> WindowLoader[torch.Tensor]: ...
+@overload
+def create_dataloader(
+    tokens: Tokens | Mixture,
+    *,
+    batch_size: int,
+    outputs: Literal["pair", "dict"] = ...,
+    position_ids: bool = ...,
+    document_ids: bool = ...,
+    cu_seqlens: bool = ...,
+    **options: Unpack[_LoaderOptions],
+) -> WindowLoader[dict[str, Any]]: ...
+@overload
+def create_dataloader(
+    tokens: Tokens | Mixture | WindowDataset[Any],
+    *,
+    batch_size: int,
+    outputs: Outputs = ...,
+    position_ids: bool = ...,
+    document_ids: bool = ...,
+    cu_seqlens: bool = ...,
+    **options: Unpack[_LoaderOptions],
+) -> WindowLoader[BatchTensors]: ...
+def create_dataloader(
+    tokens: Tokens | Mixture | WindowDataset[Any],
     *,
     batch_size: int,
     max_length: int | None = None,
@@ -68,7 +159,7 @@ def create_dataloader(
     persistent_workers: bool = False,
     layout: Layout = "sliding",
     **options: Unpack[WindowOptions],
-) -> WindowLoader:
+) -> WindowLoader[Any]:
     """Create the data loader of a training loop.
 
     The order of the windows is a pure function of seed, epoch and position. It takes no memory
@@ -203,7 +294,7 @@ def _check_names(options: Any) -> None:
             )
 
 
-class WindowLoader(DataLoader[Sample]):
+class WindowLoader(DataLoader[Any], Generic[BatchType]):
     """The data loader that :func:`create_dataloader` returns: a torch DataLoader with a state.
 
     ``len()`` is the number of batches of a whole epoch on this rank. ``iter()`` starts at the
@@ -244,7 +335,7 @@ class WindowLoader(DataLoader[Sample]):
     """
 
     sampler: WindowSampler
-    dataset: WindowDataset
+    dataset: WindowDataset[Any]
     # Accelerate leaves a loader with this mark as it is: it would divide the batches among the ranks
     # a second time. Its prepare() sets the mark in the instance, too.
     _is_accelerate_prepared = True
@@ -252,7 +343,7 @@ class WindowLoader(DataLoader[Sample]):
 
     def __init__(
         self,
-        dataset: WindowDataset,
+        dataset: WindowDataset[Any],
         sampler: WindowSampler,
         *,
         num_workers: int = 0,
@@ -289,6 +380,23 @@ class WindowLoader(DataLoader[Sample]):
 
     def __len__(self) -> int:
         return len(self.sampler.shares())
+
+    def __repr__(self) -> str:
+        return f"WindowLoader({self.dataset!r}, batch_size={self.batch_size}, {self.sampler!r})"
+
+    def _repr_html_(self) -> str:
+        from fastprep.encoding.shown import facts_html
+
+        facts: list[tuple[str, object]] = [
+            ("batches per epoch", len(self)),
+            ("batch_size", self.batch_size),
+            ("epoch, position", f"{self.epoch:,}, {self.position:,}"),
+            (
+                "order",
+                f"seed {self.sampler.seed}" if self.sampler.shuffle else "that of the corpus",
+            ),
+        ]
+        return facts_html("WindowLoader", [*facts, *self.dataset._facts()])
 
     @property
     def epoch(self) -> int:
@@ -341,12 +449,13 @@ class WindowLoader(DataLoader[Sample]):
         self.sampler.set_epoch(epoch)
         self._progress = self._resume = (epoch, position)
 
-    def __iter__(self) -> Iterator[BatchTensors]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[BatchType]:  # type: ignore[override]
         epoch, position = self._resume
         start = position if epoch == self.epoch else 0
         self._resume = (0, 0)
         self._progress = (self.epoch, start)
-        return self._epoch_batches(*self._progress)
+        batches: Iterator[Any] = self._epoch_batches(*self._progress)
+        return batches
 
     def _epoch_batches(self, epoch: int, start: int) -> Iterator[BatchTensors]:
         """Yield the batches of an epoch; until the first one set_epoch may still change it."""

@@ -261,6 +261,12 @@ class WindowSampler(DistributedSampler[int]):
                 stacklevel=2,
             )
 
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(batch_size={self.batch_size}, shuffle={self.shuffle}, "
+            f"seed={self.seed}, epoch={self.epoch})"
+        )
+
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch; each has its own order."""
         self.epoch = _epoch_number(epoch)

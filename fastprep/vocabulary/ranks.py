@@ -264,10 +264,18 @@ def sha256_of(table: RankTable) -> str:
     >>> sha256_of(bundled("r50k_base")) == bundled("r50k_base").sha256
     True
     """
-    import base64
     import hashlib
 
-    digest = hashlib.sha256()
-    for token, token_id in table.mergeable_ranks().items():
-        digest.update(b"%s %d\n" % (base64.b64encode(token), token_id))
-    return digest.hexdigest()
+    return hashlib.sha256(to_tiktoken(table)).hexdigest()
+
+
+def to_tiktoken(table: RankTable) -> bytes:
+    """Return a table as the content of a ``.tiktoken`` file.
+
+    >>> to_tiktoken(table_of({b"b": 1, b"a": 0}))
+    b'YQ== 0\\nYg== 1\\n'
+    """
+    import base64
+
+    ranks = table.mergeable_ranks()
+    return b"".join(b"%s %d\n" % (base64.b64encode(token), ranks[token]) for token in ranks)

@@ -193,6 +193,19 @@ class Mixture:
         later = f"; {len(self.schedule)} changes" if self.schedule else ""
         return f"Mixture({', '.join(f'{source!r}: {share}' for source, share in parts)}{later})"
 
+    def _repr_html_(self) -> str:
+        from fastprep.encoding.shown import facts_html
+
+        facts: list[tuple[str, object]] = [
+            (f"{share} ({float(share):.1%})", f"{source!r:.200}")
+            for source, share in zip(self.sources, self.shares, strict=True)
+        ]
+        if self.schedule:
+            facts.append(
+                ("changes", f"{len(self.schedule):,}, the first at {self.schedule[0][0]:,}")
+            )
+        return facts_html("Mixture", facts)
+
 
 def _phases(
     tree: list[tuple[int, int, int, int]], starts: list[int], integers: list[list[int]]

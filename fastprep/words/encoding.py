@@ -14,14 +14,12 @@ from functools import cached_property
 from numbers import Integral
 from operator import itemgetter
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from fastprep.errors import BadVocabulary
 from fastprep.system.arguments import local_path, whole_number
-from fastprep.system.atomic import replacing
 from fastprep.vocabulary.published import ENDOFTEXT
 from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2, build_vocab
 from fastprep_ext.words import WordEncoder
@@ -143,11 +141,6 @@ class WordEncoding:
             return cls(vocab)
         except BadVocabulary as error:
             raise BadVocabulary(f"{where}: {error}") from None
-
-    def write_into(self, directory: Path) -> None:
-        """Write the vocabulary into a store's directory; the file appears once it is complete."""
-        with replacing(directory / VOCABULARY, replace_link=False) as file:
-            file.write(self.to_json())
 
     def to_json(self) -> bytes:
         """Return the content of the vocabulary's file: one object, in the order of the ids.

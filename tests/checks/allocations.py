@@ -152,7 +152,7 @@ def prepared(folder: Path, workers: int) -> dict[str, bytes]:
 
 
 def exported(folder: Path) -> dict[str, bytes]:
-    export_store(folder / "store", to="nanogpt", output=folder / "out", overwrite=True)
+    export_store(folder / "store", format="nanogpt", output=folder / "out", overwrite=True)
     return contents(folder / "out")
 
 
@@ -384,5 +384,5 @@ if __name__ == "__main__":
     fastprep.prepare(
         SAMPLE / "a.jsonl", SAMPLE / "store", encoding=ENCODING, progress=False, shard_bytes=2000
     )
-    export_store(SAMPLE / "store", to="nanogpt", output=SAMPLE / "ids")
+    export_store(SAMPLE / "store", format="nanogpt", output=SAMPLE / "ids")
     main()

@@ -36,7 +36,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def test_megatron_reads_every_document(store: TokenStore, tmp_path: Path) -> None:
     indexed = pytest.importorskip("megatron.core.datasets.indexed_dataset")
-    export_store(store, to="megatron", output=tmp_path, one_file=True)
+    export_store(store, format="megatron", output=tmp_path, one_file=True)
     theirs = indexed.IndexedDataset(str(tmp_path / "tokens"), multimodal=False, mmap=True)
     assert len(theirs) == store.num_documents
     assert theirs.document_indices.tolist() == list(range(store.num_documents + 1))
@@ -67,7 +67,7 @@ def test_megatrons_own_files_are_imported(store: TokenStore, tmp_path: Path) -> 
 
 def test_datatrove_reads_every_window_and_position(store: TokenStore, tmp_path: Path) -> None:
     dataset = pytest.importorskip("datatrove.utils.dataset")
-    for path in export_store(store, to="datatrove", output=tmp_path)[::3]:
+    for path in export_store(store, format="datatrove", output=tmp_path)[::3]:
         theirs = dataset.DatatroveFileDataset(
             str(path), seq_len=15, token_size=store.dtype.itemsize, return_positions=True
         )

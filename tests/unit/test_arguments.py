@@ -47,7 +47,7 @@ class Fixture:
         return count
 
     def export(self, to: str, **options: Any) -> list[Path]:
-        return fastprep.export_store(self.store, to=to, output=self.path(), **options)  # type: ignore[arg-type]
+        return fastprep.export_store(self.store, format=to, output=self.path(), **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def test_inputs_and_outputs_know_the_home(folder: Path, monkeypatch: pytest.Monk
     assert [span.path for span in find("~/*.txt")] == [f"{folder}/a.txt"]
     prepare(Path("~/a.txt"), "~/store", progress=False)
     assert TokenStore(Path("~/store")).num_documents == 1
-    export_store("~/store", to="nanogpt", output="~/nano")
+    export_store("~/store", format="nanogpt", output="~/nano")
     assert names() == ["a.txt", "nano", "store"]
 
 
@@ -50,13 +50,13 @@ def test_outputs_of_exports_and_reports_are_checked_as_paths() -> None:
     store = prepare("a.txt", "store", progress=False)
     for path, message in (("", "empty name"), ("gs://b/x", "must be on this machine")):
         for call in (
-            lambda: export_store(store, to="nanogpt", output=path),  # noqa: B023
+            lambda: export_store(store, format="nanogpt", output=path),  # noqa: B023
             lambda: write_report(store, path),  # noqa: B023
         ):
             with pytest.raises(InvalidInput, match=message):
                 call()
     with pytest.raises(InvalidInput, match="there is no directory no"):
-        export_store(store, to="nanogpt", output="no/such/place")
+        export_store(store, format="nanogpt", output="no/such/place")
 
 
 @pytest.mark.parametrize("words", [["", "-o", "s"], ["a.txt", "", "-o", "s"], ["a.txt", "-o", ""]])
@@ -137,8 +137,8 @@ def test_every_command_that_writes_names_a_link_without_a_target() -> None:
     store = prepare("a.txt", "store", progress=False)
     Path("link").symlink_to("nowhere")
     with pytest.raises(StoreExists, match="link: a link to nowhere, which does not exist"):
-        export_store(store, to="nanogpt", output="link")
-    [ids] = export_store(store, to="nanogpt", output="files")
+        export_store(store, format="nanogpt", output="link")
+    [ids] = export_store(store, format="nanogpt", output="files")
     with pytest.raises(StoreExists, match="link: a link to nowhere, which does not exist"):
         import_tokens([ids], "link", format="nanogpt", encoding=get_encoding("gpt2"))
 

@@ -95,7 +95,7 @@ def test_a_store_of_links_is_read(tmp_path: Path, text: Path) -> None:
 
 def test_linked_exports_and_imports_stay_possible(tmp_path: Path, text: Path) -> None:
     store = prepare(text, tmp_path / "s", progress=False)
-    export_store(store, to="datatrove", output=tmp_path / "ds", link=True)
+    export_store(store, format="datatrove", output=tmp_path / "ds", link=True)
     options = {"format": "datatrove", "encoding": "gpt2", "link": True, "progress": False}
     source = tmp_path / "ds" / "00000_tokens.ds"
     for overwrite in (False, True):

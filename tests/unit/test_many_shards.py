@@ -102,7 +102,7 @@ def test_no_descriptor_is_kept_per_shard(made: Any, tmp_path: Path) -> None:
     assert len(store.shards) == SHARDS
     assert verify(store).tokens == ids.size
     assert len([*Path("/dev/fd").iterdir()]) == before
-    export_store(store, to="nanogpt", output=tmp_path / "out")
+    export_store(store, format="nanogpt", output=tmp_path / "out")
     assert np.array_equal(np.fromfile(tmp_path / "out" / "train.bin", "<u2"), ids)
     assert np.array_equal(pickle.loads(pickle.dumps(store))[:], ids)
 

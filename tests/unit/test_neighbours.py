@@ -59,7 +59,7 @@ def same(one: TokenStore, other: TokenStore) -> None:
 
 
 def test_an_idx_has_the_layout_byte_by_byte(store: TokenStore) -> None:
-    paths = export_store(store, to="megatron")
+    paths = export_store(store, format="megatron")
     full = [index for index, size in enumerate(store.shard_sizes) if size]
     assert len(full) > 2
     assert paths == [store.shard_files[index].with_suffix(".idx") for index in full]
@@ -75,16 +75,16 @@ def test_an_idx_has_the_layout_byte_by_byte(store: TokenStore) -> None:
 
 
 def test_wide_ids_are_int32_to_megatron(wide: TokenStore) -> None:
-    for path in export_store(wide, to="megatron"):
+    for path in export_store(wide, format="megatron"):
         assert path.read_bytes()[17] == 4
 
 
 def test_idx_next_to_a_shard_is_part_of_the_store(store: TokenStore, tmp_path: Path) -> None:
-    export_store(store, to="megatron")
+    export_store(store, format="megatron")
     verify(store.path)
     with pytest.raises(StoreExists, match=r"shard-00000\.idx: exists already"):
-        export_store(store, to="megatron")
-    export_store(store, to="megatron", overwrite=True)
+        export_store(store, format="megatron")
+    export_store(store, format="megatron", overwrite=True)
     fastprep.prepare(tmp_path / "0.jsonl", store.path, overwrite=True, progress=False)
     assert not list(store.path.glob("*.idx"))  # they belonged to the replaced store
 
@@ -95,7 +95,7 @@ def test_megatron_round_trip(
     kind: str, one_file: bool, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     made: TokenStore = request.getfixturevalue(kind)
-    paths = export_store(made, to="megatron", output=tmp_path / "out", one_file=one_file)
+    paths = export_store(made, format="megatron", output=tmp_path / "out", one_file=one_file)
     pairs = [path for path in paths if path.suffix == ".idx"]
     assert len(pairs) == (1 if one_file else np.count_nonzero(made.shard_sizes))
     back = import_tokens(pairs, tmp_path / "back", format="megatron", encoding=made.encoding_name)
@@ -216,7 +216,7 @@ def test_length_beyond_int32_is_not_negative(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["store", "wide"])
 def test_datatrove_round_trip(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     made: TokenStore = request.getfixturevalue(kind)
-    paths = export_store(made, to="datatrove", output=tmp_path / "out")
+    paths = export_store(made, format="datatrove", output=tmp_path / "out")
     assert [path.name for path in paths[:3]] == [
         f"00000_tokens.ds{suffix}" for suffix in ("", ".index", ".metadata")
     ]
@@ -235,7 +235,7 @@ def test_datatrove_round_trip(kind: str, tmp_path: Path, request: pytest.Fixture
 
 
 def test_nanogpt_round_trip(store: TokenStore, tmp_path: Path) -> None:
-    paths = export_store(store, to="nanogpt", output=tmp_path / "out", validation=2)
+    paths = export_store(store, format="nanogpt", output=tmp_path / "out", validation=2)
     assert [path.name for path in paths] == ["train.bin", "val.bin"]
     train, val = (np.fromfile(path, np.uint16).tolist() for path in paths)
     assert val + train == store[:].tolist()
@@ -250,7 +250,7 @@ def test_llmc_round_trip(
     kind: str, shard_tokens: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     made: TokenStore = request.getfixturevalue(kind)
-    paths = export_store(made, to="llmc", output=tmp_path / "out", shard_tokens=shard_tokens)
+    paths = export_store(made, format="llmc", output=tmp_path / "out", shard_tokens=shard_tokens)
     stream: list[int] = []
     for number, path in enumerate(paths, 1):
         assert path.name == f"tokens_train_{number:06d}.bin"
@@ -271,7 +271,7 @@ def test_llmc_round_trip(
 @pytest.mark.parametrize("to", ["megatron", "datatrove", "nanogpt", "llmc"])
 def test_prepended_end_tokens_keep_their_place(to: Any, tmp_path: Path) -> None:
     made = make(tmp_path, TEXTS, eot="prepend")
-    paths = export_store(made, to=to, output=tmp_path / "out", shard_tokens=7)
+    paths = export_store(made, format=to, output=tmp_path / "out", shard_tokens=7)
     stream = [
         number
         for path in paths
@@ -324,19 +324,19 @@ def test_an_import_does_not_replace_unfinished_work(tmp_path: Path) -> None:
 
 def test_an_empty_last_document_survives_llmc(tmp_path: Path) -> None:
     made = make(tmp_path, ["One.", ""])
-    paths = export_store(made, to="llmc", output=tmp_path / "out")
+    paths = export_store(made, format="llmc", output=tmp_path / "out")
     same(made, import_tokens(paths, tmp_path / "back", format="llmc", encoding="gpt2"))
 
 
 def test_a_validation_store_is_shard_0_of_llmc(store: TokenStore, tmp_path: Path) -> None:
     (tmp_path / "v").mkdir()
     other = make(tmp_path / "v", ["Four."])
-    paths = export_store(store, to="llmc", output=tmp_path / "out", validation=other)
+    paths = export_store(store, format="llmc", output=tmp_path / "out", validation=other)
     assert [path.name for path in paths] == ["tokens_val_000000.bin", "tokens_train_000001.bin"]
     assert np.fromfile(paths[0], "<u2", offset=1024).tolist() == [EOT, *other[:-1].tolist()]
     without = make(tmp_path / "v", ["Four."], eot="none", overwrite=True)
     with pytest.raises(InvalidInput, match="both must be alike"):
-        export_store(store, to="llmc", output=tmp_path / "o", validation=without)
+        export_store(store, format="llmc", output=tmp_path / "o", validation=without)
 
 
 def test_rest_of_a_document_of_another_file_is_kept(tmp_path: Path) -> None:
@@ -419,10 +419,10 @@ def test_ids_that_a_format_cannot_hold_are_refused(wide: TokenStore, tmp_path: P
     large = make(tmp_path / "w", ["<|x|> 東京 ɐɐɐ 가나다라"], encoding="o200k_base")
     assert int(large[:].max()) >= 1 << 16
     with pytest.raises(IdOutOfRange, match="nanoGPT's files are uint16"):
-        export_store(large, to="nanogpt", output=tmp_path / "out")
+        export_store(large, format="nanogpt", output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
     small = import_tokens(
-        export_store(wide, to="datatrove", output=tmp_path / "ds")[0],
+        export_store(wide, format="datatrove", output=tmp_path / "ds")[0],
         tmp_path / "back",
         format="datatrove",
         encoding="cl100k_base",
@@ -435,7 +435,7 @@ def test_ids_that_a_format_cannot_hold_are_refused(wide: TokenStore, tmp_path: P
 
 def test_links_copy_nothing(store: TokenStore, tmp_path: Path) -> None:
     for to in ("megatron", "datatrove"):
-        paths = export_store(store, to=to, output=tmp_path / to, link=True)  # type: ignore[arg-type]
+        paths = export_store(store, format=to, output=tmp_path / to, link=True)  # type: ignore[arg-type]
         assert paths[0].samefile(store.shard_files[0])
         back = import_tokens(
             [path for path in paths if path.suffix in (".ds", ".idx")],
@@ -455,15 +455,15 @@ def test_link_is_symbolic_if_a_hard_link_is_impossible(
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr("os.link", refused)
-    path = export_store(store, to="datatrove", output=tmp_path / "out", link=True)[0]
+    path = export_store(store, format="datatrove", output=tmp_path / "out", link=True)[0]
     assert path.is_symlink()
     assert path.samefile(store.shard_files[0])
 
 
 def test_link_is_refused_if_bytes_would_change(store: TokenStore, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="nothing to link"):
-        export_store(store, to="nanogpt", output=tmp_path / "out", link=True)
-    path = export_store(store, to="llmc", output=tmp_path / "out")[0]
+        export_store(store, format="nanogpt", output=tmp_path / "out", link=True)
+    path = export_store(store, format="llmc", output=tmp_path / "out")[0]
     with pytest.raises(InvalidInput, match="would have to be removed"):
         import_tokens(path, tmp_path / "s", format="llmc", encoding="gpt2", link=True)
     np.array([1, EOT], np.uint32).tofile(tmp_path / "a.ds")
@@ -483,18 +483,18 @@ def test_a_damaged_store_is_not_exported(store: TokenStore, tmp_path: Path) -> N
         with pytest.raises(
             InvalidStore, match="do not have the checksum that the manifest records"
         ):
-            export_store(store, to=to, output=tmp_path / to)  # type: ignore[arg-type]
+            export_store(store, format=to, output=tmp_path / to)  # type: ignore[arg-type]
         assert not list((tmp_path / to).iterdir())
 
 
 def test_existing_files_are_replaced_only_on_request(store: TokenStore, tmp_path: Path) -> None:
-    export_store(store, to="nanogpt", output=tmp_path / "out")
+    export_store(store, format="nanogpt", output=tmp_path / "out")
     with pytest.raises(StoreExists, match=r"train\.bin: exists already"):
-        export_store(store, to="nanogpt", output=tmp_path / "out")
-    export_store(store, to="nanogpt", output=tmp_path / "out", overwrite=True)
+        export_store(store, format="nanogpt", output=tmp_path / "out")
+    export_store(store, format="nanogpt", output=tmp_path / "out", overwrite=True)
     with pytest.raises(StoreExists, match="store's own file"):
-        export_store(store, to="megatron", output=store.path, link=True, overwrite=True)
-    export_store(store, to="megatron")
+        export_store(store, format="megatron", output=store.path, link=True, overwrite=True)
+    export_store(store, format="megatron")
     with pytest.raises(InvalidInput, match="an input inside the output would be replaced"):
         import_tokens(
             store.shard_files[0], store.path, format="megatron", encoding="gpt2", overwrite=True
@@ -551,8 +551,8 @@ def test_memory_of_a_copy_is_a_few_blocks(tmp_path: Path, monkeypatch: pytest.Mo
     back = import_tokens(tmp_path / "train.bin", tmp_path / "s", format="nanogpt", encoding="gpt2")
     _, imported = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
-    export_store(back, to="megatron", output=tmp_path / "m")
-    export_store(back, to="llmc", output=tmp_path / "l", shard_tokens=5_000_000)
+    export_store(back, format="megatron", output=tmp_path / "m")
+    export_store(back, format="llmc", output=tmp_path / "l", shard_tokens=5_000_000)
     _, exported = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert imported < 16 << 20

@@ -262,7 +262,7 @@ def test_words_and_indexes_of_the_old_store_are_replaced(
     assert encoding_of_store(store).n_vocab == len(others.str_to_int)
     assert json.loads((output / "vocabulary.json").read_text()) == others.str_to_int
     prepare(old, output, **SETTINGS, overwrite=True)
-    export_store(TokenStore(output), to="megatron")
+    export_store(TokenStore(output), format="megatron")
     assert list(output.glob("*.idx"))
     prepare(new, output, **SETTINGS, overwrite=True)
     assert contents(output) == contents(prepare(new, tmp_path / "fresh", **SETTINGS).path)

@@ -96,7 +96,7 @@ def test_only_what_is_used_is_copied_and_once(local: TokenStore, tmp_path: Path)
     again = TokenStore("breaking://b/s")
     assert np.array_equal(again[:], local[:])
     assert [Path(path).name for path in Breaking.opened[before:]] == ["manifest.json"]
-    export_store(again, to="datatrove", output=tmp_path / "ds", link=True)
+    export_store(again, format="datatrove", output=tmp_path / "ds", link=True)
 
 
 @pytest.mark.parametrize("mmap", [True, False])

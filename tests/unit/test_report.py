@@ -15,10 +15,10 @@ import pytest
 
 import fastprep
 from fastprep.cli.main import main
+from fastprep.encoding.token_html import grouped, spans, visible
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.report.counts import LONG, count
 from fastprep.report.page import write_report
-from fastprep.report.token_html import grouped, spans, visible
 from fastprep.store.reader import TokenStore
 
 pytest.importorskip("matplotlib", reason="the report's plots need fastprep[report]")
@@ -116,7 +116,7 @@ def page(store: TokenStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_counts_are_those_of_the_store(store: TokenStore) -> None:
     counted = count(store)
     sizes = np.diff(store.document_ends.astype(np.int64), prepend=0)
-    assert counted.ids.tolist() == np.bincount(store[:], minlength=store.n_vocab).tolist()
+    assert counted.ids.tolist() == np.bincount(store[:], minlength=store.vocab_size).tolist()
     assert counted.lengths.tolist() == np.bincount(sizes, minlength=LONG + 1).tolist()
     assert counted.longest == sizes.max()
     for part in (0.0, 0.5, 0.9, 0.99, 1.0):
@@ -140,7 +140,7 @@ def test_lengths_beyond_the_last_bin_are_counted_together(tmp_path: Path) -> Non
 def test_the_pages_numbers_are_the_stores(store: TokenStore, page: Path) -> None:
     shown = Page(page.read_text(encoding="utf-8"))
     ids = store[:]
-    occurring = np.bincount(ids, minlength=store.n_vocab)
+    occurring = np.bincount(ids, minlength=store.vocab_size)
     text_bytes = sum(len(text.encode()) for text in HOSTILE) * 3
     ordinary = len(ids) - store.num_documents
     assert shown.cards["tokens"] == f"{len(ids):,}"

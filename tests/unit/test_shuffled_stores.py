@@ -237,7 +237,7 @@ def test_words_and_exports_follow_the_order(corpus: Path, tmp_path: Path) -> Non
     words = prepare(corpus, tmp_path / "words", encoding=tokenizer, **settings)
     assert verify(words, against="notebook").compared == words.num_documents
     store = prepare(corpus, tmp_path / "store", **settings)
-    export_store(store, to="nanogpt", output=tmp_path / "nano")
+    export_store(store, format="nanogpt", output=tmp_path / "nano")
     assert np.fromfile(tmp_path / "nano" / "train.bin", np.uint16).tolist() == store[:].tolist()
     plain = prepare(corpus, tmp_path / "plain", shard_bytes=1000, progress=False)
     assert sorted(plain[:].tolist()) == sorted(store[:].tolist())

@@ -106,7 +106,7 @@ def test_a_pickled_store_is_its_path(
 def test_attributes_and_repr_say_what_is_held(single: TokenStore) -> None:
     assert single.encoding_name == "gpt2"
     assert single.dtype == np.uint16
-    assert single.n_vocab == 50257
+    assert single.vocab_size == 50257
     assert isinstance(single.path, Path)
     assert repr(single) == (
         f"TokenStore({str(single.path)!r}: {len(single)} tokens, 40 documents, gpt2, uint16)"

@@ -305,7 +305,7 @@ def calls_with_a_store(path: str) -> list[object]:
         lambda: TokenStore(path),
         lambda: open_tokens(path),
         lambda: verify(path),
-        lambda: export_store(path, to="nanogpt", output="x"),
+        lambda: export_store(path, format="nanogpt", output="x"),
         lambda: write_report(path, "x.html"),
     ]
 

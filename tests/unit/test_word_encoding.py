@@ -19,7 +19,7 @@ from fastprep.cli.main import main
 from fastprep.corpus.documents import Format
 from fastprep.encoding.cutting import cut
 from fastprep.errors import BadVocabulary, InvalidInput, InvalidStore, InvalidUtf8
-from fastprep.store.encodings import encoding_of_store
+from fastprep.store.encodings import encoding_of_store, keep_vocabulary
 from fastprep.store.reader import TokenStore
 from fastprep.words import corpus as word_inputs
 from fastprep.words.corpus import words_of_inputs
@@ -139,7 +139,7 @@ def test_invalid_vocabulary_is_refused(vocab: Any, message: str) -> None:
 
 
 def test_a_vocabulary_file_is_read_back_or_refused(encoding: WordEncoding, tmp_path: Path) -> None:
-    encoding.write_into(tmp_path)
+    keep_vocabulary(encoding, [tmp_path])
     path = tmp_path / VOCABULARY
     back = WordEncoding.from_file(path)
     assert back.vocab == encoding.vocab
@@ -193,7 +193,11 @@ def test_a_store_of_words_is_made_decoded_and_verified(workers: int, tmp_path: P
         progress=False,
     )
     record = store.manifest.encoding
-    assert (record.kind, record.name, store.n_vocab) == ("words", "words", max(vocab.values()) + 1)
+    assert (record.kind, record.name, store.vocab_size) == (
+        "words",
+        "words",
+        max(vocab.values()) + 1,
+    )
     words = {word: number for word, number in vocab.items() if word != END}
     oracle = reference.SimpleTokenizerV2(words)
     for number, text in enumerate(texts):
@@ -241,7 +245,7 @@ def test_the_command_makes_uses_and_exports_words(
     )
     assert main(["decode", "6", "1", "5", "--vocab", vocabulary]) == 0
     assert capsys.readouterr().out == "to be that"
-    exported = str(fastprep.export_store(store, to="megatron", output=tmp_path / "m")[-1])
+    exported = str(fastprep.export_store(store, format="megatron", output=tmp_path / "m")[-1])
     command = ["import", exported, "-o", str(tmp_path / "back"), "--from", "megatron", "--quiet"]
     assert main([*command, "--vocab", vocabulary]) == 0
     verify(tmp_path / "back", encoding=encoding_of_store(TokenStore(store)))
