@@ -61,6 +61,7 @@ def add_bench(command: Parser) -> None:
     add_format_options(group)
     add_encoding_options(command)
     command.variables = ("encoding", "field", "format")
+    command.common = ("megabytes", "rounds", "json", "encoding", "help")
     command.set_defaults(run=_bench)
 
 

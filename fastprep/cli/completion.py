@@ -30,7 +30,7 @@ def add_completion(command: Parser) -> None:
         'eval "$(fastprep completion zsh)"     # in ~/.zshrc, after compinit',
         "fastprep completion fish > ~/.config/fish/completions/fastprep.fish",
     )
-    command.add_argument("shell", choices=SHELLS, help="bash, zsh or fish")
+    command.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish")
     command.set_defaults(run=_completion)
 
 

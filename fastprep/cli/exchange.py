@@ -32,7 +32,9 @@ def add_export(command: Parser) -> None:
     )
     command.variables = ("quiet",)
     command.add_argument("store", metavar="STORE", help="the store's directory")
-    command.add_argument("--to", required=True, choices=FORMATS, help="program to write files for")
+    command.add_argument(
+        "--to", required=True, choices=FORMATS, metavar="PROGRAM", help=" or ".join(FORMATS)
+    )
     command.add_argument(
         "-o", "--output", metavar="DIR", help="directory to write to (default for megatron: STORE)"
     )
@@ -77,12 +79,20 @@ def add_import(command: Parser) -> None:
         "fastprep import data/mine/train.bin -o other --from nanogpt --encoding gpt2",
     )
     command.variables = ("encoding", "quiet")
+    command.common = (
+        *("output", "form", "encoding", "encoding_file", "eot", "link", "overwrite", "help"),
+    )
     command.add_argument(
         "inputs", nargs="+", metavar="INPUT", help="a file; each becomes one shard"
     )
     command.add_argument("-o", "--output", required=True, metavar="OUT", help="directory to create")
     command.add_argument(
-        "--from", dest="form", required=True, choices=FORMATS, help="program that wrote the files"
+        "--from",
+        dest="form",
+        required=True,
+        choices=FORMATS,
+        metavar="PROGRAM",
+        help=f"what wrote the files: {' or '.join(FORMATS)}",
     )
     add_eot_options(command)
     command.add_argument("--link", action="store_true", help="link to the files instead of a copy")

@@ -66,8 +66,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, name: str, summary: str) -> None:
         super().__init__(prog=f"fastprep {name}", add_help=False, allow_abbrev=False)
-        self.description = f"{summary[0].upper()}{summary[1:]}."
-        self.summary = summary
+        self.summary = f"{summary[0].upper()}{summary[1:]}"
+        self.description = f"{self.summary}."
         self.examples: Sequence[str] = ()
         self.common: Sequence[str] = ()
         self.variables: Sequence[str] = ()
@@ -180,26 +180,18 @@ class Parser(argparse.ArgumentParser):
 
     def page(self, pen: Pen, columns: int, *, short: bool = False) -> Iterator[str]:
         """Yield the lines of the help page."""
-        self._add_help()
-        short = short and bool(self.common)
         shown = self.actions()
-        yield from _wrapped(str(self.summary if short else self.description), columns)
+        short = short and bool(self.common)
+        yield from _wrapped(f"{self.summary}." if short else str(self.description), columns)
         yield ""
         yield f"{pen('usage:', BOLD)} {self.usage_line()}"
-        for group in self._action_groups:
-            actions = [
-                action
-                for action in group._group_actions
-                if action in shown
-                and (not short or not action.option_strings or action.dest in self.common)
-            ]
-            if not actions:
-                continue
-            yield ""
-            title = "arguments" if group is self._positionals else group.title
-            yield pen(str(title), BOLD)
+        for title, actions in self._sections(short):
+            if any(action in shown for action in actions):
+                yield ""
+                yield pen(title, BOLD)
             for action in actions:
-                yield from self._entry(action, pen, columns)
+                if action in shown:
+                    yield from self._entry(action, pen, columns, short)
         if short:
             yield ""
             yield f"{pen('all options:', BOLD)} {self.prog} --help"
@@ -217,12 +209,24 @@ class Parser(argparse.ArgumentParser):
             yield ""
             yield pen(f"documentation: {DOCUMENTATION}", DIM)
 
-    def _entry(self, action: argparse.Action, pen: Pen, columns: int) -> Iterator[str]:
+    def _sections(self, short: bool) -> Iterator[tuple[str, list[argparse.Action]]]:
+        """Yield the titles and options of the sections; of the short page, words and options."""
+        words, *groups = self._action_groups
+        yield "arguments", words._group_actions
+        if not short:
+            yield from ((str(group.title), group._group_actions) for group in groups)
+            return
+        by_name = {action.dest: action for action in self._actions}
+        yield "options", [by_name[name] for name in self.common]
+
+    def _entry(self, action: argparse.Action, pen: Pen, columns: int, short: bool) -> Iterator[str]:
+        """Yield the lines of an option; on the short page with the first half of its help."""
         names = ", ".join(action.option_strings)
         value = _value_name(action) if action.option_strings else ""
         plain = f"{names} {value}".rstrip() if names else _placeholder(action)
         painted = f"{pen(names, CYAN)} {pen(value, DIM)}".rstrip() if names else pen(plain, CYAN)
-        lines = list(_wrapped(self.help_of(action), columns - _LEFT)) or [""]
+        text = self.help_of(action)
+        lines = list(_wrapped(text.partition(";")[0] if short else text, columns - _LEFT)) or [""]
         if len(plain) > _LEFT - 4:
             yield f"  {painted}"
         else:

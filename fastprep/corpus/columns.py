@@ -103,13 +103,12 @@ def walk(batch: Any, keys: tuple[str, ...]) -> Any:
 def no_text(schema: Any, kind: Any, form: Format) -> str:
     """Return a message about a column that is missing or not text, with the columns that exist."""
     found = "has no column" if kind is None else f"holds {kind}, not text, in the column"
-    fix = "pass one of text as field (--field)"
+    fix = "pass one of text as field"
     name = ".".join(keys_of(form.field))
     if kind is None and (count := schema.names.count(keys_of(form.field)[0])) > 1:
         found, fix = f"has {count} columns of one name for", "rename all but one of them"
     elif kind is None and name in schema.names:
-        escaped = name.replace(".", "\\.")
-        fix = f"pass {escaped} as field (--field), as a dot in a name is written \\."
+        fix = f"pass {name.replace('.', chr(92) + '.')} as field, as a dot in a name is written \\."
     there = [f"{name} ({kind})" for name, kind in zip(schema.names, schema.types, strict=True)]
     return (
         f"{found} {form.field!r}; it has: {', '.join(there[:20]) or 'none'}"
