@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TextIO
@@ -73,5 +75,69 @@ class EscapingStream:
         self._stream.write(start + escaped(text[len(start) :], self._stream.encoding or "utf-8"))
         return len(text)
 
+    @property
+    def unescaped(self) -> TextIO:
+        """The other stream, for text that is safe already."""
+        return self._stream
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+#: Styles of text on a terminal that shows colours, as its codes.
+BOLD, DIM, RED, GREEN, CYAN = "1", "2", "31", "32", "36"
+
+
+def shows_colours(stream: TextIO) -> bool:
+    """Return whether to write colours to a stream: NO_COLOR, FORCE_COLOR, then what the stream is.
+
+    >>> import io
+    >>> shows_colours(io.StringIO())
+    False
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return os.environ.get("TERM", "dumb") != "dumb" and stream.isatty()
+
+
+class Pen:
+    r"""Writer of safe text in colours to one stream, without colours where it does not show them.
+
+    Only what :meth:`__call__` returns may be given to :meth:`print`.
+
+    >>> import sys
+    >>> pen = Pen(sys.stdout)
+    >>> pen.print(pen("two" + chr(7), BOLD), pen("words"))
+    two\u0007 words
+    """
+
+    def __init__(self, stream: TextIO, colours: bool | None = None) -> None:
+        self._stream: TextIO = getattr(stream, "unescaped", stream)
+        self._encoding = self._stream.encoding or "utf-8"
+        self.colours: bool = shows_colours(self._stream) if colours is None else colours
+
+    def __call__(self, text: str, style: str = "") -> str:
+        """Return escaped text in a style."""
+        text = escaped(text, self._encoding)
+        return f"\x1b[{style}m{text}\x1b[0m" if style and text and self.colours else text
+
+    def print(self, *parts: str) -> None:
+        """Print a line of parts, with spaces between them."""
+        self._stream.write(" ".join(parts) + "\n")
+
+
+def columns_of(stream: TextIO) -> int:
+    """Return the width of a stream's lines now: that of the terminal, else COLUMNS, else 80.
+
+    >>> import io
+    >>> columns_of(io.StringIO()) > 0
+    True
+    """
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError, AttributeError):  # not a terminal, or no descriptor at all
+        columns = 0
+    given = os.environ.get("COLUMNS", "")
+    return columns or (int(given) if given.isascii() and given.isdigit() else 0) or 80

@@ -11,22 +11,18 @@ from fastprep.terminal import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fastprep.cli.options import Commands
+    from fastprep.cli.parser import Parser
 
 
-def add(commands: Commands) -> None:
-    """Add both commands."""
-    _add_encode(commands)
-    _add_decode(commands)
-
-
-def _add_encode(commands: Commands) -> None:
-    command = commands.add_parser(
-        "encode",
-        help="text to token ids",
-        description="Print the token ids of a text, or of standard input, on one line. The text is "
-        "encoded as it is, including a newline at its end.",
-        epilog="example: printf 'Hello, world' | fastprep encode --encoding gpt2",
+def add_encode(command: Parser) -> None:
+    """Add the options of ``encode``."""
+    command.description = (
+        "Print the token ids of a text, or of standard input, on one line. The text is encoded as it "
+        "is, including a newline at its end."
+    )
+    command.examples = (
+        "fastprep encode 'Hello, world' --encoding gpt-4o",
+        "printf 'Hello, world' | fastprep encode",
     )
     command.add_argument(
         "text", nargs="?", default="-", metavar="TEXT", help="- or nothing: standard input"
@@ -37,25 +33,27 @@ def _add_encode(commands: Commands) -> None:
         help="encode <|endoftext|> and other special tokens as such, not as ordinary text",
     )
     add_encoding_options(command)
-    command.set_defaults(run=_encode, usage=command.error)
+    command.set_defaults(run=_encode)
 
 
-def _add_decode(commands: Commands) -> None:
-    command = commands.add_parser(
-        "decode",
-        help="token ids to text",
-        description="Print the text of token ids, byte for byte. On a terminal control characters "
-        "are escaped, and a newline is added.",
-        epilog="example: fastprep decode 15496 11 995",
+def add_decode(command: Parser) -> None:
+    """Add the options of ``decode``."""
+    command.description = (
+        "Print the text of token ids, byte for byte. On a terminal control characters are escaped, and "
+        "a newline is added."
+    )
+    command.examples = (
+        "fastprep decode 15496 11 995",
+        "fastprep encode 'Hello, world' | fastprep decode",
     )
     command.add_argument("ids", nargs="*", metavar="IDS", help="nothing: ids from standard input")
     add_encoding_options(command)
-    command.set_defaults(run=_decode, usage=command.error)
+    command.set_defaults(run=_decode)
 
 
 def _encode(options: argparse.Namespace) -> None:
     encoding = encoding_of(options)
-    text = _standard_input() if options.text == "-" else options.text
+    text = _standard_input("text") if options.text == "-" else options.text
     if options.allow_special:
         ids = encoding.encode(text, allowed_special="all")
     else:
@@ -66,7 +64,7 @@ def _encode(options: argparse.Namespace) -> None:
 def _decode(options: argparse.Namespace) -> None:
     encoding = encoding_of(options)
     ids = []
-    for word in options.ids or _standard_input().split():
+    for word in options.ids or _standard_input("token ids").split():
         try:
             ids.append(int(word))
             encoding.decode_single_token_bytes(ids[-1])
@@ -80,7 +78,14 @@ def _decode(options: argparse.Namespace) -> None:
     sys.stdout.buffer.write(text)
 
 
-def _standard_input() -> str:
+def _standard_input(what: str) -> str:
+    """Read standard input to its end; on a terminal, say first that it is awaited."""
+    if sys.stdin.isatty():
+        print(
+            f"fastprep: reading {what} from the terminal; end it with Ctrl-D on a new line",
+            file=sys.stderr,
+            flush=True,
+        )
     content = sys.stdin.buffer.read()
     try:
         return content.decode()

@@ -16,25 +16,25 @@ from fastprep.exchange.formats import FORMATS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fastprep.cli.options import Commands
+    from fastprep.cli.parser import Parser
 
 
-def add(commands: Commands) -> None:
-    """Add both commands."""
-    _add_export(commands)
-    _add_import(commands)
-
-
-def _add_export(commands: Commands) -> None:
-    command = commands.add_parser(
-        "export",
-        help="write a token store as the files of another program",
-        description="Write a token store as the files of Megatron-LM (an .idx next to each .bin; "
-        "without -o nothing is copied), datatrove and nanotron, nanoGPT, or llm.c.",
-        epilog="example: fastprep export store --to nanogpt -o data/mine --validation 100",
+def add_export(command: Parser) -> None:
+    """Add the options of ``export``."""
+    command.description = (
+        "Write a token store as the files of Megatron-LM (an .idx next to each .bin; without -o nothing "
+        "is copied), datatrove and nanotron, nanoGPT, or llm.c."
     )
+    command.examples = (
+        "fastprep export store --to megatron",
+        "fastprep export store --to nanogpt -o data/mine --validation 1",
+        "fastprep export store --to datatrove -o ds --link",
+    )
+    command.variables = ("quiet",)
     command.add_argument("store", metavar="STORE", help="the store's directory")
-    command.add_argument("--to", required=True, choices=FORMATS, help="program to write files for")
+    command.add_argument(
+        "--to", required=True, choices=FORMATS, metavar="PROGRAM", help=" or ".join(FORMATS)
+    )
     command.add_argument(
         "-o", "--output", metavar="DIR", help="directory to write to (default for megatron: STORE)"
     )
@@ -66,31 +66,42 @@ def _add_export(commands: Commands) -> None:
     )
     command.add_argument("--overwrite", action="store_true", help="replace existing files")
     command.add_argument("--quiet", action="store_true", help="do not list the written files")
-    command.set_defaults(run=_export, usage=command.error)
+    command.set_defaults(run=_export)
 
 
-def _add_import(commands: Commands) -> None:
-    command = commands.add_parser(
-        "import",
-        help="make a token store from the files of another program",
-        description="Make a token store from the .bin and .idx of Megatron-LM, the .ds of datatrove, "
-        "or the .bin of nanoGPT or llm.c. These files do not record their encoding: name it with "
-        "--encoding.",
-        epilog="example: fastprep import train.bin -o store --from nanogpt --encoding gpt2",
+def add_import(command: Parser) -> None:
+    """Add the options of ``import``."""
+    command.description = (
+        "Make a token store from the .bin and .idx of Megatron-LM, the .ds of datatrove, or the .bin of "
+        "nanoGPT or llm.c. These files do not record their encoding: name it with --encoding."
+    )
+    command.examples = (
+        "fastprep import data/mine/train.bin -o other --from nanogpt --encoding gpt2",
+    )
+    command.variables = ("encoding", "quiet")
+    command.common = (
+        *("output", "form", "encoding", "encoding_file", "eot", "link", "overwrite", "help"),
     )
     command.add_argument(
         "inputs", nargs="+", metavar="INPUT", help="a file; each becomes one shard"
     )
     command.add_argument("-o", "--output", required=True, metavar="OUT", help="directory to create")
     command.add_argument(
-        "--from", dest="form", required=True, choices=FORMATS, help="program that wrote the files"
+        "--from",
+        dest="form",
+        required=True,
+        choices=FORMATS,
+        metavar="PROGRAM",
+        help=f"what wrote the files: {' or '.join(FORMATS)}",
     )
     add_eot_options(command)
     command.add_argument("--link", action="store_true", help="link to the files instead of a copy")
     command.add_argument("--overwrite", action="store_true", help="replace a store at OUT")
     command.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    add_encoding_options(command, by_name="the encoding that made the ids: gpt2, cl100k_base, ...")
-    command.set_defaults(run=_import, usage=command.error)
+    add_encoding_options(
+        command, by_name="the encoding that made the ids: a name, a model's name or a file"
+    )
+    command.set_defaults(run=_import)
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from fastprep.cli import signals
-from fastprep.cli.options import add_encoding_options, as_json, encoding_of_file
+from fastprep.cli.options import add_encoding_options, as_json, encoding_of_file, in_units, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fastprep.cli.options import Commands
+    from fastprep.cli.parser import Parser
 
 
-def add(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "info",
-        help="show what a token store holds",
-        description="Show what a token store holds. This reads only its manifest and file sizes; with "
-        "--report it reads the whole store, and writes one page of HTML.",
-        epilog="example: fastprep info store --json",
+def add_info(command: Parser) -> None:
+    """Add the options of ``info``."""
+    command.description = (
+        "Show what a token store holds. This reads only its manifest and file sizes; with --report it "
+        "reads the whole store, and writes one page of HTML."
+    )
+    command.examples = (
+        "fastprep info store",
+        "fastprep info store --json",
+        "fastprep info store --report store.html",
     )
     command.add_argument("store", metavar="STORE", help="the store's directory")
     command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -27,13 +30,12 @@ def add(commands: Commands) -> None:
         "--report", metavar="FILE", help="also write a page of HTML with plots and samples"
     )
     add_encoding_options(command, by_name=None)
-    command.set_defaults(run=_info, usage=command.error)
+    command.set_defaults(run=_info)
 
 
 def _info(options: argparse.Namespace) -> None:
     from msgspec import UNSET
 
-    from fastprep.store.manifest import itemsize_of
     from fastprep.store.reader import TokenStore
 
     if options.report is None and (options.encoding_file or options.vocab):
@@ -55,7 +57,7 @@ def _info(options: argparse.Namespace) -> None:
         "shards": len(manifest.shards),
         "appends": len(manifest.appended or ()),
         "dtype": manifest.dtype,
-        "bytes": store.num_tokens * itemsize_of(manifest.dtype) + store.num_documents * 8,
+        "bytes": size_of(store),
         "encoding": manifest.encoding.name,
         "n_vocab": manifest.n_vocab,
         "rank_table_sha256": manifest.encoding.rank_table_sha256,
@@ -95,4 +97,6 @@ def _info(options: argparse.Namespace) -> None:
         )
         if name in ("separator", "field") and value is not None:
             shown = repr(value)
+        if name in ("bytes", "input_bytes") and sys.stdout.isatty():
+            shown = f"{shown} ({in_units(float(str(value)), 'B')})"
         print(f"{labels.get(name, name):<18} {'none' if value is None else shown}")

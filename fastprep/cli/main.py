@@ -17,6 +17,7 @@ import sys
 from _signal import SIGTERM  # type: ignore[import-not-found]
 
 from fastprep.cli import signals
+from fastprep.cli.commands import COMMANDS, parser_of, print_overview, raise_no_command
 from fastprep.terminal import EscapingStream
 
 TYPE_CHECKING = False
@@ -25,16 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-# The module of each command, in the order of the help.
-_MODULE_OF = {
-    "prepare": "prepare",
-    "info": "info",
-    "verify": "verify",
-    "export": "exchange",
-    "import": "exchange",
-    "encode": "encode",
-    "decode": "encode",
-}
 # What Python says if it cannot start a thread or make a lock.
 _NO_LOCK = ("can't start new thread", "can't allocate")
 # What the loader of shared libraries says if no memory is left.
@@ -51,7 +42,7 @@ def command() -> NoReturn:
     sys.unraisablehook = signals.end_if_ignored
     try:
         code = main()
-    except SystemExit as end:  # of argparse
+    except SystemExit as end:  # of a usage error or a help page
         code = end.code if isinstance(end.code, int) else 1
     signals.ignore()
     try:
@@ -80,8 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = None
     signals.raised = 0
     try:
-        options = _parser(words[0] if words else "").parse_args(words)
-        options.run(options)
+        if words[:1] in (["-V"], ["--version"]):
+            import fastprep
+
+            print(f"fastprep {fastprep.__version__}")
+        elif words[:1] in (["-h"], ["--help"]):
+            print_overview(sys.stdout)
+        else:
+            options = _options(words)
+            options.run(options)
         _flush()  # only this finds that a pipe is closed or a disk full
     except KeyboardInterrupt as interrupt:
         return _end_by_signal(type(interrupt) is not KeyboardInterrupt, options)
@@ -115,9 +113,9 @@ def _end_by_error(error: Exception, options: argparse.Namespace | None = None) -
     if isinstance(error, InvalidArgument):
         # With --log the error is an event, which is printed already.
         if options is not None and getattr(options, "log", None) is None:
-            options.usage(_one_line(error))
+            options.usage(_one_line(error, options))
         return 2
-    _print_error(options, f"error: {_one_line(error)}")
+    _print_error(options, f"error: {_one_line(error, options)}")
     return 1
 
 
@@ -165,32 +163,14 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _parser(first: str) -> argparse.ArgumentParser:
-    """Return the parser for a command line that begins with `first`: of one command, or of all."""
-    import argparse
-    from importlib import import_module
-
-    class Version(argparse.Action):
-        """The option ``--version``, which reads the version only if used: that takes long."""
-
-        def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-            import fastprep
-
-            print(f"fastprep {fastprep.__version__}")
-            _flush()
-            parser.exit()
-
-    parser = argparse.ArgumentParser(
-        prog="fastprep",
-        description="Raw text to training batches, exactly as tiktoken.",
-        epilog="example: fastprep prepare corpus/*.jsonl -o store && fastprep info store",
-    )
-    parser.add_argument("--version", action=Version, nargs=0, help="print the version")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    modules = [_MODULE_OF[first]] if first in _MODULE_OF else dict.fromkeys(_MODULE_OF.values())
-    for module in modules:
-        import_module(f"fastprep.cli.{module}").add(commands)
-    return parser
+def _options(words: Sequence[str]) -> argparse.Namespace:
+    """Return the options of the command that the words name; end with a usage error if there is none."""
+    if not words:
+        print_overview(sys.stderr)
+        raise SystemExit(2)
+    if words[0] not in COMMANDS:
+        raise_no_command(words[0])
+    return parser_of(words[0]).parse(words[1:])
 
 
 def _print_error(options: argparse.Namespace | None, line: str) -> None:
@@ -200,6 +180,8 @@ def _print_error(options: argparse.Namespace | None, line: str) -> None:
             print(f"fastprep: {line}", file=sys.stderr)
 
 
-def _one_line(error: BaseException) -> str:
-    message = str(error) or type(error).__name__
-    return " ".join(message.split())
+def _one_line(error: BaseException, options: argparse.Namespace | None) -> str:
+    from fastprep.cli.messages import in_command_words
+
+    message = " ".join(str(error).split()) or type(error).__name__
+    return in_command_words(message, getattr(options, "parser", None))

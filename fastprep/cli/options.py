@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 
-from fastprep.errors import BadVocabulary, InvalidArgument, UnknownEncoding
+from fastprep.errors import BadVocabulary, InvalidArgument, UnknownEncoding, UnknownModel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
+    from fastprep.cli.parser import Parser
     from fastprep.encoding.encoding import Encoding
     from fastprep.store.reader import TokenStore
     from fastprep.words.encoding import WordEncoding
-
-    # What each command adds itself to; the type has no public name.
-    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
 
 
 def add_encoding_options(
-    command: argparse.ArgumentParser,
+    command: Parser,
     *,
-    by_name: str | None = "default: gpt2",
+    by_name: str | None = "a name, a model's name or a file; `fastprep encodings` lists them "
+    "(default: gpt2)",
     words: bool = False,
 ) -> None:
     """Add ``--encoding``, with the help `by_name`, and the options for encodings in files.
@@ -35,18 +33,22 @@ def add_encoding_options(
     group = command.add_argument_group("encoding")
     which = group.add_mutually_exclusive_group()
     if by_name is not None:
+        from fastprep.vocabulary.published import PUBLISHED
+
         which.add_argument("--encoding", metavar="NAME", help=by_name)
+        command.completions["encoding"] = tuple(PUBLISHED)
+        if "encoding" not in command.variables:
+            command.variables = ("encoding", *command.variables)
     which.add_argument(
         "--encoding-file",
         metavar="FILE",
-        help="a tokenizer.json, a .tiktoken file, a vocab.bpe next to its encoder.json, or the "
-        "directory of one",
+        help="a tokenizer.json, .tiktoken, or vocab.bpe next to its encoder.json, or the directory "
+        "of one",
     )
     which.add_argument(
         "--vocab",
         metavar="FILE",
-        help="a word tokenizer (SimpleTokenizerV2): one JSON object from words to ids, such as a "
-        "store's vocabulary.json",
+        help="a word tokenizer: one JSON object from words to ids, as a store's vocabulary.json",
     )
     if words:
         which.add_argument(
@@ -58,8 +60,8 @@ def add_encoding_options(
         "--pattern",
         type=_pattern,
         metavar="P",
-        help="how the text of a .tiktoken file is split: a regular expression, or one of r50k, "
-        "cl100k, o200k, llama3, qwen2, qwen35, tekken",
+        help="how a .tiktoken file splits text: r50k, cl100k, o200k, llama3, qwen2, qwen35, tekken, or "
+        "a regular expression",
     )
     group.add_argument(
         "--special",
@@ -68,25 +70,55 @@ def add_encoding_options(
         metavar="TOKEN=ID",
         help="a special token of a .tiktoken file; may be repeated",
     )
-    group.add_argument(
-        "--allow-pattern",
-        action="store_true",
-        help="not needed any more: any pattern of a tokenizer.json is run",
-    )
+    # An old option without use: any pattern of a tokenizer.json is run.
+    group.add_argument("--allow-pattern", action="store_true", help=argparse.SUPPRESS)
 
 
 def encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
     """Return the encoding that the options name; end with a usage error for an unknown name."""
     from fastprep.registry import get_encoding
 
+    name = options.encoding
+    if name and not _is_known(name) and _is_file(name):
+        options.encoding, options.encoding_file = None, name
     found = encoding_of_file(options)
     if found is not None:
         return found
     try:
-        return get_encoding(options.encoding or "gpt2")
-    except UnknownEncoding as error:
-        options.usage(" ".join(str(error).split()))
+        return get_encoding(_name_of(options.encoding or "gpt2"))
+    except (UnknownEncoding, UnknownModel):
+        from fastprep.cli.usage import nearest
+        from fastprep.model import MODEL_TO_ENCODING
+        from fastprep.registry import list_encoding_names
+
+        names = list_encoding_names()
+        options.usage(
+            f"--encoding: {name!r} is no encoding, model or file"
+            f"{nearest(name, [*names, *MODEL_TO_ENCODING])}; there are {', '.join(names)}"
+        )
         raise
+
+
+def _is_known(name: str) -> bool:
+    try:
+        return bool(_name_of(name))
+    except UnknownModel:
+        return False
+
+
+def _name_of(name: str) -> str:
+    """Return the name of the encoding that a name, of it or of a model, stands for."""
+    from fastprep.vocabulary.published import PUBLISHED
+
+    if name in PUBLISHED:
+        return name
+    from fastprep.model import encoding_name_for_model
+
+    return encoding_name_for_model(name)
+
+
+def _is_file(name: str) -> bool:
+    return os.sep in name or name.endswith((".json", ".tiktoken", ".bpe")) or os.path.exists(name)  # noqa: PTH110
 
 
 def encoding_of_file(options: argparse.Namespace) -> Encoding | WordEncoding | None:
@@ -137,7 +169,7 @@ def _token_and_id(text: str) -> tuple[str, int]:
     return token, int(number)
 
 
-def add_eot_options(command: argparse.ArgumentParser) -> None:
+def add_eot_options(command: argparse._ActionsContainer) -> None:
     """Add ``--eot`` and ``--eot-token``."""
     command.add_argument(
         "--eot",
@@ -152,20 +184,19 @@ def add_eot_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_format_options(command: argparse.ArgumentParser) -> None:
+def add_format_options(command: argparse._ActionsContainer) -> None:
     """Add ``--format`` and ``--zstd-window``."""
     command.add_argument(
         "--format",
         metavar="F",
-        help="format of files whose names do not say it, and of standard input: txt, jsonl, csv, "
-        "jsonl.gz, ...; of a folder or archive, read only the files of this format",
+        help="format of files whose names do not say it, and of standard input, as jsonl.gz; of a "
+        "folder or archive, read only these files",
     )
     command.add_argument(
         "--zstd-window",
         type=at_least_one,
         metavar="LOG",
-        help="largest window of .zst files, as in zstd --long=LOG; up to 31, with 2 GiB of memory per "
-        "worker (default: 27)",
+        help="largest window of .zst files, as in zstd --long=LOG; up to 31 (default: 27)",
     )
 
 
@@ -267,6 +298,40 @@ def counted(count: int, noun: str) -> str:
     ('1 shard', '1,234 shards')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def size_of(store: TokenStore) -> int:
+    """Return the bytes of a store's ids and document ends."""
+    from fastprep.store.manifest import itemsize_of
+
+    return store.num_tokens * itemsize_of(store.manifest.dtype) + store.num_documents * 8
+
+
+def in_units(count: float, unit: str) -> str:
+    """Format a number with three digits and a prefix of its unit.
+
+    >>> in_units(448_123_456, "B"), in_units(0.5, "B/s"), in_units(1_500, " tokens/s")
+    ('448 MB', '0.5 B/s', '1.5k tokens/s')
+    """
+    prefixes = iter(("", "k", "M", "G", "T"))
+    prefix = next(prefixes)
+    while count >= 999.5:
+        count /= 1000
+        prefix = next(prefixes, "P")
+    digits = f"{count:.3g}"
+    return f"{digits}{prefix}{unit}" if unit.startswith(" ") else f"{digits} {prefix}{unit}"
+
+
+def duration(seconds: float) -> str:
+    """Format a time as people say it.
+
+    >>> duration(0.0123), duration(83.2), duration(7300)
+    ('0.012 s', '1 min 23 s', '2 h 1 min')
+    """
+    if seconds < 59.5:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def contents(store: TokenStore) -> str:

@@ -6,9 +6,11 @@ import argparse
 import contextlib
 import os
 import re
+import shlex
 import sys
 
 from fastprep.cli import signals
+from fastprep.cli.messages import in_command_words
 from fastprep.cli.options import (
     add_encoding_options,
     add_eot_options,
@@ -17,17 +19,22 @@ from fastprep.cli.options import (
     at_least_one,
     contents,
     counted,
+    duration,
     encoding_of,
+    in_units,
     part_of_documents,
     seed,
     separator,
     size,
+    size_of,
 )
 from fastprep.errors import FastprepError, InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fastprep.cli.options import Commands
+    from collections.abc import Iterable
+
+    from fastprep.cli.parser import Parser
     from fastprep.encoding.encoding import Encoding
     from fastprep.jobs.estimate import Estimate
     from fastprep.jobs.journal import Journal
@@ -36,23 +43,34 @@ if TYPE_CHECKING:
     from fastprep.words.encoding import WordEncoding
 
 
-def add(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "prepare",
-        help="encode text files into a token store",
-        description="Encode text, JSON, CSV, Parquet and Arrow files into a token store, in the "
-        "order given. The store's bytes depend on the inputs and settings alone, not on the number of "
-        "workers. After any interruption, the same command resumes from the finished shards; on a "
-        "finished store it does nothing.",
-        epilog=r"example: fastprep prepare books/*.txt -o store --separator '\n\n\n' --workers 8",
+def add_prepare(command: Parser) -> None:
+    """Add the options of ``prepare``."""
+    command.description = (
+        "Encode text, JSON, CSV, Parquet and Arrow files into a token store, in the order given. The "
+        "store's bytes depend on the inputs and settings alone, not on the number of workers. After any "
+        "interruption, the same command resumes from the finished shards; on a finished store it does "
+        "nothing."
+    )
+    command.examples = (
+        r"fastprep prepare 'books/*.txt' -o books.store --separator '\n\n\n'",
+        "fastprep prepare 'corpus/*.jsonl' -o store --encoding gpt-4o --workers 8",
+        "fastprep prepare 'corpus/*.jsonl' -o parts --validation 1%",
+        "fastprep prepare 'corpus/*.jsonl' -o shares --task 0/2",
+    )
+    command.common = (
+        *("output", "field", "format", "encoding", "workers", "validation", "shuffle", "on_error"),
+        *("overwrite", "append", "dry_run", "quiet", "help"),
+    )
+    command.variables = (
+        *("encoding", "workers", "engine", "shard_bytes", "field", "format", "on_error"),
+        *("zstd_window", "quiet", "log"),
     )
     command.add_argument(
         "inputs",
         nargs="*",
         metavar="INPUT",
         help="a file, folder, pattern or URL: .txt, .jsonl, .csv or .tsv, also as .gz, .zst, .xz or "
-        ".bz2; .parquet or .arrow; .tar or .zip of these; - is standard input (with --format)",
+        ".bz2; .parquet or .arrow; .tar or .zip of these; - is standard input",
     )
     command.add_argument(
         "-o",
@@ -61,7 +79,28 @@ def add(commands: Commands) -> None:
         metavar="OUT",
         help="directory to create, or a URL such as s3://bucket/store",
     )
-    between = command.add_mutually_exclusive_group()
+    _add_inputs(command)
+    add_encoding_options(command, words=True)
+    _add_documents(command)
+    _add_work(command)
+    messages = command.add_argument_group("messages")
+    messages.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    messages.add_argument(
+        "--log", choices=["json"], help="print events on stderr, one JSON object per line"
+    )
+    command.set_defaults(run=_prepare, resumable="; the same command resumes")
+
+
+def _add_inputs(command: Parser) -> None:
+    group = command.add_argument_group("inputs")
+    group.add_argument(
+        "--field",
+        default="text",
+        metavar="F",
+        help="key or column of the text; a.b is b inside a, a\\.b a name with a dot (default: text)",
+    )
+    add_format_options(group)
+    between = group.add_mutually_exclusive_group()
     between.add_argument(
         "--separator",
         type=separator,
@@ -77,30 +116,26 @@ def add(commands: Commands) -> None:
         const=None,
         help="read each .txt file as one document",
     )
-    command.add_argument(
-        "--field",
-        default="text",
-        metavar="F",
-        help="key of the text in .jsonl, column in .csv, .parquet and .arrow; a.b is b inside a, a\\.b "
-        "a name with a dot (default: text)",
-    )
-    add_format_options(command)
-    command.add_argument(
+    group.add_argument(
         "--on-error",
         choices=["raise", "skip", "replace"],
         default="raise",
-        help="documents that cannot be read: stop at the first, skip them, or replace the invalid "
+        metavar="DO",
+        help="what to do with a document that cannot be read: raise, skip, or replace its invalid "
         "bytes by U+FFFD; the manifest lists them (default: raise)",
     )
-    add_eot_options(command)
-    parts = command.add_mutually_exclusive_group()
+
+
+def _add_documents(command: Parser) -> None:
+    group = command.add_argument_group("documents")
+    add_eot_options(group)
+    parts = group.add_mutually_exclusive_group()
     parts.add_argument(
         "--validation",
         type=part_of_documents,
         default=0.0,
         metavar="F",
-        help="fraction of the documents for validation, as 0.01 or 1%%; creates OUT/train and "
-        "OUT/validation",
+        help="fraction for validation, as 0.01 or 1%%; makes OUT/train and OUT/validation",
     )
     parts.add_argument(
         "--validation-documents",
@@ -108,12 +143,15 @@ def add(commands: Commands) -> None:
         metavar="N",
         help="exactly N documents for validation",
     )
-    command.add_argument(
+    group.add_argument(
         "--shuffle",
         type=seed,
         metavar="SEED",
-        help="write the documents in an order drawn by SEED; needs the size of the store twice",
+        help="write the documents in an order drawn by SEED; needs twice the space",
     )
+
+
+def _add_work(command: Parser) -> None:
     work = command.add_argument_group("work")
     work.add_argument(
         "--workers", type=at_least_one, metavar="N", help="cores to use (default: all)"
@@ -122,7 +160,8 @@ def add(commands: Commands) -> None:
         "--engine",
         choices=["threads", "ray", "processes"],
         default="threads",
-        help="threads of this process, or a Ray cluster; 'processes' is an old name of threads",
+        metavar="E",
+        help="threads of this process, or a cluster of ray (default: threads)",
     )
     work.add_argument(
         "--task",
@@ -139,31 +178,22 @@ def add(commands: Commands) -> None:
         "--shard-bytes",
         type=size,
         metavar="SIZE",
-        help="approximate bytes of input per shard, as 10MB or 256MiB (default: 8 to 256 MiB)",
+        help="bytes of input per shard, as 10MB or 256MiB (default: 8 to 256 MiB)",
     )
     existing = work.add_mutually_exclusive_group()
     existing.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace a store at OUT when the new one is whole, or unfinished work of another job",
+        help="replace a store at OUT once the new one is whole, or other unfinished work",
     )
     existing.add_argument(
         "--append",
         action="store_true",
-        help="add the inputs that the store at OUT does not have yet; the settings must be the same",
+        help="add the inputs that the store at OUT does not have; same settings only",
     )
     work.add_argument(
         "--dry-run", action="store_true", help="print an estimate, and create nothing"
     )
-    messages = command.add_argument_group("messages")
-    messages.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    messages.add_argument(
-        "--log",
-        choices=["json"],
-        help="print events on stderr, one JSON object per line",
-    )
-    add_encoding_options(command, words=True)
-    command.set_defaults(run=_prepare, usage=command.error, resumable="; the same command resumes")
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -195,10 +225,10 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
 
         with signals.raising():
             store = merge_tasks(options.output)
-        _summarize(options, store)
+        _summarize(options, store, None)
         return
     if not options.inputs:
-        options.usage("the following arguments are required: INPUT")
+        options.usage("INPUT is missing")
     from fastprep.jobs.job import Settings
     from fastprep.jobs.prepare import prepare
 
@@ -223,7 +253,7 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
             progress=False if options.quiet or options.log else None,
             log=messages.event,
         )
-    _summarize(options, store)
+    _summarize(options, store, messages.finished)
 
 
 def _encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
@@ -244,12 +274,19 @@ def _encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
     return words_of_inputs(options.inputs, form, options.workers or available_cores())
 
 
-def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
+def _summarize(options: argparse.Namespace, store: TokenStore | None, run: Event | None) -> None:
+    """Print what the store holds; on a terminal also what the run did, and what to do next.
+
+    `run` is the event of its end, None if this run made nothing.
+    """
     if options.quiet:
         return
     if store is None:
         number, total = options.task
         print(f"{options.output}: task {number}/{total} is done; others are not")
+        if sys.stdout.isatty():
+            _print_run(run, ())
+            print(f"next: the other tasks; the last makes {options.output}")
         return
     stores = {options.output: store}
     if store.manifest.part is not None:
@@ -271,6 +308,24 @@ def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
         print(
             f"{options.output}: {counted(bad, 'bad document')} {done}; the manifest lists {which}"
         )
+    if sys.stdout.isatty():
+        _print_run(run, stores.values())
+        print(f"next: fastprep info {shlex.quote(next(iter(stores)))}")
+
+
+def _print_run(run: Event | None, stores: Iterable[TokenStore]) -> None:
+    """Print time, speed and sizes of a run that made something, for people."""
+    if run is None or not run["bytes"]:
+        return
+    size, tokens, seconds = (float(str(run[name])) for name in ("bytes", "tokens", "seconds"))
+    seconds = max(seconds, 1e-3)
+    made = ""
+    if stores:
+        made = f"; {in_units(sum(map(size_of, stores)), 'B')} on disk"
+    print(
+        f"{in_units(size, 'B')} of input in {duration(seconds)}: {in_units(size / seconds, 'B/s')}, "
+        f"{in_units(tokens / seconds, ' tokens/s')}{made}"
+    )
 
 
 def _print_estimate(options: argparse.Namespace, found: Estimate) -> None:
@@ -305,12 +360,15 @@ class _Messages:
         self._output = options.output
         self._shards = self._tasks = self._bad = self._changes = 0
         self._ordering = self._uploading = False
+        self.finished: Event | None = None
 
     def event(self, event: Event) -> None:
         """Print a log event."""
         kind = event["event"]
         if kind == "started":
             self._shards, self._tasks = int(str(event["shards"])), int(str(event["tasks"]))
+        elif kind == "finished":
+            self.finished = event
         elif kind == "resumed":
             finished = int(str(event["shards_finished"]))
             self._print(f"resuming: {finished} of {finished + self._tasks} shards are finished")
@@ -357,7 +415,7 @@ class _Messages:
                     "event": "failed",
                     "time": round(time.time(), 3),
                     "error": type(error).__name__,
-                    "message": str(error),
+                    "message": in_command_words(str(error), self._options.parser),
                     "shards_finished": journal.count_done() if journal else 0,
                 }
             )
@@ -365,7 +423,7 @@ class _Messages:
         elif journal and self._shards and not isinstance(error, MemoryError):
             from fastprep.jobs.run import resume_hint
 
-            self._print(resume_hint(journal, self._shards))
+            self._print(in_command_words(resume_hint(journal, self._shards)))
         elif self._uploading and isinstance(error, KeyboardInterrupt):
             self._print("the store is made; the same command uploads the rest")
 

@@ -6,27 +6,35 @@ import argparse
 import contextlib
 import sys
 
-from fastprep.cli.options import add_encoding_options, at_least_one, counted, encoding_of_file
+from fastprep.cli.options import (
+    add_encoding_options,
+    at_least_one,
+    counted,
+    encoding_of_file,
+    size_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fastprep.cli.options import Commands
+    from fastprep.cli.parser import Parser
     from fastprep.store.reader import TokenStore
 
 _SECONDS_BEFORE_BAR = 1.0
 
 
-def add(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add_parser(
-        "verify",
-        help="check every byte of a token store",
-        description="Check sizes, checksums, ids and document ends of a whole store. With --against, "
-        "also encode its inputs with another library, and compare id by id.",
-        epilog="example: fastprep verify store --against tiktoken --sample 1000",
+def add_verify(command: Parser) -> None:
+    """Add the options of ``verify``."""
+    command.description = (
+        "Check sizes, checksums, ids and document ends of a whole store. With --against, also encode "
+        "its inputs with another library, and compare id by id."
     )
+    command.examples = (
+        "fastprep verify store",
+        "fastprep verify store --against tiktoken --sample 1000",
+    )
+    command.variables = ("quiet",)
     command.add_argument("store", metavar="STORE", help="the store's directory")
     command.add_argument(
         "--against",
@@ -41,12 +49,11 @@ def add(commands: Commands) -> None:
         action="append",
         metavar="DIR",
         help="with --against, read only inputs below this directory or URL; may be repeated (default: "
-        "what a store of your own names; of another user's store only what is below the current "
-        "directory)",
+        "all, but of another user's store only those below the current directory)",
     )
     command.add_argument("--quiet", action="store_true", help="print nothing if the store is good")
     add_encoding_options(command, by_name=None)
-    command.set_defaults(run=_verify, usage=command.error)
+    command.set_defaults(run=_verify)
 
 
 def _verify(options: argparse.Namespace) -> None:
@@ -86,8 +93,12 @@ def _bar(store: TokenStore, *, quiet: bool) -> Iterator[Callable[[int], object]]
         return
     from tqdm import tqdm
 
-    from fastprep.store.manifest import itemsize_of
-
-    size = store.num_tokens * itemsize_of(store.manifest.dtype) + 8 * store.num_documents
-    with tqdm(total=size, unit="B", unit_scale=True, leave=False, delay=_SECONDS_BEFORE_BAR) as bar:
+    with tqdm(
+        total=size_of(store),
+        unit="B",
+        unit_scale=True,
+        leave=False,
+        dynamic_ncols=True,
+        delay=_SECONDS_BEFORE_BAR,
+    ) as bar:
         yield bar.update

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from fastprep.corpus.documents import Format
 from fastprep.corpus.formats import Kind
@@ -18,7 +18,7 @@ from fastprep.jobs.journal import Done
 from fastprep.jobs.task import TaskCounter
 from fastprep.system.bars import is_watched, tqdm_class
 from fastprep.system.guarantees import lost_in
-from fastprep.terminal import escaped
+from fastprep.terminal import columns_of, escaped
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -28,8 +28,7 @@ Event: TypeAlias = dict[str, object]
 Log: TypeAlias = Callable[[Event], object]
 
 _UPDATE_SECONDS = 0.2
-# Every field that the README promises, within 80 columns.
-_BAR = "{percentage:3.0f}%{bar} {total_fmt}B, {rate_fmt}, {remaining} left{postfix}"
+_MIN_BAR = 5  # columns of the bar itself
 
 
 def send(log: Log | None, event: str, **facts: object) -> None:
@@ -49,16 +48,36 @@ def say_reused(output: str, progress: bool | None, log: Log | None) -> None:
         )
 
 
+class Earlier(NamedTuple):
+    """What earlier runs of a job have finished."""
+
+    shards: int = 0
+    bytes: int = 0
+    documents: int = 0
+    tokens: int = 0
+
+    @classmethod
+    def of(cls, finished: Mapping[int, Done], tasks: Mapping[int, Task]) -> Earlier:
+        """Return the totals of finished shards, by their numbers."""
+        records = [record for done in finished.values() for record in done.records]
+        return cls(
+            len(finished),
+            sum(task_bytes(tasks[index]) for index in finished),
+            sum(record.documents for record in records),
+            sum(record.tokens for record in records),
+        )
+
+
 class Reporter:
     """A progress bar and log of one run.
 
-    `tasks` are the tasks of the run and `counters` their counts so far, both by shard;
-    `finished_bytes` is the size of the input that earlier runs have finished. `show` says whether to
-    show a progress bar, None to show one in a terminal or a notebook. `log` is called with each
-    event. `form` says how documents are stored in the inputs.
+    `tasks` are the tasks of the run and `counters` their counts so far, both by shard; `earlier` is
+    what earlier runs have finished, which the bar counts too, but not in its rates. `show` says
+    whether to show a progress bar, None to show one in a terminal or a notebook. `log` is called with
+    each event. `form` says how documents are stored in the inputs.
 
     >>> events = []
-    >>> with Reporter({}, 0, {}, False, events.append, Format()) as reporter:
+    >>> with Reporter({}, Earlier(), {}, False, events.append, Format()) as reporter:
     ...     reporter.log("started", tasks=0)
     >>> events[0]["event"], events[0]["tasks"]
     ('started', 0)
@@ -67,7 +86,7 @@ class Reporter:
     def __init__(
         self,
         tasks: dict[int, Task],
-        finished_bytes: int,
+        earlier: Earlier,
         counters: dict[int, TaskCounter],
         show: bool | None,
         log: Log | None,
@@ -81,7 +100,8 @@ class Reporter:
         self._show = is_watched() if show is None else show
         # Estimated when a bar is first shown, because nothing else needs them.
         self._text_sizes: dict[int, float] = {i: size or 1 for i, size in self._sizes.items()}
-        self._finished_bytes = finished_bytes
+        self._earlier = earlier
+        self._columns = 0
         self._done: set[int] = set()
         self._bar: tqdm[Any] | None = None
         self._start = self._updated = time.monotonic()
@@ -102,14 +122,10 @@ class Reporter:
         self._updated = now
         if self._bar is None:
             self._bar = tqdm_class()(
-                total=self._finished_bytes + sum(self._sizes.values()),
-                initial=self._finished_bytes,
-                unit="B",
-                unit_scale=True,
-                bar_format=_BAR,
+                total=self._earlier.bytes + sum(self._sizes.values()),
+                initial=self._earlier.bytes,
             )
             self._text_sizes = _text_sizes(self._tasks, self._form)
-            self._bar.start_t -= self._seconds()
         self._refresh(self._bar)
 
     def log(self, event: str, **facts: object) -> None:
@@ -168,14 +184,46 @@ class Reporter:
         return size, documents, tokens
 
     def _refresh(self, bar: tqdm[Any]) -> None:
-        size, documents, tokens = self._totals()
-        bar.n = self._finished_bytes + size
-        bar.set_postfix_str(
-            f"{_short(documents)} documents, {_short(tokens)} tokens, "
-            f"{_short(round(tokens / self._seconds()))} tokens/s",
-            refresh=False,
-        )
+        """Draw the bar with as many fields as the terminal has room for; its size may have changed."""
+        columns = max(columns_of(sys.stderr) - 1, 1)  # a terminal may wrap a line that is full
+        if columns != self._columns:
+            if self._columns:
+                sys.stderr.write(f"\r{' ' * columns}\r")
+                # The old one pads with spaces up to the longest line, which may be too long now.
+                bar.sp = bar.status_printer(bar.fp)
+            self._columns = bar.ncols = columns
+        size = self._totals()[0]
+        shown = ""
+        for field in self._fields():
+            longer = f"{shown}, {field}" if shown else f" {field}"
+            if len(longer) + len("100%") + _MIN_BAR > columns:
+                break
+            shown = longer
+        bar.bar_format = "{percentage:3.0f}%{bar}" + shown
+        bar.n = self._earlier.bytes + size
         bar.refresh()
+
+    def _fields(self) -> Iterator[str]:
+        """Yield the fields after the bar: counts of the whole job, rates of this run."""
+        earlier, seconds = self._earlier, self._seconds()
+        size, documents, tokens = self._totals()
+        total = earlier.bytes + sum(self._sizes.values())
+        yield f"{_short(earlier.bytes + size)}/{_short(total)}B"
+        yield f"{_short(round(size / seconds))}B/s"
+        left = total - earlier.bytes - size
+        yield f"{_clock(left * seconds / size) if size else '?'} left"
+        shards = earlier.shards + len(self._tasks)
+        yield f"{earlier.shards + len(self._done):,}/{shards:,} shards"
+        yield f"{_short(round(tokens / seconds))} tokens/s"
+        yield f"{_short(earlier.tokens + tokens)} tokens"
+        yield f"{_short(earlier.documents + documents)} documents"
+
+
+def _clock(seconds: float) -> str:
+    from tqdm import tqdm
+
+    shown: str = tqdm.format_interval(seconds)
+    return shown
 
 
 def _short(count: int) -> str:

@@ -41,7 +41,7 @@ from fastprep.jobs.output import (
     remove_locks,
     remove_work,
 )
-from fastprep.jobs.progress import Log, Reporter, say_reused, send
+from fastprep.jobs.progress import Earlier, Log, Reporter, say_reused, send
 from fastprep.jobs.replace import complete_replacement, is_interrupted, replace_store
 from fastprep.jobs.replan import current_job, replan
 from fastprep.jobs.reuse import changed_inputs, finished_store, settings_differ, store_differences
@@ -407,11 +407,11 @@ class _Begun(NamedTuple):
         for shard, _ in redone:
             journal.remove_done(shard)
         todo = {index: task for index, task in own.items() if index not in finished}
-        finished_bytes = sum(task_bytes(own[index]) for index in finished)
+        earlier = Earlier.of(finished, own)
         counters = {index: TaskCounter() for index in todo}
         with (
             _adding_resume_hint(journal, len(run.tasks)),
-            Reporter(todo, finished_bytes, counters, progress, log, job.form) as reporter,
+            Reporter(todo, earlier, counters, progress, log, job.form) as reporter,
         ):
             reporter.log("started", output=str(self.replaces or output), **run._facts(todo))
             if job.passed_over:
@@ -419,7 +419,7 @@ class _Begun(NamedTuple):
             self.report_changes(log)
             if finished or redone:
                 reporter.log(
-                    "resumed", shards_finished=len(finished), bytes_finished=finished_bytes
+                    "resumed", shards_finished=earlier.shards, bytes_finished=earlier.bytes
                 )
             for shard, reason in redone:
                 reporter.log("redone", shard=shard, reason=reason)

@@ -14,7 +14,8 @@ from typing import get_args
 
 import pytest
 
-from fastprep.cli.main import _parser, main
+from fastprep.cli.commands import COMMANDS, parser_of
+from fastprep.cli.main import main
 from fastprep.cli.options import separator
 from fastprep.jobs.job import Eot, Settings
 
@@ -71,13 +72,11 @@ def test_options_reach_the_job(
 
 
 def test_defaults_of_the_command_are_those_of_the_library() -> None:
-    options = _parser("prepare").parse_args(["prepare", "a.txt", "-o", "store"])
+    options = parser_of("prepare").parse(["a.txt", "-o", "store"])
     assert Settings(**{name: getattr(options, name) for name in Settings._fields}) == Settings()
     for eot in get_args(Eot):
         assert (
-            _parser("import")
-            .parse_args(["import", "a.bin", "-o", "store", "--from", "llmc", "--eot", eot])
-            .eot
+            parser_of("import").parse(["a.bin", "-o", "store", "--from", "llmc", "--eot", eot]).eot
             == eot
         )
 
@@ -121,16 +120,19 @@ def test_a_separator_may_be_typed_with_escapes(typed: str, meant: str) -> None:
     assert separator(typed) == meant
 
 
-@pytest.mark.parametrize(
-    "command", ["", "prepare", "info", "verify", "export", "import", "encode", "decode"]
-)
-def test_help_of_each_command_ends_with_an_example(
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_of_each_command_ends_with_examples_and_a_link(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as info:
-        main([*command.split(), "--help"])
-    assert info.value.code == 0
-    assert "example: " in capsys.readouterr().out.splitlines()[-1 if command != "prepare" else -2]
+    if command:
+        with pytest.raises(SystemExit) as info:
+            main([command, "--help"])
+        assert info.value.code == 0
+    else:
+        assert main(["--help"]) == 0
+    examples = capsys.readouterr().out.partition("\nexamples\n")[2].splitlines()
+    assert "fastprep " in examples[0]
+    assert examples[-1].startswith("documentation: https://")
 
 
 def test_import_has_no_default_encoding(

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fastprep.cli.main import _MODULE_OF, main
+from fastprep.cli.commands import COMMANDS
+from fastprep.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +66,19 @@ WRONG_OPTIONS = [
     "encode text --pattern gpt2",
     "decode 5 --encoding nope",
     "decode 5 --special x",
+    "show",
+    "show {}/store --text x",
+    "show {}/store first",
+    "show {}/store 9:",
+    "show {}/store --encoding gpt2",
+    "encodings gpt2",
+    "bench",
+    "bench {}/a.txt --megabytes 0",
+    "bench {}/a.txt --rounds 0",
+    "bench {}/a.txt --vocab {}/words.json",
+    "completion",
+    "completion csh",
+    "help nothing",
 ]
 #: Bad inputs, stores and outputs.
 BAD_INPUTS = [
@@ -83,7 +97,14 @@ BAD_INPUTS = [
     "encode text --vocab {}/missing.json",
     "decode 99999999",
     "decode word",
+    "show {}/missing",
+    "show {}/store 2",
+    "show --text x --encoding {}/missing.json",
+    "bench {}/missing.txt",
+    "bench {}/bad.jsonl",
 ]
+#: Commands that read nothing that could be bad.
+WITHOUT_INPUTS = {"encodings", "completion", "help"}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +112,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("statuses")
     (path / "a.txt").write_text("One.<|endoftext|>Two.")
     (path / "bad.jsonl").write_text("{")
+    (path / "words.json").write_text('{"One": 0, "<|unk|>": 1}')
     assert main(["prepare", str(path / "a.txt"), "-o", str(path / "store"), "--quiet"]) == 0
     return path
 
@@ -123,8 +145,8 @@ def test_a_bad_input_is_1(line: str, folder: Path, capsys: pytest.CaptureFixture
 
 
 def test_every_command_has_both() -> None:
-    for lines in (WRONG_OPTIONS, BAD_INPUTS):
-        assert {line.split()[0] for line in lines} == set(_MODULE_OF)
+    for lines, left_out in (WRONG_OPTIONS, set()), (BAD_INPUTS, WITHOUT_INPUTS):
+        assert {line.split()[0] for line in lines} == set(COMMANDS) - left_out
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

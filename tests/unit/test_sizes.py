@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastprep.cli.main import _parser
+from fastprep.cli.commands import parser_of
 from fastprep.errors import InvalidArgument
 from fastprep.jobs.prepare import prepare
 from fastprep.system.sizes import fraction, number_of_bytes
@@ -96,7 +96,7 @@ def test_a_wrong_fraction_is_named(written: object) -> None:
 
 def test_python_and_the_command_line_take_the_same(tmp_path: Path) -> None:
     words = ["--shard-bytes", "1.5kB", "--validation", "25%"]
-    options = _parser("prepare").parse_args(["prepare", "a.txt", "-o", "s", *words])
+    options = parser_of("prepare").parse(["a.txt", "-o", "s", *words])
     assert (options.shard_bytes, options.validation) == (1500, 0.25)
     (tmp_path / "a.txt").write_text("<|endoftext|>".join(f"Document {n}." for n in range(100)))
     stores = [
