@@ -273,5 +273,5 @@ def contents(store: TokenStore) -> str:
     """Summarize the contents of a store."""
     return (
         f"{counted(store.num_tokens, 'token')} in {counted(store.num_documents, 'document')}, "
-        f"{counted(len(store.manifest.shards), 'shard')}"
+        f"{counted(store.num_shards, 'shard')}"
     )

@@ -252,7 +252,7 @@ def _summarize(options: argparse.Namespace, store: TokenStore | None) -> None:
         print(f"{options.output}: task {number}/{total} is done; others are not")
         return
     stores = {options.output: store}
-    if store.manifest.part is not None:
+    if store.head.part is not None:
         from fastprep.corpus.remote import url_of
         from fastprep.store.reader import TokenStore
 

@@ -88,6 +88,6 @@ def _bar(store: TokenStore, *, quiet: bool) -> Iterator[Callable[[int], object]]
 
     from fastprep.store.manifest import itemsize_of
 
-    size = store.num_tokens * itemsize_of(store.manifest.dtype) + 8 * store.num_documents
+    size = store.num_tokens * itemsize_of(store.head.dtype) + 8 * store.num_documents
     with tqdm(total=size, unit="B", unit_scale=True, leave=False, delay=_SECONDS_BEFORE_BAR) as bar:
         yield bar.update

@@ -428,6 +428,8 @@ def _files(part: str, manifest: Manifest) -> Iterator[_File]:
     """Yield the files of a store, without the manifest."""
     if manifest.encoding.kind == "words":
         yield _File(f"{part}vocabulary.json", manifest.encoding.rank_table_sha256)
+    if manifest.index:
+        yield _File(f"{part}{manifest.index.file}", manifest.index.sha256)
     for index, shard in enumerate(manifest.shards):
         yield from _shard(part, index, shard)
 

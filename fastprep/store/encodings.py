@@ -118,7 +118,7 @@ def encoding_of_store(store: TokenStore) -> StoreEncoding:
     Raises InvalidInput if it is neither, InvalidStore if the tables of that name differ from those
     of the store, or if the vocabulary in the store is damaged.
     """
-    record = store.manifest.encoding
+    record = store.head.encoding
     if record.kind == "words":
         return _word_encoding_in(store.directory, record.rank_table_sha256)
     from fastprep.registry import get_encoding
@@ -162,7 +162,7 @@ def check_vocabulary(store: TokenStore) -> None:
 
     Its sha256 there is that of the file. A store of another kind has no vocabulary.
     """
-    record = store.manifest.encoding
+    record = store.head.encoding
     if record.kind != "words":
         return
     import hashlib
