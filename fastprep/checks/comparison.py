@@ -37,14 +37,14 @@ def compare(
     if sample is not None and sample < store.num_documents:
         chosen = set(random.Random(0).sample(range(store.num_documents), sample))
     token = [] if store.eot_token is None else [store.eot_token]
-    part = store.manifest.part
-    if store.manifest.shuffle is not UNSET or (
+    part = store.head.part
+    if store.head.shuffle is not UNSET or (
         part is not None and part.validation_documents is not UNSET
     ):
         return _compare_ordered(store, against, oracle, chosen, token, sources)
     number = compared = 0
     form = _format_of(store)
-    for index, record in enumerate(store.manifest.shards):
+    for index, record in enumerate(store.records()):
         spans = [sources.find(span, form) for span in record.inputs]
         stop = number + record.documents
         for document in _documents(store, spans):
@@ -69,7 +69,7 @@ def compare(
 
 def _format_of(store: TokenStore) -> Format:
     """Return how documents are stored in the inputs of a store."""
-    manifest = store.manifest
+    manifest = store.head
     return Format(
         manifest.separator,
         manifest.field,
@@ -97,11 +97,9 @@ def _compare_ordered(
     import numpy as np
 
     form = _format_of(store)
-    tasks = [
-        [sources.find(span, form) for span in record.inputs] for record in store.manifest.shards
-    ]
+    tasks = [[sources.find(span, form) for span in record.inputs] for record in store.records()]
     limit = _limit_of_part(store, tasks)
-    is_validation = store.manifest.part is not None and store.manifest.part.name == "validation"
+    is_validation = store.head.part is not None and store.head.part.name == "validation"
 
     def own() -> Iterator[tuple[int, str]]:
         for key, hashed, text in _keyed_documents(store, tasks):
@@ -130,7 +128,7 @@ def _limit_of_part(store: TokenStore, tasks: list[list[Span]]) -> tuple[int, int
     """Return the hash and the key of the last document for validation, or None without parts."""
     import heapq
 
-    part = store.manifest.part
+    part = store.head.part
     if part is None:
         return None
     if part.validation_documents is UNSET:
@@ -143,7 +141,7 @@ def _keyed_documents(store: TokenStore, tasks: list[list[Span]]) -> Iterator[tup
     """Yield key, hash and text of each document that the inputs of a store have, in their order."""
     from fastprep.store.order import order_keys
 
-    manifest = store.manifest
+    manifest = store.head
     seed = None if manifest.shuffle is UNSET else manifest.shuffle
     for task, spans in enumerate(tasks):
         keys: list[int] = []
@@ -156,7 +154,7 @@ def _keyed_documents(store: TokenStore, tasks: list[list[Span]]) -> Iterator[tup
 
 def _documents(store: TokenStore, spans: list[Span]) -> Iterator[str]:
     """Yield the documents of a shard's spans, without those that it left out."""
-    manifest = store.manifest
+    manifest = store.head
     draw = None if manifest.part is None else ValidationDraw(manifest.part.validation)
     for text in _texts(store, spans):
         if draw is not None and manifest.part is not None:

@@ -119,7 +119,7 @@ def check_made_with(store: TokenStore, encoding: StoreEncoding) -> None:
     Names do not matter: the hash of the tables in the manifest, the pattern, and the special tokens
     are compared.
     """
-    record = store.manifest.encoding
+    record = store.head.encoding
     for what, theirs, ours in (
         ("tables of sha256", record.rank_table_sha256, encoding.rank_table_sha256),
         ("pattern", record.pattern, encoding.pat_str),

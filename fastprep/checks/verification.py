@@ -131,6 +131,7 @@ def verify(
         allowed = Sources(opened, sources)
     threads = min(_MAX_THREADS, available_cores())
     check_vocabulary(opened)
+    opened.check_manifest()
     max_id = -1
     size = opened.num_tokens * itemsize_of(opened.manifest.dtype) + 8 * opened.num_documents
     with bar_of(progress, size, "verify") as update:
@@ -165,7 +166,7 @@ class _Step(NamedTuple):
 
 def _steps(store: TokenStore) -> Iterator[_Step]:
     """Yield the parts of a store, in the order in which their faults are reported."""
-    for index, record in enumerate(store.manifest.shards):
+    for index, record in enumerate(store.records()):
         shard = _Shard(store, index, record)
         blocks = shard.ranges
         yield _Step(shard.check_ends, shard, 8 * record.documents, not blocks)
@@ -179,7 +180,7 @@ class _Shard:
     """The checks of the files of one shard, in parts that any thread may run."""
 
     def __init__(self, store: TokenStore, index: int, record: ShardRecord) -> None:
-        self.itemsize = itemsize_of(store.manifest.dtype)
+        self.itemsize = itemsize_of(store.head.dtype)
         self.ranges = block_ranges(record.tokens, self.itemsize)
         self._store = store
         self._record = record

@@ -47,14 +47,18 @@ def _info(options: argparse.Namespace) -> None:
 
         with signals.raising():
             write_report(store, options.report, encoding=encoding)
-    manifest = store.manifest
-    inputs = {span.path: span.size for shard in manifest.shards for span in shard.inputs}
+    manifest = store.head
+    inputs: dict[str, int] = {}
+    bad = 0
+    for shard in store.records():
+        inputs.update((span.path, span.size) for span in shard.inputs)
+        bad += shard.bad_documents
     facts: dict[str, object] = {
         "path": str(store.path),
         "version": manifest.version,
         "tokens": store.num_tokens,
         "documents": store.num_documents,
-        "shards": len(manifest.shards),
+        "shards": store.num_shards,
         "appends": len(manifest.appended or ()),
         "dtype": manifest.dtype,
         "bytes": size_of(store),
@@ -67,12 +71,12 @@ def _info(options: argparse.Namespace) -> None:
         "separator": manifest.separator,
         "field": manifest.field,
         "on_error": manifest.on_error,
-        "bad_documents": sum(shard.bad_documents for shard in manifest.shards),
+        "bad_documents": bad,
         "part": None if manifest.part is None else manifest.part.name,
         "shuffle": None if manifest.shuffle is UNSET else manifest.shuffle,
         "inputs": len(inputs),
         "input_bytes": sum(inputs.values()),
-        "passed_over": sum(record.count for record in manifest.passed_over),
+        "passed_over": sum(record.count for record in store.passed_over),
     }
     if options.json:
         print(as_json(facts))

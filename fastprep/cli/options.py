@@ -304,7 +304,7 @@ def size_of(store: TokenStore) -> int:
     """Return the bytes of a store's ids and document ends."""
     from fastprep.store.manifest import itemsize_of
 
-    return store.num_tokens * itemsize_of(store.manifest.dtype) + store.num_documents * 8
+    return store.num_tokens * itemsize_of(store.head.dtype) + store.num_documents * 8
 
 
 def in_units(count: float, unit: str) -> str:
@@ -338,5 +338,5 @@ def contents(store: TokenStore) -> str:
     """Summarize the contents of a store."""
     return (
         f"{counted(store.num_tokens, 'token')} in {counted(store.num_documents, 'document')}, "
-        f"{counted(len(store.manifest.shards), 'shard')}"
+        f"{counted(store.num_shards, 'shard')}"
     )

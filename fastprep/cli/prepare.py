@@ -289,7 +289,7 @@ def _summarize(options: argparse.Namespace, store: TokenStore | None, run: Event
             print(f"next: the other tasks; the last makes {options.output}")
         return
     stores = {options.output: store}
-    if store.manifest.part is not None:
+    if store.head.part is not None:
         from fastprep.corpus.remote import url_of
         from fastprep.store.reader import TokenStore
 

@@ -123,7 +123,7 @@ def export_store(
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
     directory = opened.path if output is None else local_path(output, "the output")
     check_parent(directory)
-    for index in range(len(opened.shard_sizes)) if link else ():
+    for index in range(opened.num_shards) if link else ():
         opened.fetch(index, "bin")
         opened.fetch(index, "ends")
     ranges = _split_ranges(opened, validation)
@@ -215,12 +215,12 @@ def _write_index(
 
 
 def _megatron(store: TokenStore, beside: bool, link: bool, one_file: bool) -> Iterator[_File]:
-    largest = max((shard.max_id or 0 for shard in store.manifest.shards), default=0)
+    largest = max(store.max_ids, default=0)
     if largest >> 31:
         raise IdOutOfRange(
             f"{store.path}: its largest id is {largest}, and Megatron's ids are int32: below 2**31"
         )
-    dtype, shards = store.manifest.dtype, _nonempty_shards(store)
+    dtype, shards = store.head.dtype, _nonempty_shards(store)
     if one_file:
         if not shards:
             return
@@ -234,7 +234,7 @@ def _megatron(store: TokenStore, beside: bool, link: bool, one_file: bool) -> It
         if not beside:
             name = f"shard-{index:05d}.bin"
             yield (
-                _File(name, same_as=store.shard_files[index])
+                _File(name, same_as=store.shard_file(index, "bin"))
                 if link
                 else _File(name, _copy_of(store, index, "bin"))
             )
@@ -245,17 +245,18 @@ def _megatron(store: TokenStore, beside: bool, link: bool, one_file: bool) -> It
 
 
 def _datatrove(store: TokenStore, link: bool) -> Iterator[_File]:
+    sizes = store.shard_sizes
     for index in _nonempty_shards(store):
-        record, name = store.manifest.shards[index], f"{index:05d}_tokens.ds"
+        name = f"{index:05d}_tokens.ds"
         kinds: dict[str, Literal["bin", "ends"]] = {"": "bin", ".index": "ends"}
         for suffix, kind in kinds.items():
-            source = store.shard_files[index].with_suffix(f".{kind}")
+            source = store.shard_file(index, kind)
             yield (
                 _File(name + suffix, same_as=source)
                 if link
                 else _File(name + suffix, _copy_of(store, index, kind))
             )
-        text = datatrove.metadata(store.encoding_name, store.dtype.itemsize, record.tokens)
+        text = datatrove.metadata(store.encoding_name, store.dtype.itemsize, sizes[index])
         yield _File(f"{name}.metadata", partial(_write_arrays, arrays=lambda: iter(()), head=text))
 
 
@@ -286,7 +287,7 @@ def _split_ranges(
         middle = store.token_start(validation)
         return _TokenRange(store, middle, store.num_tokens), _TokenRange(store, 0, middle)
     other = validation if isinstance(validation, TokenStore) else TokenStore(validation)
-    ours, theirs = ((one.manifest.encoding, one.eot_token, one.eot) for one in (store, other))
+    ours, theirs = ((one.head.encoding, one.eot_token, one.eot) for one in (store, other))
     if ours != theirs:
         raise InvalidInput(
             f"{other.path}: made with {other.encoding_name!r}, end token {other.eot_token} "
@@ -299,7 +300,7 @@ def _split_ranges(
 def _nanogpt(training: _TokenRange, validation: _TokenRange | None) -> Iterator[_File]:
     splits = {"train.bin": training, "val.bin": validation}
     for part in filter(None, splits.values()):
-        largest = max((shard.max_id or 0 for shard in part.store.manifest.shards), default=0)
+        largest = max(part.store.max_ids, default=0)
         if largest >> 16:
             raise IdOutOfRange(
                 f"{part.store.path}: its largest id is {largest}, and nanoGPT's files are uint16; "

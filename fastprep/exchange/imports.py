@@ -18,12 +18,11 @@ from fastprep.exchange.layouts import ShardSource, read_nanogpt
 from fastprep.jobs.job import end_token as end_token_of
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import check_output, check_parent, clear, find_manifests, remove_locks
-from fastprep.store import manifest as manifests
 from fastprep.store.encodings import StoreEncoding, as_encoding, keep_vocabulary
+from fastprep.store.index import write_manifest
 from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import local_path
-from fastprep.system.atomic import replacing
 from fastprep.system.bars import Progress, bar_of
 from fastprep.words.tokenizers import SimpleTokenizerV2
 
@@ -120,8 +119,7 @@ def import_tokens(
         if not any(record.documents for record in records):
             raise InvalidInput(f"no documents found in {paths[0]}; every input is empty")
         keep_vocabulary(chosen, [copier.output])
-        with replacing(copier.output / manifests.MANIFEST, replace_link=False) as file:
-            file.write(manifests.encode(copier.manifest(records)))
+        write_manifest(copier.output, copier.manifest(records))
     return TokenStore(copier.output)
 
 

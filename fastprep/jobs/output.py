@@ -9,6 +9,7 @@ from fastprep.errors import InvalidInput, InvalidStore, StoreExists
 from fastprep.jobs.job import Job
 from fastprep.jobs.journal import JOB
 from fastprep.store import manifest as manifests
+from fastprep.store.index import open_manifest, remove_others
 from fastprep.store.manifest import REPLACEMENT
 from fastprep.system.atomic import remove, sync_directory
 
@@ -88,7 +89,7 @@ def _foreign_in_part(part: Path) -> list[str]:
     ]
     # A damaged store may be replaced.
     with contextlib.suppress(InvalidStore):
-        if (part / manifests.MANIFEST).exists() and manifests.load(part).part is None:
+        if (part / manifests.MANIFEST).exists() and open_manifest(part).manifest.part is None:
             names.append(manifests.MANIFEST)
     return sorted(names)
 
@@ -143,6 +144,7 @@ def remove_work(output: Path, job: Job) -> None:
             is_new = number.isdecimal() and int(number) >= job.first_shard
             if entry.suffix in (".done", ".tmp") or (is_new and entry.suffix != ".lock"):
                 remove(entry)
+        remove_others(directory)
         sync_directory(directory)
 
 
@@ -151,8 +153,10 @@ def remove_journal(output: Path) -> None:
     for directory in [*manifests.part_directories(output), output]:
         if directory.is_dir():
             for entry in sorted(directory.iterdir()):
-                if entry.suffix in (".done", ".draft", ".index", ".ordered", ".tmp"):
+                is_draft = entry.suffix == ".index" and entry.name.startswith("shard-")
+                if is_draft or entry.suffix in (".done", ".draft", ".ordered", ".tmp"):
                     remove(entry)
+            remove_others(directory)
             sync_directory(directory)
     # Last, because as long as the job is there, the same command resumes this removal.
     remove(output / JOB)

@@ -296,7 +296,7 @@ def prepare(
         store = run.run(overwrite=overwrite, append=append, progress=progress, log=log)
     if log is None and store is not None:
         members = Tally()
-        for shard in store.manifest.shards:
+        for shard in store.records():
             members.add_records(shard.passed_over or ())
         if members:
             warnings.warn(in_words(members.records()), stacklevel=2)

@@ -20,6 +20,7 @@ from msgspec import structs
 from fastprep.jobs.journal import JOB
 from fastprep.jobs.output import find_manifests, remove_directory
 from fastprep.store import manifest as manifests
+from fastprep.store.index import open_manifest
 from fastprep.store.manifest import MANIFEST, REPLACEMENT
 from fastprep.system.atomic import link_or_copy, remove, replacing, sync_directory
 
@@ -69,7 +70,9 @@ def _is_final(pair: tuple[Path, Path]) -> bool:
 
 def _is_announced(pairs: list[tuple[Path, Path]]) -> bool:
     """Return whether the manifest of one of the places says that its files are elsewhere."""
-    return any((target / MANIFEST).exists() and manifests.load(target).files for _, target in pairs)
+    return any(
+        (target / MANIFEST).exists() and open_manifest(target).manifest.files for _, target in pairs
+    )
 
 
 def _announce(pairs: list[tuple[Path, Path]]) -> None:

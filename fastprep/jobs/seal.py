@@ -16,9 +16,10 @@ from fastprep.jobs.parts import check_drawn
 from fastprep.jobs.workers import Tick
 from fastprep.store import manifest as manifests
 from fastprep.store.encodings import vocabulary_record
+from fastprep.store.index import open_manifest, write_manifest
 from fastprep.store.manifest import Appended, Manifest, PartRecord, ShardRecord
 from fastprep.store.reader import TokenStore
-from fastprep.system.atomic import replacing, sync_directory
+from fastprep.system.atomic import sync_directory
 
 
 def seal(
@@ -68,8 +69,7 @@ def seal(
                 continue
             manifest = _appended(directory, job, number, manifest)
         manifest = structs.replace(manifest, vocabulary=vocabulary_record(directory))
-        with replacing(directory / manifests.MANIFEST, replace_link=False) as file:
-            file.write(manifests.encode(manifest))
+        write_manifest(directory, manifest)
     remove_journal(output)
     return TokenStore(directories[0])
 
@@ -113,8 +113,10 @@ def base_of(directories: list[Path]) -> Base:
 
 def has_appended(directory: Path, job: Job, number: int) -> bool:
     """Return whether the manifest of part `number` has the shards that a job appends."""
-    appended = manifests.load(directory).appended or []
-    return appended[-1:] == [Appended(job.first_shard, job.base[number])]
+    appended = open_manifest(directory).manifest.appended or []
+    return [(each.first_shard, each.manifest_sha256) for each in appended[-1:]] == [
+        (job.first_shard, job.base[number])
+    ]
 
 
 def _appended(directory: Path, job: Job, number: int, new: Manifest) -> Manifest:
@@ -125,12 +127,13 @@ def _appended(directory: Path, job: Job, number: int, new: Manifest) -> Manifest
             f"{directory}: another store than when the append started; run the same command again"
         )
     old = manifests.load(directory)
+    digest = manifests.digest(old) if old.index else UNSET
     return structs.replace(
         old,
         version=manifests.VERSION,
         tokens=old.tokens + new.tokens,
         documents=old.documents + new.documents,
-        appended=[*(old.appended or ()), Appended(job.first_shard, job.base[number])],
+        appended=[*(old.appended or ()), Appended(job.first_shard, job.base[number], digest)],
         shards=old.shards + new.shards,
     )
 

@@ -431,6 +431,8 @@ def _files(part: str, manifest: Manifest) -> Iterator[_File]:
         yield _File(f"{part}vocabulary.json", manifest.encoding.rank_table_sha256)
     if manifest.vocabulary:
         yield _File(f"{part}{manifest.vocabulary.file}", manifest.vocabulary.sha256)
+    if manifest.index:
+        yield _File(f"{part}{manifest.index.file}", manifest.index.sha256)
     for index, shard in enumerate(manifest.shards):
         yield from _shard(part, index, shard)
 

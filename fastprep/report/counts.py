@@ -59,7 +59,7 @@ def count(store: TokenStore) -> StoreCounts:
     ids = np.zeros(store.vocab_size, np.int64)
     lengths = np.zeros(LONG + 1, np.int64)
     longest = 0
-    for index in range(len(store.manifest.shards)):
+    for index in range(store.num_shards):
         position = 0
         for block in read_blocks(store, index, "bin"):
             for first in range(0, len(block), _CHUNK):

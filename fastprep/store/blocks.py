@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fastprep.errors import InvalidStore
 from fastprep.store.checksums import crc32
-from fastprep.store.manifest import HOW_TO_FIX, block_ranges, offsets
+from fastprep.store.manifest import HOW_TO_FIX, block_ranges
 from fastprep.store.reader import TokenStore
 
 
@@ -38,7 +38,7 @@ def read_blocks(
     >>> [block.tolist() for block in read_blocks(store, 0, "ends")]
     [[3, 6]]
     """
-    record = store.manifest.shards[index]
+    record = store.record(index)
     if kind == "bin":
         dtype, count, checksums = store.dtype, record.tokens, record.bin_crc32
     else:
@@ -70,7 +70,7 @@ def read_blocks(
 
 def read_tokens(store: TokenStore, start: int, stop: int) -> Iterator[npt.NDArray[Any]]:
     """Yield ids ``[start, stop)`` of a store, across its shards, like :func:`read_blocks`."""
-    starts = offsets(store.shard_sizes)
+    starts = store.token_starts
     shard = max(bisect.bisect_right(starts, start) - 1, 0)
     while start < stop:
         first, last = starts[shard], min(starts[shard + 1], stop)

@@ -124,11 +124,10 @@ def encoding_of_store(store: TokenStore) -> Encoding | WordEncoding:
     Raises InvalidInput if it is neither, InvalidStore if the tables of that name differ from those
     of the store, or if the vocabulary in the store is damaged.
     """
-    manifest = store.manifest
-    record = manifest.encoding
+    record = store.head.encoding
     if record.kind == "words":
         return _word_encoding_in(store.directory, record.rank_table_sha256)
-    if manifest.vocabulary:
+    if store.head.vocabulary:
         check_vocabulary(store)
         return _kept_encoding(store.vocabulary_file(), record)
     from fastprep.registry import get_encoding
@@ -213,13 +212,13 @@ def check_vocabulary(store: TokenStore) -> None:
 
     A word tokenizer's sha256 there is that of the file. Stores of bundled encodings have none.
     """
-    record = store.manifest.encoding
+    record = store.head.encoding
     if record.kind == "words":
         from fastprep.words.encoding import VOCABULARY
 
         path, expected = store.path / VOCABULARY, record.rank_table_sha256
-    elif store.manifest.vocabulary:
-        path, expected = store.vocabulary_file(), store.manifest.vocabulary.sha256
+    elif store.head.vocabulary:
+        path, expected = store.vocabulary_file(), store.head.vocabulary.sha256
     else:
         return
     found = _sha256_of(path)

@@ -5,6 +5,7 @@ A store is a directory of raw little-endian arrays and one ``manifest.json``, wr
     shard-00000.bin      token ids: uint16 if the vocabulary has at most 65536 ids, else uint32
     shard-00000.ends     uint64: the end of each document, in tokens from the shard's start
     manifest.json        everything else
+    manifest-00000.index only of a manifest over 64 KiB: what a reader needs of it, in binary form
     vocabulary.json      only if a word tokenizer made the ids: words to ids, in the order of the ids
     vocabulary.tiktoken  only if an encoding made the ids whose rank table is not bundled: the table
     tokenizer.json       only if an encoding with a list of merges made them: all of the encoding
@@ -21,7 +22,9 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable
+from io import FileIO
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, TypeAlias, cast, get_args
@@ -35,9 +38,11 @@ from fastprep.store.checksums import crc32
 
 MANIFEST = "manifest.json"
 FORMAT = "fastprep token store"
-#: The version that is written, and those that are read: the first has no `shard_bytes`.
+#: The versions that are written, without and with an index, and those that are read: the first has no
+#: `shard_bytes`.
 VERSION: Literal[2] = 2
-VERSIONS = (1, 2)
+INDEXED_VERSION: Literal[3] = 3
+VERSIONS = (1, VERSION, INDEXED_VERSION)
 #: The directory in the output of a job for a store that will replace the one there.
 REPLACEMENT = "replacement"
 UNICODE_VERSION = "16.0.0"
@@ -49,7 +54,7 @@ MAX_MANIFEST_BYTES = 1 << 30
 VOCABULARIES = ("vocabulary.json", "vocabulary.tiktoken", "tokenizer.json")
 _OUR_NAME = re.compile(
     r"(shard-[0-9]{5,12}\.(bin|ends|idx|done|draft|index|ordered)|(manifest|job|vocabulary|tokenizer)\.json"
-    r"|vocabulary\.tiktoken)"
+    r"|vocabulary\.tiktoken|manifest-[0-9]{5,12}\.index)"
     r"(\.tmp|\.moved)?"
     r"|shard-[0-9]{5,12}\.lock|(job|run)\.lock",
     re.ASCII,
@@ -61,6 +66,7 @@ HOW_TO_FIX = "restore it from a copy, or run `fastprep prepare` again with --ove
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
 TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 Checksum = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 #: Largest seed of a shuffled store: msgspec's integers of 64 bits have it as their largest.
 MAX_SEED = (1 << 64) - 1
 Seed = Annotated[int, msgspec.Meta(ge=0)]
@@ -79,7 +85,7 @@ class EncodingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     """
 
     name: str
-    rank_table_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    rank_table_sha256: Sha256
     pattern: str
     special_tokens: dict[str, TokenId]
     kind: Literal["bpe", "words"] = "bpe"
@@ -125,30 +131,42 @@ class PartRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Appended(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An append to a store: the number of its first shard, and the sha256 of the manifest before it."""
+    """An append to a store: the number of its first shard, and the sha256 of the manifest before it.
+
+    If that manifest had an index, ``digest`` is its sha256 without the record of the index.
+    """
 
     first_shard: Annotated[int, msgspec.Meta(ge=1)]
-    manifest_sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    manifest_sha256: Sha256
+    digest: Sha256 | msgspec.UnsetType = msgspec.UNSET
+
+
+class IndexRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file of a manifest's index, its size in bytes, and its sha256."""
+
+    file: Annotated[str, msgspec.Meta(pattern=r"^manifest-[0-9]{5,12}\.index$")]
+    size: Count
+    sha256: Sha256
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The facts about a store, except for the ids and document ends themselves.
 
-    ``end_token`` is the id at the end of each document, or at its beginning if ``end_token_first``,
-    or None. ``separator``, ``field``, ``on_error``, ``input_format`` and ``zstd_window`` are how
-    the inputs were read; ``shard_bytes`` is how they were divided, which manifests of version 1 do
-    not record. ``part`` is None for a store of the whole corpus. ``unicode_version`` is that of the
-    pattern's character classes. ``passed_over`` counts and names what folders and patterns among
-    the inputs passed over. ``appended`` lists the appends to the store, if there were any.
-    ``vocabulary`` names the file of the vocabulary, where the store has one and a word tokenizer
-    did not make it. ``files`` is the directory of the other files, for the moments in which a store
-    is moved to the place of the one that it replaces. ``shuffle`` is the seed that drew the order
-    of the documents. In a store that has one, the documents of a shard come from the inputs of all
-    shards; :mod:`fastprep.store.order` says which from where.
+    ``end_token`` is the id at the end of each document, or at its beginning if ``end_token_first``, or
+    None. ``separator``, ``field``, ``on_error``, ``input_format`` and ``zstd_window`` are how the inputs
+    were read; ``shard_bytes`` is how they were divided, which manifests of version 1 do not record.
+    ``part`` is None for a store of the whole corpus. ``unicode_version`` is that of the pattern's
+    character classes. ``passed_over`` counts and names what folders and patterns among the inputs passed
+    over. ``appended`` lists the appends to the store, if there were any. ``vocabulary``
+    names the file of the vocabulary, where the store has one and a word tokenizer did not make it.
+    ``files`` is the directory of the other files, for the moments in which a store is moved to the place of the one that it replaces.
+    ``index`` is the record of the index of a long manifest (:mod:`fastprep.store.index`).
+    ``shuffle`` is the seed that drew the order of the documents. In a store that has one, the documents
+    of a shard come from the inputs of all shards; :mod:`fastprep.store.order` says which from where.
     """
 
     format: Literal["fastprep token store"]
-    version: Literal[1, 2]
+    version: Literal[1, 2, 3]
     dtype: Literal["uint16", "uint32"]
     n_vocab: Annotated[int, msgspec.Meta(ge=1, le=1 << 32)]
     encoding: EncodingRecord
@@ -171,6 +189,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Literal["replacement", "../replacement/train", "../replacement/validation"]
         | msgspec.UnsetType
     ) = msgspec.UNSET
+    index: IndexRecord | msgspec.UnsetType = msgspec.UNSET
     shards: list[ShardRecord]
     passed_over: list[PassedOver] = []
 
@@ -290,10 +309,11 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def digest(manifest: Manifest) -> str:
-    """Return the sha256 of a manifest's file."""
+    """Return the sha256 of a manifest's file, without its records of an index and of `files`."""
     from hashlib import sha256
 
-    return sha256(encode(msgspec.structs.replace(manifest, files=msgspec.UNSET))).hexdigest()
+    plain = msgspec.structs.replace(manifest, files=msgspec.UNSET, index=msgspec.UNSET)
+    return sha256(encode(plain)).hexdigest()
 
 
 def load(directory: Path) -> Manifest:
@@ -312,18 +332,39 @@ def load(directory: Path) -> Manifest:
 def read(directory: Path) -> tuple[Manifest, FileIdentity]:
     """Read and check the manifest of a store, like :func:`load`, and return its file's identity."""
     path = directory / MANIFEST
-    _check_present(directory, path)
-    with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        if status.st_size > MAX_MANIFEST_BYTES:
-            raise InvalidStore(f"{path}: over {MAX_MANIFEST_BYTES} bytes; no manifest is that long")
-        # Not read(limit): it allocates the limit first.
-        content = file.read(status.st_size + 1)
-    return decode(content, path), FileIdentity.of(status)
+    check_present(directory, path)
+    with path.open("rb", buffering=0) as file:
+        return decode(read_whole(file, path), path), FileIdentity.of(os.fstat(file.fileno()))
 
 
-def decode(content: bytes, path: Path | str) -> Manifest:
-    """Decode the content of a manifest, and check it; `path` is its name in errors."""
+def read_whole(file: FileIO, path: Path) -> bytes:
+    """Read a manifest or an index. Raises InvalidStore if it is too long, or no regular file."""
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidStore(f"{path}: not a regular file; {HOW_TO_FIX}")
+    if status.st_size > MAX_MANIFEST_BYTES:
+        raise InvalidStore(f"{path}: over {MAX_MANIFEST_BYTES} bytes; no manifest is that long")
+    # Not read(limit): it allocates the limit first.
+    content = bytearray()
+    while chunk := file.read(status.st_size + 1 - len(content)):
+        content += chunk
+    return bytes(content)
+
+
+def files_directory(directory: Path, manifest: Manifest) -> Path:
+    """Return the directory of all files of a store but the manifest."""
+    if not manifest.files:
+        return directory
+    # The store is on its way to the place of the one that it replaces.
+    path = directory / manifest.files
+    return path if path.is_dir() else directory
+
+
+def decode(content: bytes, path: Path | str, *, whole: bool = True) -> Manifest:
+    """Decode the content of a manifest, and check it; `path` is its name in errors.
+
+    Without `whole` the content has no shards, and nothing is compared with them.
+    """
     try:
         header = msgspec.json.decode(content, type=_Header)
         if header.format != FORMAT:
@@ -339,13 +380,14 @@ def decode(content: bytes, path: Path | str) -> Manifest:
         raise InvalidStore(
             f"{path}: not a manifest, or a damaged one: {error}; {HOW_TO_FIX}"
         ) from None
-    fault = _contradiction(manifest)
+    fault = _contradiction(manifest) or (_contradiction_of_shards(manifest) if whole else None)
     if fault is not None:
         raise InvalidStore(f"{path}: {fault}; {HOW_TO_FIX}")
     return manifest
 
 
-def _check_present(directory: Path, path: Path) -> None:
+def check_present(directory: Path, path: Path) -> None:
+    """Raise InvalidStore unless a directory has a manifest, at `path`."""
     if path.is_file():
         return
     if not directory.exists():
@@ -368,34 +410,42 @@ def _check_present(directory: Path, path: Path) -> None:
 
 
 def _contradiction(manifest: Manifest) -> str | None:
-    """Return how fields of a manifest contradict each other, or None."""
+    """Return how fields of a manifest contradict each other, or None; its shards are left out."""
+    if manifest.dtype != dtype_for(manifest.n_vocab):
+        return f"dtype is {manifest.dtype} for a vocabulary of {manifest.n_vocab} ids"
+    if manifest.end_token is not None and manifest.end_token >= manifest.n_vocab:
+        return f"end_token {manifest.end_token} is outside the vocabulary of {manifest.n_vocab}"
+    if (manifest.index is not msgspec.UNSET) is not (manifest.version == INDEXED_VERSION):
+        return f"version {manifest.version} {'with' if manifest.index else 'without'} an index"
+    if manifest.end_token is None and manifest.end_token_first:
+        return "end_token_first is true, but end_token is null"
+    if manifest.part is not None and (
+        (manifest.part.validation > 0) is (manifest.part.validation_documents is not msgspec.UNSET)
+    ):
+        return "part has neither or both of a fraction and a number of documents for validation"
+    return None
+
+
+def _contradiction_of_shards(manifest: Manifest) -> str | None:
+    """Return how the shards of a manifest contradict its fields, or None."""
     for name in ("tokens", "documents"):
         stated = cast(int, getattr(manifest, name))
         total = sum(getattr(shard, name) for shard in manifest.shards)
         if stated != total:
             return f"{name} is {stated}, but the shards' add up to {total}"
-    if manifest.dtype != dtype_for(manifest.n_vocab):
-        return f"dtype is {manifest.dtype} for a vocabulary of {manifest.n_vocab} ids"
-    if manifest.end_token is not None and manifest.end_token >= manifest.n_vocab:
-        return f"end_token {manifest.end_token} is outside the vocabulary of {manifest.n_vocab}"
-    if manifest.end_token is None and manifest.end_token_first:
-        return "end_token_first is true, but end_token is null"
     for each in manifest.appended or ():
         if each.first_shard >= len(manifest.shards):
             return f"shard {each.first_shard} was appended, but there are {len(manifest.shards)}"
-    if manifest.part is not None and (
-        (manifest.part.validation > 0) is (manifest.part.validation_documents is not msgspec.UNSET)
-    ):
-        return "part has neither or both of a fraction and a number of documents for validation"
-    itemsize = itemsize_of(manifest.dtype)
     for index, shard in enumerate(manifest.shards):
-        fault = _shard_contradiction(manifest, shard, itemsize)
+        fault = shard_contradiction(manifest, shard)
         if fault is not None:
             return f"shards[{index}]: {fault}"
     return None
 
 
-def _shard_contradiction(manifest: Manifest, shard: ShardRecord, itemsize: int) -> str | None:
+def shard_contradiction(manifest: Manifest, shard: ShardRecord) -> str | None:
+    """Return how the record of a shard contradicts itself or the manifest's fields, or None."""
+    itemsize = itemsize_of(manifest.dtype)
     if (shard.max_id is None) != (shard.tokens == 0):
         return f"max_id is {shard.max_id} with {shard.tokens} tokens"
     if shard.max_id is not None and shard.max_id >= manifest.n_vocab:

@@ -1,9 +1,11 @@
 """TokenStore: a store on disk, opened without reading its ids, and read in place.
 
-The format is described in :mod:`fastprep.store.manifest`. To open a store is to check the manifest and
-the size of each file; :func:`fastprep.verify` checks the ids. Files are mapped read-only on first use,
-without a file descriptor that stays open, and numpy is imported then. Of a store of over a thousand
-shards, only names are checked when it is opened, and sizes on first use.
+The format is described in :mod:`fastprep.store.manifest`. To open a store is to check the manifest
+and the size of each file; :func:`fastprep.verify` checks the ids. Files are mapped read-only on
+first use, without a file descriptor that stays open, and numpy is imported then. A store whose
+manifest has an index (:mod:`fastprep.store.index`) is opened by reading the index and the first
+lines of the manifest, and each file is checked on first use. At most 1,024 files stay mapped for
+the store itself, in addition to those of arrays that are in use.
 
 A file that is mapped later than the store was opened still belongs to the same manifest, or that is an
 error: a writer that replaces a store removes the manifest before any other file.
@@ -18,6 +20,7 @@ import bisect
 import operator
 import os
 import stat
+from collections import deque
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
@@ -28,7 +31,21 @@ from fastprep.corpus.remote import from_file_url, is_url, normal_url
 from fastprep.errors import IdOutOfRange, InvalidIndex, InvalidInput, InvalidStore
 from fastprep.store import manifest as manifests
 from fastprep.store.checksums import crc32
-from fastprep.store.manifest import HOW_TO_FIX, Eot, FileIdentity, FileKind, Manifest
+from fastprep.store.index import (
+    Opened,
+    check_digest,
+    open_manifest,
+    read_passed_over,
+    read_records,
+)
+from fastprep.store.manifest import (
+    HOW_TO_FIX,
+    Eot,
+    FileIdentity,
+    FileKind,
+    Manifest,
+    ShardRecord,
+)
 from fastprep.system.arguments import local_path, whole_number
 from fastprep.system.cached import cached_property
 from fastprep_ext.base import map_file
@@ -41,15 +58,18 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastprep.encoding.encoding import Encoding
+    from fastprep.corpus.passed_over import PassedOver
     from fastprep.store.remote import RemoteFiles
     from fastprep.store.views import Documents
     from fastprep.words.encoding import WordEncoding
 
     Ids: TypeAlias = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
-# Stores of up to this many shards are checked as a whole when they are opened. For more, the requests
-# take seconds on a network file system, once per rank of a training job.
+# Stores of up to this many shards, without an index, are checked as a whole when they are opened.
+# For more, the requests take seconds on a network file system, once per rank of a training job.
 _MAX_CHECKED_SHARDS = 1000
+# Files that stay mapped: a process may have 65,530 maps on Linux, and network file systems fewer.
+MAX_MAPPED = 1024
 _ITERATED = 1 << 16  # ids that become a list at a time
 _REOPEN = "the store was replaced or removed since it was opened; open it again"
 
@@ -77,8 +97,8 @@ class TokenStore:
     ----------
     path
         the directory, as an absolute path; for a store at a URL that of its cache.
-    manifest
-        the facts about the store.
+    head
+        the facts about the store, without those about its shards if its manifest has an index.
     num_tokens, num_documents
         the number of each; ``len(store)`` is the number of tokens.
     dtype
@@ -123,23 +143,21 @@ class TokenStore:
             self.path: Path = self._remote.directory
         else:
             self.path = local_path(name, "a store").absolute()
-        self.manifest: Manifest
-        self._identity: FileIdentity
+        self._read: Opened
+        self._whole: Manifest | None
         self._load()
-        self.num_tokens: int = self.manifest.tokens
-        self.num_documents: int = self.manifest.documents
-        self.vocab_size: int = self.manifest.n_vocab
-        self.encoding_name: str = self.manifest.encoding.name
-        self.eot_token: int | None = self.manifest.end_token
+        self.num_tokens: int = self.head.tokens
+        self.num_documents: int = self.head.documents
+        self.vocab_size: int = self.head.n_vocab
+        self.encoding_name: str = self.head.encoding.name
+        self.eot_token: int | None = self.head.end_token
         self.eot: Eot = "none"
         if self.eot_token is not None:
-            self.eot = "prepend" if self.manifest.end_token_first else "append"
-        records = self.manifest.shards
-        self._token_starts = manifests.offsets(shard.tokens for shard in records)
-        self._document_starts = manifests.offsets(shard.documents for shard in records)
+            self.eot = "prepend" if self.head.end_token_first else "append"
         # Filled on first use. Two threads may both fill an item, with equal maps, which is harmless.
-        self._tokens: list[Ids | None] = [None] * len(records)
-        self._ends: list[npt.NDArray[np.uint64] | None] = [None] * len(records)
+        self._tokens: list[Ids | None] = [None] * self.num_shards
+        self._ends: list[npt.NDArray[np.uint64] | None] = [None] * self.num_shards
+        self._mapped: deque[tuple[FileKind, int]] = deque()
         self._all_ends: npt.NDArray[np.uint64] | None = None
 
     @property
@@ -149,13 +167,81 @@ class TokenStore:
 
         warn("TokenStore.n_vocab is now vocab_size", 2)
         return self.vocab_size
+    def head(self) -> Manifest:
+        """The manifest; if it has an index without its shards, and without what is after them."""
+        return self._read.manifest
+
+    @property
+    def manifest(self) -> Manifest:
+        """The facts about the store; those of a manifest with an index are read at the first access."""
+        if self._whole is None:
+            self._whole = self._load_whole()
+        return self._whole
+
+    @property
+    def passed_over(self) -> list[PassedOver]:
+        """What folders and patterns among the inputs passed over."""
+        found = None if self._whole else read_passed_over(self.path, self._read)
+        return self.manifest.passed_over if found is None else found
+
+    def check_manifest(self) -> None:
+        """Raise InvalidStore if a manifest is not the one of which its index was made."""
+        if self._whole is None:  # else it was compared when it was read
+            check_digest(self.path, self._read)
+
+    @property
+    def num_shards(self) -> int:
+        """The number of shards."""
+        return len(self.token_starts) - 1
+
+    @property
+    def token_starts(self) -> Sequence[int]:
+        """Where the tokens of each shard start in the store, and where the last ones end."""
+        return self._token_starts
+
+    @property
+    def document_starts(self) -> Sequence[int]:
+        """The number of the first document of each shard, and the number of all documents."""
+        return self._document_starts
+
+    @property
+    def max_ids(self) -> Sequence[int]:
+        """The largest id of each shard, 0 for a shard without tokens."""
+        if self._read.entries is not None:
+            return self._read.entries.max_ids
+        return [shard.max_id or 0 for shard in self.manifest.shards]
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the manifest, without its records of an index and of a place of the files."""
+        if self._read.entries is not None:
+            return self._read.entries.manifest_sha256
+        return manifests.digest(self.manifest)
+
+    def records(self, first: int = 0, last: int | None = None) -> Iterator[ShardRecord]:
+        """Yield the records of the shards `first` to `last`, the latter excluded, in constant memory.
+
+        Raises InvalidStore for a record that is damaged or contradicts itself.
+        """
+        last = self.num_shards if last is None else last
+        if self._whole is None:
+            found = read_records(self.path, self._read, first, last)
+            if found is not None:
+                yield from found
+                return
+        for number in range(first, last):
+            yield self.manifest.shards[number]
+
+    def record(self, index: int) -> ShardRecord:
+        """Return the record of one shard. Raises InvalidStore like :meth:`records`."""
+        return next(self.records(index, index + 1))
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The type of the ids."""
         import numpy as np
 
-        return np.dtype(self.manifest.dtype).newbyteorder("<")
+        return np.dtype(self.head.dtype).newbyteorder("<")
 
     @property
     def shards(self) -> tuple[Ids, ...]:
@@ -174,16 +260,13 @@ class TokenStore:
     @property
     def directory(self) -> Path:
         """The directory of all files but the manifest."""
-        if not self.manifest.files:
-            return self.path
-        # The store is on its way to the place of the one that it replaces.
-        path = self.path / self.manifest.files
-        return path if path.is_dir() else self.path
+        return manifests.files_directory(self.path, self.head)
 
     @property
     def shard_sizes(self) -> tuple[int, ...]:
         """The number of ids of each shard."""
-        return tuple(shard.tokens for shard in self.manifest.shards)
+        starts = self.token_starts
+        return tuple(map(operator.sub, starts[1:], starts))
 
     @property
     def shard_ends(self) -> tuple[npt.NDArray[np.uint64], ...]:
@@ -261,7 +344,11 @@ class TokenStore:
     @property
     def is_opened_whole(self) -> bool:
         """True if all files are checked when the store is opened, and not when they are first used."""
-        return self._remote is None and len(self.manifest.shards) <= _MAX_CHECKED_SHARDS
+        return (
+            self._remote is None
+            and self._read.entries is None
+            and self.num_shards <= _MAX_CHECKED_SHARDS
+        )
 
     def fetch(self, index: int, kind: FileKind) -> None:
         """Copy one file of a shard to the cache, if the store is at a URL and the file is not there.
@@ -270,7 +357,7 @@ class TokenStore:
         be read.
         """
         if self._remote is not None:
-            self._remote.fetch(self.manifest, index, kind)
+            self._remote.fetch(self.record(index), index, kind)
 
     def shard_ids(self, index: int) -> Ids:
         """Return the ids of one shard: a read-only array over the mapped file, which may be empty."""
@@ -281,7 +368,16 @@ class TokenStore:
             # A plain array: each slice of a np.memmap costs seven times as much.
             ids = np.frombuffer(self.shard_content(index, "bin"), self.dtype)
             self._tokens[index] = ids
+            self._count_map("bin", index)
         return ids
+
+    def _count_map(self, kind: FileKind, index: int) -> None:
+        """Count a mapped file; if there are too many, let go of the one that was mapped first."""
+        self._mapped.append((kind, index))
+        # A store that is checked whole may stay mapped whole, so that it outlives its files.
+        if len(self._mapped) > MAX_MAPPED and not self.is_opened_whole:
+            kind, index = self._mapped.popleft()
+            (self._tokens if kind == "bin" else self._ends)[index] = None
 
     def shard_content(self, index: int, kind: FileKind, *, private: bool = False) -> memoryview:
         """Map one file of a shard, without numpy: its ids (``"bin"``) or its document ends.
@@ -372,7 +468,7 @@ class TokenStore:
 
         Raises InvalidInput if the store has none.
         """
-        record = self.manifest.vocabulary
+        record = self.head.vocabulary
         if not record:
             raise InvalidInput(f"{self.path}: it has no file of a vocabulary; use store.encoding")
         if self._remote is not None:
@@ -548,7 +644,7 @@ class TokenStore:
     def __repr__(self) -> str:
         return (
             f"TokenStore({self._url or str(self.path)!r}: {self.num_tokens} tokens, "
-            f"{self.num_documents} documents, {self.encoding_name}, {self.manifest.dtype})"
+            f"{self.num_documents} documents, {self.encoding_name}, {self.head.dtype})"
         )
 
     def _repr_html_(self) -> str:
@@ -560,7 +656,9 @@ class TokenStore:
         return _reopened, (type(self), self._url or self.path, self._checksum())
 
     def _checksum(self) -> int:
-        """Return a checksum of the checksums of all files."""
+        """Return a checksum of the checksums of all files, or of a manifest that has an index."""
+        if self._read.entries is not None:
+            return crc32(self.digest.encode())
         shards = self.manifest.shards
         return crc32(repr([(shard.bin_crc32, shard.ends_crc32) for shard in shards]).encode())
 
@@ -636,36 +734,62 @@ class TokenStore:
 
             ends = np.frombuffer(self.shard_content(index, "ends"), np.dtype("<u8"))
             self._ends[index] = ends
+            self._count_map("ends", index)
         return ends
 
     def _load(self) -> None:
         """Read the manifest and check the files; again if the store was replaced by then."""
         while True:
-            self.manifest, self._identity = manifests.read(self.path)
+            self._read = open_manifest(self.path)
+            index = self._read.entries
+            self._whole = self._read.manifest if index is None else None
+            self._token_starts: Sequence[int]
+            self._document_starts: Sequence[int]
+            if index is None:
+                shards = self._read.manifest.shards
+                self._token_starts = manifests.offsets(shard.tokens for shard in shards)
+                self._document_starts = manifests.offsets(shard.documents for shard in shards)
+            else:
+                self._token_starts, self._document_starts = index[:2]
             try:
                 self._check_files()
             except InvalidStore:
                 path = self.path / manifests.MANIFEST
                 # One of the parts of a store that was replaced by one without parts is gone.
-                if not path.exists() or FileIdentity.of(path.stat()) == self._identity:
+                if not path.exists() or FileIdentity.of(path.stat()) == self._read.identity:
                     raise
             else:
                 return
 
+    def _load_whole(self) -> Manifest:
+        """Read the manifest that has an index, or the same part of one that was appended to since."""
+        path = self.path / manifests.MANIFEST
+        found, identity = manifests.read(self.path)
+        whole = structs.replace(
+            self.head, shards=found.shards[: self.num_shards], passed_over=found.passed_over
+        )
+        if manifests.digest(whole) != self.digest:
+            raise InvalidStore(
+                f"{path}: not the manifest of its index; {HOW_TO_FIX}"
+                if identity == self._read.identity
+                else f"{path}: describes other shards; {_REOPEN}"
+            )
+        return whole
+
     def _size_of(self, index: int, kind: FileKind) -> int:
         """Return the size in bytes that one file of a shard must have."""
-        record = self.manifest.shards[index]
         if kind == "ends":
-            return record.documents * 8
-        return record.tokens * manifests.itemsize_of(self.manifest.dtype)
+            return 8 * (self._document_starts[index + 1] - self._document_starts[index])
+        tokens = self._token_starts[index + 1] - self._token_starts[index]
+        return tokens * manifests.itemsize_of(self.head.dtype)
 
     def _check_files(self) -> None:
         """Check the size of each file, or of a store of many shards only that it exists."""
-        if self._remote is not None:
-            return  # checked when they are copied
+        if self._remote is not None or self._read.entries is not None:
+            return  # checked when they are copied, or first used
         kinds: tuple[FileKind, ...] = ("bin", "ends")
         names = None if self.is_opened_whole else {*os.listdir(self.directory)}  # noqa: PTH208
-        for index in range(len(self.manifest.shards)):
+        for index in range(self.num_shards):
             for kind in kinds:
                 if names is None:
                     self._check_file(index, kind)
@@ -689,16 +813,20 @@ class TokenStore:
             identity = FileIdentity.of(path.stat())
         except (FileNotFoundError, NotADirectoryError):
             raise InvalidStore(f"{path}: missing; {_REOPEN}") from None
-        if identity == self._identity:
+        if identity == self._read.identity:
             return
         # A copy that was restored, or a manifest with more shards, is no other store.
+        if self._read.entries is not None:
+            self._whole = self._load_whole()
         manifest, identity = manifests.read(self.path)
         records = manifest.shards[index : index + 1]
-        if records != [self.manifest.shards[index]] or manifest.dtype != self.manifest.dtype:
+        if records != [self.manifest.shards[index]] or manifest.dtype != self.head.dtype:
             raise InvalidStore(f"{path}: describes other shards; {_REOPEN}")
         # A store that replaces another one is at its place by now.
-        self.manifest = structs.replace(self.manifest, files=manifest.files)
-        self._identity = identity
+        head = structs.replace(self.head, files=manifest.files)
+        self._read = self._read._replace(manifest=head, identity=identity)
+        if self._read.entries is None:
+            self._whole = head
 
     def _raise_missing(self, path: Path) -> NoReturn:
         if not self.path.is_dir():

@@ -18,7 +18,7 @@ from pathlib import Path
 from fastprep.corpus.remote import open_url
 from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.store import manifest as manifests
-from fastprep.store.manifest import BlockChecksum, Manifest, VocabularyRecord
+from fastprep.store.manifest import BlockChecksum, ShardRecord, VocabularyRecord
 from fastprep.system.atomic import link_or_copy, replacing
 from fastprep.system.locking import holding
 
@@ -46,7 +46,9 @@ def fill_cache(url: str, directory: Path) -> None:
     target = _directory(url.rstrip("/"), content)
     target.mkdir(parents=True, exist_ok=True)
     for entry in sorted(directory.iterdir()):
-        is_content = entry.suffix in (".bin", ".ends") or entry.name in manifests.VOCABULARIES
+        is_content = (
+            entry.suffix in (".bin", ".ends", ".index") or entry.name in manifests.VOCABULARIES
+        )
         if is_content and not (target / entry.name).exists():
             link_or_copy(entry, target / entry.name)
     with replacing(target / manifests.MANIFEST, sync=False) as file:
@@ -86,18 +88,19 @@ class RemoteFiles:
                 file.write(content)
         if manifest.encoding.kind == "words":
             self._copy("vocabulary.json", sha256=manifest.encoding.rank_table_sha256)
+        if manifest.index:
+            self._copy(manifest.index.file, sha256=manifest.index.sha256)
 
     def fetch_vocabulary(self, record: VocabularyRecord) -> None:
         """Copy the file of the vocabulary to the cache, if it is not there. Raises like `fetch`."""
         self._copy(record.file, sha256=record.sha256)
 
-    def fetch(self, manifest: Manifest, index: int, kind: manifests.FileKind) -> None:
+    def fetch(self, record: ShardRecord, index: int, kind: manifests.FileKind) -> None:
         """Copy one file of a shard to the cache, if it is not there.
 
         Raises InvalidStore if its checksums are not those of the manifest, and InvalidInput if it cannot
         be read.
         """
-        record = manifest.shards[index]
         checksums = record.bin_crc32 if kind == "bin" else record.ends_crc32
         self._copy(manifests.shard_path(self.directory, index, kind).name, checksums=checksums)
 

@@ -149,7 +149,7 @@ def to_dataset(store: TokenStore, column: str) -> Any:
 
 def fingerprint_of(store: TokenStore) -> str:
     """Return the sha256 of what a store holds, from the facts and checksums in its manifest."""
-    manifest = store.manifest
+    manifest = store.head
     record = manifest.encoding
     digest = hashlib.sha256()
     facts = (
@@ -157,7 +157,7 @@ def fingerprint_of(store: TokenStore) -> str:
         *(sorted(record.special_tokens.items()), manifest.end_token, manifest.end_token_first),
     )
     digest.update(repr(facts).encode())
-    for shard in manifest.shards:
+    for shard in store.records():
         if shard.documents:
             record_of = (shard.tokens, shard.documents, shard.bin_crc32, shard.ends_crc32)
             digest.update(repr(record_of).encode())
@@ -168,7 +168,7 @@ def as_html(store: TokenStore) -> str:
     """Return the facts about a store and its first tokens as HTML, for a notebook."""
     from fastprep.encoding.shown import facts_html, tokens_html
 
-    record = store.manifest.encoding
+    record = store.head.encoding
     end = {"append": "after each document", "prepend": "before each document", "none": ""}[
         store.eot
     ]
@@ -177,7 +177,7 @@ def as_html(store: TokenStore) -> str:
         ("documents", store.num_documents),
         ("encoding", f"{record.name}, {store.vocab_size:,} ids"),
         ("end token", f"{store.eot_token} {end}" if end else "none"),
-        ("ids on disk", f"{store.manifest.dtype}, {len(store.shard_sizes):,} shards"),
+        ("ids on disk", f"{store.head.dtype}, {len(store.shard_sizes):,} shards"),
         ("path", store._url or store.path),
     ]
     shown = ""

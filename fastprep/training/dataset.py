@@ -343,10 +343,10 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
 
     def _check_vocabulary(self) -> None:
         for source in self._sources if self.vocab_size else ():
-            for shard, record in enumerate(source.manifest.shards if source.manifest else ()):
-                if (record.max_id or 0) >= self.vocab_size:
+            for shard, largest in enumerate(source.max_ids):
+                if largest >= self.vocab_size:
                     raise IdOutOfRange(
-                        f"{source.store}: shard {shard} has the id {record.max_id}, but "
+                        f"{source.store}: shard {shard} has the id {largest}, but "
                         f"vocab_size is {self.vocab_size}; check which tokenizer made the store"
                     )
 

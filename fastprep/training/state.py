@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from fastprep.errors import WrongState
-from fastprep.store import manifest as manifests
 from fastprep.training.dataset import WindowDataset
 from fastprep.windows.mixture import Mixture
 from fastprep.windows.tokens import TokenSource
@@ -80,7 +79,7 @@ def source_fingerprint(source: TokenSource) -> str:
 
     if isinstance(source.store, TokenStore):
         # Not of the file, which may be that of a longer store by now.
-        return manifests.digest(source.store.manifest)[:_DIGITS]
+        return source.store.digest[:_DIGITS]
     digest = hashlib.sha256()
     digest.update(f"{source.dtype.name} {source.num_tokens}".encode())
     bounds = np.cumsum([0, *(len(shard) for shard in source.shards)])
@@ -149,9 +148,9 @@ def _appends(saved: Any, sources: Sequence[TokenSource]) -> list[str]:
         store = source.store
         if not isinstance(store, TokenStore):
             continue
-        for append in store.manifest.appended or ():
-            if append.manifest_sha256[:_DIGITS] == fingerprint:
-                before = sum(shard.tokens for shard in store.manifest.shards[: append.first_shard])
+        for append in store.head.appended or ():
+            if (append.digest or append.manifest_sha256)[:_DIGITS] == fingerprint:
+                before = store.token_starts[append.first_shard]
                 found.append(
                     f"{store.path} was appended to since the state was saved: it had {before:,} tokens "
                     f"and has {store.num_tokens:,}"

@@ -5,6 +5,7 @@ Ids in a file are never copied: the file is mapped, and pickled as its path.
 
 from __future__ import annotations
 
+import bisect
 import inspect
 import mmap
 import os
@@ -23,7 +24,6 @@ from fastprep_ext.windows import TokenShards
 if TYPE_CHECKING:
     import torch
 
-    from fastprep.store.manifest import Manifest
     from fastprep.windows.packing import DocumentParts
 
 # The dtypes that ids may have; the compiled core widens each of them to int64.
@@ -203,10 +203,9 @@ class TokenSource:
         return None if isinstance(self._origin, np.ndarray) else self._origin
 
     @property
-    def manifest(self) -> Manifest | None:
-        """The manifest of the token store, or None for ids that are not in one."""
-        manifest: Manifest | None = getattr(self._origin, "manifest", None)
-        return manifest
+    def max_ids(self) -> Sequence[int]:
+        """The largest id of each shard of a token store; empty for ids that are not in one."""
+        return self._origin.max_ids if isinstance(self._origin, TokenStore) else ()
 
     def document_parts(self) -> DocumentParts | None:
         """Return the size and the document ends of each shard; None if the ends are not recorded."""
@@ -238,6 +237,9 @@ class TokenSource:
 
     def describe(self, position: int) -> str:
         """Return the name of the file that holds the id at `position`, for messages."""
+        if isinstance(self._origin, TokenStore):
+            shard = bisect.bisect_right(self._origin.token_starts, position) - 1
+            return str(self._origin.shard_file(shard, "bin"))
         for path, _, count in self.files() or ():
             if position < count:
                 return str(path)

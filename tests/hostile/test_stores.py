@@ -160,7 +160,7 @@ def test_a_mutated_manifest_never_crashes(store: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"version": 3}, "format version 3, and this fastprep reads 1 and 2"),
+        ({"version": 4}, "format version 4, and this fastprep reads 1 and 2 and 3"),
         ({"format": "zip"}, "its format is 'zip'"),
         ({"tokens": 1}, "tokens is 1, but the shards' add up to"),
         ({"documents": 10**18}, "documents is 10{18}, but"),
