@@ -30,6 +30,7 @@ class Span(
     forbid_unknown_fields=True,
     omit_defaults=True,
     repr_omit_defaults=True,
+    gc=False,
 ):
     """A byte range ``[start, end)`` of a file of ``size`` bytes, or of an input in memory.
 
@@ -168,7 +169,7 @@ class ShiftedPlaces(NamedTuple):
 class JoinedPlaces(NamedTuple):
     """Places of documents joined from several batches, as :meth:`Rows.joined` numbers them."""
 
-    places: list[Places]
+    places: Sequence[Places]
 
     def at(self, origin: int, offset: int) -> tuple[str, int]:
         """See :class:`Places`."""

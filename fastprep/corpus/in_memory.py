@@ -22,7 +22,7 @@ class TableSource(Protocol):
         """Yield the documents that start in a span; see :func:`fastprep.corpus.reader.batches`."""
 
 
-class TableSpan(Span, frozen=True, dict=True, eq=False):
+class TableSpan(Span, frozen=True, dict=True, eq=False, gc=True):
     """A span of a table or stream in memory; manifests do not record the ``source``.
 
     Positions count the bytes of all texts and one byte after each, so that no two texts start at one

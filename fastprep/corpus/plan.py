@@ -7,13 +7,12 @@ and few bytes next to it. So a job whose inputs were changed keeps its other sha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from hashlib import blake2b
-from itertools import accumulate, groupby, pairwise
+from itertools import groupby, pairwise
 from typing import TypeAlias
 
 from fastprep.corpus import reader as corpus
 from fastprep.corpus.documents import Format, Span
+from fastprep_ext.corpus import borders_between
 
 Task: TypeAlias = tuple[Span, ...]
 
@@ -79,31 +78,11 @@ def _shared(spans: list[Span], shard_bytes: int) -> list[Task]:
     >>> [[span.path[0] for span in task] for task in _shared(files, 10)]
     [['a'], ['b', 'c'], ['d'], ['e', 'f'], ['g', 'h']]
     """
-    sizes = [0, *accumulate(span.size for span in spans)]
-    if sizes[-1] <= shard_bytes:
+    sizes = [span.size for span in spans]
+    if sum(sizes) <= shard_bytes:
         return [tuple(spans)]
-    keys = [_key(span.path) for span in spans]
-    count = len(spans)
-    # Where the files begin that a border before file i would divide, and where they end.
-    first, end = [0] * count, [count] * count
-    open_borders: list[int] = []
-    for index in range(1, count):
-        while open_borders and keys[open_borders[-1]] > keys[index]:
-            end[open_borders.pop()] = index
-        first[index] = open_borders[-1] if open_borders else 0
-        open_borders.append(index)
-    borders = [i for i in range(1, count) if sizes[end[i]] - sizes[first[i]] > shard_bytes]
-    return [tuple(spans[start:stop]) for start, stop in pairwise([0, *borders, count])]
-
-
-def _key(path: str) -> list[bytes]:
-    """Return hashes of a file's name and of its folders, the name's first."""
-    return [_hash(name) for name in reversed(path.split("/"))]
-
-
-@lru_cache(maxsize=1 << 12)  # for folders, which many files have in common
-def _hash(name: str) -> bytes:
-    return blake2b(name.encode(), digest_size=8).digest()
+    borders = borders_between([span.path for span in spans], sizes, shard_bytes)
+    return [tuple(spans[start:stop]) for start, stop in pairwise([0, *borders, len(spans)])]
 
 
 def task_bytes(task: Task) -> int:

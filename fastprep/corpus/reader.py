@@ -53,7 +53,7 @@ from fastprep.corpus.documents import (
     Span,
     check_not_pointer,
 )
-from fastprep.corpus.formats import Kind
+from fastprep.corpus.formats import CONTENTS, Kind
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.jsonlines import read_lines, read_values
 from fastprep.corpus.passed_over import Tally
@@ -64,6 +64,7 @@ from fastprep.corpus.sources import (
     Source,
     check_size,
     empty,
+    modified,
     open_bytes,
     opened,
     peek,
@@ -298,12 +299,14 @@ def read(
     block_bytes: int = BLOCK_BYTES,
     cut: bool = True,
     stop: StopFlag | None = None,
+    times: list[int | None] | None = None,
 ) -> Generator[Batch]:
     """Read the documents of spans in order, and join small batches.
 
     A thousand small files cost little more than one large file, and a compressed file is decompressed
     by a thread while its documents are encoded. A consumer that stops early must close the generator,
-    which ends the thread and closes the file.
+    which ends the thread and closes the file. To ``times`` is appended, for each span, when its file was
+    last changed before it was read, as :func:`fastprep.corpus.sources.modified` returns it.
 
     >>> for name in ("a.txt", "b.txt"):
     ...     _ = (tmp / name).write_text(f"This is {name}")
@@ -311,7 +314,8 @@ def read(
     >>> [list(batch.texts) for batch in read(spans, Format())]
     [[b'This is a.txt', b'This is b.txt']]
     """
-    return join_small(_each(spans, form, block_bytes, cut, stop), block_bytes)
+    found = _each(spans, form, block_bytes, cut, stop, [] if times is None else times)
+    return join_small(found, block_bytes)
 
 
 def import_readers(spans: Iterable[Span], form: Format) -> None:
@@ -321,8 +325,15 @@ def import_readers(spans: Iterable[Span], form: Format) -> None:
     """
     # The first file of each kind.
     named: dict[Kind, str] = {}
+    known = None
     for span in spans:
-        kind = None if isinstance(span, TableSpan) else form.kind(span.path)
+        path = span.path
+        if path[path.rfind(".") :] == known:
+            continue
+        kind = None if isinstance(span, TableSpan) else form.kind(path)
+        if kind is not None and kind.is_plain and not is_url(path):
+            known = path[path.rfind(".") :]
+            known = known if known in CONTENTS else None
         if kind is not None:
             named.setdefault(kind, span.path)
     for kind, path in named.items():
@@ -353,7 +364,12 @@ def _import_reader(kind: Kind) -> None:
 
 
 def _each(
-    spans: Iterable[Span], form: Format, block_bytes: int, cut: bool, stop: StopFlag | None
+    spans: Iterable[Span],
+    form: Format,
+    block_bytes: int,
+    cut: bool,
+    stop: StopFlag | None,
+    times: list[int | None],
 ) -> Iterator[Batch]:
     """Yield the batches of all spans: small files together, compressed files by a thread ahead."""
     remaining = list(spans)
@@ -361,7 +377,7 @@ def _each(
     while at < len(remaining):
         end = end_of_small(remaining, at, form, block_bytes) if at >= single else at
         if end > at + 1:
-            batch, read = read_small(remaining[at:end], form)
+            batch, read = read_small(remaining[at:end], form, times)
             if read:
                 yield batch
                 at += read
@@ -369,6 +385,7 @@ def _each(
             single = end
         span = remaining[at]
         at += 1
+        times += modified([span])
         found = batches(span, form, block_bytes=block_bytes, cut=cut, stop=stop)
         kind = form.kind(span.path)
         threaded = kind is not None and (kind.packing or kind.archive)

@@ -10,12 +10,17 @@ import stat
 from array import array
 from collections.abc import Callable
 from heapq import heappop, heappush
+from operator import attrgetter
 
 from fastprep.corpus.documents import Span, is_unicode
+from fastprep.corpus.formats import CONTENTS
 from fastprep.corpus.passed_over import HIDDEN, NO_FILE, Tally, reason_of
 from fastprep.corpus.sources import is_readable, whole
 from fastprep.errors import InvalidInput
+from fastprep_ext.corpus import Folder
 
+# Entries of a folder that are read in one call, so that an interrupt does not wait for all of them.
+_ENTRIES = 4096
 _NOT_ENTERED = "folders are entered by ** only"
 _SAME_FILE = "the same file as one that is read"
 _SAME_FOLDER = "the same folder as one that is read"
@@ -49,6 +54,7 @@ class Search:
         self._inodes: dict[int, array[int]] = {}
         self._seen: set[int] | None = None
         self._matchers: dict[str, Callable[[str], object]] = {}
+        self._suffixes: set[str] = set()  # of files that are read
 
     def run(self, folder: str, parts: tuple[str, ...]) -> None:
         """Find the files below a folder whose path matches the parts of a pattern."""
@@ -61,7 +67,7 @@ class Search:
                     self._seen = self.keys()
                 _, path, parts = heappop(self._links)
                 self._follow(path, parts)
-        self.spans.sort(key=lambda span: span.path)
+        self.spans.sort(key=attrgetter("path"))
 
     def keys(self) -> set[int]:
         """Return the :func:`key_of` each file."""
@@ -87,28 +93,64 @@ class Search:
             return
         deep, part, rest = _first(parts)
         fits = self._matcher(part)
+        device = os.stat(folder or ".").st_dev  # noqa: PTH116
         try:
-            entries = os.scandir(folder or ".")
+            entries = Folder(folder or ".", device)
         except OSError as error:
             self._fail(f"{folder}/", error)
             return
-        with entries:
-            for entry in entries:
-                name = entry.name
+        while True:
+            names, sizes, others, inodes = entries.read(_ENTRIES)
+            if not names and not others:
+                return
+            if not rest:
+                self._take_plain(prefix, part, names, sizes, device, inodes)
+            for name in others:
                 matches = part == "*" or fits(name) is not None
                 if not deep and not matches:
                     continue
                 path = prefix + name
-                if entry.is_symlink():
+                status = os.stat(path, follow_symlinks=False)  # noqa: PTH116
+                if stat.S_ISLNK(status.st_mode):
                     heappush(self._links, (True, path, parts))
-                elif entry.is_dir(follow_symlinks=False):
-                    self._take(path, name, parts, entry.stat(follow_symlinks=False))
+                elif stat.S_ISDIR(status.st_mode):
+                    self._take(path, name, parts, status)
                 elif matches and not rest:
-                    status = entry.stat(follow_symlinks=False)
                     if status.st_nlink > 1:
                         heappush(self._links, (False, path, parts))
                     else:
                         self._take_file(path, name, part, status)
+
+    def _take_plain(
+        self,
+        prefix: str,
+        part: str,
+        names: list[str],
+        sizes: list[int],
+        device: int,
+        inodes: memoryview[int],
+    ) -> None:
+        """Take the plain files of a folder, which only their names can exclude."""
+        every, fits = part == "*", self._matcher(part)
+        known = self._inodes.setdefault(device, array("Q"))
+        spans = self.spans
+        for number, name in enumerate(names):
+            if not (every or fits(name)):
+                continue
+            path = prefix + name
+            dot = name.rfind(".")
+            suffix = name[dot:]
+            if suffix not in self._suffixes or dot == 0 or name[0] in "._":
+                if self._is_excluded(path, name, part, is_file=True):
+                    continue
+                if dot > 0 and suffix in CONTENTS and suffix != ".json":
+                    self._suffixes.add(suffix)
+            if self._seen is not None or not (path.isascii() or is_unicode(path)):
+                self._take_file(path, name, part, os.stat(path, follow_symlinks=False))  # noqa: PTH116
+                continue
+            size = sizes[number]
+            known.append(inodes[number])
+            spans.append(Span(path, 0, size, size))
 
     def _follow(self, path: str, parts: tuple[str, ...]) -> None:
         name = path[path.rfind("/") + 1 :]
@@ -143,17 +185,7 @@ class Search:
             self._passed.add(f"{path}/", _NOT_ENTERED if visible else HIDDEN)
 
     def _take_file(self, path: str, name: str, part: str, status: os.stat_result) -> None:
-        reason = None
-        if name[0] in "._" and not _is_visible(name, part):
-            reason = HIDDEN
-        elif not self._wanted(name):
-            reason = reason_of(name)
-        elif not stat.S_ISREG(status.st_mode):
-            reason = NO_FILE
-        if (reason is not None or name.endswith(".json")) and _is_of_a_store(path, name):
-            return
-        if reason is not None:
-            self._passed.add(path, reason)
+        if self._is_excluded(path, name, part, is_file=stat.S_ISREG(status.st_mode)):
             return
         if self._seen is not None and key_of(status) in self._seen:
             self._passed.add(path, _SAME_FILE)
@@ -170,6 +202,21 @@ class Search:
         size = status.st_size
         known = path.isascii() or is_unicode(path)
         self.spans.append(Span(path, 0, size, size) if known else whole(path))
+
+    def _is_excluded(self, path: str, name: str, part: str, *, is_file: bool) -> bool:
+        """Return whether a file is not read because of its name or type; count it if so."""
+        reason = None
+        if name[0] in "._" and not _is_visible(name, part):
+            reason = HIDDEN
+        elif not self._wanted(name):
+            reason = reason_of(name)
+        elif not is_file:
+            reason = NO_FILE
+        if (reason is not None or name.endswith(".json")) and _is_of_a_store(path, name):
+            return True
+        if reason is not None:
+            self._passed.add(path, reason)
+        return reason is not None
 
     def _matcher(self, part: str) -> Callable[[str], object]:
         found = self._matchers.get(part)

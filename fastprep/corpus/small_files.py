@@ -5,8 +5,8 @@ To open and read a file by itself takes about 80 us of Python under the GIL, as 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from typing import overload
 
 from fastprep.corpus.batches import MAX_TEXTS
 from fastprep.corpus.documents import (
@@ -19,7 +19,7 @@ from fastprep.corpus.documents import (
     PlacesInRows,
     Span,
 )
-from fastprep.corpus.formats import Kind
+from fastprep.corpus.formats import CONTENTS, Kind
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.jsonlines import LineDecoder, LineNames
 from fastprep.corpus.remote import is_url
@@ -41,44 +41,71 @@ def end_of_small(spans: Sequence[Span], first: int, form: Format, block_bytes: i
     >>> end_of_small(spans, 0, Format(), 100)
     2
     """
-    content, total = None, 0
-    for index in range(first, min(first + MAX_TEXTS, len(spans))):
+    content = known = None
+    total, most = 0, block_bytes // _SMALL
+    end = min(first + MAX_TEXTS, len(spans))
+    for index in range(first, end):
         span = spans[index]
-        total += span.size
-        if (
-            not 0 < span.size * _SMALL <= block_bytes
-            or total > block_bytes
-            or span.end - span.start < span.size
-            or isinstance(span, TableSpan)
-        ):
+        size, path = span.size, span.path
+        total += size
+        if not 0 < size <= most or total > block_bytes or span.end - span.start < size:
             return index
-        kind = form.kind(span.path)
-        if kind is None or not kind.is_plain or is_url(span.path):
+        suffix = path[path.rfind(".") :]
+        # Nearly all names of a folder end alike.
+        if suffix == known and "://" not in path and type(span) is Span:
+            continue
+        kind = form.kind(path)
+        if kind is None or not kind.is_plain or is_url(path) or isinstance(span, TableSpan):
             return index
         if content is None:
             content = kind.content
+            known = suffix if suffix in CONTENTS else None
         elif kind.content != content:
             return index
-    return min(first + MAX_TEXTS, len(spans))
+    return end
 
 
-def read_small(spans: Sequence[Span], form: Format) -> tuple[Batch, int]:
+def read_small(
+    spans: Sequence[Span], form: Format, times: list[int | None] | None = None
+) -> tuple[Batch, int]:
     """Read the documents of files found by :func:`end_of_small` as one batch.
 
     Returns the batch and the number of files read: the next file cannot be read, or its size changed. It
-    is 0 if one of the files has to be read by itself: it is not text, or not lines of JSON.
+    is 0 if one of the files has to be read by itself: it is not text, or not lines of JSON. To `times`
+    it appends when each file that was read was last changed.
     """
     rows = Rows()
     sizes = [span.size for span in spans]
-    read = load_files([os.fsencode(span.path) for span in spans], sizes, rows)
+    loaded: list[int | None] = []
+    read = load_files([span.path for span in spans], sizes, rows, loaded)
     kind = form.kind(spans[0].path)
     if _is_any_special(rows.held(), sizes[:read], kind):
         return Batch(Rows(), True, JoinedPlaces([])), 0
+    if times is not None:
+        times += loaded
     if kind is not None and kind.content == "lines":
         return _decoded(spans[:read], rows, form), read
     split_files(rows, sizes[:read], None if form.separator is None else form.separator.encode())
-    places: list[Places] = [PlacesInFile(span.path) for span in spans[:read]]
-    return Batch(rows, True, JoinedPlaces(places)), read
+    return Batch(rows, True, JoinedPlaces(_PlacesInFiles(spans[:read]))), read
+
+
+class _PlacesInFiles(Sequence[Places]):
+    """The places in each of several files, made when one is named."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._spans = spans
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    @overload
+    def __getitem__(self, index: int) -> Places: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Places]: ...
+    def __getitem__(self, index: int | slice) -> Places | Sequence[Places]:
+        if isinstance(index, slice):
+            return _PlacesInFiles(self._spans[index])
+        return PlacesInFile(self._spans[index].path)
 
 
 def _is_any_special(held: memoryview, sizes: Sequence[int], kind: Kind | None) -> bool:

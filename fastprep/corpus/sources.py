@@ -391,4 +391,4 @@ def modified(spans: Sequence[Span]) -> list[int | None]:
     [None]
     """
     # No file has an empty name.
-    return modified_times([b"" if span.in_memory else os.fsencode(span.path) for span in spans])
+    return modified_times(["" if span.in_memory else span.path for span in spans])

@@ -56,7 +56,7 @@ class Settings(NamedTuple):
         return Format(self.separator, self.field, self.on_error, self.format, self.zstd_window)
 
 
-class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """An input file, and its size in bytes when the job was planned."""
 
     path: str

@@ -27,10 +27,10 @@ def check_first_documents(job: Job, tasks: list[Task]) -> None:
 
     They do if they are all of the text. Streams and URLs are not read twice, so they are not checked.
     """
+    if not job.has_parts:
+        return
     spans = [span for task in tasks for span in task]
-    if not job.has_parts or any(
-        is_url(span.path) or (isinstance(span, TableSpan) and not span.size) for span in spans
-    ):
+    if any(is_url(span.path) or (isinstance(span, TableSpan) and not span.size) for span in spans):
         return
     documents = drawn = size = 0
     wanted = job.validation_documents or 0

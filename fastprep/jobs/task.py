@@ -73,7 +73,7 @@ def run_task(
         finished = journal.read_done(index)
         if finished is not None:
             return finished
-        before = modified(task)
+        before: list[int | None] = []
         whole_documents = job.on_error != "raise" or job.has_parts
         writer = ShardWriter(
             work.encoding,
@@ -96,14 +96,17 @@ def run_task(
             block_bytes=work.block_bytes,
             cut=work.encoding.may_be_cut and not whole_documents,
             stop=stop,
+            times=before,
         )
         # Closed also if writing fails: an error that the caller keeps must not keep threads or files.
         with contextlib.closing(found) as batches:
             records = writer.write(
                 directories, index, batches, list(task), report, open_files=open_files
             )
-        for span, old, new in zip(task, before, modified(task), strict=True):
-            if old != new:
+        after = modified(task)
+        if before != after:
+            changed = zip(task, before, after, strict=True)
+            for span in (span for span, old, new in changed if old != new):
                 raise InvalidInput(
                     f"{span.path}: it was changed while it was read; do not change the inputs while "
                     "they are in use, and run the same command again"

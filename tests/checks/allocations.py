@@ -250,6 +250,11 @@ CALLS: dict[str, Call] = {
         lambda: ([os.fsencode(SAMPLE / "b.txt")], [(SAMPLE / "b.txt").stat().st_size]),
         lambda files: corpus.load_files(*files, base.Rows()),
     ),
+    "Folder": Call(lambda: None, lambda _: corpus.Folder(str(SAMPLE), 0).read(9)[0]),
+    "borders_between": Call(
+        lambda: [f"{number}.txt" for number in range(50)],
+        lambda paths: corpus.borders_between(paths, [4] * 50, 9),
+    ),
     "modified_times": Call(lambda: None, lambda _: corpus.modified_times([b"missing", b"/"])[:1]),
     "batches": Call(new_arrays, batches),
     "read_tokens": Call(
