@@ -90,6 +90,13 @@ def close_sections(
             return
 
 
+def public_bases(app: Any, name: str, obj: Any, options: Any, bases: list[Any]) -> None:
+    """Replace private base classes by their bases."""
+    for base in [base for base in bases if base.__name__.startswith("_")]:
+        at = bases.index(base)
+        bases[at : at + 1] = [one for one in base.__bases__ if one not in bases]
+
+
 def check_assets(app: Any, failure: Exception | None) -> None:
     """Raise RuntimeError for a page that loads scripts, styles, fonts or pictures from elsewhere."""
     outside = re.compile(
@@ -107,6 +114,7 @@ def check_assets(app: Any, failure: Exception | None) -> None:
 
 def setup(app: Any) -> None:
     """Register what prepares docstrings for napoleon, resolves references, and checks the pages."""
+    app.connect("autodoc-process-bases", public_bases)
     app.connect("build-finished", check_assets)
     app.connect("missing-reference", public_reference)
     app.connect("autodoc-process-docstring", close_sections, priority=100)

@@ -80,7 +80,12 @@ def programs() -> list[Any]:
                 label = f"{name}-{title}" if name in SEPARATE else name
                 found.append(pytest.param(path, runnable, id=label))
             line += part.count("\n")
-    return found
+    readme = ROOT / "README.md"
+    # Others install packages, or call make.
+    commands = [one for one in snippets(readme.read_text(encoding="utf-8"))
+                if one.kind == "sh" and one.code.startswith("fastprep")]  # fmt: skip
+    assert commands
+    return [*found, pytest.param(readme, commands, id="README")]
 
 
 def test_a_block_that_is_not_run_says_so():
@@ -135,6 +140,19 @@ def run_shell(snippet: Snippet, path: Path, bin_directory: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, f"{path}:{snippet.line}\n{done.stdout}{done.stderr}"
+
+
+def test_every_error_says_what_to_do():
+    for name, error in vars(fastprep.errors).items():
+        if not name.startswith("_") and isinstance(error, type) and name != "FastprepError":
+            assert "What to do: " in (error.__doc__ or ""), name
+
+
+def test_every_page_is_in_the_menu():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    menu = re.findall(r"^([\w/-]+)$", index, re.MULTILINE)
+    pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")}
+    assert sorted(menu) == sorted(pages - {"index"})
 
 
 @pytest.mark.parametrize(("path", "program"), programs())
