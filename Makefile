@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard $(foreach kind,pyx pxd h,fastprep_ext/*.$(kind) fastprep_ext/*/*.$(kind)))
 
-.PHONY: help build demo test check unit architecture bench micro clean
+# The version is that of the site's tools; older Pythons run all other tests.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+
+.PHONY: help build demo test check docs unit architecture bench micro clean
 
 help:   ## this list
 	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 21
@@ -21,7 +24,7 @@ $(VENV)/built: $(SOURCES)
 demo: build   ## the main job on the samples in data/: text, store, windows, batches, embeddings
 	@$(BIN)/python data/demo.py
 
-test: check unit   ## everything: style, types, all tests
+test: check docs unit   ## everything: style, types, the documentation site, all tests
 
 check: build   ## style and types
 	@$(BIN)/ruff check .
@@ -31,6 +34,11 @@ check: build   ## style and types
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/basedpyright --level error # a user's program, as VS Code checks it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=. $(BIN)/basedpyright --verifytypes fastprep --ignoreexternal > $(VENV)/types.txt || \
 		(cat $(VENV)/types.txt; exit 1) # every public name has a known type
+
+docs: build   ## the documentation site, in build/docs; a warning is an error
+	@if $(BIN)/python -c '$(NEW_ENOUGH)'; \
+		then $(BIN)/python -m sphinx -q -W --keep-going -b html -d build/docs-cache docs build/docs; \
+		else echo "The documentation site needs Python 3.11 or newer: it is left out"; fi
 
 unit: build   ## all tests and doctests, on as many cores as there are
 	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile

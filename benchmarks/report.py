@@ -1,6 +1,6 @@
 """Write tables and pictures of figures from the JSON of a run.
 
-    python benchmarks/report.py                  from benchmarks/results into README and docs/
+    python benchmarks/report.py                  from benchmarks/results into docs/ and README
     python benchmarks/report.py --results bench  from bench/ into bench/figures.md and bench/pictures
 
 Nothing in them is typed by hand: a figure that was not measured does not appear, and every one that
@@ -21,6 +21,7 @@ from tables import (
     encode_lines,
     file_lines,
     growth_lines,
+    headline,
     limit_lines,
     load_lines,
     loader_lines,
@@ -34,18 +35,18 @@ ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 SCALING_BEGIN, SCALING_END = "<!-- scaling:begin -->", "<!-- scaling:end -->"
 THREADS_BEGIN, THREADS_END = "<!-- threads:begin -->", "<!-- threads:end -->"
+FIGURE_BEGIN, FIGURE_END = "<!-- figure:begin -->", "<!-- figure:end -->"
 WORST_BEGIN, WORST_END = "<!-- worst:begin -->", "<!-- worst:end -->"
 
 
 def lines_of(results: Results, pictures: dict[str, str], folder: str, where: str) -> list[str]:
-    """Return the section of figures: all that was measured, in the order of the work."""
+    """Return the page of figures: all that was measured, in the order of the work."""
     run = results.run()
 
     def picture(name: str) -> list[str]:
         return [f"![{pictures[name]}]({folder}/{name})", ""] if name in pictures else []
 
     return [
-        "## Figures",
         f"MB/s of text, medians on a {run.get('cpus')}-core {run.get('cpu')}, Python "
         f"{run.get('python')}, one thread unless noted; sides interleaved, ids compared first. "
         f"The JSON, with versions and commits, is in {where}. A ratio below 1.00 is a loss.",
@@ -83,23 +84,24 @@ def drawn(results: Results, directory: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the page of a run, or the generated parts of README and of two pages in docs."""
+    """Write the page of a run, or the generated parts of README and of three pages in docs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, help="write a page there, not README")
+    parser.add_argument("--results", type=Path, help="write a page there, not in docs/")
     arguments = parser.parse_args()
     if arguments.results:
         results = Results(arguments.results)
         pictures = drawn(results, arguments.results / "pictures")
         page = arguments.results / "figures.md"
         lines = lines_of(results, pictures, "pictures", "this directory")
-        page.write_text("\n".join(lines), encoding="utf-8")
+        page.write_text("\n".join(["# Figures", *lines]), encoding="utf-8")
         return
     results = Results(ROOT / "benchmarks" / "results")
     pictures = drawn(results, ROOT / "docs" / "pictures")
-    lines = lines_of(results, pictures, "docs/pictures", "`benchmarks/results`")
+    lines = lines_of(results, pictures, "pictures", "`benchmarks/results`")
     while not lines[-1]:
         lines.pop()
-    replace(ROOT / "README.md", BEGIN, END, lines)
+    replace(ROOT / "docs" / "figures.md", BEGIN, END, lines)
+    replace(ROOT / "README.md", FIGURE_BEGIN, FIGURE_END, headline(results))
     scaling = ROOT / "docs" / "scaling.md"
     replace(scaling, SCALING_BEGIN, SCALING_END, scaling_lines(results))
     replace(scaling, THREADS_BEGIN, THREADS_END, thread_lines(results))

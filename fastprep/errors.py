@@ -30,57 +30,94 @@ class _LookupFailed(FastprepError, KeyError):
 
 
 class UnknownModel(_LookupFailed):
-    """A name of a model of which no encoding is known."""
+    """A name of a model of which no encoding is known.
+
+    What to do: pass the name of an encoding to :func:`fastprep.get_encoding` instead.
+    """
 
 
 class UnknownEncoding(FastprepError, ValueError):
-    """A name that is not that of a bundled encoding."""
+    """A name that is not that of a bundled encoding.
+
+    What to do: :func:`fastprep.list_encoding_names` lists the bundled ones;
+    :meth:`fastprep.Encoding.from_file` reads others.
+    """
 
 
 class BadVocabulary(FastprepError, ValueError):
-    """A vocabulary that cannot be used: damaged, incomplete or contradictory."""
+    """A vocabulary that cannot be used: damaged, incomplete or contradictory.
+
+    What to do: get the file again, or one in a format that the message names. A vocabulary of
+    another kind than byte-level BPE needs the library that made it.
+    """
 
 
 class WrongSize(BadVocabulary, AssertionError):
     """A vocabulary whose size is not the one its caller gives.
 
     It is an :class:`AssertionError` too, because that is what tiktoken raises here.
+
+    What to do: leave `explicit_n_vocab` out, or correct the tokens or their ids.
     """
 
 
 class MissingByte(BadVocabulary, _LookupFailed):
-    """A text with a byte that is not a token of the vocabulary, nor part of a merge."""
+    """A text with a byte that is not a token of the vocabulary, nor part of a merge.
+
+    What to do: use a vocabulary that has all 256 bytes, or leave out the document (`on_error`).
+    """
 
 
 class TextIsChanged(FastprepError, NotImplementedError):
-    """A request for the pieces of a text from an encoding that changes text before it splits it."""
+    """A request for the pieces of a text from an encoding that changes text before it splits it.
+
+    What to do: call :meth:`~fastprep.Encoding.encode` instead.
+    """
 
 
 class NotAnId(FastprepError, TypeError, AssertionError):
     """A value that is not an int where a token id is expected.
 
     It is an :class:`AssertionError` too, because that is what tiktoken raises here.
+
+    What to do: pass ints, or an array of integers.
     """
 
 
 class InvalidInput(FastprepError, ValueError):
-    """A document or corpus file that cannot be read; the message names the file and the place."""
+    """A document or corpus file that cannot be read; the message names the file and the place.
+
+    What to do: correct the place that the message names, or pass ``on_error="skip"`` or
+    ``"replace"``.
+    """
 
 
 class InvalidArgument(InvalidInput):
-    """An argument or option whose value is wrong whatever the inputs hold; the message names it."""
+    """An argument or option whose value is wrong whatever the inputs hold; the message names it.
+
+    What to do: correct the argument. On the command line this is exit status 2.
+    """
 
 
 class DamagedInput(InvalidInput):
-    """A compressed or columnar file that is truncated, or whose bytes are not those written."""
+    """A compressed or columnar file that is truncated, or whose bytes are not those written.
+
+    What to do: copy or download the file again, or pass ``on_error="skip"`` to use what is before
+    the damage.
+    """
 
 
 class MissingExtra(FastprepError, ModuleNotFoundError):
-    """A package that a call needs is not installed; the message names the extra that installs it."""
+    """A package that a call needs is not installed; the message names the extra that installs it.
+
+    What to do: run the ``pip install`` of the message.
+    """
 
 
 class InvalidUtf8(InvalidInput):
     """Bytes that are not UTF-8.
+
+    What to do: convert the file to UTF-8, or pass ``on_error="skip"`` or ``"replace"``.
 
     Attributes
     ----------
@@ -113,47 +150,83 @@ class InvalidUtf8(InvalidInput):
 
 
 class StoreExists(FastprepError, FileExistsError):
-    """The output holds a store of another job, or other files, and may not be replaced."""
+    """The output holds a store of another job, or other files, and may not be replaced.
+
+    What to do: choose another output, or pass ``overwrite=True`` or ``append=True``; the message
+    says in what the two jobs differ.
+    """
 
 
 class JobIsRunning(FastprepError, BlockingIOError):
-    """Another process works in the same output directory, on another job."""
+    """Another process works in the same output directory, on another job.
+
+    What to do: wait until it has ended, or choose another output.
+    """
 
 
 class OtherJob(FastprepError, ValueError):
-    """The output holds work of a job with other inputs or settings, which cannot be resumed."""
+    """The output holds work of a job with other inputs or settings, which cannot be resumed.
+
+    What to do: pass the inputs and settings that the message names, choose another output, or pass
+    ``overwrite=True``.
+    """
 
 
 class UnfinishedJob(FastprepError, ValueError):
-    """Shards of other tasks of the job are missing."""
+    """Shards of other tasks of the job are missing.
+
+    What to do: run the tasks that the message names, then merge again.
+    """
 
 
 class InvalidStore(FastprepError, ValueError):
-    """A directory that is not a complete token store: unfinished, damaged, or something else."""
+    """A directory that is not a complete token store: unfinished, damaged, or something else.
+
+    What to do: restore the store from a copy, or make it again with ``overwrite=True``. For an
+    unfinished store run the same `prepare` again.
+    """
 
 
 class InvalidWindow(FastprepError, ValueError):
-    """A window that cannot be cut: a max_length or stride below 1, or tokens of a wrong type."""
+    """A window that cannot be cut: a max_length or stride below 1, or tokens of a wrong type.
+
+    What to do: correct the option that the message names.
+    """
 
 
 class TextTooShort(InvalidWindow, AssertionError):
     """Fewer than ``max_length + 1`` tokens, so there is no window.
 
     It is an :class:`AssertionError` too, because that is what the notebook raises here.
+
+    What to do: pass a smaller `max_length`, more text, or ``pad_last=True``.
     """
 
 
 class IdOutOfRange(FastprepError, IndexError):
-    """A token id outside the vocabulary, or a sequence longer than the number of positions."""
+    """A token id outside the vocabulary, or a sequence longer than the number of positions.
+
+    What to do: use the encoding that made the ids, or a model with as many ids and positions.
+    """
 
 
 class UnknownOption(FastprepError, TypeError):
-    """An option that a function does not have; the message names the nearest one."""
+    """An option that a function does not have; the message names the nearest one.
+
+    What to do: correct the spelling; the function's documentation lists its options.
+    """
 
 
 class InvalidIndex(FastprepError, IndexError, TypeError):
-    """A key that selects no tokens of a store: neither positions nor a mask of all of them."""
+    """A key that selects no tokens of a store: neither positions nor a mask of all of them.
+
+    What to do: pass ints, a slice, an array of positions, or a mask as long as the store.
+    """
 
 
 class WrongState(FastprepError, ValueError):
-    """The saved state of a loader with other tokens or another order, or not a state at all."""
+    """The saved state of a loader with other tokens or another order, or not a state at all.
+
+    What to do: make the loader as it was when the state was saved (store, seed, window length), or
+    start an epoch without a state.
+    """

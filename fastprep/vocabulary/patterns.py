@@ -9,19 +9,19 @@ repetition of groups in the other, ``$`` is the end of the text in one and of a 
 
 A *family* is a compiled splitter with its settings, a key of `fastprep_ext.bpe.PATTERNS`:
 
-============ ==================================================================================
-family       models whose files have its pattern
-============ ==================================================================================
-``r50k``     GPT-2, GPT-3, RoBERTa, BART, GPT-NeoX, Pythia, OLMo 1, ModernBERT, Phi-1 and 2
-``cl100k``   GPT-3.5 and GPT-4, by tiktoken
-``o200k``    GPT-4o, o1 and on, gpt-oss, Llama 4
-``llama3``   Llama 3, GPT-4 by ``tokenizer.json``, OLMo 2, Phi-4, GLM-4, SmolLM3
-``qwen2``    Qwen 2, 2.5 and 3, Voyage 3
-``qwen35``   Qwen 3.5
-``tekken``   Mistral NeMo and later Mistral models, Nemotron 3
+============= ==================================================================================
+family        models whose files have its pattern
+============= ==================================================================================
+``r50k``      GPT-2, GPT-3, RoBERTa, BART, GPT-NeoX, Pythia, OLMo 1, ModernBERT, Phi-1 and 2
+``cl100k``    GPT-3.5 and GPT-4, by tiktoken
+``o200k``     GPT-4o, o1 and on, gpt-oss, Llama 4
+``llama3``    Llama 3, GPT-4 by ``tokenizer.json``, OLMo 2, Phi-4, GLM-4, SmolLM3
+``qwen2``     Qwen 2, 2.5 and 3, Voyage 3
+``qwen35``    Qwen 3.5
+``tekken``    Mistral NeMo and later Mistral models, Nemotron 3
 ``starcoder`` StarCoder, SmolLM 1 and 2, Granite, Command R
 ``deepseek3`` DeepSeek V3, R1 and later
-============ ==================================================================================
+============= ==================================================================================
 
 Others are run as programs: Kimi K2, nanochat, BLOOM, DeepSeek LLM and Coder. Falcon is refused: its
 chain splits the letters of the byte alphabet as well. Gemma, Llama 1 and 2, Mistral 7B and T5 are not
