@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from fastprep.cli.parser import Parser
-    from fastprep.report.token_html import TokenGroup
+    from fastprep.encoding.token_html import TokenGroup
     from fastprep.store.encodings import StoreEncoding
     from fastprep.store.reader import TokenStore
 
@@ -108,7 +108,7 @@ def _print_text(
 
 
 def _print_tokens(ids: Sequence[int], encoding: StoreEncoding) -> None:
-    from fastprep.report.token_html import grouped
+    from fastprep.encoding.token_html import grouped
 
     special = frozenset(encoding.special_tokens.values())
     groups = grouped(ids, encoding.decode_single_token_bytes)

@@ -152,17 +152,18 @@ class IndexRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The facts about a store, except for the ids and document ends themselves.
 
-    ``end_token`` is the id at the end of each document, or at its beginning if ``end_token_first``, or
-    None. ``separator``, ``field``, ``on_error``, ``input_format`` and ``zstd_window`` are how the inputs
-    were read; ``shard_bytes`` is how they were divided, which manifests of version 1 do not record.
-    ``part`` is None for a store of the whole corpus. ``unicode_version`` is that of the pattern's
-    character classes. ``passed_over`` counts and names what folders and patterns among the inputs passed
-    over. ``appended`` lists the appends to the store, if there were any. ``vocabulary``
-    names the file of the vocabulary, where the store has one and a word tokenizer did not make it.
-    ``files`` is the directory of the other files, for the moments in which a store is moved to the place of the one that it replaces.
-    ``index`` is the record of the index of a long manifest (:mod:`fastprep.store.index`).
-    ``shuffle`` is the seed that drew the order of the documents. In a store that has one, the documents
-    of a shard come from the inputs of all shards; :mod:`fastprep.store.order` says which from where.
+    ``end_token`` is the id at the end of each document, or at its beginning if ``end_token_first``,
+    or None. ``separator``, ``field``, ``on_error``, ``input_format`` and ``zstd_window`` are how
+    the inputs were read; ``shard_bytes`` is how they were divided, which manifests of version 1 do
+    not record. ``part`` is None for a store of the whole corpus. ``unicode_version`` is that of the
+    pattern's character classes. ``passed_over`` counts and names what folders and patterns among
+    the inputs passed over. ``appended`` lists the appends to the store, if there were any.
+    ``vocabulary`` names the file of the vocabulary, where the store has one and a word tokenizer
+    did not make it. ``files`` is the directory of the other files, for the moments in which a store
+    is moved to the place of the one that it replaces. ``index`` is the record of the index of a
+    long manifest (:mod:`fastprep.store.index`). ``shuffle`` is the seed that drew the order of the
+    documents. In a store that has one, the documents of a shard come from the inputs of all shards;
+    :mod:`fastprep.store.order` says which from where.
     """
 
     format: Literal["fastprep token store"]

@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from fastprep.encoding.encoding import Encoding
     from fastprep.corpus.passed_over import PassedOver
+    from fastprep.encoding.encoding import Encoding
     from fastprep.store.remote import RemoteFiles
     from fastprep.store.views import Documents
     from fastprep.words.encoding import WordEncoding
@@ -167,6 +167,8 @@ class TokenStore:
 
         warn("TokenStore.n_vocab is now vocab_size", 2)
         return self.vocab_size
+
+    @property
     def head(self) -> Manifest:
         """The manifest; if it has an index without its shards, and without what is after them."""
         return self._read.manifest

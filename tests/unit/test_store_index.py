@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -137,14 +138,10 @@ def test_an_index_that_contradicts_its_manifest_is_refused(tmp_path: Path) -> No
         index.write_bytes(bad)
         record = manifests.IndexRecord(index.name, len(bad), indexes.sha256(bad).hexdigest())
         manifest.write_bytes(manifests.encode(msgspec.structs.replace(whole, index=record)))
-        try:
-            opened = TokenStore(path)
-            assert [*opened.records()] == whole.shards
-            verify(opened)
-        except InvalidStore as error:
-            assert str(path) in str(error)
-        else:
-            assert bad == content
+        if bad == content:
+            continue
+        with pytest.raises(InvalidStore, match=re.escape(str(path))):
+            verify(path)
 
 
 def test_a_manifest_cut_short_is_refused_at_once_and_other_damage_by_verify(tmp_path: Path) -> None:
