@@ -19,13 +19,12 @@ from fastprep.jobs.job import end_token as end_token_of
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import check_output, check_parent, clear, find_manifests, remove_locks
 from fastprep.store import manifest as manifests
-from fastprep.store.encodings import StoreEncoding, as_encoding, keep_vocabulary
+from fastprep.store.encodings import EncodingLike, as_encoding, keep_vocabulary
 from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
 from fastprep.system.bars import Progress, bar_of
-from fastprep.words.tokenizers import SimpleTokenizerV2
 
 
 def import_tokens(
@@ -33,7 +32,7 @@ def import_tokens(
     output: str | PathLike[str],
     *,
     format: FormatName,
-    encoding: str | StoreEncoding | SimpleTokenizerV2,
+    encoding: EncodingLike,
     eot: Eot = "append",
     eot_token: str | None = None,
     link: bool = False,

@@ -26,7 +26,7 @@ from fastprep.jobs.parts import check_first_documents
 from fastprep.jobs.progress import Log
 from fastprep.jobs.run import Engine, Run, seal_if_complete
 from fastprep.jobs.task import Work
-from fastprep.store.encodings import StoreEncoding, as_encoding
+from fastprep.store.encodings import EncodingLike, as_encoding
 from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import MAX_WORKERS, local_path, whole_number
@@ -37,12 +37,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from fastprep.words.tokenizers import SimpleTokenizerV2
-
     class PrepareOptions(TypedDict, total=False):
         """The options of :func:`prepare` that do not change the type of its result."""
 
-        encoding: str | StoreEncoding | SimpleTokenizerV2
+        encoding: EncodingLike
         separator: str | None
         field: str
         format: str | None
@@ -83,7 +81,7 @@ def prepare(
     inputs: Inputs,
     output: str | PathLike[str],
     *,
-    encoding: str | StoreEncoding | SimpleTokenizerV2 = "gpt2",
+    encoding: EncodingLike = "gpt2",
     separator: str | None = "<|endoftext|>",
     field: str = "text",
     format: str | None = None,
@@ -135,8 +133,11 @@ def prepare(
         (``$FASTPREP_CACHE``) and uploaded, its manifest last (:mod:`fastprep.jobs.upload`). `task`,
         `append` and the engine ``"ray"`` need an output on this machine.
     encoding
-        a name, an :class:`~fastprep.Encoding`, or a word tokenizer: ``SimpleTokenizerV2``,
-        whose vocabulary the store then holds (see :mod:`fastprep.words.encoding`).
+        the name of an encoding or of a model, as ``"gpt2"`` or ``"gpt-4o"``; the path of a
+        vocabulary file; an :class:`~fastprep.Encoding`; an encoding of tiktoken, a
+        ``tokenizers.Tokenizer`` or a fast tokenizer of transformers; or a word tokenizer,
+        ``SimpleTokenizerV2``. If fastprep does not bundle it, the store holds what is needed to
+        read it.
     separator
         the text between two documents of a ``.txt`` file; None makes each file one document.
     field
