@@ -71,6 +71,10 @@ class InvalidArgument(InvalidInput):
     """An argument or option whose value is wrong whatever the inputs hold; the message names it."""
 
 
+class WrongType(InvalidArgument, TypeError):
+    """An argument of a type that the function does not take; the message names it."""
+
+
 class DamagedInput(InvalidInput):
     """A compressed or columnar file that is truncated, or whose bytes are not those written."""
 

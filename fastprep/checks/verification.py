@@ -108,7 +108,7 @@ def verify(
     if against is not None:
         from fastprep.checks.oracles import ORACLES
 
-        if against not in ORACLES:
+        if not isinstance(against, str) or against not in ORACLES:
             known = ", ".join(ORACLES)
             raise InvalidArgument(f"against is {against!r}; the known oracles are {known}")
     if sample is not None:

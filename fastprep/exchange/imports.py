@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
-from fastprep.errors import InvalidArgument, InvalidInput, StoreExists
+from fastprep.errors import InvalidArgument, InvalidInput, StoreExists, WrongType
 from fastprep.exchange import datatrove, llmc, megatron
 from fastprep.exchange.copies import ShardCopier
 from fastprep.exchange.formats import FORMATS, FormatName
@@ -100,6 +100,8 @@ def import_tokens(
         raise InvalidArgument(f"format is {format!r}; the known formats are {', '.join(FORMATS)}")
     chosen = as_encoding(encoding)
     end_token = end_token_of(chosen, eot, eot_token)
+    if isinstance(inputs, (bytes, type)) or not isinstance(inputs, (str, PathLike, Iterable)):
+        raise WrongType(f"inputs is {inputs!r:.80}; pass a path, or a list of paths")
     given = [inputs] if isinstance(inputs, (str, PathLike)) else inputs
     paths = [local_path(path, "an input") for path in given]
     if not paths:

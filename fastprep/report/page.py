@@ -88,6 +88,8 @@ def write_report(
     path = local_path(output, "the report")
     if not path.parent.is_dir():
         raise InvalidInput(f"{path}: there is no directory {path.parent}; create it first")
+    if path.is_dir():
+        raise InvalidInput(f"{path}: a directory; name the file to write")
     samples = whole_number(samples, "samples", 0)
     made_with = encoding_of_store(opened) if encoding is None else as_encoding(encoding)
     check_made_with(opened, made_with)

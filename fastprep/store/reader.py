@@ -29,7 +29,7 @@ from fastprep.errors import IdOutOfRange, InvalidIndex, InvalidInput, InvalidSto
 from fastprep.store import manifest as manifests
 from fastprep.store.checksums import crc32
 from fastprep.store.manifest import HOW_TO_FIX, Eot, FileIdentity, FileKind, Manifest
-from fastprep.system.arguments import local_path, whole_number
+from fastprep.system.arguments import local_path, path_name, whole_number
 from fastprep.system.cached import cached_property
 from fastprep_ext.base import map_file
 
@@ -111,7 +111,7 @@ class TokenStore:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        name = os.fspath(path)
+        name = path_name(path, "a store")
         name = from_file_url(name) if isinstance(name, str) else name
         self._url: str | None = None
         self._remote: RemoteFiles | None = None
