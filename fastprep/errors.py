@@ -99,6 +99,10 @@ class InvalidArgument(InvalidInput):
     """
 
 
+class WrongType(InvalidArgument, TypeError):
+    """An argument of a type that the function does not take; the message names it."""
+
+
 class DamagedInput(InvalidInput):
     """A compressed or columnar file that is truncated, or whose bytes are not those written.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastprep.encoding.encoding import Encoding
-from fastprep.errors import UnknownModel
+from fastprep.errors import UnknownModel, WrongType
 from fastprep.registry import get_encoding
 
 _O200K = ("o1", "o3", "o4-mini", "gpt-5", "gpt-4.1", "gpt-4o")
@@ -64,6 +64,8 @@ def encoding_name_for_model(model_name: str) -> str:
     A name is looked up as it is, then by its prefixes, so a model that does not exist may have an
     encoding. Raises UnknownModel, a KeyError, if neither is found.
     """
+    if not isinstance(model_name, str):
+        raise WrongType(f"model_name is {model_name!r:.80}; pass a str")
     if model_name in MODEL_TO_ENCODING:
         return MODEL_TO_ENCODING[model_name]
     for prefix, encoding_name in MODEL_PREFIX_TO_ENCODING.items():

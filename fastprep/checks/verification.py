@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fastprep.errors import InvalidArgument, InvalidStore
 from fastprep.store.checksums import crc32
-from fastprep.store.encodings import StoreEncoding, check_vocabulary, encoding_of_store
+from fastprep.store.encodings import EncodingLike, as_encoding, check_vocabulary, encoding_of_store
 from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, itemsize_of
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import whole_number
@@ -47,7 +47,7 @@ def verify(
     *,
     against: Literal["tiktoken", "tokenizers", "notebook"] | None = None,
     sample: int | None = None,
-    encoding: StoreEncoding | None = None,
+    encoding: EncodingLike | None = None,
     sources: SourceNames | None = None,
     progress: Progress = None,
 ) -> Verified:
@@ -108,7 +108,7 @@ def verify(
     if against is not None:
         from fastprep.checks.oracles import ORACLES
 
-        if against not in ORACLES:
+        if not isinstance(against, str) or against not in ORACLES:
             known = ", ".join(ORACLES)
             raise InvalidArgument(f"against is {against!r}; the known oracles are {known}")
     if sample is not None:
@@ -118,12 +118,13 @@ def verify(
     if sample is not None and against is None:
         raise InvalidArgument("sample goes with against: everything else is checked in full")
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
-    if against is not None and encoding is None:
-        encoding = encoding_of_store(opened)
-    if encoding is not None:
+    made_with = None if encoding is None else as_encoding(encoding)
+    if against is not None and made_with is None:
+        made_with = encoding_of_store(opened)
+    if made_with is not None:
         from fastprep.checks.oracles import check_made_with
 
-        check_made_with(opened, encoding)
+        check_made_with(opened, made_with)
     allowed: Sources | None = None
     if against is not None:
         from fastprep.checks.sources import Sources
@@ -143,11 +144,11 @@ def verify(
                 step.shard.check_max_id(max_id)
                 max_id = -1
     compared = 0
-    if against is not None and encoding is not None and allowed is not None:
+    if against is not None and made_with is not None and allowed is not None:
         from fastprep.checks.comparison import compare
         from fastprep.checks.oracles import ORACLES
 
-        compared = compare(opened, against, ORACLES[against](encoding), sample, allowed)
+        compared = compare(opened, against, ORACLES[against](made_with), sample, allowed)
     return Verified(opened.num_tokens, opened.num_documents, compared)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from operator import index
 from typing import Any
 
 from fastprep.corpus.batches import as_batches
 from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.in_memory import Documents, TableSpan, span_of
+from fastprep.corpus.jsonlines import ids_as_bytes
 from fastprep.errors import InvalidInput
 from fastprep_ext.base import Rows
 
@@ -81,9 +83,10 @@ class _Dicts:
             raise InvalidInput(f"{self._name}: it can be read only once; make it again")
         self._is_read = True
         places = PlacesInRows(self._place)
-        rows, bad = Rows(), list[Bad]()
+        rows, bad, ids = Rows(), list[Bad](), False
         for number, document in enumerate(self._dicts):
             fault = None
+            are_ids = False
             found: object = document
             for key in self._keys:
                 found = found.get(key) if isinstance(found, Mapping) else None
@@ -96,8 +99,15 @@ class _Dicts:
                     )
             elif isinstance(found, bytes):
                 text = found
+            elif isinstance(found, (list, tuple)) or type(found).__name__ == "ndarray":
+                are_ids = True
+                text, fault = _as_ids(found)
             else:
                 text, fault = b"", self._fault(document, found)
+            if len(rows) and ids is not are_ids:
+                yield from as_batches(rows, places, bad, block_bytes, cut, ids)
+                rows, bad = Rows(), []
+            ids = are_ids
             if fault is None or self._form.on_error == "replace":
                 rows.append(text, number)
             if fault is not None:
@@ -108,9 +118,9 @@ class _Dicts:
                     )
                 bad.append(Bad(self._place(number), fault))
             if rows.filled >= block_bytes or len(bad) >= _MAX_BAD:
-                yield from as_batches(rows, places, bad, block_bytes, cut)
+                yield from as_batches(rows, places, bad, block_bytes, cut, ids)
                 rows, bad = Rows(), []
-        yield from as_batches(rows, places, bad, block_bytes, cut)
+        yield from as_batches(rows, places, bad, block_bytes, cut, ids)
 
     def _fault(self, document: object, found: object) -> str:
         if not isinstance(document, Mapping):
@@ -121,6 +131,16 @@ class _Dicts:
 
     def _place(self, number: int) -> str:
         return f"{self._name}, item {number}"
+
+
+def _as_ids(found: Any) -> tuple[bytes, str | None]:
+    """Return token ids as the text of a document of ids, and what is wrong with them, if anything."""
+    try:
+        return ids_as_bytes([index(number) for number in found]), None
+    except TypeError:
+        return b"", "it is a list, but not of token ids"
+    except InvalidInput as error:
+        return b"", str(error)
 
 
 # Bad items that are collected before they are yielded.

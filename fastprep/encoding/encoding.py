@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastprep.encoding.decoding import Decoding, as_bytes
 from fastprep.encoding.encoders import decoder_of, encoder_of, specials_of
 from fastprep.encoding.special import NOTHING
-from fastprep.errors import BadVocabulary, FastprepError, WrongSize
+from fastprep.errors import BadVocabulary, FastprepError, InvalidArgument, WrongSize
 from fastprep.system.arguments import whole_number
 from fastprep.vocabulary.ranks import table_of
 from fastprep.vocabulary.recipe import Recipe
@@ -144,14 +144,53 @@ class Encoding(Decoding):
         >>> Encoding.from_tiktoken(theirs).encode("ab<|e|>", allowed_special="all")
         [97, 98, 256]
 
-        Raises what the class does.
+        Raises what the class does, and InvalidArgument for anything but an encoding of tiktoken.
         """
+        if isinstance(encoding, type) or not hasattr(encoding, "_mergeable_ranks"):
+            raise InvalidArgument(f"{encoding!r:.200} is not an encoding of tiktoken")
         return cls(
             encoding.name,
             pat_str=encoding._pat_str,
             mergeable_ranks=encoding._mergeable_ranks,
             special_tokens=encoding._special_tokens,
         )
+
+    @classmethod
+    def from_tokenizers(cls: type[Self], tokenizer: Any, *, name: str | None = None) -> Self:
+        """Make the encoding that equals a tokenizer of Hugging Face.
+
+        Parameters
+        ----------
+        tokenizer
+            a ``tokenizers.Tokenizer``, or a fast tokenizer of transformers.
+        name
+            the name of the encoding; by default that of the tokenizer, if it has one.
+
+        The ids are those of its ``tokenizer.json``; :meth:`from_file` says what that means.
+
+        >>> import tokenizers
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").save(tmp / "tokenizer.json")
+        >>> theirs = tokenizers.Tokenizer.from_file(str(tmp / "tokenizer.json"))
+        >>> Encoding.from_tokenizers(theirs, name="mine").encode("hello world")
+        [31373, 995]
+
+        Raises :class:`~fastprep.errors.BadVocabulary` for a tokenizer that is not supported, and
+        :class:`~fastprep.errors.InvalidArgument` for anything else.
+        """
+        backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+        if isinstance(tokenizer, type) or not hasattr(backend, "to_str"):
+            kind = type(tokenizer)
+            raise InvalidArgument(
+                f"tokenizer is a {kind.__module__}.{kind.__qualname__}; pass a tokenizers.Tokenizer, "
+                "or a fast tokenizer of transformers"
+            )
+        from fastprep.vocabulary.tokenizer_json import from_tokenizer_json
+
+        known = str(getattr(tokenizer, "name_or_path", "") or "").rstrip("/").rpartition("/")[2]
+        found = name or known or "tokenizers"
+        source = f"the tokenizer {found!r}"
+        return cls._from_recipe(from_tokenizer_json(backend.to_str().encode(), found, source))
 
     @classmethod
     def from_file(

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
-from fastprep.errors import InvalidArgument, InvalidInput, StoreExists
+from fastprep.errors import InvalidArgument, InvalidInput, StoreExists, WrongType
 from fastprep.exchange import datatrove, llmc, megatron
 from fastprep.exchange.copies import ShardCopier
 from fastprep.exchange.formats import FORMATS, FormatName
@@ -18,13 +18,12 @@ from fastprep.exchange.layouts import ShardSource, read_nanogpt
 from fastprep.jobs.job import end_token as end_token_of
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import check_output, check_parent, clear, find_manifests, remove_locks
-from fastprep.store.encodings import StoreEncoding, as_encoding, keep_vocabulary
+from fastprep.store.encodings import EncodingLike, as_encoding, keep_vocabulary
 from fastprep.store.index import write_manifest
 from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import local_path
 from fastprep.system.bars import Progress, bar_of
-from fastprep.words.tokenizers import SimpleTokenizerV2
 
 
 def import_tokens(
@@ -32,7 +31,7 @@ def import_tokens(
     output: str | PathLike[str],
     *,
     format: FormatName,
-    encoding: str | StoreEncoding | SimpleTokenizerV2,
+    encoding: EncodingLike,
     eot: Eot = "append",
     eot_token: str | None = None,
     link: bool = False,
@@ -100,6 +99,8 @@ def import_tokens(
         raise InvalidArgument(f"format is {format!r}; the known formats are {', '.join(FORMATS)}")
     chosen = as_encoding(encoding)
     end_token = end_token_of(chosen, eot, eot_token)
+    if isinstance(inputs, (bytes, type)) or not isinstance(inputs, (str, PathLike, Iterable)):
+        raise WrongType(f"inputs is {inputs!r:.80}; pass a path, or a list of paths")
     given = [inputs] if isinstance(inputs, (str, PathLike)) else inputs
     paths = [local_path(path, "an input") for path in given]
     if not paths:

@@ -15,10 +15,9 @@ from fastprep.corpus.plan import Task, plan, task_bytes
 from fastprep.corpus.sources import open_bytes
 from fastprep.jobs.job import Job, Settings, make_job
 from fastprep.jobs.parts import check_first_documents
-from fastprep.store.encodings import StoreEncoding, as_encoding
+from fastprep.store.encodings import EncodingLike, StoreEncoding, as_encoding
 from fastprep.store.manifest import dtype_for, itemsize_of
 from fastprep.store.writer import ShardWriter
-from fastprep.words.tokenizers import SimpleTokenizerV2
 
 # Positions of the corpus that are sampled, and bytes at each.
 _SAMPLES = 16
@@ -43,7 +42,7 @@ class Estimate(NamedTuple):
 def estimate(
     inputs: Inputs,
     *,
-    encoding: str | StoreEncoding | SimpleTokenizerV2 = "gpt2",
+    encoding: EncodingLike = "gpt2",
     **settings: Any,
 ) -> Estimate:
     """Estimate the store that :func:`fastprep.prepare` would make of the same arguments.

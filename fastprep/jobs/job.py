@@ -303,7 +303,7 @@ def end_token(encoding: StoreEncoding, eot: Eot, eot_token: str | None) -> int |
             raise InvalidArgument(f"eot is 'none', so eot_token={eot_token!r} has no use; omit one")
         return None
     token = ENDOFTEXT if eot_token is None else eot_token
-    found = encoding.special_tokens.get(token)
+    found = encoding.special_tokens.get(token) if isinstance(token, str) else None
     if found is None:
         known = ", ".join(sorted(encoding.special_tokens_set)[:10]) or "none"
         raise InvalidArgument(

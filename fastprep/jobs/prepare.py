@@ -8,7 +8,6 @@ the work was cut off and resumed.
 
 from __future__ import annotations
 
-import os
 import warnings
 from functools import partial
 from os import PathLike
@@ -18,7 +17,7 @@ from fastprep.corpus.documents import BLOCK_BYTES, OnError
 from fastprep.corpus.inputs import Inputs
 from fastprep.corpus.passed_over import Tally, in_words
 from fastprep.corpus.remote import from_file_url, url_of
-from fastprep.errors import InvalidArgument, UnfinishedJob
+from fastprep.errors import InvalidArgument, UnfinishedJob, WrongType
 from fastprep.jobs.job import Settings, make_job, shards_of_share
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import check_parent, find_manifests
@@ -26,10 +25,10 @@ from fastprep.jobs.parts import check_first_documents
 from fastprep.jobs.progress import Log
 from fastprep.jobs.run import Engine, Run, seal_if_complete
 from fastprep.jobs.task import Work
-from fastprep.store.encodings import StoreEncoding, as_encoding
+from fastprep.store.encodings import EncodingLike, as_encoding
 from fastprep.store.manifest import Eot
 from fastprep.store.reader import TokenStore
-from fastprep.system.arguments import MAX_WORKERS, local_path, whole_number
+from fastprep.system.arguments import MAX_WORKERS, local_path, path_name, whole_number
 from fastprep.system.sizes import number_of_bytes
 
 if TYPE_CHECKING:
@@ -37,12 +36,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from fastprep.words.tokenizers import SimpleTokenizerV2
-
     class PrepareOptions(TypedDict, total=False):
         """The options of :func:`prepare` that do not change the type of its result."""
 
-        encoding: str | StoreEncoding | SimpleTokenizerV2
+        encoding: EncodingLike
         separator: str | None
         field: str
         format: str | None
@@ -83,7 +80,7 @@ def prepare(
     inputs: Inputs,
     output: str | PathLike[str],
     *,
-    encoding: str | StoreEncoding | SimpleTokenizerV2 = "gpt2",
+    encoding: EncodingLike = "gpt2",
     separator: str | None = "<|endoftext|>",
     field: str = "text",
     format: str | None = None,
@@ -135,8 +132,11 @@ def prepare(
         (``$FASTPREP_CACHE``) and uploaded, its manifest last (:mod:`fastprep.jobs.upload`). `task`,
         `append` and the engine ``"ray"`` need an output on this machine.
     encoding
-        a name, an :class:`~fastprep.Encoding`, or a word tokenizer: ``SimpleTokenizerV2``,
-        whose vocabulary the store then holds (see :mod:`fastprep.words.encoding`).
+        the name of an encoding or of a model, as ``"gpt2"`` or ``"gpt-4o"``; the path of a
+        vocabulary file; an :class:`~fastprep.Encoding`; an encoding of tiktoken, a
+        ``tokenizers.Tokenizer`` or a fast tokenizer of transformers; or a word tokenizer,
+        ``SimpleTokenizerV2``. If fastprep does not bundle it, the store holds what is needed to
+        read it.
     separator
         the text between two documents of a ``.txt`` file; None makes each file one document.
     field
@@ -254,6 +254,11 @@ def prepare(
             "output first"
         )
     shards_of_share(0, task)  # raises for a task out of range
+    name = path_name(output, "the output")
+    if progress not in (True, False, None):
+        raise WrongType(f"progress is {progress!r:.80}; pass True, False or None")
+    if log is not None and not callable(log):
+        raise WrongType(f"log is {log!r:.80}; pass a function that takes a dict, or None")
     url = url_of(output)
     if url is not None:
         from fastprep.jobs.upload import Upload, check_url, work_directory
@@ -261,7 +266,6 @@ def prepare(
         check_url(url, engine, task, append)
         path = work_directory(url)
     else:
-        name = os.fspath(output)
         path = local_path(from_file_url(name) if isinstance(name, str) else name, "the output")
         check_parent(path)
     chosen = as_encoding(encoding)

@@ -20,7 +20,7 @@ from fastprep.encoding.token_html import spans, visible
 from fastprep.errors import InvalidInput
 from fastprep.report import plots
 from fastprep.report.counts import LONG, StoreCounts, count
-from fastprep.store.encodings import StoreEncoding, encoding_of_store
+from fastprep.store.encodings import EncodingLike, StoreEncoding, as_encoding, encoding_of_store
 from fastprep.store.manifest import ShardRecord
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import local_path, whole_number
@@ -40,7 +40,7 @@ def write_report(
     store: TokenStore | str | PathLike[str],
     output: str | PathLike[str],
     *,
-    encoding: StoreEncoding | None = None,
+    encoding: EncodingLike | None = None,
     samples: int = 6,
 ) -> Path:
     """Write an HTML page that shows what a store holds.
@@ -88,13 +88,14 @@ def write_report(
     path = local_path(output, "the report")
     if not path.parent.is_dir():
         raise InvalidInput(f"{path}: there is no directory {path.parent}; create it first")
+    if path.is_dir():
+        raise InvalidInput(f"{path}: a directory; name the file to write")
     samples = whole_number(samples, "samples", 0)
-    if encoding is None:
-        encoding = encoding_of_store(opened)
-    check_made_with(opened, encoding)
+    made_with = encoding_of_store(opened) if encoding is None else as_encoding(encoding)
+    check_made_with(opened, made_with)
     if not opened.num_tokens:
         raise InvalidInput(f"{opened.path}: the store holds no tokens, so there is nothing to show")
-    page = "".join(_page(opened, _Vocabulary.of(opened, encoding), count(opened), samples))
+    page = "".join(_page(opened, _Vocabulary.of(opened, made_with), count(opened), samples))
     with replacing(path) as file:
         # The only text that UTF-8 cannot encode is a lone surrogate in a path.
         file.write(page.encode("utf-8", "replace"))

@@ -5,15 +5,25 @@ Byte pair encodings and word tokenizers do. Stores are made, verified and shown 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
-from fastprep.errors import BadVocabulary, InvalidInput, InvalidStore, UnknownEncoding
+from fastprep.errors import (
+    BadVocabulary,
+    InvalidArgument,
+    InvalidInput,
+    InvalidStore,
+    UnknownEncoding,
+    UnknownModel,
+)
 from fastprep.store.manifest import HOW_TO_FIX, EncodingRecord, VocabularyRecord
+from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
 
 if TYPE_CHECKING:
@@ -85,37 +95,115 @@ class StoreEncoding(Protocol):
         """Return the bytes of one id. Raises KeyError for one that is not a token."""
 
 
-def as_encoding(encoding: str | StoreEncoding | SimpleTokenizerV2) -> StoreEncoding:
-    """Return the encoding for a name, an encoding, or a word tokenizer.
+class TiktokenEncoding(Protocol):
+    """An encoding of tiktoken."""
+
+    _pat_str: str
+    _mergeable_ranks: dict[bytes, int]
+    _special_tokens: dict[str, int]
+
+
+class TokenizersTokenizer(Protocol):
+    """A ``tokenizers.Tokenizer``."""
+
+    def to_str(self, pretty: bool = False) -> str:
+        """Return the tokenizer as the content of a ``tokenizer.json``."""
+
+
+class FastTokenizer(Protocol):
+    """A fast tokenizer of transformers."""
+
+    @property
+    def backend_tokenizer(self) -> TokenizersTokenizer:
+        """The ``tokenizers.Tokenizer`` that does the work."""
+
+
+#: What functions take as `encoding`; see :func:`as_encoding`.
+EncodingLike: TypeAlias = (
+    "str | PathLike[str] | StoreEncoding | SimpleTokenizerV2 | TiktokenEncoding | TokenizersTokenizer "
+    "| FastTokenizer"
+)
+
+# The ends of names of vocabulary files.
+_SUFFIXES = (".json", ".tiktoken", "vocab.bpe", "merges.txt")
+
+
+def as_encoding(encoding: EncodingLike) -> StoreEncoding:
+    """Return the encoding for what people have.
+
+    That is the name of an encoding or of a model, the path of a vocabulary file, as
+    :meth:`fastprep.Encoding.from_file` reads it, an encoding of fastprep or of tiktoken, a
+    ``tokenizers.Tokenizer`` or a fast tokenizer of transformers, or a word tokenizer.
 
     >>> from fastprep import SimpleTokenizerV2, build_vocab
     >>> as_encoding("gpt2").n_vocab, as_encoding(SimpleTokenizerV2(build_vocab("a b"))).n_vocab
     (50257, 4)
+    >>> as_encoding("gpt-4o")
+    <Encoding 'o200k_base'>
 
-    Raises UnknownEncoding for an unknown name, BadVocabulary for a word tokenizer whose vocabulary a
-    store cannot hold, InvalidInput for anything else.
+    Raises UnknownEncoding for an unknown name, BadVocabulary for a file or tokenizer that cannot be
+    used, and for a word tokenizer whose vocabulary a store cannot hold, InvalidArgument for anything
+    else.
     """
-    if isinstance(encoding, str):
-        from fastprep.registry import get_encoding
-
-        return get_encoding(encoding)
     from fastprep.encoding.encoding import Encoding
 
     if isinstance(encoding, Encoding):
         return encoding
+    if isinstance(encoding, PathLike):
+        return _from_file(encoding)
+    if isinstance(encoding, str):
+        return _by_name(encoding)
     from fastprep.words.tokenizers import SimpleTokenizerV1, SimpleTokenizerV2
 
     if isinstance(encoding, (SimpleTokenizerV1, SimpleTokenizerV2)):
         from fastprep.words.encoding import WordEncoding
 
         return WordEncoding.of(encoding)
-    if not hasattr(encoding, "encode_documents"):
-        kind = type(encoding)
-        raise InvalidInput(
-            f"encoding is a {kind.__module__}.{kind.__qualname__}; pass a name, as 'gpt2', an "
-            "Encoding of fastprep, or a SimpleTokenizerV2"
-        )
-    return encoding
+    # Not isinstance(): a class has these, too.
+    if not isinstance(encoding, type):
+        if hasattr(encoding, "encode_documents"):
+            own: Any = encoding
+            return own  # type: ignore[no-any-return]
+        if hasattr(encoding, "_mergeable_ranks"):
+            return Encoding.from_tiktoken(encoding)
+        if hasattr(encoding, "to_str") or hasattr(encoding, "backend_tokenizer"):
+            return Encoding.from_tokenizers(encoding)
+    kind = type(encoding)
+    raise InvalidArgument(
+        f"encoding is a {kind.__module__}.{kind.__qualname__}; pass a name, as 'gpt2' or 'gpt-4o', the "
+        "path of a vocabulary file, an encoding of fastprep or tiktoken, a tokenizers.Tokenizer, a "
+        "fast tokenizer of transformers, or a SimpleTokenizerV2"
+    )
+
+
+def _by_name(name: str) -> Encoding:
+    """Return the encoding of a name, of a model, or of a vocabulary file."""
+    from fastprep.model import encoding_for_model
+    from fastprep.registry import get_encoding, list_encoding_names
+
+    if name in list_encoding_names():
+        return get_encoding(name)
+    if "/" in name or name.endswith(_SUFFIXES):
+        return _from_file(name)
+    try:
+        return encoding_for_model(name)
+    except UnknownModel:
+        pass
+    if name and os.path.isdir(name):  # noqa: PTH112
+        return _from_file(name)
+    return get_encoding(name)  # raises the error that lists the names
+
+
+def _from_file(path: str | PathLike[str]) -> Encoding:
+    from fastprep.encoding.encoding import Encoding
+
+    where = local_path(path, "a vocabulary file")
+    try:
+        return Encoding.from_file(where)
+    except FileNotFoundError:
+        raise UnknownEncoding(
+            f"{where}: encoding is neither a name that is known nor a file that exists"
+        ) from None
 
 
 def encoding_of_store(store: TokenStore) -> Encoding | WordEncoding:

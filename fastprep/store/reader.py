@@ -46,7 +46,7 @@ from fastprep.store.manifest import (
     Manifest,
     ShardRecord,
 )
-from fastprep.system.arguments import local_path, whole_number
+from fastprep.system.arguments import local_path, path_name, whole_number
 from fastprep.system.cached import cached_property
 from fastprep_ext.base import map_file
 
@@ -131,7 +131,7 @@ class TokenStore:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        name = os.fspath(path)
+        name = path_name(path, "a store")
         name = from_file_url(name) if isinstance(name, str) else name
         self._url: str | None = None
         self._remote: RemoteFiles | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from operator import index
 
-from fastprep.errors import FastprepError, InvalidArgument
+from fastprep.errors import FastprepError, InvalidArgument, WrongType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,29 @@ def whole_number(
     return number
 
 
-def local_path(path: str | PathLike[str], what: str) -> Path:
+def path_name(path: str | bytes | PathLike[str], what: str) -> str | bytes:
+    """Return the name of a path as `os.fspath` does.
+
+    Raises WrongType, with `what` the path is for, for anything but a path, and InvalidArgument for one
+    that no file system can hold.
+
+    >>> path_name(7, "the output")
+    Traceback (most recent call last):
+    fastprep.errors.WrongType: the output is 7; pass a str or a pathlib.Path
+    """
+    try:
+        name = os.fspath(path)
+        os.fsencode(name)
+    except TypeError:
+        raise WrongType(f"{what} is {path!r:.80}; pass a str or a pathlib.Path") from None
+    except UnicodeEncodeError:
+        raise InvalidArgument(
+            f"{what} is {name!r:.80}, which has half a character; pass text without surrogates"
+        ) from None
+    return name
+
+
+def local_path(path: str | bytes | PathLike[str], what: str) -> Path:
     """Return a path of this machine, with the home directory for a leading ``~``.
 
     Raises InvalidArgument, with `what` the path is for, if it is empty, a URL, or has a NUL.
@@ -58,9 +80,9 @@ def local_path(path: str | PathLike[str], what: str) -> Path:
     import re
     from pathlib import Path
 
-    name = os.fspath(path)
+    name = path_name(path, what)
     if not isinstance(name, str):
-        raise InvalidArgument(f"{what} is {name!r}; pass a str or a pathlib.Path")
+        raise WrongType(f"{what} is {name!r}; pass a str or a pathlib.Path")
     if not name:
         raise InvalidArgument(f'{what} is an empty name; pass "." for the current directory')
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):

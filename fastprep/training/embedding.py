@@ -326,7 +326,7 @@ class InputEmbedding(nn.Module):
             "learned": PositionalEmbedding,
             "sinusoidal": SinusoidalEmbedding,
         }
-        if positions not in kinds:
+        if not isinstance(positions, str) or positions not in kinds:
             raise InvalidWindow(f"positions must be one of {', '.join(kinds)}; found {positions!r}")
         # In the notebook's order, which decides what each draws from the random generator.
         self.wte = TokenEmbedding(vocab_size, embedding_dim, device=device, dtype=dtype)

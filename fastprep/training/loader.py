@@ -362,6 +362,11 @@ class WindowLoader(DataLoader[Any], Generic[BatchType]):
         has_gpu = torch.cuda.is_available()
         if pin_memory and not has_gpu:
             raise InvalidWindow("pin_memory needs CUDA, which torch does not find; leave it out")
+        if not num_workers and (multiprocessing_context is not None or persistent_workers):
+            raise InvalidWindow(
+                "multiprocessing_context and persistent_workers are for worker processes; pass "
+                "num_workers, or leave them out"
+            )
         super().__init__(
             dataset,
             batch_size=sampler.batch_size,

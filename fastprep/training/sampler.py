@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.utils.data import DistributedSampler
 
-from fastprep.errors import InvalidWindow
+from fastprep.errors import InvalidWindow, WrongType
 from fastprep.system.arguments import whole_number
 from fastprep.windows.sliding import checked_size
 from fastprep_ext.windows import Order
@@ -195,6 +195,10 @@ class WindowSampler(DistributedSampler[int]):
         world_size: int | None = None,
     ) -> None:
         # Not super().__init__, which pads the samples to the same number on every rank.
+        if isinstance(dataset, type) or not hasattr(dataset, "__len__"):
+            raise WrongType(
+                f"dataset is {dataset!r:.80}; pass a dataset, or anything with a length"
+            )
         self.dataset: Any = dataset
         self.batch_size = checked_size("batch_size", batch_size)
         self._given_rank = (

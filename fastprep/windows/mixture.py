@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
-from fastprep.errors import InvalidWindow
+from fastprep.errors import InvalidWindow, WrongType
 from fastprep.system.arguments import whole_number
 from fastprep.windows.tokens import Tokens
 
@@ -110,6 +110,13 @@ class Mixture:
         schedule: Mapping[int, _Weights] | Iterable[tuple[int, _Weights]] | None = None,
         unit: Literal["windows", "tokens"] = "windows",
     ) -> None:
+        for name, value in (("weights", weights), ("schedule", schedule)):
+            if isinstance(value, (str, bytes, type)) or (
+                not isinstance(value, Iterable) and (value is not None or name == "weights")
+            ):
+                raise WrongType(
+                    f"{name} is {value!r:.80}; pass a mapping, or a list of pairs, as the class says"
+                )
         pairs = list(weights.items() if isinstance(weights, Mapping) else weights)
         if not pairs:
             raise InvalidWindow("a mixture needs at least one source")
@@ -135,7 +142,18 @@ class Mixture:
     def _changes(self, schedule: Any) -> list[tuple[int, list[_Weight]]]:
         """Return the positions and weights of a schedule, in ascending order."""
         changes = []
-        for at, ones in schedule.items() if isinstance(schedule, Mapping) else schedule:
+        entries = list(schedule.items() if isinstance(schedule, Mapping) else schedule)
+        if not all(
+            isinstance(entry, (tuple, list))
+            and len(entry) == 2
+            and isinstance(entry[1], (Mapping, Sequence))
+            for entry in entries
+        ):
+            raise InvalidWindow(
+                "a schedule needs the weights for each position; write {position: weights, ...} or "
+                "[(position, weights), ...]"
+            )
+        for at, ones in entries:
             start = whole_number(
                 at, "a position of the schedule", most=_MAX_POSITION, error=InvalidWindow
             )

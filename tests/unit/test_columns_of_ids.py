@@ -64,7 +64,11 @@ def as_gzip(ids: Any, folder: Path) -> Path:
     return path.with_suffix(".jsonl.gz")
 
 
-FORMS = [as_jsonl, as_gzip, as_parquet, as_arrow, as_table, as_stream]
+def as_dicts(ids: Any, folder: Path) -> Any:
+    return iter([{"input_ids": each} for each in ids])
+
+
+FORMS = [as_dicts, as_jsonl, as_gzip, as_parquet, as_arrow, as_table, as_stream]
 
 
 def made(inputs: Any, folder: Path, **options: Any) -> fastprep.TokenStore:
@@ -107,7 +111,8 @@ def test_wrong_ids_are_named_with_their_place(
         pytest.skip("uint32")
     with pytest.raises(errors.InvalidInput, match=message) as raised:
         made(form(ids, tmp_path), tmp_path)
-    assert ("line 2" if form in (as_jsonl, as_gzip) else "row") in str(raised.value)
+    place = {as_jsonl: "line 2", as_gzip: "line 2", as_dicts: "item 1"}.get(form, "row")
+    assert place in str(raised.value)
     if -1 not in wrong:
         store = made(form(ids, tmp_path), tmp_path / "skipped", on_error="skip")
         assert [found.tolist() for found in store.documents()] == [[1, 2, EOT], [3, EOT]]
