@@ -124,7 +124,7 @@ class Parser(argparse.ArgumentParser):
             value = self._get_value(action, text)
             self._check_value(action, value)
         except argparse.ArgumentError as error:
-            self.error(f"{variable_of(action.dest)}: {error.message} (in the environment)")
+            self.error(f"{variable_of(action.dest)}: {error.message}")
         return value
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
