@@ -33,7 +33,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
 _EXAMPLES = (
     "fastprep prepare 'corpus/*.jsonl' -o store --workers 8",
     "fastprep info store",
-    "fastprep show store 17 --tokens",
     "fastprep encode 'Hello, world' --encoding gpt-4o",
 )
 
@@ -58,20 +57,17 @@ def print_overview(stream: TextIO) -> None:
     from fastprep.terminal import BOLD, CYAN, DIM, Pen
 
     pen = Pen(stream)
-    pen.print("Raw text to training batches for language models, exactly as tiktoken.\n")
-    pen.print(f"{pen('usage:', BOLD)} fastprep COMMAND ...\n")
-    pen.print(pen("commands", BOLD))
+    pen.print("Raw text to training batches for language models, exactly as tiktoken.")
+    pen.print(f"{pen('usage:', BOLD)} fastprep COMMAND ... | --help | --version")
+    pen.print(
+        f"\n{pen('commands', BOLD)} (of each: -h is a short help page, --help the complete one)"
+    )
     for name, (_, summary) in COMMANDS.items():
         pen.print(f"  {pen(name, CYAN)}{' ' * (12 - len(name))}{summary}")
-    pen.print(f"\n{pen('options', BOLD)}")
-    pen.print(f"  {pen('-V, --version', CYAN)}   print the version")
-    pen.print(
-        f"  {pen('-h, --help', CYAN)}      this page; of a command: -h short, --help complete"
-    )
     pen.print(f"\n{pen('examples', BOLD)}")
     for example in _EXAMPLES:
         pen.print(f"  {example}")
-    pen.print(f"\n{pen(f'documentation: {DOCUMENTATION}', DIM)}")
+    pen.print(pen(f"documentation: {DOCUMENTATION}", DIM))
 
 
 def raise_no_command(word: str) -> NoReturn:

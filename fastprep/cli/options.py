@@ -92,10 +92,8 @@ def encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
         from fastprep.registry import list_encoding_names
 
         names = list_encoding_names()
-        options.usage(
-            f"--encoding: {name!r} is no encoding, model or file"
-            f"{nearest(name, [*names, *MODEL_TO_ENCODING])}; there are {', '.join(names)}"
-        )
+        hint = nearest(name, [*names, *MODEL_TO_ENCODING]) or f"; there are {', '.join(names)}"
+        options.usage(f"--encoding: {name!r} is no encoding, model or file{hint}")
         raise
 
 

@@ -2,7 +2,7 @@
 
 argparse is the parser that starts fastest: 13 ms of CPU for a command with three options, and no
 more for its help page. The same command takes 20 and 130 ms with rich-argparse, 100 and 260 ms with
-rich-click, 145 and 400 ms with cyclopts, and 370 ms and more with typer. All of ``fastprep encode``
+rich-click, 145 and 400 ms with cyclopts, and 360 and 375 ms with typer. All of ``fastprep encode``
 takes 25.
 """
 
@@ -124,7 +124,7 @@ class Parser(argparse.ArgumentParser):
             value = self._get_value(action, text)
             self._check_value(action, value)
         except argparse.ArgumentError as error:
-            self.error(f"{variable_of(action.dest)}: {error.message} (in the environment)")
+            self.error(f"{variable_of(action.dest)}: {error.message}")
         return value
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -188,7 +188,8 @@ class Reporter:
         columns = max(columns_of(sys.stderr) - 1, 1)  # a terminal may wrap a line that is full
         if columns != self._columns:
             if self._columns:
-                sys.stderr.write(f"\r{' ' * columns}\r")
+                bar.fp.write("\r" + " " * columns)
+                bar.fp.write("\r")
                 # The old one pads with spaces up to the longest line, which may be too long now.
                 bar.sp = bar.status_printer(bar.fp)
             self._columns = bar.ncols = columns

@@ -77,6 +77,8 @@ def programs(directory: Path, seed: int) -> list[Program]:
             output="out",
         ),
         Program("encode", [*run, "encode", "text " * 20_000]),
+        Program("show", [*run, "show", "store", "0:20", "--tokens"]),
+        Program("encodings", [*run, "encodings"]),
         Program("decode", [*run, "decode", *["15496"] * 1000]),
         Program(
             "prepare() in Python",

@@ -198,7 +198,7 @@ def test_ctrl_c_ends_a_python_call_at_once(large: list[Path], tmp_path: Path) ->
     arguments = [sys.executable, "-c", PREPARE, *map(str, large)]
     seconds, _, err = interrupted(arguments, signal.SIGINT, "started\n", tmp_path)
     assert "KeyboardInterrupt: 0 of 2 shards are finished; the same call or command resumes" in err
-    assert seconds < 10  # half a second on an idle machine; the whole job takes minutes
+    assert seconds < 60  # half a second on an idle machine; the whole job takes minutes
     assert not list((tmp_path / "store").glob("*.tmp"))
 
 

@@ -222,7 +222,14 @@ def test_a_crew_does_not_wait_for_threads_that_have_not_begun(
 
 @pytest.mark.parametrize(
     "words",
-    [["--version"], ["--help"], ["encode", "hello"], ["info", "store"], ["info", "--help"]],
+    [
+        ["--version"],
+        ["--help"],
+        ["encode", "hello"],
+        ["info", "store"],
+        ["info", "--help"],
+        ["show", "store"],
+    ],
 )
 def test_output_that_cannot_be_written_is_one_line(tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "a.txt").write_text("text")
