@@ -21,8 +21,15 @@ $(VENV)/built: $(SOURCES)
 	@$(BIN)/python $(PIP_INSTALL) -e '.[dev]'
 	@touch $@
 
-demo: build   ## the main job on the samples in data/: text, store, windows, batches, embeddings
+# The developer's environment has all that the demo needs; without it only the demo's packages are installed.
+demo: $(or $(wildcard $(VENV)/built),$(VENV)/for-demo)   ## the main job on data/, its speed beside tiktoken's, a report page
 	@$(BIN)/python data/demo.py
+
+$(VENV)/for-demo: $(SOURCES)
+	@echo "Installing what the demo needs into $(VENV): fastprep, torch, tiktoken, matplotlib (1 to 5 minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python data/install.py -c constraints.txt -e '.[torch,report]' tiktoken==0.14.0
+	@touch $@
 
 test: check docs unit   ## everything: style, types, the documentation site, all tests
 

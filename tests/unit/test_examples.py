@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,3 +56,50 @@ def test_notebook_without_its_text_shows_how_it_is_called():
     done = run("notebook.py")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "usage: python examples/notebook.py the-verdict.txt\n"
+
+
+def test_demonstration_compares_ids_and_ends_in_a_report(tmp_path: Path) -> None:
+    pytest.importorskip("tiktoken")
+    pytest.importorskip("matplotlib")
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    program = tmp_path / "data" / "demo.py"
+    smaller = program.read_text(encoding="utf-8").replace("4_000_000", "40_000")
+    program.write_text(smaller, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TIKTOKEN_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"(?m)^   tiktoken +[\d.]+ MB/s", done.stdout)
+    assert re.search(r"all [\d,]+ ids are equal", done.stdout)
+    report = tmp_path / "demo" / "report.html"
+    assert f"open {report}" in done.stdout
+    assert report.stat().st_size > 10_000
+
+
+def test_installing_shows_steps_and_what_pip_said_if_it_fails(tmp_path: Path) -> None:
+    step_of = runpy.run_path(str(ROOT / "data" / "install.py"))["step_of"]
+    assert step_of("Collecting numpy>=1.24 (from fastprep==0.1.0)") == "numpy"
+    torch = "  Downloading torch-2.13.0-cp311-cp311-linux_x86_64.whl (190.1 MB)"
+    assert step_of(torch) == "   downloading torch (190.1 MB)"
+    assert step_of("Requirement already satisfied: numpy") is None
+    missing = tmp_path / "missing-package"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "data" / "install.py"), "--no-index", str(missing)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert str(missing) in done.stderr
+
+
+def test_what_the_demonstration_installs_has_nothing_of_the_developers_kit() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    rule = makefile.split("$(VENV)/for-demo: $(SOURCES)")[1].split("\n\n")[0]
+    assert "-e '.[torch,report]' tiktoken==" in rule
+    assert "constraints.txt" in rule
+    assert ".[dev]" not in rule

@@ -30,16 +30,15 @@ def test_readme_example_runs_also_a_second_time(tmp_path):
     (tmp_path / "data").mkdir()
     text = (ROOT / "data/conversation.txt").read_text(encoding="utf-8")
     (tmp_path / "data/conversation.txt").write_text(text, encoding="utf-8")
-    program = "\n".join(blocks) + "\nprint(tuple(vectors.shape[1:]), len(loader.dataset))\n"
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode, done.stdout) == (0, "(64, 768) 16\n"), done.stderr
+    once = "\n".join(blocks) + "\nprint(tuple(vectors.shape[1:]), len(loader.dataset))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", once + once],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "(64, 768) 16\n" * 2), done.stderr
 
 
 def test_links_work_on_a_package_index_and_have_targets():

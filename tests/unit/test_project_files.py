@@ -1,0 +1,66 @@
+"""Files of the project: they can be read by what reads them, and agree with each other."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from texts import ROOT
+
+import fastprep
+
+PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+URLS = dict(re.findall(r'^(\w+) = "(https://.*)"$', PROJECT, re.MULTILINE))
+
+
+def test_urls_are_those_of_the_project():
+    assert {"Documentation", "Repository", "Issues", "Changelog"} <= set(URLS)
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("*.cff"), *(ROOT / ".github").rglob("*.*")]
+    for path in pages:
+        for link in re.findall(r"https://github\.com/[\w-]+/fastprep", path.read_text("utf-8")):
+            assert link == URLS["Repository"], path
+
+
+def test_citation_has_the_version():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {fastprep.__version__}\n" in citation
+    assert f"\nrepository-code: {URLS['Repository']}\n" in citation
+    assert f"\nurl: {URLS['Documentation']}\n" in citation
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CITATION.cff",
+        *(f".github/ISSUE_TEMPLATE/{n}.yml" for n in ["bug", "ids", "speed", "feature", "config"]),
+    ],
+)
+def test_a_file_of_yaml_can_be_read(name):
+    yaml = pytest.importorskip("yaml")
+    content = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    if "body" in content:
+        assert {"name", "description"} <= set(content)
+        kinds = {part["type"] for part in content["body"]}
+        assert kinds <= {"markdown", "textarea", "input", "dropdown", "checkboxes"}
+        identifiers = [part["id"] for part in content["body"] if part["type"] != "markdown"]
+        assert len(set(identifiers)) == len(identifiers)
+
+
+def test_changelog_has_the_form_of_keep_a_changelog():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[[\d.]+\] - \d{4}-\d\d-\d\d", version) for version in versions[1:])
+    allowed = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    for version in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        kinds = re.findall(r"^### (.*)$", version, re.MULTILINE)
+        assert kinds
+        assert set(kinds) <= allowed
+        assert len(set(kinds)) == len(kinds)
+
+
+def test_the_documents_of_the_top_level_are_in_a_source_distribution():
+    manifest = (ROOT / "MANIFEST.in").read_text(encoding="utf-8").split()
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("*.cff")]:
+        assert path.name in manifest or path.name == "README.md"
