@@ -9,6 +9,11 @@ imported and loaded. Each measurement is a process of its own; the sides take tu
 ids are compared before anything is timed.
 "later" is the second half of the corpus right after the first, in the same process: the caches have
 seen similar text, but not the same. A peer that is not installed is reported as missing.
+
+"shapes" are the same text for ``fastprep.prepare`` on one worker, as files of 1,800 bytes, as documents
+of 40 bytes, and as one long document in a text file and in a line of JSON: the CPU time per file beside
+that of the text in one file, documents per second of CPU time, and the memory beside that of an
+encoding, as a multiple of the document's size.
 """
 
 from __future__ import annotations
@@ -29,6 +34,27 @@ from tqdm import tqdm
 
 CHILD = Path(__file__).with_name("encode_child.py")
 SIDES = ("gigatoken", "fastprep")
+SMALL_FILE_BYTES = 1800
+TINY_DOCUMENT_BYTES = 40
+PREPARE = """
+import json, re, resource, sys
+from pathlib import Path
+import fastprep
+def peak():  # ru_maxrss would start with the parent's
+    return int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+encoding = fastprep.get_encoding("cl100k_base")
+encoding.encode("a")
+before, held = resource.getrusage(resource.RUSAGE_SELF), peak()
+store = fastprep.prepare(
+    sys.argv[1], sys.argv[2], encoding=encoding, workers=1, progress=False, overwrite=True
+)
+after = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({
+    "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+    "mebibytes": peak() - held,
+    "documents": store.num_documents,
+}))
+"""
 
 
 def measure(
@@ -43,6 +69,62 @@ def measure(
     seconds = time.perf_counter() - start
     result: dict[str, list[float]] = json.loads(done.stdout)
     return {**result, "process": [seconds]}
+
+
+def prepare(source: Path, target: Path) -> dict[str, float]:
+    """Make a store in a new process; return its CPU time, memory beside the encoding's, documents."""
+    command = [sys.executable, "-c", PREPARE, source, target]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def pieces_of(text: bytes, size: int) -> list[bytes]:
+    """Cut text into pieces of about a size, at the borders of characters, without blank ones."""
+    found = (text[at : at + size].decode("utf-8", "ignore") for at in range(0, len(text), size))
+    return [piece.encode() for piece in found if piece.strip()]
+
+
+def measure_shapes(text: bytes, directory: Path, repeats: int) -> dict[str, object]:
+    """Measure a text as many small files, as tiny documents, and as one long document."""
+    files, store = pieces_of(text, SMALL_FILE_BYTES), directory / "store"
+    for number, content in enumerate(files):
+        path = directory / "small" / f"{number // 1000:04d}" / f"{number:07d}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    tiny = b"<|endoftext|>".join(pieces_of(text, TINY_DOCUMENT_BYTES))
+    (directory / "one.txt").write_bytes(b"<|endoftext|>".join(files))
+    (directory / "tiny.txt").write_bytes(tiny)
+    (directory / "long.txt").write_bytes(text)
+    line = json.dumps({"text": text.decode("utf-8", "replace")}, ensure_ascii=False)
+    (directory / "long.jsonl").write_text(f"{line}\n", encoding="utf-8")
+    names = ("small", "one.txt", "tiny.txt", "long.txt", "long.jsonl")
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    for turn in range(repeats):
+        for name in names[:: -1 if turn % 2 else 1]:
+            runs[name].append(prepare(directory / name, store))
+
+    def middle(name: str, what: str) -> float:
+        return median(run[what] for run in runs[name])
+
+    beside = median(
+        a["cpu_seconds"] - b["cpu_seconds"]
+        for a, b in zip(runs["small"], runs["one.txt"], strict=True)
+    )
+    megabytes = len(text) / (1 << 20)
+    return {
+        "small_files": len(files),
+        "microseconds_per_small_file": round(beside / len(files) * 1e6, 1),
+        "tiny_documents": runs["tiny.txt"][0]["documents"],
+        "million_tiny_documents_per_cpu_second": round(
+            runs["tiny.txt"][0]["documents"] / middle("tiny.txt", "cpu_seconds") / 1e6, 2
+        ),
+        "long_document_mebibytes": round(megabytes, 1),
+        "long_document_times_its_size": {
+            name: round(middle(name, "mebibytes") / megabytes, 2)
+            for name in ("long.txt", "long.jsonl")
+        },
+    }
 
 
 def main() -> None:
@@ -106,9 +188,10 @@ def main() -> None:
                     for what in ("process", "first", "later")
                 }
             rows.append(row)
+        shapes = measure_shapes(whole.read_bytes(), Path(directory), arguments.repeats)
     how = "the first pass of a new process that has encoded one letter"
     result = {"question": question, "how": how, "corpus": corpus, "repeats": arguments.repeats}
-    write_result({**result, "rows": rows}, arguments.output)
+    write_result({**result, "rows": rows, "shapes": shapes}, arguments.output)
 
 
 if __name__ == "__main__":

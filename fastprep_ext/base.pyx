@@ -11,11 +11,11 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memchr, memcpy, strchr
+from libc.string cimport memchr, memcpy, memmove, strchr
 
 __all__ = [
-    "Rows", "copy_bytes", "copy_pieces", "count_newlines", "find_last_newline", "find_newline",
-    "is_increasing", "json_commas", "json_outline", "largest", "map_file", "release_blocks",
+    "Rows", "copy_bytes", "copy_pieces", "count_newlines", "crc32", "find_last_newline", "find_newline",
+    "is_crc32_fast", "is_increasing", "json_commas", "json_outline", "largest", "map_file", "release_blocks",
     "occurs_exactly_at", "shift_ends", "simd", "uninitialized", "unicode_class", "unicode_version",
 ]
 

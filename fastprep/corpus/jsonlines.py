@@ -277,32 +277,28 @@ def read_lines(
     name = LineNames(span.path, base)
     places = PlacesInRows(name)
     file.seek(base)
-    # The block starts at byte `base` of the file, with `filled` bytes of an incomplete line.
-    block = uninitialized(min(block_bytes, file.left + 1))
-    filled = line = 0
-    last = False
+    # The block starts at byte `base` of the file, with what was read of an incomplete line.
+    block, line, last = Rows(), 0, False
     while not last:
-        filled += file.readinto(block[filled:], held=filled)
-        last = filled < len(block)
-        # The rest of a line that is cut off by damage is not a document.
-        stop = filled
-        if not last or file.damage is not None:
-            stop = find_last_newline(block, 0, filled) + 1
-        # The last line that starts before the span's end is the one that contains byte end - 1.
-        newline = find_newline(block, span.end - 1 - base, filled)
-        if newline >= 0:
-            stop, last = newline + 1, True
-        if not (stop or last):
-            # No line ends here. Doubling keeps the copying linear.
-            longer = uninitialized(2 * len(block))
-            longer[:filled] = block
-            block = longer
-            continue
-        rows = Rows()
-        line, bad = decoder.decode(block, rows, stop, line, name)
-        yield from as_batches(rows, places, bad, block_bytes, cut, bool(decoder.ids))
-        filled, base = filled - stop, base + stop
-        block[:filled] = block[stop : stop + filled]
+        last = not _read_more(file, block, block_bytes)
+        with block.held() as content:
+            # The rest of a line that is cut off by damage is not a document.
+            stop = block.filled
+            if not last or file.damage is not None:
+                stop = find_last_newline(content, 0, stop) + 1
+            # The last line that starts before the span's end is the one that contains byte end - 1.
+            newline = find_newline(content, span.end - 1 - base, block.filled)
+            if newline >= 0:
+                stop, last = newline + 1, True
+            if not (stop or last):  # no line ends here
+                continue
+            rows = Rows()
+            line, bad = decoder.decode(content, rows, stop, line, name)
+        block.discard(stop)
+        base += stop
+        found = as_batches(rows, places, bad, block_bytes, cut, bool(decoder.ids))
+        del rows  # before a long line is read after this one
+        yield from found
 
 
 def read_values(
@@ -321,36 +317,32 @@ def read_values(
 
     places = PlacesInRows(name)
     file.seek(first)
-    block = uninitialized(min(block_bytes, file.left + 1))
-    filled = number = newlines = state = 0
+    block, number, newlines, state = Rows(), 0, 0, 0
     fault: str | None = None
     while fault is None:
-        filled += file.readinto(block[filled:], held=filled)
-        last = filled < len(block)
-        lines = uninitialized(2 * filled + 1)
-        at, size, state, invalid = values_to_lines(
-            block, 0, filled, state, last and file.damage is None, lines
-        )
+        last = not _read_more(file, block, block_bytes)
+        lines = uninitialized(2 * block.filled + 1)
+        with block.held() as content:
+            at, size, state, invalid = values_to_lines(
+                content, 0, block.filled, state, last and file.damage is None, lines
+            )
+            newlines += count_newlines(content, 0, at)
+            if invalid:
+                fault = f"0x{content[at]:02x} cannot be there (a comma, bracket or quote may be missing)"
+        block.discard(at)
         rows = Rows()
         number, bad = decoder.decode(lines, rows, size, number, name)
-        yield from as_batches(rows, places, bad, block_bytes, cut, bool(decoder.ids))
-        newlines += count_newlines(block, 0, at)
-        if invalid:
-            fault = f"0x{block[at]:02x} cannot be there (a comma, bracket or quote may be missing)"
-        elif last:
-            if file.damage is not None or (at == filled and not state):
+        found = as_batches(rows, places, bad, block_bytes, cut, bool(decoder.ids))
+        del rows, lines  # before a long value is read after this one
+        yield from found
+        if fault is not None:
+            break
+        if last:
+            if file.damage is not None or not (block.filled or state):
                 return
-            fault = f"the file ends in the middle of {'a value' if at < filled else 'an array'}"
-        elif at:
-            filled -= at
-            block[:filled] = block[at : at + filled]
-        elif filled >= _MAX_VALUE:
+            fault = f"the file ends in the middle of {'a value' if block.filled else 'an array'}"
+        elif not at and block.filled >= _MAX_VALUE:
             fault = f"a value of more than {_MAX_VALUE} bytes: a bracket or a quote may be missing"
-        else:
-            # Doubling keeps the copying linear.
-            longer = uninitialized(2 * len(block))
-            longer[:filled] = block
-            block = longer
     error = DamagedInput(
         f"{path}, line {newlines + 1}: {fault}; fix it, or pass on_error='skip' (--on-error skip) to "
         "use the objects before it"
@@ -358,6 +350,15 @@ def read_values(
     if form.on_error == "raise":
         raise error
     yield Batch.of_bad(Bad.of(error, path))
+
+
+def _read_more(file: Source, block: Rows, block_bytes: int) -> bool:
+    """Read on until a block is full; return whether the source may have more.
+
+    Of a block without an end of a line or value as much again is read, so that the work is linear.
+    """
+    wanted = max(block_bytes - block.filled, block.filled)
+    return file.read_into(block, wanted) == wanted
 
 
 def _first_line(file: Source, span: Span, first: int, block_bytes: int) -> int | None:

@@ -1,15 +1,11 @@
-"""crc32, of the fastest installed library: isal, else zlib."""
+"""crc32: the compiled one where the machine has instructions for it, else zlib's, which is equal."""
 
 from __future__ import annotations
 
-import importlib
 import zlib
 from collections.abc import Callable
 
-#: ``crc32(data, value=0)``: zlib's checksum of a buffer, continued from that of the bytes before it.
-crc32: Callable[..., int]
-try:
-    # 10 GB/s against 2.5: isal has carry-less multiplication.
-    crc32 = importlib.import_module("isal.isal_zlib").crc32
-except ModuleNotFoundError:
-    crc32 = zlib.crc32
+from fastprep_ext import base
+
+#: ``crc32(data, value=0)``: the checksum of a buffer, continued from that of the bytes before it.
+crc32: Callable[..., int] = base.crc32 if base.is_crc32_fast else zlib.crc32

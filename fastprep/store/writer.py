@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from msgspec import UNSET
 
-from fastprep.corpus.documents import Bad, Batch, OnError, Span
+from fastprep.corpus.batches import as_batches
+from fastprep.corpus.documents import BLOCK_BYTES, Bad, Batch, OnError, Span
 from fastprep.corpus.passed_over import Tally
 from fastprep.errors import IdOutOfRange, InvalidInput, InvalidUtf8
 from fastprep.store.manifest import BlockChecksum, ShardRecord, dtype_for, shard_path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     Ids: TypeAlias = memoryview[int]  # uint16 or uint32
     Ends: TypeAlias = memoryview[int]  # uint64
 
+# A batch longer than this many blocks is encoded in parts.
+_LONG_BATCHES = 4
 # Bad documents listed per shard; further ones are only counted.
 _MAX_LISTED = 1000
 
@@ -160,9 +163,21 @@ class ShardWriter:
                 bad.passed.add_records(batch.passed.records())
             drawn = (texts,) if self._draw is None else texts.draw(self._draw.below)
             for part, share in enumerate(drawn):
-                if len(share):
-                    yield _Job(part, batch._replace(texts=share), open_parts[part])
-                    open_parts[part] = not batch.closed
+                for piece in self._pieces(batch._replace(texts=share)):
+                    yield _Job(part, piece, open_parts[part])
+                    open_parts[part] = not piece.closed
+
+    def _pieces(self, batch: Batch) -> Iterable[Batch]:
+        """Return a batch, or a long document that had to be read whole in several batches.
+
+        They encode to the same ids, in less memory.
+        """
+        if not len(batch.texts):
+            return ()
+        may_be_cut = self._encoding.may_be_cut and batch.closed and not self._hashes
+        if batch.size <= _LONG_BATCHES * BLOCK_BYTES or not may_be_cut:
+            return (batch,)
+        return as_batches(batch.texts, batch.places, (), BLOCK_BYTES, cut=True)
 
     def _encoded(self, jobs: Iterator[_Job]) -> Generator[_Done]:
         if self._threads == 1:

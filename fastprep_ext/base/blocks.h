@@ -52,11 +52,20 @@ static void *block_allocate(size_t size) {
 /* At least `size` bytes, the first `filled` of which are those of the block; NULL leaves it as it is. */
 static void *block_grow(void *block, size_t filled, size_t size) {
     if (block_size(block) >= size) return block;
-    void *larger = block_allocate(size);
-    if (!larger) return NULL;
-    if (filled) memcpy(larger, block, filled);
-    block_free(block);
-    return larger;
+    if (!block) return block_allocate(size);
+    if (block_size(block) <= MAX_KEPT && size <= MAX_KEPT) {
+        void *larger = block_allocate(size);
+        if (!larger) return NULL;
+        if (filled) memcpy(larger, block, filled);
+        block_free(block);
+        return larger;
+    }
+    /* The system moves the pages of a large one, so that no copy takes time or memory. */
+    uint8_t *whole = size > SIZE_MAX - BLOCK_HEADER
+        ? NULL : (uint8_t *)realloc((uint8_t *)block - BLOCK_HEADER, size + BLOCK_HEADER);
+    if (!whole) return NULL;
+    *(size_t *)whole = size;
+    return whole + BLOCK_HEADER;
 }
 
 static void blocks_release(void) {

@@ -16,6 +16,7 @@ cdef extern from "base/blake2b.h" nogil:
 
 cdef enum:
     LEAST_ROWS = 64
+    MAX_ROOM = 1 << 25         # bytes of a block that keeps its size when bytes are removed
 
 
 # marks[i]: whether the hash of a document is below a number.
@@ -153,6 +154,30 @@ cdef class Rows:
         with nogil:
             memcpy(self.bytes + self.filled, other.bytes + start, n)
         self.filled += n
+
+    def discard(self, size_t n) -> None:
+        """Remove the first `n` bytes that the rows hold, which must have no documents.
+
+        >>> import io
+        >>> rows = Rows()
+        >>> _ = rows.read(io.BytesIO(b"onetwo").readinto, 100)
+        >>> rows.discard(3)
+        >>> bytes(rows.held())
+        b'two'
+        """
+        cdef void *smaller
+        if self.owner is not None or self.count:
+            raise ValueError(f"{self.count} documents, whose bytes cannot be moved")
+        n = min(n, self.filled)
+        self.filled -= n
+        # A block that had to grow for one document is not kept for the next ones.
+        smaller = block_allocate(max(self.filled, 1)) if n and self.room > MAX_ROOM else NULL
+        if smaller == NULL:
+            memmove(self.bytes, self.bytes + n, self.filled)
+            return
+        memcpy(smaller, self.bytes + n, self.filled)
+        block_free(self.bytes)
+        self.bytes, self.room = <uint8_t *>smaller, block_size(smaller)
 
     def append(self, bytes text not None, int64_t origin) -> None:
         """Append a document and its bytes."""

@@ -88,7 +88,7 @@ def load_files(
 cdef class Folder:
     """The entries of a folder, in the system's order. Raises OSError if it cannot be opened.
 
-    >>> Folder(".").read(5)[0][:0]
+    >>> Folder(".", 0).read(5)[0]  # no file is on device 0
     []
     """
 

@@ -14,11 +14,18 @@ static inline int is_plain(uint8_t c) { return c >= 0x20 && c != '"' && c != '\\
 #if defined(__SSE2__)
 /* Bit i: byte i of 16 is not plain. */
 static inline uint32_t special16(__m128i v) {
-    __m128i control = _mm_cmpeq_epi8(_mm_max_epu8(v, _mm_set1_epi8(0x20)), v);
+    __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1F)), v);
     __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
     __m128i backslash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
-    return (uint32_t)_mm_movemask_epi8(
-        _mm_or_si128(_mm_andnot_si128(control, _mm_set1_epi8(-1)), _mm_or_si128(quote, backslash)));
+    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, backslash)));
+}
+
+/* Bit i: byte i of 64 is not plain. */
+static inline uint64_t special64(const uint8_t *text) {
+    const __m128i *at = (const __m128i *)text;
+    uint64_t low = special16(_mm_loadu_si128(at)) | special16(_mm_loadu_si128(at + 1)) << 16;
+    uint64_t high = special16(_mm_loadu_si128(at + 2)) | special16(_mm_loadu_si128(at + 3)) << 16;
+    return low | high << 32;
 }
 #endif
 
@@ -34,7 +41,100 @@ static inline size_t skip_plain(const uint8_t *text, size_t i, size_t n) {
     return i;
 }
 
-/* The same, and copy the plain bytes to `out`, which must hold as many bytes as the text has left.
+/* The byte that a backslash and this letter stand for; 0 for letters that have no such meaning. */
+static const uint8_t ESCAPED[256] = {
+    ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b',
+    ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+
+/* 0x10 and the value of a hexadecimal digit; 0 for other bytes. */
+static const uint8_t HEX[256] = {
+    ['0'] = 0x10, ['1'] = 0x11, ['2'] = 0x12, ['3'] = 0x13, ['4'] = 0x14, ['5'] = 0x15,
+    ['6'] = 0x16, ['7'] = 0x17, ['8'] = 0x18, ['9'] = 0x19, ['a'] = 0x1A, ['b'] = 0x1B,
+    ['c'] = 0x1C, ['d'] = 0x1D, ['e'] = 0x1E, ['f'] = 0x1F, ['A'] = 0x1A, ['B'] = 0x1B,
+    ['C'] = 0x1C, ['D'] = 0x1D, ['E'] = 0x1E, ['F'] = 0x1F};
+
+/* The value of four hexadecimal digits; above 0xFFFF if they are not. */
+static inline uint32_t four_digits(const uint8_t *text) {
+    uint32_t a = HEX[text[0]], b = HEX[text[1]], c = HEX[text[2]], d = HEX[text[3]];
+    if (!(a & b & c & d & 0x10)) return 1 << 16;
+    return (a & 15) << 12 | (b & 15) << 8 | (c & 15) << 4 | (d & 15);
+}
+
+/* Decode the escape whose backslash is at `i`; two \u escapes may be one character. Returns its length,
+ * 0 if it is none. */
+static inline size_t escape_at(const uint8_t *text, size_t i, size_t n, uint32_t *point) {
+    uint32_t low;
+    if (i + 1 >= n) return 0;
+    if (text[i + 1] != 'u') {
+        *point = ESCAPED[text[i + 1]];
+        return *point ? 2 : 0;
+    }
+    if (i + 6 > n) return 0;
+    *point = four_digits(text + i + 2);
+    if (*point > 0xFFFF) return 0;
+    if (*point >> 11 != 0x1B) return 6;
+    if (*point >= 0xDC00 || i + 12 > n || text[i + 6] != '\\' || text[i + 7] != 'u') return 0;
+    low = four_digits(text + i + 8);
+    if (low >> 10 != 0x37) return 0;
+    *point = 0x10000 + ((*point - 0xD800) << 10) + (low - 0xDC00);
+    return 12;
+}
+
+/* Return the index of the first byte from `i` on that is neither plain nor of an escape; n if there is
+ * none. Reports whether there are escapes. */
+static inline size_t skip_string_bytes(const uint8_t *text, size_t i, size_t n, int *escapes) {
+    uint32_t point;
+    size_t size;
+    for (;;) {
+#if defined(__SSE2__)
+        if (i + 16 <= n) {  /* most keys and values are short */
+            uint32_t early = special16(_mm_loadu_si128((const __m128i *)(text + i)));
+            if (early && text[i + lowest_bit(early)] == '"') return i + lowest_bit(early);
+        }
+        /* Escapes are taken from the mask of their block: to scan again after each takes longer. */
+        while (i + 64 <= n) {
+            uint64_t special = special64(text + i);
+            size_t k = 64;
+            while (special) {
+                k = lowest_bit(special);
+                if (text[i + k] != '\\' || !(size = escape_at(text, i + k, n, &point))) return i + k;
+                *escapes = 1;
+                k += size;
+                if (k >= 64) break;
+                special = special >> k << k;
+                if (!special) k = 64;
+            }
+            i += k;
+        }
+#endif
+        i = skip_plain(text, i, n);
+        if (i >= n || text[i] != '\\' || !(size = escape_at(text, i, n, &point))) return i;
+        *escapes = 1;
+        i += size;
+    }
+}
+
+static inline uint8_t *put_utf8(uint8_t *out, uint32_t point) {
+    if (point < 0x80) {
+        *out++ = (uint8_t)point;
+        return out;
+    }
+    if (point < 0x800) {
+        *out++ = (uint8_t)(0xC0 | point >> 6);
+    } else {
+        if (point < 0x10000) {
+            *out++ = (uint8_t)(0xE0 | point >> 12);
+        } else {
+            *out++ = (uint8_t)(0xF0 | point >> 18);
+            *out++ = (uint8_t)(0x80 | (point >> 12 & 0x3F));
+        }
+        *out++ = (uint8_t)(0x80 | (point >> 6 & 0x3F));
+    }
+    *out++ = (uint8_t)(0x80 | (point & 0x3F));
+    return out;
+}
+
+/* As skip_plain, and copy the plain bytes to `out`, which must hold as many bytes as the text has left.
  * The high bits of all bytes are or-ed into `high`. */
 static inline size_t copy_plain(
     const uint8_t *text, size_t i, size_t n, uint8_t *out, uint8_t *high) {
@@ -58,6 +158,24 @@ static inline size_t copy_plain(
         *out++ = text[i];
     }
     return i;
+}
+
+/* As skip_string_bytes, and write what the bytes stand for; the end of what is written is `out`. */
+static inline size_t copy_string_bytes(
+    const uint8_t *text, size_t i, size_t n, uint8_t **out, uint8_t *high) {
+    uint32_t point;
+    size_t size, reached;
+    for (;;) {
+        reached = copy_plain(text, i, n, *out, high);
+        *out += reached - i;
+        i = reached;
+        if (i >= n || text[i] != '\\') return i;
+        do {  /* often one escape follows another */
+            if (!(size = escape_at(text, i, n, &point))) return i;
+            *out = put_utf8(*out, point);
+            i += size;
+        } while (i < n && text[i] == '\\');
+    }
 }
 
 #endif

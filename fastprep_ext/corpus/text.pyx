@@ -4,11 +4,8 @@ Separators are found from left to right, and do not overlap.
 """
 
 
-cdef extern from *:
-    """
-    #include <string.h>  /* memmem: Python.h, before this, has defined _GNU_SOURCE */
-    """
-    void *memmem(const void *text, size_t n, const void *wanted, size_t m) nogil
+cdef extern from "corpus/find.h" nogil:
+    const uint8_t *find_bytes(const uint8_t *text, size_t n, const uint8_t *wanted, size_t m)
 
 
 cdef inline bint is_blank(const uint8_t *text, size_t n) noexcept nogil:
@@ -29,7 +26,7 @@ cdef Py_ssize_t split_texts(
             break
         found = NULL
         if s.separator != NULL:
-            found = <const uint8_t *>memmem(s.text + s.at, s.n - s.at, s.separator, s.gap)
+            found = find_bytes(s.text + s.at, s.n - s.at, s.separator, s.gap)
         if found == NULL and not s.final:
             break
         stop = s.n if found == NULL else found - s.text

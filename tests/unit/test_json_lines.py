@@ -228,3 +228,34 @@ def test_rows_are_encoded_as_the_texts_they_are(gpt2) -> None:
     assert n == gpt2.encode_documents(texts, expected, there, end_token=50256)
     assert found[:n].tolist() == expected[:n].tolist()
     assert where.tolist() == there.tolist()
+
+
+@pytest.mark.parametrize(
+    "broken", [b"", b"\\x", b"\\u12g4", b"\\ud800", b"\\udc00\\ud800", b"\x01", b"\\"]
+)
+def test_escapes_at_any_place_of_a_long_string(broken: bytes) -> None:
+    draw = random.Random(7)
+    parts = [
+        b"\\n",
+        b'\\"',
+        b"\\\\",
+        b"\\u00e9",
+        b"\\uD83D\\ude00",
+        b"\\u0000",
+        b"plain ",
+        "é".encode(),
+    ]
+    reader = LineReader([b"text"])
+    for size in range(1, 90):
+        value = b"".join(draw.choices(parts, k=draw.randrange(40)))
+        value = b"x" * size + value + broken + b"y" * draw.randrange(90)
+        for line in (
+            b'{"other": "%s", "text": "%s"}\n' % (value, value.replace(broken, b"")),
+            b'{"text": "%s", "other": ["1"]}\n' % value,
+        ):
+            rows = Rows()
+            at, _ = reader.read(line, 0, len(line), rows, 0)
+            if broken:
+                assert (at, len(rows)) == (0, 0), line
+            else:
+                assert [*rows] == [json.loads(line)["text"].encode()], line

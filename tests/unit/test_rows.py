@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -244,3 +245,17 @@ def test_rows_of_an_array_are_not_copied() -> None:
     rows = Rows(text, np.array([0, 3]), np.array([3, 6]), np.array([7, 9]))
     text[0] = ord("O")
     assert ([*rows], rows.origin(1)) == ([b"One", b"two"], 9)
+
+
+@pytest.mark.parametrize("separator", [b"a", b"ab", b"aab", b"abab", b"ab" * 40, b"<|endoftext|>"])
+def test_separators_are_found_where_bytes_split_finds_them(separator: bytes) -> None:
+    draw = random.Random(len(separator))
+    alphabet = [bytes([byte]) for byte in set(separator)] + [separator, separator[:-1], b"x"]
+    for size in [*range(40), 200, 1000]:
+        text = b"".join(draw.choices(alphabet, k=size))
+        rows = Rows()
+        rows.read(
+            lambda buffer, text=text: buffer.__setitem__(slice(None), text) or len(text), len(text)
+        )
+        split_documents(rows, separator, len(text) + 1, False, True, 0)
+        assert [*rows] == [part for part in text.split(separator) if part]
