@@ -314,3 +314,39 @@ def test_a_rank_asks_for_what_its_own_windows_touch(tmp_path: Path) -> None:
     read = [line for line in calls if "read" in line.partition("(")[0] and "shard-" not in line]
     sizes = [int(line.rsplit("= ", 1)[1]) for line in read]
     assert 28 * store.num_shards < sum(sizes) <= 32 * store.num_shards + (3 << 10)
+
+
+def test_a_run_over_a_trillion_tokens_resumes_anywhere(tmp_path: Path) -> None:
+    """The files are sparse, with ids only where they are read."""
+    pytest.importorskip("torch")
+    shards, tokens = 4, 1 << 38
+    plain = make(tmp_path).manifest
+    path = tmp_path / "large"
+    path.mkdir()
+    record = manifests.ShardRecord(tokens, 1, 0, [0] * (tokens >> 23), [0], [])
+    for index in range(shards):
+        for kind, size in (("bin", 2 * tokens), ("ends", 8)):
+            with (path / f"shard-{index:05d}.{kind}").open("wb") as file:
+                file.truncate(size)
+    indexes.write_manifest(
+        path,
+        msgspec.structs.replace(
+            plain, shards=[record] * shards, tokens=shards * tokens, documents=shards
+        ),
+    )
+    options: dict[str, Any] = {"batch_size": 1, "max_length": 64, "mmap": False, "prefetch": 0}
+    loader = fastprep.create_dataloader(path, **options)
+    state = loader.state_dict()
+    assert len(json.dumps(state)) <= 1024
+    for position in (0, 1, loader.sampler.length // 3, loader.sampler.length - 1):
+        (window,) = loader.sampler.order().take(range(position, position + 1))
+        start = 64 * window
+        ids = np.arange(position % 1000, position % 1000 + 65, dtype="<u2")
+        with (path / f"shard-{start // tokens:05d}.bin").open("r+b") as file:
+            file.seek(2 * (start % tokens))
+            file.write(ids.tobytes())
+        resumed = fastprep.create_dataloader(path, **options)
+        resumed.load_state_dict({**state, "position": position})
+        inputs, targets = next(iter(resumed))
+        assert inputs.tolist() == [ids[:-1].tolist()]
+        assert targets.tolist() == [ids[1:].tolist()]
