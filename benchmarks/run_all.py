@@ -33,6 +33,7 @@ PLAIN = {
     "load": "how long until a new process has an encoding",
     "calls": "one call on a prompt, and a million ids decoded",
     "loader": "batches, next to other loaders",
+    "scale": "stores of trillions of tokens: open, start, plan, resume",
 }
 
 
@@ -66,7 +67,7 @@ def steps_of(options: argparse.Namespace) -> list[Step]:
             also = ["--encoding", encoding]
             steps.append(Step(title, "bench_encode", f"encode-{encoding}-{name}", on_it + also))
     for what, title in PLAIN.items():
-        if what != "loader" or importlib.util.find_spec("torch"):
+        if what not in ("loader", "scale") or importlib.util.find_spec("torch"):
             steps.append(Step(title, f"bench_{what}", what, repeats))
     return [step for step in steps if not options.only or step.script[6:] in options.only]
 

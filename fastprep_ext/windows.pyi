@@ -38,6 +38,8 @@ class Order:
         seed: int = 0,
         epoch: int = 0,
         shuffle: bool = True,
+        chunks: Iterable[int] = (),
+        mixed: int = 1,
     ) -> None: ...
     @property
     def length(self) -> int:
@@ -50,6 +52,11 @@ class Order:
 
 def best_fit(sizes: NDArray[np.int32], capacity: int) -> tuple[NDArray[np.int64], int]:
     """Assign each item to a row, so that the sizes in a row add up to at most `capacity`."""
+
+def items_by_row(
+    rows: NDArray[np.int64], num_rows: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the items in the order of their rows, and of their numbers within a row."""
 
 def fill_rows(
     sizes: NDArray[np.int32], capacity: int, waiting: int
@@ -69,6 +76,8 @@ class GatheredRows:
         joined: bool = False,
         ends: DocumentEnds | None = None,
         describe: Callable[[int], str] | None = None,
+        blocks: tuple[NDArray[np.int64], Callable[[int], object]] | None = None,
+        max_stretches: int = ...,
     ) -> None: ...
 
 class BatchMaker:

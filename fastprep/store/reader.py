@@ -729,6 +729,10 @@ class TokenStore:
             shard += 1
         return ids
 
+    def shard_document_ends(self, index: int) -> npt.NDArray[np.uint64]:
+        """Return the document ends of one shard, in tokens from its start: a mapped file."""
+        return self._shard_ends(index)
+
     def _shard_ends(self, index: int) -> npt.NDArray[np.uint64]:
         ends = self._ends[index]
         if ends is None:

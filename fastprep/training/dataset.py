@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from fastprep.errors import IdOutOfRange, InvalidWindow, TextTooShort
+from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import whole_number
 from fastprep.training.batch import (
     IGNORED_TARGET,
@@ -26,6 +27,8 @@ from fastprep.training.batch import (
     TokenBatch,
     WindowBatch,
 )
+from fastprep.windows import blocks
+from fastprep.windows.blocks import BlockRows
 from fastprep.windows.mixture import Mixture
 from fastprep.windows.packing import (
     DocumentParts,
@@ -133,10 +136,12 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
     num_tokens
         number of ids.
     starts
-        the token at which each window starts: a range, or an array where they are not regular.
+        the token at which each window starts: a range, or an array where they are not regular; empty
+        where rows are planned by blocks.
     packing
-        for layouts other than "sliding" the :class:`~fastprep.windows.packing.PackedRows` of each
-        source, with the fractions `utilisation` and `cropped`; otherwise empty.
+        for layouts other than "sliding" the :class:`~fastprep.windows.packing.PackedRows` or
+        :class:`~fastprep.windows.blocks.BlockRows` of each source, with the fractions `utilisation`
+        and `cropped`; otherwise empty.
     max_length, stride, pad_last, pad_token, layout, document_ends, outputs
         as given.
 
@@ -353,8 +358,26 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
     def _build(self) -> None:
         """Compute the windows of the sources, and make the compiled object that reads them."""
         rows, starts = [], []
-        self.packing: tuple[PackedRows, ...] = ()
+        self.packing: tuple[PackedRows | BlockRows, ...] = ()
+        self._chunks: list[int] = []
         for source in self._sources:
+            in_blocks = self._rows_in_blocks(source)
+            self._chunks.append(0 if in_blocks is None else in_blocks.rows_per_chunk)
+            if in_blocks is not None:
+                if not len(in_blocks):
+                    raise self._too_short(source)
+                self.packing += (in_blocks,)
+                starts.append(range(len(in_blocks)))
+                rows.append(
+                    GatheredRows(
+                        source.core,
+                        len(in_blocks),
+                        self.stride,
+                        describe=source.describe,
+                        blocks=(in_blocks.row_starts, in_blocks.plan),
+                    )
+                )
+                continue
             needs_ends = self.layout != "sliding" or self.mask_targets or not self.format.is_plain
             parts = self._document_parts(source) if needs_ends else None
             packed = None
@@ -386,7 +409,10 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
                 )
             )
         self.sizes = [len(first_tokens) for first_tokens in starts]
-        self.starts = starts[0] if len(starts) == 1 else np.concatenate(starts)
+        if any(self._chunks):
+            self.starts = range(0)
+        else:
+            self.starts = starts[0] if len(starts) == 1 else np.concatenate(starts)
         self._indices = range(sum(self.sizes))
         out: Any = self.format.dtype.name
         self.maker = BatchMaker(
@@ -398,6 +424,20 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
             mask=self.mask_targets,
             vocab_size=self.vocab_size,
         )
+
+    def _rows_in_blocks(self, source: TokenSource) -> BlockRows | None:
+        """Return the packed rows of a store of many documents, which are planned as they are used."""
+        store = source.store
+        if (
+            self.layout != "packed"
+            or self.crop
+            or self.document_ends is not None
+            or not isinstance(store, TokenStore)
+            or store.eot_token is None  # else a document may be empty
+            or store.num_documents <= blocks.MAX_WHOLE
+        ):
+            return None
+        return BlockRows(store, self.max_length)
 
     def _document_parts(self, source: TokenSource) -> DocumentParts:
         if self.document_ends is not None:
@@ -470,7 +510,14 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
         [0, 1, 2, 3]
         """
         if self.mixture is None:
-            return Order(self.sizes, seed=seed, epoch=epoch, shuffle=shuffle)
+            return Order(
+                self.sizes,
+                seed=seed,
+                epoch=epoch,
+                shuffle=shuffle,
+                chunks=self._chunks,
+                mixed=blocks.MIXED,
+            )
         return Order(
             self.sizes,
             phases=self.mixture.phases,
@@ -478,6 +525,8 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
             seed=seed,
             epoch=epoch,
             shuffle=shuffle,
+            chunks=self._chunks,
+            mixed=blocks.MIXED,
         )
 
     def source_epochs(self, positions: int) -> list[float]:
@@ -498,7 +547,7 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
 
     def __getstate__(self) -> dict[str, Any]:
         # _build computes these again: they hold addresses, or arrays as long as the corpus.
-        derived = ("maker", "starts", "packing", "sizes", "_indices")
+        derived = ("maker", "starts", "packing", "sizes", "_indices", "_chunks")
         return {name: value for name, value in self.__dict__.items() if name not in derived}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -531,10 +531,9 @@ class WindowLoader(DataLoader[Any], Generic[BatchType]):
             or dataset.outputs == "dict"
             or dataset.vocab_size
             or dataset.format.dtype.name != dataset.sources[0].dtype.name
-            or (files := dataset.sources[0].files()) is None
+            or (counts := dataset.sources[0].file_sizes()) is None
         ):
             return None
-        counts = (count for _, _, count in files)
         return FileViews(
             dataset.sources[0], counts, dataset.max_length, dataset.outputs == "tokens"
         )

@@ -25,6 +25,7 @@ from fastprep.windows.tokens import TokenSource
 # fills them.
 _PooledBuffers: TypeAlias = "tuple[NDArray[Any], NDArray[Any], Addresses]"
 MAX_POOLED = 8
+MAX_MAPPED = 64
 
 
 class FileViews:
@@ -65,6 +66,8 @@ class FileViews:
         if shard not in self._mapped:
             # Copy on write: a tensor over a read-only map kills the process that writes to it.
             self._mapped[shard] = torch.from_numpy(self._source.writable_copy(shard))
+            if len(self._mapped) > MAX_MAPPED:  # views that are in use keep their map
+                del self._mapped[next(iter(self._mapped))]
         start -= self._bounds[shard]
         part = self._mapped[shard][start : start + size + 1]
         if self._whole:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastprep.errors import WrongState
 from fastprep.training.dataset import WindowDataset
+from fastprep.windows.blocks import BlockRows
 from fastprep.windows.mixture import Mixture
 from fastprep.windows.tokens import TokenSource
 
@@ -63,6 +64,9 @@ def shares_before(mixture: Mixture | None, position: int) -> list[str] | None:
 
 def _layout(dataset: WindowDataset) -> str:
     layout = dataset.layout + (" cropped" if dataset.crop else "")
+    if any(isinstance(rows, BlockRows) for rows in dataset.packing):
+        # The number of the rule: states of another one are refused.
+        layout += " by blocks, rule 1"
     ends = dataset.document_ends
     if dataset.layout == "sliding" or ends is None:
         return layout

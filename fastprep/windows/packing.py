@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprep.errors import InvalidWindow
-from fastprep_ext.windows import best_fit, fill_rows
+from fastprep_ext.windows import best_fit, fill_rows, items_by_row
 
 # Per part of the tokens (a shard): its number of tokens, and its document ends in tokens.
 DocumentParts: TypeAlias = Sequence[tuple[int, NDArray[np.uint64]]]
@@ -95,9 +95,7 @@ def pack_documents(parts: DocumentParts, length: int, *, crop: bool = False) -> 
         starts, offsets, owners = _expand(starts, -(-pairs // length), length)
         sizes = np.minimum(pairs[owners] - offsets, length)
     rows, count = best_fit(sizes.astype(np.int32), length)
-    order = np.argsort(rows, kind="stable")
-    first = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(rows, minlength=count), out=first[1:])
+    first, order = items_by_row(rows, count)
     return _packed_rows(first, starts[order], sizes[order], length, pairs, int(sizes.sum()))
 
 

@@ -213,6 +213,13 @@ class TokenSource:
             return None
         return list(zip(self._origin.shard_sizes, self._origin.shard_ends, strict=True))
 
+    def file_sizes(self) -> Sequence[int] | None:
+        """Return the number of ids in each file; None for ids in memory."""
+        if isinstance(self._origin, TokenStore):
+            return self._origin.shard_sizes
+        files = self.files()
+        return None if files is None else [count for _, _, count in files]
+
     def files(self) -> list[tuple[Path, int, int]] | None:
         """Return the file, byte offset and number of ids of each shard; None for ids in memory."""
         if isinstance(self._origin, np.ndarray):

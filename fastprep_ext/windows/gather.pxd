@@ -10,7 +10,18 @@ cdef enum:
 # The windows of one sequence of tokens. Row i starts at token i * stride; or, if row_first is not
 # NULL, it consists of the stretches row_first[i] .. row_first[i + 1] - 1: sizes[k] pairs of
 # neighbours from token starts[k] on; or, if the stretches are joined, sizes[k] tokens, of which the
-# last one's target is the first token of the next stretch, and the row's last is a target only.
+# last one's target is the first token of the next stretch, and the row's last is a target only. If
+# plans is not NULL, row block_rows[b] + i is row i of plan b; documents[k] is the document of a stretch.
+# The rows of a block of a source, as in Source; `first` is NULL until they are planned. They may be freed
+# once `first` was NULL while there were no `users`: rows that are being written.
+cdef struct Plan:
+    int64_t users
+    int64_t used  # a count that is higher the later the plan was used
+    const int64_t *first
+    const int64_t *starts
+    const int32_t *sizes
+    const int64_t *documents
+
 cdef struct Source:
     const Tokens *tokens
     const Ends *ends  # NULL: documents do not matter
@@ -21,6 +32,10 @@ cdef struct Source:
     const int64_t *starts
     const int32_t *sizes
     bint joined
+    const int64_t *documents
+    const int64_t *block_rows
+    int64_t num_blocks
+    Plan *plans
 
 cdef struct Maker:
     Source *sources
@@ -51,7 +66,14 @@ cdef class GatheredRows:
     cdef Source source
     cdef TokenShards tokens
     cdef object ends, describe
-    cdef Array row_first, starts, sizes
+    cdef Array row_first, starts, sizes, block_rows
+    cdef object plan
+    cdef dict planned   # block -> the arrays of its plan
+    cdef list retired   # (block, arrays) of plans that rows may be read from
+    cdef int64_t num_stretches, max_stretches
+    cdef bint make_plan(self, int64_t block) except -1
+    cdef drop_plans(self, int64_t more)
+    cdef int64_t select(self, int64_t row) except -1
 
 cdef class BatchMaker:
     cdef Maker maker

@@ -9,6 +9,25 @@ cdef extern from "windows/fault_guard.h" nogil:
     int64_t guarded(int64_t (*body)(void *, void *) noexcept nogil, void *context, void *job)
 
 
+cdef extern from *:
+    """
+    static int64_t plan_count = 0;
+    #define plan_enter(plan) ((plan)->used = ++plan_count, \\
+        (void)__atomic_fetch_add(&(plan)->users, 1, __ATOMIC_SEQ_CST), \\
+        __atomic_load_n(&(plan)->first, __ATOMIC_SEQ_CST) != 0)
+    #define plan_leave(plan) ((void)__atomic_fetch_sub(&(plan)->users, 1, __ATOMIC_SEQ_CST))
+    #define plan_publish(plan, value) __atomic_store_n(&(plan)->first, value, __ATOMIC_SEQ_CST)
+    #define plan_users(plan) __atomic_load_n(&(plan)->users, __ATOMIC_SEQ_CST)
+    """
+    bint plan_enter(Plan *plan) nogil
+    void plan_leave(Plan *plan) nogil
+    void plan_publish(Plan *plan, const int64_t *first) nogil
+    int64_t plan_users(const Plan *plan) nogil
+
+cdef enum:
+    # Of plans that are kept, in stretches of 28 bytes. The mixed blocks of an order are planned once.
+    MAX_STRETCHES = 1 << 21
+
 cdef enum:
     PREFETCHED_WINDOWS = 4  # 1, 2 and 8 differ by less than the noise
 
@@ -30,6 +49,8 @@ cdef inline int64_t first_token(const Source *source, int64_t row) noexcept nogi
 cdef inline void prefetch_window(const Maker *maker, int64_t index) noexcept nogil:
     cdef int64_t number = source_of(maker, index)
     cdef const Source *source = &maker.sources[number]
+    if source.plans != NULL:
+        return
     index -= maker.first_index[number]
     prefetch_tokens(source.tokens, first_token(source, index), maker.row.length)
 
@@ -42,7 +63,7 @@ cdef int64_t write_row(
     cdef int64_t end = at + form.length
     cdef int64_t stretch, last, start, count, status, alone
     cdef int64_t ignored
-    cdef bint marked = source.ends != NULL
+    cdef bint marked = source.ends != NULL or source.documents != NULL
     cdef char *inputs
     cdef char *targets
     if source.row_first == NULL:
@@ -82,7 +103,9 @@ cdef int64_t write_row(
             status = write_last(source.tokens, form, start + count, inputs, targets)
             if status != 0:
                 return status
-        if marked and count + alone > 0:
+        if source.documents != NULL:
+            mark_piece(&batch.marks, at, count, source.documents[stretch])
+        elif marked and count + alone > 0:
             mark_tokens(
                 source.ends, &batch.marks, at, start, count + alone,
                 batch.targets + at * form.itemsize if maker.mask else NULL,
@@ -96,6 +119,22 @@ cdef int64_t write_row(
         if marked:
             mark_padding(&batch.marks, at, end - at)
     return 0
+
+
+# Write one row of a source that is planned block by block; READ_FAILED if its block is not planned.
+cdef int64_t write_planned_row(
+    const Maker *maker, const Source *source, int64_t row, Batch *batch, int64_t at
+) noexcept nogil:
+    cdef Source own = source[0]
+    cdef int64_t block = shard_of(source.block_rows, source.num_blocks, row)
+    cdef int64_t status = READ_FAILED
+    cdef Plan *plan = &source.plans[block]
+    if plan_enter(plan):
+        own.row_first, own.starts = plan.first, plan.starts
+        own.sizes, own.documents = plan.sizes, plan.documents
+        status = write_row(maker, &own, row - source.block_rows[block], batch, at)
+    plan_leave(plan)
+    return status
 
 
 cdef int64_t write_rows(void *context, void *job) noexcept nogil:
@@ -122,13 +161,16 @@ cdef int64_t write_rows(void *context, void *job) noexcept nogil:
             prefetch_window(maker, batch.indices[r + PREFETCHED_WINDOWS])
         index = batch.indices[r]
         source = source_of(maker, index)
-        status = write_row(
-            maker,
-            &maker.sources[source],
-            index - maker.first_index[source],
-            batch,
-            r * maker.row.length,
-        )
+        if maker.sources[source].plans != NULL:
+            status = write_planned_row(
+                maker, &maker.sources[source], index - maker.first_index[source], batch,
+                r * maker.row.length,
+            )
+        else:
+            status = write_row(
+                maker, &maker.sources[source], index - maker.first_index[source], batch,
+                r * maker.row.length,
+            )
         if status != 0:
             batch.marks.num_seqlens = seqlens  # the row may be made again
             return status
@@ -176,10 +218,18 @@ cdef class GatheredRows:
         None, or a :class:`~DocumentEnds` of the same tokens.
     describe
         returns the name of the file that holds a position in the tokens.
+    blocks
+        None, or for rows that are planned block by block ``(row_starts, plan)``: int64, the first row
+        of each block and the number of all rows; and a function of the number of a block, which
+        returns ``(row_first, starts, sizes, documents)`` as in `segments`, and int64, the document of
+        each stretch.
+    max_stretches
+        of plans that are kept; at least one plan is, and those that are in use are in addition.
     """
 
     def __cinit__(self, TokenShards tokens not None, int64_t num_rows, int64_t stride, *,
-                  segments=None, bint joined=False, DocumentEnds ends=None, describe=None):
+                  segments=None, bint joined=False, DocumentEnds ends=None, describe=None,
+                  blocks=None, int64_t max_stretches=MAX_STRETCHES):
         self.tokens, self.ends = tokens, ends
         self.describe = describe
         self.source.tokens = &tokens.tokens
@@ -203,6 +253,73 @@ cdef class GatheredRows:
             self.source.row_first = <const int64_t *>self.row_first.at
             self.source.starts = <const int64_t *>self.starts.at
             self.source.sizes = <const int32_t *>self.sizes.at
+        self.planned, self.retired = {}, []
+        self.max_stretches = max_stretches
+        if blocks is not None:
+            row_starts, self.plan = blocks
+            self.block_rows = array_of(row_starts, ITEM_INT64)
+            self.source.block_rows = <const int64_t *>self.block_rows.at
+            self.source.num_blocks = self.block_rows.count - 1
+            self.source.plans = <Plan *>calloc(self.block_rows.count, sizeof(Plan))
+            if self.source.plans == NULL:
+                raise MemoryError
+
+    def __dealloc__(self):
+        free(self.source.plans)
+
+    # Plan a block; return whether it was not planned.
+    cdef bint make_plan(self, int64_t block) except -1:
+        cdef Plan *plan = &self.source.plans[block]
+        cdef Array first, starts, sizes, documents
+        if block in self.planned:
+            return False
+        row_first, row_starts, row_sizes, row_documents = self.plan(block)
+        first, starts = array_of(row_first, ITEM_INT64), array_of(row_starts, ITEM_INT64)
+        sizes, documents = array_of(row_sizes, ITEM_INT32), array_of(row_documents, ITEM_INT64)
+        if block in self.planned:  # by another thread
+            return True
+        self.drop_plans(starts.count)
+        self.planned[block] = (first, starts, sizes, documents)
+        self.num_stretches += starts.count
+        plan.starts, plan.sizes = <const int64_t *>starts.at, <const int32_t *>sizes.at
+        plan.documents = <const int64_t *>documents.at
+        plan_publish(plan, <const int64_t *>first.at)
+        return True
+
+    # Drop the plans that were not used for the longest time, until there is room for more stretches.
+    cdef drop_plans(self, int64_t more):
+        cdef int64_t block, oldest
+        cdef Array starts
+        while self.planned and self.num_stretches + more > self.max_stretches:
+            oldest = -1
+            for block in self.planned:
+                if oldest < 0 or self.source.plans[block].used < self.source.plans[oldest].used:
+                    oldest = block
+            plan_publish(&self.source.plans[oldest], NULL)
+            arrays = self.planned.pop(oldest)
+            starts = arrays[1]
+            self.num_stretches -= starts.count
+            self.retired.append((oldest, arrays))
+        left = []
+        for block, arrays in self.retired:
+            if plan_users(&self.source.plans[block]) > 0:
+                left.append((block, arrays))
+        self.retired = left
+
+    # Return the number of a row in its plan, and make the source one of that plan: for a caller that
+    # has the GIL, after which nothing else reads the fields that are set.
+    cdef int64_t select(self, int64_t row) except -1:
+        cdef int64_t block
+        cdef Plan *plan
+        if self.source.plans == NULL:
+            return row
+        block = shard_of(self.source.block_rows, self.source.num_blocks, row)
+        self.make_plan(block)
+        self.row_first, self.starts, self.sizes, _ = self.planned[block]
+        self.source.row_first = <const int64_t *>self.row_first.at
+        self.source.starts = <const int64_t *>self.starts.at
+        self.source.sizes = <const int32_t *>self.sizes.at
+        return row - self.source.block_rows[block]
 
 
 cdef class BatchMaker:
@@ -334,8 +451,12 @@ cdef class BatchMaker:
     cdef bint open_shards(self, Batch *batch) except -1:
         cdef int64_t source = source_of(&self.maker, batch.window)
         cdef GatheredRows rows = self.sources[source]
+        cdef int64_t row = batch.window - self.maker.first_index[source]
         cdef bint found = False
-        for first, count in self.stretches(rows, batch.window - self.maker.first_index[source]):
+        if rows.source.plans != NULL:
+            found = rows.make_plan(shard_of(rows.source.block_rows, rows.source.num_blocks, row))
+            row = rows.select(row)
+        for first, count in self.stretches(rows, row):
             found |= rows.tokens.open_shards(first, count + 1)
         return found
 
@@ -363,7 +484,7 @@ cdef class BatchMaker:
             raise IndexError(f"window {index} of a dataset that has {len(self)}")
         source = source_of(&self.maker, index)
         rows = self.sources[source]
-        row = index - self.maker.first_index[source]
+        row = rows.select(index - self.maker.first_index[source])
         start = first_token(&rows.source, row)
         if batch.status in (READ_FAILED, FAULTED):
             place = rows.describe(start) if rows.describe is not None else "the tokens"

@@ -31,6 +31,8 @@ cdef struct OrderState:
     int64_t num_sources
     int64_t *sizes
     int64_t *offsets
+    int64_t *chunks        # of each source: rows of a chunk; 0: all windows are mixed
+    int64_t mixed          # chunks that are mixed
     int64_t num_phases
     int64_t num_nodes
     int64_t *phase_starts  # of each phase, counted over all epochs; the first is 0

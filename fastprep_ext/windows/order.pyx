@@ -63,10 +63,38 @@ cdef inline uint64_t share_of(const ShareNode *split, uint64_t position) noexcep
     return mul_div(position, split.share, split.remainder, split.total)
 
 
+# Return the window at a place in a shuffled order of chunks: chunks come in a random order, and the windows
+# of `mixed` consecutive ones in this order are shuffled together. What is left after the last whole chunk
+# comes last. `group` is the permutation of the last call, of group `known`.
+cdef uint64_t permute_chunks(
+    const Permutation *chunks, Permutation *group, int64_t *known, uint64_t size, uint64_t chunk,
+    uint64_t mixed, uint64_t key, uint64_t place
+) noexcept nogil:
+    cdef uint64_t whole = chunks.size * chunk
+    cdef uint64_t number = place // (chunk * mixed)
+    cdef uint64_t first = number * chunk * mixed
+    if place >= whole:
+        first = whole
+        number = chunks.size
+    if <int64_t>number != known[0]:
+        make_permutation(
+            group, size - whole if place >= whole else min(chunk * mixed, whole - first),
+            mix(key ^ (number + 1)),
+        )
+        known[0] = number
+    place = permute(group, place - first)
+    if first == whole:
+        return whole + place
+    return permute(chunks, first // chunk + place // chunk) * chunk + place % chunk
+
+
 cdef void fill_order(
     const OrderState *order, int64_t first, int64_t step, int64_t count, int64_t *indices
 ) noexcept nogil:
     cdef Permutation permutation
+    cdef Permutation group
+    cdef int64_t known_group = NO_SOURCE
+    cdef uint64_t key = 0
     cdef int64_t known_source = NO_SOURCE
     cdef int64_t known_epoch = NO_SOURCE
     cdef int64_t phase = 0
@@ -99,14 +127,22 @@ cdef void fill_order(
             place -= epoch * order.sizes[source]
         if order.shuffle:
             if source != known_source or epoch != known_epoch:
+                key = mix(mix(mix(order.seed) ^ <uint64_t>epoch) ^ <uint64_t>source)
                 make_permutation(
                     &permutation,
-                    order.sizes[source],
-                    mix(mix(mix(order.seed) ^ <uint64_t>epoch) ^ <uint64_t>source),
+                    order.sizes[source] // max(order.chunks[source], 1),
+                    key,
                 )
                 known_source = source
                 known_epoch = epoch
-            place = permute(&permutation, place)
+                known_group = NO_SOURCE
+            if order.chunks[source] > 0:
+                place = permute_chunks(
+                    &permutation, &group, &known_group, order.sizes[source], order.chunks[source],
+                    order.mixed, key, place,
+                )
+            else:
+                place = permute(&permutation, place)
         indices[r] = order.offsets[source] + place
 
 
@@ -133,6 +169,9 @@ cdef class Order:
         the order is a function of these.
     shuffle
         False: each source in its own order.
+    chunks, mixed
+        for each source the size of a chunk of windows, or 0; chunks come in a random order, and of
+        `mixed` of them the windows are shuffled together. Of a size 0 all windows are.
 
     Raises
     ------
@@ -149,7 +188,8 @@ cdef class Order:
     """
 
     def __cinit__(
-        self, sizes, *, splits=(), phases=(), length=None, seed=0, epoch=0, shuffle=True
+        self, sizes, *, splits=(), phases=(), length=None, seed=0, epoch=0, shuffle=True,
+        chunks=(), int64_t mixed=1
     ):
         cdef int64_t k, i
         sizes = list(map(int, sizes))
@@ -169,6 +209,8 @@ cdef class Order:
         self.order.num_sources = len(sizes)
         self.order.sizes = <int64_t *>malloc(len(sizes) * sizeof(int64_t))
         self.order.offsets = <int64_t *>malloc(len(sizes) * sizeof(int64_t))
+        self.order.chunks = <int64_t *>calloc(len(sizes), sizeof(int64_t))
+        self.order.mixed = max(mixed, 1)
         if not phases:
             nodes = [(share, total, total // 2, *children) for share, total, *children in splits]
             phases = [(0, nodes, [0] * len(sizes))]
@@ -183,8 +225,11 @@ cdef class Order:
         if (
             self.order.sizes == NULL or self.order.offsets == NULL or self.order.splits == NULL
             or self.order.phase_starts == NULL or self.order.drawn == NULL
+            or self.order.chunks == NULL
         ):
             raise MemoryError
+        for k, chunk in enumerate(chunks):
+            self.order.chunks[k] = min(chunk, <int64_t>sizes[k])
         for k in range(self.order.num_sources):
             self.order.sizes[k] = sizes[k]
             self.order.offsets[k] = sum(sizes[:k])
@@ -200,6 +245,7 @@ cdef class Order:
     def __dealloc__(self):
         free(self.order.sizes)
         free(self.order.offsets)
+        free(self.order.chunks)
         free(self.order.phase_starts)
         free(self.order.splits)
         free(self.order.drawn)

@@ -201,6 +201,57 @@ def fill_rows(sizes, int64_t capacity, int64_t waiting):
     return items[:first[num_rows]], taken[:first[num_rows]], first
 
 
+def items_by_row(rows, int64_t num_rows):
+    """Return the items in the order of their rows, and of their numbers within a row.
+
+    Parameters
+    ----------
+    rows
+        int64, the row of each item, from 0 to ``num_rows - 1``.
+    num_rows
+        the number of rows.
+
+    Returns
+    -------
+    tuple
+        the place of each row's first item, and the number of items, int64 ``[num_rows + 1]``; and the
+        items, int64.
+
+    Raises
+    ------
+    InvalidWindow
+        for a row out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> items_by_row(np.array([1, 0, 1], np.int64), 3)
+    (array([0, 1, 3, 3]), array([1, 0, 2]))
+    """
+    cdef Array held = array_of(rows, ITEM_INT64)
+    cdef const int64_t *row = <const int64_t *>held.at
+    cdef int64_t count = held.count
+    cdef int64_t i
+    first, items = np.zeros(num_rows + 1, np.int64), np.empty(count, np.int64)
+    cdef Array first_held = array_of(first, ITEM_INT64, True)
+    cdef Array next_held = array_of(np.empty(num_rows + 1, np.int64), ITEM_INT64, True)
+    cdef Array items_held = array_of(items, ITEM_INT64, True)
+    cdef int64_t *starts = <int64_t *>first_held.at
+    cdef int64_t *following = <int64_t *>next_held.at
+    cdef int64_t *out = <int64_t *>items_held.at
+    for i in range(count):
+        if not 0 <= row[i] < num_rows:
+            raise InvalidWindow(f"item {i} is in row {row[i]} of {num_rows}")
+        starts[row[i] + 1] += 1
+    for i in range(num_rows):
+        starts[i + 1] += starts[i]
+        following[i] = starts[i]
+    for i in range(count):
+        out[following[row[i]]] = i
+        following[row[i]] += 1
+    return first, items
+
+
 def best_fit(sizes, int64_t capacity):
     """Assign each item to a row, so that the sizes in a row add up to at most `capacity`.
 
@@ -239,7 +290,11 @@ def best_fit(sizes, int64_t capacity):
         if not 1 <= size[i] <= capacity:
             raise InvalidWindow(f"item {i} has the size {size[i]}; a row has room for {capacity}")
     cdef Array out = array_of(rows, ITEM_INT64, True)
-    cdef Array items = array_of(np.argsort(-np.asarray(sizes), kind="stable"), ITEM_INT64)
+    # numpy sorts integers of 16 bits by radix, in a sixth of the time.
+    descending = np.subtract(
+        capacity, sizes, dtype=np.uint16 if capacity < 1 << 16 else np.int64, casting="unsafe"
+    )
+    cdef Array items = array_of(np.argsort(descending, kind="stable"), ITEM_INT64)
     cdef Array below = array_of(np.empty(count, np.int64), ITEM_INT64, True)
     cdef Array tops = array_of(np.zeros(capacity + 1, np.int64), ITEM_INT64, True)
     cdef Array filled = array_of(np.zeros((capacity >> 6) + 1, np.uint64), ITEM_UINT64, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import pickle
@@ -124,13 +125,6 @@ def test_damage_to_an_index_is_refused_by_name(tmp_path: Path) -> None:
         TokenStore(path)
 
 
-def read_whole(path: Path) -> None:
-    """Read the record and the bytes of each shard."""
-    store = TokenStore(path)
-    assert len([*store.records()]) == store.num_shards
-    verify(store)
-
-
 def test_an_index_that_contradicts_its_manifest_is_refused(tmp_path: Path) -> None:
     """Also where its checksum is right: its numbers become offsets of files."""
     path = make(tmp_path).path
@@ -147,8 +141,8 @@ def test_an_index_that_contradicts_its_manifest_is_refused(tmp_path: Path) -> No
         manifest.write_bytes(manifests.encode(msgspec.structs.replace(whole, index=record)))
         if bad == content:
             continue
-        with pytest.raises(InvalidStore, match=re.escape(str(path))):
-            read_whole(path)
+        with pytest.raises(InvalidStore, match=str(path)):
+            verify(path)
 
 
 def test_a_manifest_cut_short_is_refused_at_once_and_other_damage_by_verify(tmp_path: Path) -> None:
@@ -288,51 +282,72 @@ def test_both_manifests_have_their_index_while_one_replaces_the_other(
     assert {verify(path).tokens for path in copies} == sizes
 
 
-CHILD = """
-import sys
-from fastprep.store import index
-index.HEAD_BYTES = 1 << 10
-import fastprep
-print("ready", file=sys.stderr)
-loader = fastprep.create_dataloader(
-    sys.argv[1], batch_size=2, max_length=8, rank=3, world_size=16, mmap=False, prefetch=0
-)
-next(iter(loader))
-"""
-
-
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_a_rank_asks_for_what_its_own_windows_touch(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    store = make(tmp_path, TEXTS * 12)
-    assert store.num_shards > 50
+    store = make(tmp_path, TEXTS * 8)
+    assert store.num_shards > 40
+    options: dict[str, Any] = {"batch_size": 2, "max_length": 8, "mmap": False, "prefetch": 0}
+    fastprep.create_dataloader(range(100), **options)  # all imports
     log = tmp_path / "calls"
-    command = [
-        "strace",
-        "-f",
-        "--seccomp-bpf",
-        "-y",
-        "-e",
-        "trace=file,read,pread64,getdents64,fstat,mmap",
-        "-o",
-        str(log),
-    ]
-    traced = subprocess.run(
-        [*command, sys.executable, "-c", CHILD, str(store.path)],
-        capture_output=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    if traced.returncode and b"ptrace" in traced.stderr:
+    # PR_SET_PTRACER: a child may trace this process.
+    ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(2**64 - 1), 0, 0, 0)
+    kinds = "trace=file,read,pread64,getdents64,fstat,mmap"
+    with subprocess.Popen(
+        ["strace", "-f", "-y", "-e", kinds, "-o", log, "-p", str(os.getpid())],
+        stderr=subprocess.PIPE,
+    ) as tracer:
+        assert tracer.stderr is not None
+        attached = b"attached" in tracer.stderr.readline()
+        if attached:
+            next(iter(fastprep.create_dataloader(store.path, rank=3, world_size=16, **options)))
+        tracer.terminate()
+    if not attached:
         pytest.skip("strace may not trace here")
-    assert not traced.returncode, traced.stderr
     calls = [line for line in log.read_text().splitlines() if str(store.path) in line]
     shards = [line for line in calls if "shard-" in line]
-    touched = {word for line in shards for word in line.split("/") if word.startswith("shard-")}
-    assert len({word[:11] for word in touched}) <= 3  # of a batch of two windows
+    touched = {
+        word[:11] for line in shards for word in line.split("/") if word.startswith("shard-")
+    }
+    assert 1 <= len(touched) <= 4  # of a batch of two windows
     assert len(calls) - len(shards) <= 20, calls
     assert not [line for line in calls if "getdents64" in line]
-    read = sum(
-        int(line.rsplit("= ", 1)[1]) for line in calls if "read(" in line and "shard-" not in line
+    read = [line for line in calls if "read" in line.partition("(")[0] and "shard-" not in line]
+    sizes = [int(line.rsplit("= ", 1)[1]) for line in read]
+    assert 28 * store.num_shards < sum(sizes) <= 32 * store.num_shards + (3 << 10)
+
+
+def test_a_run_over_a_trillion_tokens_resumes_anywhere(tmp_path: Path) -> None:
+    """The files are sparse, with ids only where they are read."""
+    pytest.importorskip("torch")
+    shards, tokens = 4, 1 << 38
+    plain = make(tmp_path).manifest
+    path = tmp_path / "large"
+    path.mkdir()
+    record = manifests.ShardRecord(tokens, 1, 0, [0] * (tokens >> 23), [0], [])
+    for index in range(shards):
+        for kind, size in (("bin", 2 * tokens), ("ends", 8)):
+            with (path / f"shard-{index:05d}.{kind}").open("wb") as file:
+                file.truncate(size)
+    indexes.write_manifest(
+        path,
+        msgspec.structs.replace(
+            plain, shards=[record] * shards, tokens=shards * tokens, documents=shards
+        ),
     )
-    assert read <= 32 * store.num_shards + (3 << 10)
+    options: dict[str, Any] = {"batch_size": 1, "max_length": 64, "mmap": False, "prefetch": 0}
+    loader = fastprep.create_dataloader(path, **options)
+    state = loader.state_dict()
+    assert len(json.dumps(state)) <= 1024
+    for position in (0, 1, loader.sampler.length // 3, loader.sampler.length - 1):
+        (window,) = loader.sampler.order().take(range(position, position + 1))
+        start = 64 * window
+        ids = np.arange(position % 1000, position % 1000 + 65, dtype="<u2")
+        with (path / f"shard-{start // tokens:05d}.bin").open("r+b") as file:
+            file.seek(2 * (start % tokens))
+            file.write(ids.tobytes())
+        resumed = fastprep.create_dataloader(path, **options)
+        resumed.load_state_dict({**state, "position": position})
+        inputs, targets = next(iter(resumed))
+        assert inputs.tolist() == [ids[:-1].tolist()]
+        assert targets.tolist() == [ids[1:].tolist()]
