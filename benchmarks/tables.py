@@ -381,15 +381,17 @@ def cold_lines(results: Results) -> list[str]:
     ]
     missing = ", ".join(found["not_installed"])
     return [
-        f"A store of {found['gigabytes']:g} GB that is not in memory, batches of 64, windows per second; "
-        "in brackets the part of the disk's speed (64 random reads in flight, or in order) and the bytes "
-        f"read per byte used. The disk: {shapes[0]['in_order_megabytes_per_second']:,} MB/s in order, "
+        f"A store of {found['gigabytes']:g} GB that is not in memory, batches of 64, windows per "
+        "second; in brackets the part of the disk's speed (64 random reads in flight, or in order) and "
+        "the bytes read per byte used. The disk: "
+        f"{shapes[0]['in_order_megabytes_per_second']:,} MB/s in order, "
         f"read_ahead_kb {disk['read_ahead_kb']}. Of blocks, it is the speed of reading ahead of use."
         + (f" Not installed: {missing}." if missing else ""),
         "",
         *table(["", *(f"L={shape['max_length']}" for shape in shapes)], rows),
-        "How long a training loop waits for a batch (B=64, L=1024) of such a store, milliseconds,
-        median / " "99th percentile / longest.", "",
+        "How long a training loop waits for a batch (B=64, L=1024) of such a store, milliseconds, "
+        "median / 99th percentile / longest.",
+        "",
         *table(["", *(f"{one['step_milliseconds']} ms per step" for one in found["waits"])], waits),
         "How shuffles mix a billion tokens (L=1024; simulated): the stretches of a million tokens from "
         "which a batch of 64 windows comes, the median distance of neighbours as a part of the corpus, "
