@@ -12,6 +12,9 @@ class TokenShards:
         shards: Iterable[object],
         counts: Sequence[int] = (),
         open: Callable[[int], object] | None = None,
+        *,
+        in_files: bool = False,
+        on_network: bool = False,
     ) -> None: ...
     num_tokens: int
     def open_all(self) -> None:
@@ -38,6 +41,8 @@ class Order:
         seed: int = 0,
         epoch: int = 0,
         shuffle: bool = True,
+        block: int = 0,
+        group: int = 1,
         chunks: Iterable[int] = (),
         mixed: int = 1,
     ) -> None: ...
@@ -102,6 +107,9 @@ class BatchMaker:
     ) -> tuple[int, int]:
         """Fill the batch of the windows `indices`, a sequence of ints; releases the GIL."""
 
+def on_network(path: bytes) -> bool:
+    """Return True if the file system of a path is on another machine."""
+
 def read_tokens(tokens: TokenShards, start: int, count: int) -> list[int]:
     """Return `count` ids from `start` on as a list of ints."""
 
@@ -110,7 +118,7 @@ Owner = TypeVar("Owner")
 class Prefetcher(Generic[Owner]):
     """Makes the batches of an order, a bounded number ahead of the reader."""
 
-    def __init__(self, maker: BatchMaker, order: Order, ahead: int) -> None: ...
+    def __init__(self, maker: BatchMaker, order: Order, ahead: int, step: int = 0) -> None: ...
     def __len__(self) -> int: ...
     def submit(
         self, positions: range, places: tuple[int, int, int, int, int], owner: Owner

@@ -129,7 +129,9 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
         the model's vocabulary size: an id not below it is an error, raised at once if the store's
         manifest records it, otherwise when it is read.
     mmap
-        if False, read files with ``pread`` instead of mapping them.
+        True: map files; False: read them with ``pread``. By default a store is mapped unless it is
+        on a network file system or has more than 4,096 shards
+        (:class:`~fastprep.windows.tokens.TokenSource`). The batches are the same.
 
     Attributes
     ----------
@@ -259,7 +261,7 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
         dtype: torch.dtype | Literal["store"] = torch.int64,
         outputs: Outputs = "pair",
         vocab_size: int | None = None,
-        mmap: bool = True,
+        mmap: bool | None = None,
     ) -> None:
         self.max_length = checked_size("max_length", max_length)
         self.stride = (
@@ -501,8 +503,19 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
         buffers = self.format.allocate(len(chosen))
         return buffers.to_batch(*self.maker.make(chosen, buffers.addresses))
 
-    def order(self, *, shuffle: bool = True, seed: int = 0, epoch: int = 0) -> Order:
+    def order(
+        self,
+        *,
+        shuffle: bool = True,
+        seed: int = 0,
+        epoch: int = 0,
+        block: int = 0,
+        group: int = 1,
+    ) -> Order:
         """Return the order of an epoch: the index of the window at each position.
+
+        With `block`, blocks of so many windows are shuffled, and then the windows of each `group` of
+        them.
 
         Examples
         --------
@@ -515,6 +528,8 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
                 seed=seed,
                 epoch=epoch,
                 shuffle=shuffle,
+                block=block,
+                group=group,
                 chunks=self._chunks,
                 mixed=blocks.MIXED,
             )
@@ -525,6 +540,8 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
             seed=seed,
             epoch=epoch,
             shuffle=shuffle,
+            block=block,
+            group=group,
             chunks=self._chunks,
             mixed=blocks.MIXED,
         )

@@ -13,7 +13,13 @@ from fastprep.system.arguments import whole_number
 from fastprep.training.batch import BatchTensors, BatchType, Outputs, Pair, collate_windows
 from fastprep.training.dataset import Layout, WindowDataset
 from fastprep.training.memory import BatchPool, FileViews
-from fastprep.training.sampler import Shares, WindowSampler
+from fastprep.training.sampler import (
+    SHUFFLE_BLOCK_TOKENS,
+    SHUFFLE_BUFFER_TOKENS,
+    Shares,
+    Shuffle,
+    WindowSampler,
+)
 from fastprep.training.state import VERSION, check_state, fingerprint, shares_before
 from fastprep.windows.mixture import Mixture
 from fastprep.windows.sliding import MAX_BATCH_IDS
@@ -44,7 +50,7 @@ class WindowOptions(TypedDict, total=False):
     mask_targets: bool | None
     document_ends: NDArray[np.integer[Any]] | Sequence[int] | None
     vocab_size: int | None
-    mmap: bool
+    mmap: bool | None
 
 
 if TYPE_CHECKING:
@@ -144,7 +150,9 @@ def create_dataloader(
     batch_size: int,
     max_length: int | None = None,
     stride: int | None = None,
-    shuffle: bool = True,
+    shuffle: Shuffle = True,
+    shuffle_block_tokens: int = SHUFFLE_BLOCK_TOKENS,
+    shuffle_buffer_tokens: int = SHUFFLE_BUFFER_TOKENS,
     seed: int = 0,
     epoch: int = 0,
     drop_last: bool = True,
@@ -180,7 +188,14 @@ def create_dataloader(
     stride
         ids from the start of a window to the start of the next; `max_length` by default.
     shuffle
-        if False, windows come in the order of the corpus.
+        True: all windows of the epoch are shuffled together. "blocks": for disks that seek and for
+        file systems on object storage, where reading a window alone takes as long as reading
+        megabytes: blocks of consecutive windows are read whole, and the windows of many blocks are
+        shuffled together. False: windows come in the order of the corpus.
+    shuffle_block_tokens, shuffle_buffer_tokens
+        with "blocks": the tokens of a block, 2**22 by default, which are 8 or 16 MiB; and the tokens
+        of the blocks that are shuffled together, 2**28 by default. The files of two such buffers are
+        in the page cache at a time.
     seed, epoch
         what the order depends on; `epoch` is the first epoch.
     drop_last
@@ -261,6 +276,8 @@ def create_dataloader(
         dataset,
         batch_size,
         shuffle=shuffle,
+        shuffle_block_tokens=shuffle_block_tokens,
+        shuffle_buffer_tokens=shuffle_buffer_tokens,
         seed=seed,
         epoch=epoch,
         drop_last=drop_last,
@@ -444,7 +461,7 @@ class WindowLoader(DataLoader[Any], Generic[BatchType]):
         Raises
         ------
         WrongState
-            if the tokens, seed, max_length, stride, layout or mixture differ; of a mixture's
+            if the tokens, shuffle, seed, max_length, stride, layout or mixture differ; of a mixture's
             schedule, only the changes before the position matter. Also if a store was appended to
             since the state was saved, which the message says.
         """
@@ -498,7 +515,9 @@ class WindowLoader(DataLoader[Any], Generic[BatchType]):
         views = self._views()
         pool = BatchPool(self.dataset.format, self.pin_memory)
         prefetch = 0 if views else self.prefetch
-        prefetcher: Prefetcher[Any] = Prefetcher(self.dataset.maker, self.sampler.order(), prefetch)
+        prefetcher: Prefetcher[Any] = Prefetcher(
+            self.dataset.maker, self.sampler.order(), prefetch, shares.step
+        )
         queue_size = max(1, prefetch)
         submitted = 0
         try:
@@ -531,6 +550,7 @@ class WindowLoader(DataLoader[Any], Generic[BatchType]):
             or dataset.outputs == "dict"
             or dataset.vocab_size
             or dataset.format.dtype.name != dataset.sources[0].dtype.name
+            or not dataset.sources[0].mapped
             or (counts := dataset.sources[0].file_sizes()) is None
         ):
             return None
@@ -541,7 +561,7 @@ class WindowLoader(DataLoader[Any], Generic[BatchType]):
     def _own_fingerprint(self) -> dict[str, Any]:
         if self._fingerprint is None:
             self._fingerprint = fingerprint(
-                self.dataset, seed=self.sampler.seed, shuffle=self.sampler.shuffle
+                self.dataset, seed=self.sampler.seed, shuffle=self.sampler.described_shuffle
             )
         return self._fingerprint
 

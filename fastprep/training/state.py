@@ -20,7 +20,7 @@ _SAMPLES = 64  # stretches that represent ids outside a store
 _SAMPLE_TOKENS = 64  # ids per stretch
 
 
-def fingerprint(dataset: WindowDataset, *, seed: int, shuffle: bool) -> dict[str, Any]:
+def fingerprint(dataset: WindowDataset, *, seed: int, shuffle: bool | str) -> dict[str, Any]:
     """Return what the order of windows depends on, except epoch and position, as plain values.
 
     Two loaders with the same fingerprint yield the same windows in the same order, whatever

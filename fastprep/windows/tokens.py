@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprep.errors import InvalidInput, InvalidWindow
+from fastprep.errors import InvalidInput, InvalidStore, InvalidWindow
 from fastprep.store.reader import TokenStore
 from fastprep_ext.base import map_file
-from fastprep_ext.windows import TokenShards
+from fastprep_ext.windows import TokenShards, on_network
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 # The dtypes that ids may have; the compiled core widens each of them to int64.
 TOKEN_DTYPES = ("uint8", "uint16", "uint32", "int32", "int64")
+
+# A process may have 65,530 maps (vm.max_map_count), and several datasets.
+MAX_MAPPED_SHARDS = 4096
 
 IdArray: TypeAlias = NDArray[np.integer[Any]]
 
@@ -128,8 +131,10 @@ class TokenSource:
         a token store or its path, a memory map, an array, a CPU tensor, or a sequence of ints.
         Stores, maps, arrays and tensors are shared, not copied.
     mmap
-        if False, read the ids of a file on demand with ``pread``, for disks on which mapping is
-        unwise; ids in memory stay where they are.
+        if True, map files; if False, read them on demand with ``pread``, of which at most 64 are
+        open at a time. By default a store is mapped unless it is on a network file system (NFS,
+        Lustre, SMB, FUSE, Ceph, GPFS, WekaFS, BeeGFS) or has more than `MAX_MAPPED_SHARDS` shards.
+        Ids in memory stay where they are.
 
     Attributes
     ----------
@@ -139,6 +144,8 @@ class TokenSource:
         number of ids.
     dtype
         their dtype.
+    mapped
+        False if files are read with ``pread``.
 
     Raises
     ------
@@ -161,36 +168,51 @@ class TokenSource:
     3
     """
 
-    __slots__ = ("_mmap", "_origin", "core", "dtype", "num_tokens")
+    __slots__ = ("_mmap", "_origin", "core", "dtype", "mapped", "num_tokens")
 
-    def __init__(self, tokens: Tokens, *, mmap: bool = True) -> None:
+    def __init__(self, tokens: Tokens, *, mmap: bool | None = None) -> None:
         origin = open_tokens(tokens)
         if isinstance(origin, np.ndarray) and not _file_of_map(origin):
             origin = np.ascontiguousarray(origin)
             _check_not_negative(origin)
         self._origin = origin
         self._mmap = mmap
+        network = isinstance(origin, TokenStore) and on_network(os.fsencode(origin.directory))
+        self.mapped: bool = (
+            mmap
+            if mmap is not None
+            else not (isinstance(origin, TokenStore) and (network or _has_many_shards(origin)))
+        )
         self.core: TokenShards
         if isinstance(origin, TokenStore):
             self.dtype: np.dtype[Any] = origin.dtype
-            self.core = self._opened_on_demand(origin.shard_sizes)
+            self.core = self._opened_on_demand(origin.shard_sizes, network)
             if origin.is_opened_whole:
                 # So that this source outlives the files, if another process removes them.
                 self.core.open_all()
-        elif not mmap and isinstance(origin, np.ndarray) and _file_of_map(origin):
+        elif not self.mapped and isinstance(origin, np.ndarray) and _file_of_map(origin):
             self.dtype = origin.dtype
-            self.core = self._opened_on_demand((origin.size,))
+            path, _ = cast(tuple[str, int], _file_of_map(origin))
+            self.core = self._opened_on_demand((origin.size,), on_network(os.fsencode(path)))
             self.core.open_all()
         else:
             shards = self.shards
             self.dtype = shards[0].dtype if shards else np.dtype(np.int64)
-            self.core = TokenShards(map(_without_byte_order, shards))
+            self.core = TokenShards(
+                map(_without_byte_order, shards), in_files=all(map(_file_of_map, shards))
+            )
         self.num_tokens: int = self.core.num_tokens
 
-    def _opened_on_demand(self, counts: Sequence[int]) -> TokenShards:
+    def _opened_on_demand(self, counts: Sequence[int], network: bool) -> TokenShards:
         # An empty array carries the dtype.
         nothing = _without_byte_order(np.empty(0, self.dtype))
-        return TokenShards([nothing], counts, _Opener(self._origin, self._mmap))
+        return TokenShards(
+            [nothing],
+            counts,
+            _Opener(self._origin, self.mapped),
+            in_files=True,
+            on_network=network and not self.mapped,
+        )
 
     @property
     def shards(self) -> tuple[IdArray, ...]:
@@ -261,21 +283,32 @@ class TokenSource:
 
 
 class _Opener:
-    """The function that opens a shard at its first use: maps it, or checks the file to be read."""
+    """The function that opens a shard at its first use.
+
+    Returns its ids if they are mapped, and where they can be read with pread.
+    """
 
     def __init__(self, origin: ShardedTokens | IdArray, mapped: bool) -> None:
         self._origin = origin
         self._mapped = mapped
 
-    def __call__(self, shard: int) -> IdArray | tuple[bytes, int, int]:
-        if isinstance(self._origin, TokenStore):
-            if self._mapped:
-                return _without_byte_order(self._origin.shard_ids(shard))
+    def __call__(self, shard: int) -> tuple[IdArray | None, tuple[bytes, int, int] | None]:
+        if not isinstance(self._origin, TokenStore):
+            name, offset = _file_of_map(cast(IdArray, self._origin)) or ("", 0)
+            path = Path(name).absolute()
+            return None, (os.fsencode(path), path.stat().st_ino, offset)
+        ids = _without_byte_order(self._origin.shard_ids(shard)) if self._mapped else None
+        try:
             file, status = self._origin.checked_file(shard)
-            return os.fsencode(file), status.st_ino, 0
-        name, offset = _file_of_map(cast(IdArray, self._origin)) or ("", 0)
-        path = Path(name).absolute()
-        return os.fsencode(path), path.stat().st_ino, offset
+        except InvalidStore:
+            if ids is None:
+                raise
+            return ids, None  # mapped before the file was removed
+        return ids, (os.fsencode(file), status.st_ino, 0)
+
+
+def _has_many_shards(store: TokenStore) -> bool:
+    return len(store.shard_sizes) > MAX_MAPPED_SHARDS
 
 
 def _without_byte_order(array: IdArray) -> IdArray:
@@ -314,11 +347,11 @@ def _file_of_map(array: IdArray) -> tuple[str, int] | None:
     return str(Path(root.filename)), root.offset + array.ctypes.data - root.ctypes.data
 
 
-def _reopen(origin: ShardedTokens | IdArray, mapped: bool) -> TokenSource:
+def _reopen(origin: ShardedTokens | IdArray, mapped: bool | None) -> TokenSource:
     return TokenSource(origin, mmap=mapped)
 
 
-def _remap(path: str, offset: int, dtype: str, size: int, mapped: bool) -> TokenSource:
+def _remap(path: str, offset: int, dtype: str, size: int, mapped: bool | None) -> TokenSource:
     """Unpickle a source that is in a mapped file."""
     _check_size(Path(path), Path(path).stat(), offset + size * np.dtype(dtype).itemsize)
     ids = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=(size,))

@@ -37,12 +37,22 @@ cdef struct Source:
     int64_t num_blocks
     Plan *plans
 
+# How the files of a maker are read. Cold: windows are requested from the disk before they are read, by
+# pread, which is cheaper than a fault of a map; hot: they are read where they are mapped. A store is cold
+# until the disk was not read for many windows, and then hot until a batch reads the disk.
+cdef struct Reads:
+    bint counts            # whether there are files, and reads of them are counted
+    bint cold
+    int64_t idle           # windows since the disk was read
+    int64_t unmeasured     # windows since reads were counted
+
 cdef struct Maker:
     Source *sources
     int64_t *first_index   # of each source, and the end
     int64_t num_sources
     RowForm row
     bint mask              # whether targets in another document than their input are masked
+    Reads *reads
 
 # One batch to make: its windows are at `rows` positions of an order, from `first` on in steps of
 # `step`, or, if order is NULL, `indices`.
@@ -52,12 +62,23 @@ cdef struct Batch:
     int64_t step
     int64_t rows
     int64_t *indices
+    bint requested         # from the disk
     char *inputs
     char *targets
     Marks marks
     int64_t row            # the current row
     int64_t window         # its window, if status is not 0
     int64_t status         # 0, or the error in `row`
+
+# Request windows of a batch from the disk.
+cdef void request_rows(
+    const Maker *maker, const int64_t *indices, int64_t count, Requested *asked
+) noexcept nogil
+
+# Note that the disk was read, or not, when so many windows of an order were made or requested.
+cdef void note_reads(
+    Reads *reads, bint was_read, int64_t windows, const OrderState *order
+) noexcept nogil
 
 # Fill the rows of a batch from `row` on, and set its status.
 cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil
@@ -77,6 +98,7 @@ cdef class GatheredRows:
 
 cdef class BatchMaker:
     cdef Maker maker
+    cdef Reads reads
     cdef readonly tuple sources
     cdef int64_t vocab_size
     cdef set_places(self, Batch *batch, int64_t rows, places)

@@ -26,13 +26,33 @@ cdef struct ShareNode:
     int64_t left
     int64_t right
 
+# Windows in blocks: the blocks of consecutive windows in the order of `blocks`, `group` windows of them
+# at a time shuffled by `within`. Windows that fill no block, and groups that fill no group, are the end of
+# the last group. The first block starts at window `offset`, and the last window is followed by the first.
+cdef struct Blocks:
+    uint64_t size
+    uint64_t block
+    uint64_t whole         # blocks
+    uint64_t group
+    uint64_t num_groups
+    uint64_t offset
+    uint64_t key
+    int64_t known_group    # of `within`
+    Permutation blocks
+    Permutation within
+
+# A position of an order: that of the window `place` in an epoch of a source.
+cdef struct Located:
+    int64_t phase
+    int64_t source
+    int64_t epoch
+    int64_t place
+
 # The parameters of an order; see the class.
 cdef struct OrderState:
     int64_t num_sources
     int64_t *sizes
     int64_t *offsets
-    int64_t *chunks        # of each source: rows of a chunk; 0: all windows are mixed
-    int64_t mixed          # chunks that are mixed
     int64_t num_phases
     int64_t num_nodes
     int64_t *phase_starts  # of each phase, counted over all epochs; the first is 0
@@ -42,6 +62,19 @@ cdef struct OrderState:
     int64_t epoch
     uint64_t seed
     bint shuffle
+    int64_t block          # windows per block; 0: all windows are shuffled together
+    int64_t group          # windows per group of blocks
+    int64_t *chunks        # [num_sources], windows per block of this source, or 0
+    int64_t mixed          # blocks per group of such a source
+
+cdef void locate(const OrderState *order, int64_t position, Located *at) noexcept nogil
+cdef void make_blocks(
+    Blocks *blocks, const OrderState *order, int64_t source, int64_t epoch
+) noexcept nogil
+
+# The window at a place, and that at a place if no group was shuffled: the order in which they are read.
+cdef uint64_t window_of(Blocks *blocks, uint64_t place) noexcept nogil
+cdef uint64_t window_to_read(const Blocks *blocks, uint64_t place) noexcept nogil
 
 # Write the windows at `count` positions: first, first + step, first + 2 * step, ...
 cdef void fill_order(

@@ -63,87 +63,101 @@ cdef inline uint64_t share_of(const ShareNode *split, uint64_t position) noexcep
     return mul_div(position, split.share, split.remainder, split.total)
 
 
-# Return the window at a place in a shuffled order of chunks: chunks come in a random order, and the windows
-# of `mixed` consecutive ones in this order are shuffled together. What is left after the last whole chunk
-# comes last. `group` is the permutation of the last call, of group `known`.
-cdef uint64_t permute_chunks(
-    const Permutation *chunks, Permutation *group, int64_t *known, uint64_t size, uint64_t chunk,
-    uint64_t mixed, uint64_t key, uint64_t place
+# The phase of `at` is that of an earlier position, or 0.
+cdef inline void locate(const OrderState *order, int64_t position, Located *at) noexcept nogil:
+    cdef int64_t node
+    cdef const ShareNode *splits
+    cdef uint64_t before
+    at.place = position
+    at.epoch = order.epoch
+    at.source = 0
+    if order.num_nodes > 0 or order.length != order.sizes[0]:
+        at.place += at.epoch * order.length
+        while at.phase + 1 < order.num_phases and order.phase_starts[at.phase + 1] <= at.place:
+            at.phase += 1
+        at.place -= order.phase_starts[at.phase]
+        splits = order.splits + at.phase * order.num_nodes
+        node = 0 if order.num_nodes > 0 else -1
+        while node >= 0:
+            before = share_of(&splits[node], at.place)
+            if share_of(&splits[node], at.place + 1) > before:
+                at.place = before
+                node = splits[node].left
+            else:
+                at.place -= before
+                node = splits[node].right
+        at.source = -1 - node
+        at.place += order.drawn[at.phase * order.num_sources + at.source]
+        at.epoch = at.place // order.sizes[at.source]
+        at.place -= at.epoch * order.sizes[at.source]
+
+
+cdef inline uint64_t key_of(const OrderState *order, int64_t source, int64_t epoch) noexcept nogil:
+    return mix(mix(mix(order.seed) ^ <uint64_t>epoch) ^ <uint64_t>source)
+
+
+cdef void make_blocks(
+    Blocks *blocks, const OrderState *order, int64_t source, int64_t epoch
 ) noexcept nogil:
-    cdef uint64_t whole = chunks.size * chunk
-    cdef uint64_t number = place // (chunk * mixed)
-    cdef uint64_t first = number * chunk * mixed
-    if place >= whole:
-        first = whole
-        number = chunks.size
-    if <int64_t>number != known[0]:
-        make_permutation(
-            group, size - whole if place >= whole else min(chunk * mixed, whole - first),
-            mix(key ^ (number + 1)),
-        )
-        known[0] = number
-    place = permute(group, place - first)
-    if first == whole:
-        return whole + place
-    return permute(chunks, first // chunk + place // chunk) * chunk + place % chunk
+    cdef uint64_t size = order.sizes[source]
+    blocks.size = size
+    cdef int64_t chunk = order.chunks[source]
+    blocks.block = chunk if chunk > 0 else order.block
+    blocks.group = chunk * order.mixed if chunk > 0 else order.group
+    blocks.whole = size // blocks.block
+    blocks.num_groups = max(<uint64_t>1, size // blocks.group)
+    blocks.key = mix(key_of(order, source, epoch))
+    blocks.offset = 0 if chunk > 0 else mix(blocks.key) % size
+    blocks.known_group = -1
+    make_permutation(&blocks.blocks, max(<uint64_t>1, blocks.whole), blocks.key)
+
+
+cdef uint64_t window_to_read(const Blocks *blocks, uint64_t place) noexcept nogil:
+    cdef uint64_t slot = place // blocks.block
+    if slot < blocks.whole:
+        place += (permute(&blocks.blocks, slot) - slot) * blocks.block
+    place += blocks.offset
+    return place - blocks.size if place >= blocks.size else place
+
+
+cdef uint64_t window_of(Blocks *blocks, uint64_t place) noexcept nogil:
+    cdef uint64_t group = min(place // blocks.group, blocks.num_groups - 1)
+    cdef uint64_t first = group * blocks.group
+    cdef uint64_t size = blocks.group if group < blocks.num_groups - 1 else blocks.size - first
+    if <int64_t>group != blocks.known_group:
+        make_permutation(&blocks.within, size, mix(blocks.key ^ (group + 1)))
+        blocks.known_group = group
+    return window_to_read(blocks, first + permute(&blocks.within, place - first))
 
 
 cdef void fill_order(
     const OrderState *order, int64_t first, int64_t step, int64_t count, int64_t *indices
 ) noexcept nogil:
     cdef Permutation permutation
-    cdef Permutation group
-    cdef int64_t known_group = NO_SOURCE
-    cdef uint64_t key = 0
+    cdef Blocks blocks
     cdef int64_t known_source = NO_SOURCE
     cdef int64_t known_epoch = NO_SOURCE
-    cdef int64_t phase = 0
-    cdef int64_t r, node, source, epoch, place
-    cdef const ShareNode *splits
-    cdef uint64_t before
+    cdef int64_t r, place
+    cdef bint is_blocked
+    cdef Located at
+    at.phase = 0
     for r in range(count):
-        place = first + r * step
-        epoch = order.epoch
-        source = 0
-        if order.num_nodes > 0 or order.length != order.sizes[0]:
-            place += epoch * order.length
-            # Positions ascend, so the phase of one is that of the one before, or a later one.
-            while phase + 1 < order.num_phases and order.phase_starts[phase + 1] <= place:
-                phase += 1
-            place -= order.phase_starts[phase]
-            splits = order.splits + phase * order.num_nodes
-            node = 0 if order.num_nodes > 0 else -1
-            while node >= 0:
-                before = share_of(&splits[node], place)
-                if share_of(&splits[node], place + 1) > before:
-                    place = before
-                    node = splits[node].left
-                else:
-                    place -= before
-                    node = splits[node].right
-            source = -1 - node
-            place += order.drawn[phase * order.num_sources + source]
-            epoch = place // order.sizes[source]
-            place -= epoch * order.sizes[source]
+        # Positions ascend, so the phase of one is that of the one before, or a later one.
+        locate(order, first + r * step, &at)
+        place = at.place
         if order.shuffle:
-            if source != known_source or epoch != known_epoch:
-                key = mix(mix(mix(order.seed) ^ <uint64_t>epoch) ^ <uint64_t>source)
-                make_permutation(
-                    &permutation,
-                    order.sizes[source] // max(order.chunks[source], 1),
-                    key,
-                )
-                known_source = source
-                known_epoch = epoch
-                known_group = NO_SOURCE
-            if order.chunks[source] > 0:
-                place = permute_chunks(
-                    &permutation, &group, &known_group, order.sizes[source], order.chunks[source],
-                    order.mixed, key, place,
-                )
-            else:
-                place = permute(&permutation, place)
-        indices[r] = order.offsets[source] + place
+            is_blocked = order.block > 0 or order.chunks[at.source] > 0
+            if at.source != known_source or at.epoch != known_epoch:
+                if not is_blocked:
+                    make_permutation(
+                        &permutation, order.sizes[at.source], key_of(order, at.source, at.epoch)
+                    )
+                else:
+                    make_blocks(&blocks, order, at.source, at.epoch)
+                known_source = at.source
+                known_epoch = at.epoch
+            place = permute(&permutation, place) if not is_blocked else window_of(&blocks, place)
+        indices[r] = order.offsets[at.source] + place
 
 
 cdef class Order:
@@ -169,9 +183,12 @@ cdef class Order:
         the order is a function of these.
     shuffle
         False: each source in its own order.
+    block, group
+        windows per block, and blocks per group, if windows are shuffled in blocks: the blocks of a source
+        are shuffled, and then the windows of each `group` of them. 0: all windows are shuffled together.
     chunks, mixed
-        for each source the size of a chunk of windows, or 0; chunks come in a random order, and of
-        `mixed` of them the windows are shuffled together. Of a size 0 all windows are.
+        the same for single sources: for each source windows per block, or 0 for a source of which `block`
+        is right. These blocks start at multiples of their size; others start anywhere.
 
     Raises
     ------
@@ -188,8 +205,8 @@ cdef class Order:
     """
 
     def __cinit__(
-        self, sizes, *, splits=(), phases=(), length=None, seed=0, epoch=0, shuffle=True,
-        chunks=(), int64_t mixed=1
+        self, sizes, *, splits=(), phases=(), length=None, seed=0, epoch=0, shuffle=True, block=0,
+        group=1, chunks=(), int64_t mixed=1
     ):
         cdef int64_t k, i
         sizes = list(map(int, sizes))
@@ -206,6 +223,11 @@ cdef class Order:
         self.order.seed = seed
         self.order.epoch = epoch
         self.order.shuffle = shuffle
+        if not (0 <= block < 1 << 62 and 1 <= group < 1 << 62):
+            raise InvalidWindow(f"a group of {group} blocks of {block} windows")
+        # Larger ones are those of a source that is one group.
+        self.order.block = min(block, max(sizes))
+        self.order.group = min(min(block, max(sizes)) * group, 1 << 62)
         self.order.num_sources = len(sizes)
         self.order.sizes = <int64_t *>malloc(len(sizes) * sizeof(int64_t))
         self.order.offsets = <int64_t *>malloc(len(sizes) * sizeof(int64_t))

@@ -24,6 +24,13 @@ cdef enum:
     MAX_SPINS = 400
 
 cdef enum:
+    # What is requested from the disk before its batch is made: as many windows, unless they are long.
+    AHEAD_WINDOWS = 256
+    AHEAD_BYTES = 8 << 20
+    # In order, a quarter at a time: long requests read at the speed of the disk whatever its read-ahead.
+    AHEAD_IN_ORDER = 16 << 20
+
+cdef enum:
     WAITING
     STARTED
     DONE
@@ -31,6 +38,17 @@ cdef enum:
 cdef struct Slot:
     Batch batch
     int64_t state
+
+# What of an order is requested from the disk. `requested` is the first position that is not: batches start
+# `step` positions apart. Of an order in blocks, whose groups are requested while the group before is read,
+# it is, for each source, the first block that is not, counted in `epochs`.
+cdef struct Ahead:
+    int64_t step           # 0: batches come in any order, so nothing is requested
+    int64_t batches
+    int64_t least          # positions that are requested together, or more
+    int64_t requested
+    int64_t *epochs
+    int64_t *blocks
 
 # A queue of batches in order: of `submitted` ones, `started` are started by a thread and `taken`
 # handed out.
@@ -44,16 +62,117 @@ cdef struct Queue:
     bint stop
     bint thread_sleeps
     bint reader_waits
+    Ahead ahead
     pthread_t thread
     pthread_mutex_t lock
     pthread_cond_t work
     pthread_cond_t ready
 
 
+# Request the batches that follow one.
+cdef void request_batches(Queue *queue, const Batch *batch, int64_t first, int64_t end) noexcept nogil:
+    cdef int64_t rows
+    cdef Requested asked
+    cdef int64_t *indices = <int64_t *>malloc((batch.rows + 1) * sizeof(int64_t))
+    if indices == NULL:
+        return
+    asked.tokens = NULL
+    asked.start = asked.end = 0
+    while first < end:
+        rows = min(batch.rows, (batch.order.length - first + batch.step - 1) // batch.step)
+        fill_order(batch.order, first, batch.step, rows, indices)
+        request_rows(queue.maker, indices, rows, &asked)
+        first += queue.ahead.step
+    end_requests(&asked)
+    free(indices)
+
+
+# Request the blocks of the groups of a batch, and as much of the next group as it has read of its own. At the
+# start of an epoch one block per batch or little more, so that the first batches do not wait for a whole group.
+# Return the number of windows requested.
+cdef int64_t request_blocks(Queue *queue, const Batch *batch) noexcept nogil:
+    cdef const OrderState *order = batch.order
+    cdef Ahead *ahead = &queue.ahead
+    cdef Blocks blocks
+    cdef Located at
+    cdef Requested asked
+    cdef int64_t known_source = NO_SOURCE
+    cdef int64_t known_epoch = NO_SOURCE
+    cdef int64_t windows = 0
+    cdef int64_t most = 2 * ahead.step
+    cdef bint complete = True
+    cdef int64_t r, group, first, size, next_size, end, slot, place, window
+    at.phase = 0
+    asked.tokens = NULL
+    asked.start = asked.end = 0
+    for r in range(batch.rows):
+        locate(order, batch.first + r * batch.step, &at)
+        if at.source != known_source or at.epoch != known_epoch:
+            make_blocks(&blocks, order, at.source, at.epoch)
+            known_source = at.source
+            known_epoch = at.epoch
+        if queue.maker.sources[at.source].plans != NULL:
+            continue  # where its rows are is known once they are planned
+        group = min(at.place // order.group, <int64_t>blocks.num_groups - 1)
+        first = group * order.group
+        size = order.group
+        next_size = order.group
+        if group == <int64_t>blocks.num_groups - 1:
+            size = blocks.size - first
+            next_size = 0
+        elif group == <int64_t>blocks.num_groups - 2:
+            next_size = blocks.size - first - size
+        # In windows, then in blocks. Rounded up: the first place of a group needs all of it.
+        end = first + size + <int64_t>(<double>(at.place - first) / size * next_size)
+        end = min(end + order.block - 1, <int64_t>blocks.size + order.block - 1) // order.block
+        if ahead.epochs[at.source] != at.epoch or ahead.blocks[at.source] < first // order.block:
+            ahead.epochs[at.source] = at.epoch
+            ahead.blocks[at.source] = first // order.block
+        while ahead.blocks[at.source] < end and windows < most:
+            slot = ahead.blocks[at.source]
+            place = slot * order.block
+            while place < min((slot + 1) * order.block, <int64_t>blocks.size):
+                window = order.offsets[at.source] + <int64_t>window_to_read(&blocks, place)
+                request_rows(queue.maker, &window, 1, &asked)
+                place += 1
+            end_requests(&asked)
+            ahead.blocks[at.source] += 1
+            windows += order.block
+        complete &= ahead.blocks[at.source] >= (first + size) // order.block
+    ahead.requested = order.length if complete else 0
+    return windows
+
+
+# Request what is needed after a batch; for the thread, or for the reader if there is no thread.
+cdef void request_ahead(Queue *queue, const Batch *batch) noexcept nogil:
+    cdef Ahead *ahead = &queue.ahead
+    cdef Reads *reads = queue.maker.reads
+    cdef int64_t before, first, end, windows
+    if not reads.cold or ahead.step == 0 or batch.status != 0:
+        return
+    windows = 0
+    before = count_disk_reads()
+    if batch.order.shuffle and batch.order.block > 0:
+        windows = request_blocks(queue, batch)
+    else:
+        first = max(ahead.requested, batch.first + ahead.step)
+        end = batch.first + ahead.batches * ahead.step + 1
+        if end - first < ahead.least:
+            return
+        end = min(end, batch.order.length)
+        request_batches(queue, batch, first, end)
+        while first < end:
+            first += ahead.step
+            windows += batch.rows
+        ahead.requested = first
+    note_reads(reads, count_disk_reads() != before, windows, batch.order)
+
+
 # The thread: make batches until it is stopped.
 cdef void *run_queue(void *context) noexcept nogil:
     cdef Queue *queue = <Queue *>context
     cdef Slot *slot
+    cdef Batch made
     cdef sigset_t signals
     cdef int64_t known, spins
     # Other threads handle signals, except those that this thread raises itself.
@@ -83,25 +202,34 @@ cdef void *run_queue(void *context) noexcept nogil:
         queue.started += 1
         slot.state = STARTED
         pthread_mutex_unlock(&queue.lock)
+        slot.batch.requested = slot.batch.first < queue.ahead.requested
         make_batch(queue.maker, &slot.batch)
+        made = slot.batch  # once the state is DONE, the reader may submit another one in this slot
         pthread_mutex_lock(&queue.lock)
         slot.state = DONE
         if queue.reader_waits:
             pthread_cond_signal(&queue.ready)
+        if queue.maker.reads.cold and not queue.stop:
+            pthread_mutex_unlock(&queue.lock)
+            request_ahead(queue, &made)
+            pthread_mutex_lock(&queue.lock)
     pthread_mutex_unlock(&queue.lock)
     return NULL
 
 
 # Wait for the oldest batch, or make it here if it is not started.
-cdef void await_batch(Queue *queue, Slot *slot) noexcept nogil:
+cdef void await_batch(Queue *queue, Slot *slot, bint has_thread) noexcept nogil:
     cdef int64_t spins = 0
     pthread_mutex_lock(&queue.lock)
     if slot.state == WAITING:
         queue.started += 1
         slot.state = STARTED
         pthread_mutex_unlock(&queue.lock)
+        slot.batch.requested = slot.batch.first < queue.ahead.requested
         make_batch(queue.maker, &slot.batch)
         slot.state = DONE
+        if not has_thread:
+            request_ahead(queue, &slot.batch)
         return
     if slot.state != DONE:
         pthread_mutex_unlock(&queue.lock)
@@ -129,6 +257,10 @@ cdef class Prefetcher:
         the order of the epoch.
     ahead
         maximum number of batches in the queue; 0: there is no thread.
+    step
+        positions from the start of a batch to the start of the next. While a store is read from the disk,
+        the windows of the batches that follow are requested from it, at least 256 of them or 8 MiB. 0: those
+        of no other batch are.
 
     Notes
     -----
@@ -141,7 +273,10 @@ cdef class Prefetcher:
     cdef object owners
     cdef int process  # the process that has the thread; 0: none
 
-    def __cinit__(self, BatchMaker maker not None, Order order not None, int64_t ahead):
+    def __cinit__(
+        self, BatchMaker maker not None, Order order not None, int64_t ahead, int64_t step=0
+    ):
+        cdef int64_t k
         self.maker = maker
         self.order = order
         self.owners = deque()
@@ -149,8 +284,16 @@ cdef class Prefetcher:
         self.queue.maker = &maker.maker
         self.queue.capacity = max(ahead, 1)
         self.queue.slots = <Slot *>calloc(self.queue.capacity, sizeof(Slot))
-        if self.queue.slots == NULL:
+        self.queue.ahead.step = step
+        self.queue.ahead.epochs = <int64_t *>malloc(order.order.num_sources * sizeof(int64_t))
+        self.queue.ahead.blocks = <int64_t *>calloc(order.order.num_sources, sizeof(int64_t))
+        if (
+            self.queue.slots == NULL or self.queue.ahead.epochs == NULL
+            or self.queue.ahead.blocks == NULL
+        ):
             raise MemoryError
+        for k in range(order.order.num_sources):
+            self.queue.ahead.epochs[k] = NO_SOURCE
         pthread_mutex_init(&self.queue.lock, NULL)
         pthread_cond_init(&self.queue.work, NULL)
         pthread_cond_init(&self.queue.ready, NULL)
@@ -161,6 +304,8 @@ cdef class Prefetcher:
     def __dealloc__(self):
         self.stop()
         free(self.queue.slots)
+        free(self.queue.ahead.epochs)
+        free(self.queue.ahead.blocks)
 
     def __len__(self):
         """Return how many batches are submitted and not taken."""
@@ -178,6 +323,8 @@ cdef class Prefetcher:
         slot.batch.first = positions.start
         slot.batch.step = positions.step
         self.maker.set_places(&slot.batch, len(positions), places)
+        if self.queue.ahead.batches == 0:
+            self.set_ahead(len(positions))
         self.owners.append(owner)
         pthread_mutex_lock(&self.queue.lock)
         slot.state = WAITING
@@ -185,6 +332,17 @@ cdef class Prefetcher:
         if self.queue.thread_sleeps:
             pthread_cond_signal(&self.queue.work)
         pthread_mutex_unlock(&self.queue.lock)
+
+    # Set how much is requested from the disk ahead of batches of so many windows.
+    cdef set_ahead(self, int64_t rows):
+        cdef int64_t size = max(rows, 1) * self.maker.maker.row.length * 2  # bytes, of uint16
+        cdef Ahead *ahead = &self.queue.ahead
+        if self.order.order.shuffle:
+            ahead.batches = max(1, min((AHEAD_WINDOWS + rows - 1) // max(rows, 1), AHEAD_BYTES // size))
+            ahead.least = 1
+        else:
+            ahead.batches = max(1, AHEAD_IN_ORDER // size)
+            ahead.least = max(1, ahead.batches // 4) * ahead.step
 
     def take(self):
         """Return the oldest batch: its owner, and the result of :meth:`BatchMaker.make`.
@@ -204,8 +362,9 @@ cdef class Prefetcher:
             if self.queue.started > self.queue.taken and started.state == STARTED:
                 started.state = WAITING
                 self.queue.started -= 1
+        cdef bint has_thread = self.process != 0
         with nogil:
-            await_batch(&self.queue, slot)
+            await_batch(&self.queue, slot, has_thread)
         self.queue.taken += 1
         owner = self.owners.popleft()
         if slot.batch.status != 0:

@@ -23,15 +23,15 @@ cdef enum:
     BAD_ID = -1
     READ_FAILED = -2
 
-# A file that is read by pread: the ids from byte `offset` on of the file with this inode.
+# A file that can be read by pread: the ids from byte `offset` on of the file with this inode.
 cdef struct File:
     const char *path
     int64_t inode
     int64_t offset
 
 # Shard k holds the tokens bounds[k] .. bounds[k + 1] - 1 of one long sequence; bounds[0] is 0. They
-# are in memory at places[k], or, if that is NULL, in files[k]; if that has no path, the shard is not
-# opened yet. Shard k is file number first_file + k of the process.
+# are in memory at places[k], in files[k], or in both if the memory is a map of the file; if neither is
+# set, the shard is not opened yet. Shard k is file number first_file + k of the process.
 cdef struct Tokens:
     const char **places
     File *files
@@ -39,6 +39,8 @@ cdef struct Tokens:
     int64_t num_shards
     int64_t itemsize
     int64_t first_file
+    bint in_files          # whether memory, if any, is a map of a file
+    bint on_network        # whether reads of the files are not counted as reads of a disk
 
 # How rows are written. `last` is the largest id allowed.
 cdef struct RowForm:
@@ -49,6 +51,21 @@ cdef struct RowForm:
     int64_t target_fill
     int64_t last
     char *scratch  # length + 1 tokens, at least 2, for tokens that are not contiguous in memory
+    bint cold      # whether to read files also where they are mapped
+
+# A range of tokens to request from the disk; ranges that follow each other are joined.
+cdef struct Requested:
+    const Tokens *tokens
+    int64_t start
+    int64_t end
+
+# Add tokens to the range; what was in it is requested if they do not follow it.
+cdef void request(
+    Requested *asked, const Tokens *tokens, int64_t start, int64_t count
+) noexcept nogil
+
+# Request the range, and leave it empty.
+cdef void end_requests(Requested *asked) noexcept nogil
 
 # Prefetch the start of a window while others are copied.
 cdef void prefetch_tokens(const Tokens *tokens, int64_t start, int64_t count) noexcept nogil
@@ -72,7 +89,7 @@ cdef void fill(void *out, int64_t count, int64_t value, int64_t itemsize) noexce
 # Return the address of `count` consecutive tokens, in place or copied to `scratch`; NULL if they
 # cannot be read, or are in a shard that is not opened.
 cdef const char *fetch(
-    const Tokens *tokens, int64_t start, int64_t count, char *scratch
+    const Tokens *tokens, int64_t start, int64_t count, char *scratch, bint cold
 ) noexcept nogil
 
 cdef class TokenShards:

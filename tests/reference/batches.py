@@ -136,3 +136,24 @@ def best_fit(sizes: Sequence[int], room: int) -> list[list[int]]:
         rows[row].append(item)
         spaces.setdefault(space - sizes[item], []).append(row)
     return rows
+
+
+def block_order(
+    size: int, seed: int, epoch: int, block: int, group: int, *, shifted: bool = True
+) -> list[int]:
+    """Return the windows of an epoch of one source, of which `group` blocks are shuffled together."""
+    key = mix(order_key(seed, epoch))
+    offset = mix(key) % size if shifted else 0
+    windows = [(offset + k) % size for k in range(size)]
+    whole = size // block
+    blocks = [windows[k * block : (k + 1) * block] for k in range(whole)]
+    to_read = [window for k in range(whole) for window in blocks[permuted(whole, key, k)]]
+    to_read += windows[whole * block :]
+    groups = max(1, size // (block * group))
+    found = []
+    for number in range(groups):
+        first = number * block * group
+        last = first + block * group if number < groups - 1 else size
+        own = mix(key ^ (number + 1))
+        found += [to_read[first + permuted(last - first, own, k)] for k in range(last - first)]
+    return found

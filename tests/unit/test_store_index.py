@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import random
-import re
 import shutil
 import subprocess
 import sys
@@ -160,7 +159,7 @@ def test_a_manifest_cut_short_is_refused_at_once_and_other_damage_by_verify(tmp_
         bad[bit // 8] ^= 1 << bit % 8
         manifest.write_bytes(bad)
         with pytest.raises(InvalidStore):
-            read_whole(path)
+            verify(path)
 
 
 def test_files_are_checked_when_they_are_first_used(tmp_path: Path) -> None:
