@@ -64,7 +64,7 @@ if TYPE_CHECKING:
         document_ends: NDArray[np.integer[Any]] | Sequence[int] | None
         dtype: torch.dtype | Literal["store"]
         vocab_size: int | None
-        mmap: bool
+        mmap: bool | None
 
 
 class WindowDataset(Dataset[SampleType], Generic[SampleType]):

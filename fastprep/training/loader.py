@@ -60,7 +60,9 @@ if TYPE_CHECKING:
 
         max_length: int | None
         stride: int | None
-        shuffle: bool
+        shuffle: Shuffle
+        shuffle_block_tokens: int
+        shuffle_buffer_tokens: int
         seed: int
         epoch: int
         drop_last: bool
@@ -79,7 +81,7 @@ if TYPE_CHECKING:
         mask_targets: bool | None
         document_ends: NDArray[np.integer[Any]] | Sequence[int] | None
         vocab_size: int | None
-        mmap: bool
+        mmap: bool | None
 
 
 @overload
