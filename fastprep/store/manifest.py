@@ -462,11 +462,12 @@ def shard_contradiction(manifest: Manifest, shard: ShardRecord) -> str | None:
     for span in shard.inputs:
         if not span.start <= span.end <= span.size:
             return f"bytes {span.start} to {span.end} of an input of {span.size}"
-    for name, count in (("bin", shard.tokens * itemsize), ("ends", shard.documents * 8)):
-        blocks = -(-count // CHECKSUM_BYTES)
-        stated = len(getattr(shard, f"{name}_crc32"))
-        if stated != blocks:
-            return f"{stated} checksums in {name}_crc32 for {blocks} blocks"
+    for name, size, stated in (
+        ("bin", shard.tokens * itemsize, len(shard.bin_crc32)),
+        ("ends", shard.documents * 8, len(shard.ends_crc32)),
+    ):
+        if stated != -(-size // CHECKSUM_BYTES):
+            return f"{stated} checksums in {name}_crc32 for {-(-size // CHECKSUM_BYTES)} blocks"
     return None
 
 

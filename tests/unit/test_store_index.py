@@ -350,3 +350,24 @@ def test_a_run_over_a_trillion_tokens_resumes_anywhere(tmp_path: Path) -> None:
         inputs, targets = next(iter(resumed))
         assert inputs.tolist() == [ids[:-1].tolist()]
         assert targets.tolist() == [ids[1:].tolist()]
+
+
+def test_a_store_at_a_url_has_its_index_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fsspec")
+    monkeypatch.setenv("FASTPREP_CACHE", str(tmp_path / "cache"))
+    local = make(tmp_path)
+    url = "memory://indexed/store"
+    options: dict[str, Any] = {"shard_bytes": 400, "progress": False}
+    for _ in range(2):
+        made = prepare(tmp_path / "a.txt", url, **options)
+        assert only_index(made.path).read_bytes() == only_index(local.path).read_bytes()
+        assert verify(made).documents == len(TEXTS)
+        shutil.rmtree(tmp_path / "cache")
+        store = TokenStore(url)
+        assert not store.head.shards
+        assert store[-5:].tolist() == local[-5:].tolist()
+        assert verify(store).documents == len(TEXTS)
+    prepare(tmp_path / "a.txt", url, overwrite=True, **{**options, "shard_bytes": 1 << 20})
+    assert TokenStore(url).num_shards == 1
