@@ -10,6 +10,7 @@ PIP = [sys.executable, "-u", "-m", "pip", "install", "--no-input", "--progress-b
 # Lines of pip that begin a step, and what is shown of them.
 STEPS = [
     (re.compile(r"Collecting (?P<name>[\w.-]+)"), "{name}"),
+    (re.compile(r"Processing \S*/(?P<name>[\w.]+)-\d\S*\.whl"), "{name}"),
     (re.compile(r"\s+Downloading .*?(?P<name>[\w.]+)-\d.* (?P<size>\([\d.]+ [MG]B\))"),
      "   downloading {name} {size}"),
     (re.compile(r"\s+Building editable for (?P<name>\S+) .*started"), "compiling {name}"),

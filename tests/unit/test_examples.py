@@ -83,6 +83,7 @@ def test_demonstration_compares_ids_and_ends_in_a_report(tmp_path: Path) -> None
 def test_installing_shows_steps_and_what_pip_said_if_it_fails(tmp_path: Path) -> None:
     step_of = runpy.run_path(str(ROOT / "data" / "install.py"))["step_of"]
     assert step_of("Collecting numpy>=1.24 (from fastprep==0.1.0)") == "numpy"
+    assert step_of("Processing /files/numpy-2.4.6-cp311-cp311-linux_x86_64.whl") == "numpy"
     torch = "  Downloading torch-2.13.0-cp311-cp311-linux_x86_64.whl (190.1 MB)"
     assert step_of(torch) == "   downloading torch (190.1 MB)"
     assert step_of("Requirement already satisfied: numpy") is None
