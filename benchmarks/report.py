@@ -18,6 +18,7 @@ from results_of import Results
 from scaling import scaling_lines, thread_lines
 from tables import (
     call_lines,
+    cold_lines,
     encode_lines,
     file_lines,
     growth_lines,
@@ -63,6 +64,7 @@ def lines_of(results: Results, pictures: dict[str, str], folder: str, where: str
         *call_lines(results),
         *word_lines(results),
         *loader_lines(results),
+        *cold_lines(results),
     ]
 
 

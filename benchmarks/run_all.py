@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ PLAIN = {
     "load": "how long until a new process has an encoding",
     "calls": "one call on a prompt, and a million ids decoded",
     "loader": "batches, next to other loaders",
+    "cold": "batches of a store that is not in memory, next to other readers",
 }
 
 
@@ -66,7 +68,9 @@ def steps_of(options: argparse.Namespace) -> list[Step]:
             also = ["--encoding", encoding]
             steps.append(Step(title, "bench_encode", f"encode-{encoding}-{name}", on_it + also))
     for what, title in PLAIN.items():
-        if what != "loader" or importlib.util.find_spec("torch"):
+        if what == "cold" and not hasattr(os, "posix_fadvise"):
+            continue
+        if what not in ("loader", "cold") or importlib.util.find_spec("torch"):
             steps.append(Step(title, f"bench_{what}", what, repeats))
     return [step for step in steps if not options.only or step.script[6:] in options.only]
 

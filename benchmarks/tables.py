@@ -337,6 +337,70 @@ def loader_lines(results: Results) -> list[str]:
     ]
 
 
+def cold_lines(results: Results) -> list[str]:
+    """Return the tables of stores that are read from the disk: speed, waits, and how shuffles mix."""
+    found = results.get("cold")
+    if not found:
+        return []
+    shapes, disk = found["shapes"], found["disk"]
+    rows = [
+        ["the disk, 64 reads in flight"]
+        + [
+            f"{shape['random_bound']['windows_per_second']:,} "
+            f"({shape['random_bound']['bytes_read_per_byte']:.1f} bytes)"
+            for shape in shapes
+        ]
+    ]
+    for side in shapes[0]["windows_per_second"]:
+        cells = [
+            f"{shape['windows_per_second'][side]:,} ({shape['of_the_disk'][side]:.2f}; "
+            f"{shape['bytes_read_per_byte'][side]:,.1f} bytes)"
+            for shape in shapes
+        ]
+        rows.append([side, *cells])
+    waits = [
+        [
+            side,
+            *(
+                " / ".join(
+                    f"{one['milliseconds'][side][what]:.1f}" for what in ("p50", "p99", "max")
+                )
+                for one in found["waits"]
+            ),
+        ]
+        for side in found["waits"][0]["milliseconds"]
+    ]
+    mixing = [
+        [
+            name,
+            f"{one['stretches_of_a_batch']:.0f}",
+            f"{one['median_distance_of_neighbours']:.4f}",
+            f"{one['neighbours_within_1000']:.3f}",
+        ]
+        for name, one in found["mixing"].items()
+    ]
+    missing = ", ".join(found["not_installed"])
+    return [
+        f"A store of {found['gigabytes']:g} GB that is not in memory, batches of 64, windows per "
+        "second; in brackets the part of the disk's speed (64 random reads in flight, or in order) and "
+        "the bytes read per byte used. The disk: "
+        f"{shapes[0]['in_order_megabytes_per_second']:,} MB/s in order, "
+        f"read_ahead_kb {disk['read_ahead_kb']}. Of blocks, it is the speed of reading ahead of use."
+        + (f" Not installed: {missing}." if missing else ""),
+        "",
+        *table(["", *(f"L={shape['max_length']}" for shape in shapes)], rows),
+        "How long a training loop waits for a batch (B=64, L=1024) of such a store, milliseconds, "
+        "median / 99th percentile / longest.",
+        "",
+        *table(["", *(f"{one['step_milliseconds']} ms per step" for one in found["waits"])], waits),
+        "How shuffles mix a billion tokens (L=1024; simulated): the stretches of a million tokens from "
+        "which a batch of 64 windows comes, the median distance of neighbours as a part of the corpus, "
+        "and the part of neighbours that are within 1,000 windows.",
+        "",
+        *table(["", "stretches of a batch", "distance", "within 1,000"], mixing),
+    ]
+
+
 def prepare_lines(results: Results) -> list[str]:
     """Return the tables of whole processes from JSON lines to ids and document ends."""
     found = results.by_corpus("prepare")
