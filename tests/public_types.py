@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa  # type: ignore[import-untyped]
+import tiktoken
 import torch
+from tokenizers import Tokenizer
 from typing_extensions import assert_type
 
 import fastprep
@@ -30,6 +34,9 @@ def encodings(out16: npt.NDArray[np.uint16], out32: npt.NDArray[np.uint32]) -> N
 def stores(store: fastprep.TokenStore) -> None:
     assert_type(fastprep.prepare("a", "b"), fastprep.TokenStore)
     assert_type(fastprep.prepare("a", "b", task=(0, 2)), fastprep.TokenStore | None)
+    fastprep.prepare([Path("a"), "b"], Path("c"), encoding=Path("tokenizer.json"))
+    fastprep.prepare(iter([{"text": "a"}]), "b", encoding=tiktoken.get_encoding("gpt2"))
+    fastprep.prepare(pa.table({"text": ["a"]}), "b", encoding=Tokenizer.from_file("tokenizer.json"))
     assert_type(store[0], int)
     assert_type(store.num_tokens, int)
     assert_type(store.text(0), str)
@@ -77,6 +84,8 @@ def wrong_names(store: fastprep.TokenStore) -> None:
     fastprep.prepare("a", "b", worker=2)  # type: ignore[call-overload] # pyright: ignore
     fastprep.create_dataloader(store, batch_size=2, maxlength=4)  # type: ignore[call-overload] # pyright: ignore
     fastprep.WindowDataset(store, 4, pad_lst=True)  # type: ignore[call-overload] # pyright: ignore
+    fastprep.prepare(5, "b")  # type: ignore[call-overload] # pyright: ignore
+    fastprep.prepare("a", "b", encoding=5)  # type: ignore[call-overload] # pyright: ignore
     fastprep.verify(store, samples=4)  # type: ignore[call-arg] # pyright: ignore
     fastprep.export_store(store, format="gguf")  # type: ignore[arg-type] # pyright: ignore
 

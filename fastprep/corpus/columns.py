@@ -43,7 +43,7 @@ class Nulls:
     """Handling of null rows as the format's ``on_error`` requires; ``place`` names a row."""
 
     #: True if the last array held lists of ids, which are texts of 4 bytes per id.
-    ids = False
+    ids: bool = False
 
     def __init__(self, form: Format, place: Callable[[int], str]) -> None:
         self._form = form

@@ -8,7 +8,7 @@ import stat
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from fastprep.corpus.documents import Format, Span
 from fastprep.corpus.formats import SUPPORTED, in_folders
@@ -21,8 +21,32 @@ from fastprep.corpus.sources import is_text, text_hint, whole
 from fastprep.errors import InvalidInput
 from fastprep.system.arguments import local_path
 
-# A path, a table or stream of :mod:`fastprep.corpus.tables`, or an iterable of these.
-Inputs: TypeAlias = Any
+
+class ArrowStream(Protocol):
+    """A table or stream with Arrow's interface: of pyarrow, polars, pandas, DuckDB."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return a capsule with the stream."""
+
+
+class Frame(Protocol):
+    """A data frame, or a query that makes one."""
+
+    @property
+    def columns(self) -> object:
+        """The names of the columns."""
+
+
+class Scan(Protocol):
+    """A data set or scanner of pyarrow."""
+
+    def to_batches(self) -> object:
+        """Return the record batches."""
+
+
+Input: TypeAlias = str | PathLike[str] | ArrowStream | Frame | Scan
+#: A path, a table or stream of :mod:`fastprep.corpus.tables`, an iterable of these, or of dicts.
+Inputs: TypeAlias = Input | Iterable[Any]
 
 _MAX_SHOWN = 60  # characters of an input in an error
 _HOW_TO_PASS = {

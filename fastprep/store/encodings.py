@@ -118,11 +118,9 @@ class FastTokenizer(Protocol):
         """The ``tokenizers.Tokenizer`` that does the work."""
 
 
+_OfOthers: TypeAlias = TiktokenEncoding | TokenizersTokenizer | FastTokenizer
 #: What functions take as `encoding`; see :func:`as_encoding`.
-EncodingLike: TypeAlias = (
-    "str | PathLike[str] | StoreEncoding | SimpleTokenizerV2 | TiktokenEncoding | TokenizersTokenizer "
-    "| FastTokenizer"
-)
+EncodingLike: TypeAlias = "str | PathLike[str] | StoreEncoding | SimpleTokenizerV2 | _OfOthers"
 
 # The ends of names of vocabulary files.
 _SUFFIXES = (".json", ".tiktoken", "vocab.bpe", "merges.txt")

@@ -111,9 +111,7 @@ class Mixture:
         unit: Literal["windows", "tokens"] = "windows",
     ) -> None:
         for name, value in (("weights", weights), ("schedule", schedule)):
-            if isinstance(value, (str, bytes, type)) or (
-                not isinstance(value, Iterable) and (value is not None or name == "weights")
-            ):
+            if not isinstance(value, Iterable) and (value is not None or name == "weights"):
                 raise WrongType(
                     f"{name} is {value!r:.80}; pass a mapping, or a list of pairs, as the class says"
                 )

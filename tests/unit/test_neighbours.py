@@ -51,7 +51,11 @@ def same(one: TokenStore, other: TokenStore) -> None:
     """Equal ids, documents and policy; and the imported store is whole."""
     assert one[:].tolist() == other[:].tolist()
     assert one.document_ends.tolist() == other.document_ends.tolist()
-    assert (one.eot_token, one.dtype, one.n_vocab) == (other.eot_token, other.dtype, other.n_vocab)
+    assert (one.eot_token, one.dtype, one.vocab_size) == (
+        other.eot_token,
+        other.dtype,
+        other.n_vocab,
+    )
     verify(other)
 
 
