@@ -669,7 +669,7 @@ def test_command_reports_finished_and_total_shards(
     assert main(command) == 1
     shown = capsys.readouterr().err
     there = len(list((tmp_path / "store").glob("*.done")))
-    assert f"{there} of 13 shards are finished; the same call or command resumes from them" in shown
+    assert f"{there} of 13 shards are finished; the same command resumes from them" in shown
 
 
 def test_the_command_runs_tasks_and_merges_them(
