@@ -109,3 +109,9 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
 # Write the ends of the next pieces, in bytes from the start of the text, and return how many, at most
 # `capacity`. 0 at the end of the text, or if `self.invalid` or `self.failure`. Ends are increasing; the last is n.
 cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogil
+
+# Return the number of a pattern: one of PATTERNS, or of a program that its caller keeps alive. ValueError.
+cdef int pattern_number(pattern) except -1
+
+# Raise the error of a text, which is the one of this index, where the splitter stopped before its end.
+cdef int check_split(const Split *split, Py_ssize_t index=*) except -1
