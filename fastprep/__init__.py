@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from fastprep.registry import get_encoding, list_encoding_names
     from fastprep.report.page import write_report
     from fastprep.store.reader import TokenStore
+    from fastprep.trainer.counting import count_pieces
+    from fastprep.trainer.counts import PieceCounts
+    from fastprep.trainer.training import TrainedEncoding, train_bpe
     from fastprep.training.batch import collate_windows
     from fastprep.training.dataset import WindowDataset
     from fastprep.training.embedding import (
@@ -47,17 +50,20 @@ if TYPE_CHECKING:
         "GPTDatasetV1",
         "InputEmbedding",
         "Mixture",
+        "PieceCounts",
         "PositionalEmbedding",
         "SimpleTokenizerV1",
         "SimpleTokenizerV2",
         "SinusoidalEmbedding",
         "TokenEmbedding",
         "TokenStore",
+        "TrainedEncoding",
         "WindowDataset",
         "WindowSampler",
         "build_vocab",
         "collate_windows",
         "core",
+        "count_pieces",
         "create_dataloader",
         "create_dataloader_v1",
         "encoding_for_model",
@@ -74,6 +80,7 @@ if TYPE_CHECKING:
         "prepare",
         "registry",
         "sliding_windows",
+        "train_bpe",
         "verify",
         "write_report",
     ]
@@ -85,16 +92,19 @@ _MODULE_OF = {
     "GPTDatasetV1": "training.notebook",
     "InputEmbedding": "training.embedding",
     "Mixture": "windows.mixture",
+    "PieceCounts": "trainer.counts",
     "PositionalEmbedding": "training.embedding",
     "SimpleTokenizerV1": "words.tokenizers",
     "SimpleTokenizerV2": "words.tokenizers",
     "SinusoidalEmbedding": "training.embedding",
     "TokenEmbedding": "training.embedding",
     "TokenStore": "store.reader",
+    "TrainedEncoding": "trainer.training",
     "WindowDataset": "training.dataset",
     "WindowSampler": "training.sampler",
     "build_vocab": "words.tokenizers",
     "collate_windows": "training.batch",
+    "count_pieces": "trainer.counting",
     "create_dataloader": "training.loader",
     "create_dataloader_v1": "training.notebook",
     "encoding_for_model": "model",
@@ -106,6 +116,7 @@ _MODULE_OF = {
     "merge_tasks": "jobs.prepare",
     "prepare": "jobs.prepare",
     "sliding_windows": "windows.sliding",
+    "train_bpe": "trainer.training",
     "verify": "checks.verification",
     "write_report": "report.page",
 }

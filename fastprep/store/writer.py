@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from msgspec import UNSET
 
+from fastprep.corpus.batches import readable
 from fastprep.corpus.documents import Bad, Batch, OnError, Span
 from fastprep.corpus.passed_over import Tally
 from fastprep.errors import IdOutOfRange, InvalidUtf8
@@ -17,7 +18,7 @@ from fastprep.store.validation import ValidationDraw
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import empty_array, to_file
 from fastprep.system.threads import map_in_order
-from fastprep_ext.base import Rows, largest, shift_ends
+from fastprep_ext.base import largest, shift_ends
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -153,7 +154,7 @@ class ShardWriter:
         """Yield the batches to encode for each part, in order, without skipped documents."""
         open_parts = [False, False]
         for batch in batches:
-            texts, wrong = self._checked(batch) if self._on_error != "raise" else (batch.texts, ())
+            texts, wrong = readable(batch, self._on_error)
             bad.add(batch.bad)
             bad.add(wrong)
             if batch.passed is not None:
@@ -169,22 +170,6 @@ class ShardWriter:
             yield from map(self._encode, jobs)
         else:
             yield from map_in_order(self._encode, jobs, self._threads)
-
-    def _checked(self, batch: Batch) -> tuple[Rows, list[Bad]]:
-        """Drop or repair texts that are not UTF-8; return the texts, and the bad ones."""
-        texts = batch.texts
-        bad, repaired = [], {}
-        for index in texts.invalid():
-            text = texts[index]
-            try:
-                text.decode()
-            except UnicodeDecodeError as error:
-                place, _ = batch.place(index, error.start)
-                bad.append(Bad(place, f"0x{text[error.start]:02x} is not UTF-8 there"))
-                repaired[index] = text.decode("utf-8", "replace").encode()
-        if bad and self._on_error == "skip":
-            return texts.without([*repaired]), bad
-        return texts.replaced(repaired) if bad else texts, bad
 
     def _encode(self, job: _Job) -> _Done:
         """Return the ids of a batch, and the ends of the documents that end in it."""
