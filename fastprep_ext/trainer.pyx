@@ -1,5 +1,6 @@
 """Texts -> counts of pieces -> merges: the training of byte-pair vocabularies."""
 
+import os
 from array import array as array_module
 
 from libc.math cimport log

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # The module of each command, in the order of the help.
 _MODULE_OF = {
     "prepare": "prepare",
+    "train": "train",
     "info": "info",
     "verify": "verify",
     "export": "exchange",

@@ -110,7 +110,7 @@ class Tables:
             self._ends.append(self._ends[-1] + len(records))
 
     def take(self) -> PieceCounter | None:
-        """Return the sum of all tables as one of them, and forget it; None if it takes too much memory."""
+        """Return the sum of all tables, and forget them; None if it takes too much memory."""
         if not self._idle:
             self._idle.append(PieceCounter(self._splitter, self._lines, self._seeds))
         while len(self._idle) > 1 and self._file is None:
@@ -135,17 +135,21 @@ class Tables:
 
 
 class Plan(NamedTuple):
-    """The inputs of a count, divided into tasks."""
+    """The inputs of a count, divided into tasks of about `task_bytes`."""
 
     spans: list[Span]
     tasks: list[Task]
+    task_bytes: int
     passed: Tally
 
 
-def plan_of(inputs: Inputs | Iterable[str], form: Format, shard_bytes: int | None = None) -> Plan:
+def plan_of(
+    inputs: Inputs | Iterable[str], form: Format, shard_bytes: int | None = None, least: int = 1
+) -> Plan:
     """Find the files of inputs, which may also be an iterable of texts, and divide them into tasks.
 
-    Raises InvalidInput, and MissingExtra, as :func:`fastprep.prepare` does.
+    `shard_bytes` is the size of a task; by default that of :func:`fastprep.prepare`, but at least
+    `least`. Raises InvalidInput, and MissingExtra, as that function does.
     """
     passed = Tally()
     spans = find(texts_as_dicts(inputs, form), form, passed)
@@ -154,8 +158,8 @@ def plan_of(inputs: Inputs | Iterable[str], form: Format, shard_bytes: int | Non
         for span in spans:
             if not span.size and not isinstance(span, TableSpan):
                 raise empty(span)
-    tasks = plan(spans, form, shard_bytes=shard_bytes or default_shard_bytes(spans))
-    return Plan(list(spans), tasks, passed)
+    size = shard_bytes or max(default_shard_bytes(spans), least)
+    return Plan(list(spans), plan(spans, form, shard_bytes=size), size, passed)
 
 
 def texts_as_dicts(inputs: Any, form: Format) -> Any:
@@ -196,10 +200,11 @@ class Run:
     def __init__(
         self, settings: Settings, total: int, progress: bool | None, log: Log | None
     ) -> None:
-        self.settings = settings
-        self.documents = self.bad = 0
+        self.settings: Settings = settings
+        self.documents: int = 0
+        self.bad: int = 0
         self._done: dict[Task, int] = {}
-        self.log = log
+        self.log: Log | None = log
         self._bar = Bar("counting", total, "B", show=progress)
         self._lock = Lock()
 

@@ -89,6 +89,8 @@ class PieceCounts:
     def __init__(
         self, records: Any, splitting: Splitting, documents: Unit, sums: Sequence[int] | None = None
     ) -> None:
+        self.total: int
+        self.size: int
         self._records = memoryview(records)
         self._splitting = splitting
         self._documents: Unit = documents

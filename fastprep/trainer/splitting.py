@@ -1,4 +1,4 @@
-"""The pattern of a new vocabulary: by the name of an encoding or of a family, or as a regular expression."""
+"""The pattern of a new vocabulary: by the name of an encoding or a family, or a regular expression."""
 
 from __future__ import annotations
 

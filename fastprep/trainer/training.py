@@ -258,7 +258,7 @@ def train_bpe(
     --------
     >>> enc = train_bpe(iter(["to be or not to be"] * 2), 260, special_tokens=[])
     >>> enc.merges
-    [(b't', b'o'), (b' ', b'b'), (b' b', b'e'), (b' ', b'n')]
+    [(b'b', b'e'), (b't', b'o'), (b' ', b'be'), (b'n', b'o')]
     >>> enc.decode_tokens_bytes(enc.encode("to be"))
     [b'to', b' be']
     """

@@ -192,12 +192,12 @@ cdef void begin_line(PieceCounter self, const uint8_t *text, size_t size) noexce
         split_begin(&self.split, self.pattern, text + self.line, n)
 
 
-def records_of(counts, seeds=(1, 2)) -> object:
+def records_of(counts) -> object:
     """Return the records of a mapping from pieces, as bytes, to counts of at least 1.
 
     >>> bytes(records_of({b"b": 1, b"a": 2}))
     b'\\x01\\x02a\\x01\\x01b'
     """
-    counter = PieceCounter(None, False, array_module("Q", seeds))
+    counter = PieceCounter(None, False, array_module("Q", os.urandom(16)))
     counter.add_items(counts.items(), None)
     return counter.records()

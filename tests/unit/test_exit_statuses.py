@@ -65,6 +65,13 @@ WRONG_OPTIONS = [
     "encode text --pattern gpt2",
     "decode 5 --encoding nope",
     "decode 5 --special x",
+    "train {}/a.txt -o {}/new.json",
+    "train {}/a.txt -o {}/new.json --vocab-size 256",
+    "train {}/a.txt -o {}/new --vocab-size 300",
+    "train {}/a.txt -o {}/new.json --vocab-size 300 --pattern nope",
+    "train {}/a.txt -o {}/new.json --vocab-size 300 --min-frequency -1",
+    "train {}/a.txt -o {}/new.json --vocab-size 300 --task 3/3",
+    "train {}/a.txt -o {}/new.json --vocab-size 300 --merge",
 ]
 #: Bad inputs, stores and outputs.
 BAD_INPUTS = [
@@ -83,6 +90,10 @@ BAD_INPUTS = [
     "encode text --vocab {}/missing.json",
     "decode 99999999",
     "decode word",
+    "train {}/missing.txt -o {}/new.json --vocab-size 300",
+    "train {}/bad.jsonl -o {}/new.json --vocab-size 300",
+    "train --merge -o {}/new.json --vocab-size 300",
+    "train {}/missing.counts -o {}/new.json --vocab-size 300",
 ]
 
 
