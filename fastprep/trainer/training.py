@@ -44,7 +44,7 @@ BYTES = 256
 # Merges between two looks at interrupts and the progress bar.
 _STEP = 256
 # Measured: a lower share lists more pairs, a higher one leads to a second scan of the words.
-FLOOR_SHARE = 0.05
+FLOOR_SHARE = 0.08
 # Tokens of 2 or 4 bytes, places in lists, and weights, per byte of the words; and arrays per token.
 _BYTES_PER_PLACE = 9
 _BYTES_PER_TOKEN = 128

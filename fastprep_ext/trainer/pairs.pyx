@@ -112,15 +112,46 @@ cdef void lists_free(Lists *self, PairTable *pairs) noexcept nogil:
 # -- candidates --------------------------------------------------------------------------------------
 
 cdef int candidates_reserve(Candidates *self, size_t more) noexcept nogil:
-    cdef size_t room
-    cdef Candidate *grown
-    if self.n + more <= self.room:
-        return 0
-    room = max(self.n + more, self.room + self.room // 2)
-    grown = <Candidate *>realloc(self.at, room * sizeof(Candidate))
-    if grown == NULL:
+    if not grow_candidates(&self.at, &self.room, self.n + more):
         return -1
-    self.at, self.room = grown, room
+    return 0 if grow_candidates(&self.waiting, &self.waiting_room, self.n_waiting + more) else -1
+
+
+cdef bint grow_candidates(Candidate **at, size_t *room, size_t wanted) noexcept nogil:
+    cdef Candidate *grown
+    if wanted <= room[0]:
+        return True
+    wanted = max(wanted, room[0] + room[0] // 2)
+    grown = <Candidate *>realloc(at[0], wanted * sizeof(Candidate))
+    if grown == NULL:
+        return False
+    at[0], room[0] = grown, wanted
+    return True
+
+
+cdef void candidates_free(Candidates *self) noexcept nogil:
+    free(self.at)
+    free(self.waiting)
+    memset(self, 0, sizeof(Candidates))
+
+
+cdef int candidates_refill(Candidates *self) noexcept nogil:
+    cdef size_t i, kept = 0, n = self.n_waiting, moved = 0
+    cdef uint64_t largest = 0
+    for i in range(n):
+        largest = max(largest, self.waiting[i].count)
+    self.bound = largest // 2 + 1
+    for i in range(n):
+        moved += self.waiting[i].count >= self.bound
+    if not grow_candidates(&self.at, &self.room, moved):
+        return -1
+    for i in range(n):
+        if self.waiting[i].count >= self.bound:
+            candidate_push(self, self.waiting[i].count, self.waiting[i].key)
+        else:
+            self.waiting[kept] = self.waiting[i]
+            kept += 1
+    self.n_waiting = kept
     return 0
 
 
@@ -132,6 +163,10 @@ cdef void candidate_push(Candidates *self, uint64_t count, uint64_t key) noexcep
     cdef size_t at = self.n, parent
     cdef Candidate made
     made.count, made.key = count, key
+    if count < self.bound:
+        self.waiting[self.n_waiting] = made
+        self.n_waiting += 1
+        return
     self.n += 1
     while at:
         parent = (at - 1) >> 2
