@@ -13,7 +13,7 @@ from fastprep_ext.base cimport (
     prefetch, unlikely,
 )
 from fastprep_ext.bpe cimport (
-    Split, check_split, key_equal, key_short, pattern_number, split_begin, split_next,
+    PATTERN_R50K, Split, check_split, key_equal, key_short, pattern_number, split_begin, split_next,
 )
 
 from fastprep_ext.base import uninitialized

@@ -79,6 +79,9 @@ cdef struct Split:
     uint64_t removed
     size_t contracted      # where the last contraction ended
     int digits_in_group    # digits so far in the group that the previous block ended in
+    # Only for r50k, and text without "\\r": whether a newline ends a text, so that each line is one.
+    uint64_t lines
+    uint64_t new_line      # bit 0: the byte before the block was a newline
     # Of a program (machine.pxd); NULL: a splitter by masks.
     const Code *program
     int failure             # SPLIT_..., 0: none

@@ -180,7 +180,9 @@ cdef int count_rows(
 cdef void begin_line(PieceCounter self, const uint8_t *text, size_t size) noexcept nogil:
     cdef const uint8_t *newline
     cdef size_t n = size - self.line
-    if self.lines and n:
+    # The splitter of r50k can end texts at newlines by itself (by lines counting takes 0.6 times the time).
+    cdef bint at_once = self.pattern == PATTERN_R50K and memchr(text, c'\r', size) == NULL
+    if self.lines and n and not at_once:
         newline = <const uint8_t *>memchr(text + self.line, c'\n', n)
         if newline != NULL:
             n = newline - (text + self.line) + 1
@@ -190,6 +192,8 @@ cdef void begin_line(PieceCounter self, const uint8_t *text, size_t size) noexce
         self.split.n, self.split.done, self.split.invalid, self.split.failure = n, False, False, 0
     else:
         split_begin(&self.split, self.pattern, text + self.line, n)
+        if self.lines and at_once:
+            self.split.lines = ~<uint64_t>0
 
 
 def records_of(counts) -> object:

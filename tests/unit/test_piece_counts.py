@@ -56,6 +56,20 @@ def test_each_line_may_be_a_text(pattern: str) -> None:
     assert found != count_pieces(iter(texts), pattern=pattern)
 
 
+@pytest.mark.parametrize("pattern", ["gpt2", "cl100k_base", "starcoder"])
+@pytest.mark.parametrize("seed", range(20))
+def test_lines_of_random_texts(pattern: str, seed: int) -> None:
+    rnd = random.Random(seed)
+    atoms = ["\n", "\n", " ", "  ", "a", "word", "'s", "'", "5", "!", "\u3000", "é", "\t", "\n\n"]
+    atoms += ["\r"] if seed % 4 == 0 else []
+    texts = ["".join(rnd.choices(atoms, k=rnd.randrange(300))) for _ in range(30)]
+    # Of a str, splitlines would also split at "\r".
+    split = [line + "\n" for text in texts for line in text.split("\n")[:-1]]
+    split += [text.split("\n")[-1] for text in texts]
+    found = count_pieces(iter(texts), pattern=pattern, documents="lines")
+    assert dict(found.items()) == expected(split, pattern)
+
+
 def test_counts_do_not_depend_on_memory_threads_or_the_order_of_documents(tmp_path: Path) -> None:
     rnd = random.Random(3)
     texts = [
