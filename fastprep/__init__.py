@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from fastprep.store.manifest import Manifest
     from fastprep.store.reader import TokenStore
     from fastprep.store.views import Documents
+    from fastprep.trainer.counting import count_pieces
+    from fastprep.trainer.counts import PieceCounts
+    from fastprep.trainer.training import TrainedEncoding, train_bpe
     from fastprep.training.batch import WindowBatch, collate_windows
     from fastprep.training.dataset import WindowDataset
     from fastprep.training.embedding import (
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
         "Manifest",
         "Mixture",
         "PackedRows",
+        "PieceCounts",
         "PositionalEmbedding",
         "ShownTokens",
         "SimpleTokenizerV1",
@@ -67,6 +71,7 @@ if TYPE_CHECKING:
         "StoreEncoding",
         "TokenEmbedding",
         "TokenStore",
+        "TrainedEncoding",
         "Verified",
         "WindowBatch",
         "WindowDataset",
@@ -75,6 +80,7 @@ if TYPE_CHECKING:
         "WordEncoding",
         "build_vocab",
         "collate_windows",
+        "count_pieces",
         "create_dataloader",
         "create_dataloader_v1",
         "encoding_for_model",
@@ -88,6 +94,7 @@ if TYPE_CHECKING:
         "patterns",
         "prepare",
         "sliding_windows",
+        "train_bpe",
         "verify",
         "write_report",
     ]
@@ -102,6 +109,7 @@ _MODULE_OF = {
     "Manifest": "store.manifest",
     "Mixture": "windows.mixture",
     "PackedRows": "windows.packing",
+    "PieceCounts": "trainer.counts",
     "PositionalEmbedding": "training.embedding",
     "ShownTokens": "encoding.shown",
     "SimpleTokenizerV1": "words.tokenizers",
@@ -112,12 +120,14 @@ _MODULE_OF = {
     "TokenStore": "store.reader",
     "Verified": "checks.verification",
     "WindowBatch": "training.batch",
+    "TrainedEncoding": "trainer.training",
     "WindowDataset": "training.dataset",
     "WindowLoader": "training.loader",
     "WindowSampler": "training.sampler",
     "WordEncoding": "words.encoding",
     "build_vocab": "words.tokenizers",
     "collate_windows": "training.batch",
+    "count_pieces": "trainer.counting",
     "create_dataloader": "training.loader",
     "create_dataloader_v1": "training.notebook",
     "encoding_for_model": "model",
@@ -129,6 +139,7 @@ _MODULE_OF = {
     "merge_tasks": "jobs.prepare",
     "prepare": "jobs.prepare",
     "sliding_windows": "windows.sliding",
+    "train_bpe": "trainer.training",
     "verify": "checks.verification",
     "write_report": "report.page",
 }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: The module and the summary of each command, in the order of the help.
 COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("prepare", "encode text files into a token store"),
+    "train": ("train", "train a vocabulary on text files"),
     "info": ("info", "show what a token store holds"),
     "show": ("show", "print a document of a store, or the tokens of a text"),
     "verify": ("verify", "check every byte of a token store"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 
-from fastprep.corpus.documents import Bad, Batch, JoinedPlaces, Places, ShiftedPlaces
+from fastprep.corpus.documents import Bad, Batch, JoinedPlaces, OnError, Places, ShiftedPlaces
 from fastprep.encoding.cutting import cut_points
 from fastprep_ext.base import Rows
 
@@ -100,3 +100,25 @@ def _joined(batches: list[Batch]) -> Batch:
 def _places_of(batch: Batch) -> Sequence[Places]:
     """Return the places that the numbers in a batch's origins count."""
     return batch.places.places if isinstance(batch.places, JoinedPlaces) else (batch.places,)
+
+
+def readable(batch: Batch, on_error: OnError) -> tuple[Rows, Sequence[Bad]]:
+    """Return the texts of a batch without those that are not UTF-8, or repaired, and the bad ones.
+
+    With `on_error` ``"raise"`` the texts are returned as they are: their user finds what is not UTF-8.
+    """
+    texts = batch.texts
+    if on_error == "raise":
+        return texts, ()
+    bad, repaired = [], {}
+    for index in texts.invalid():
+        text = texts[index]
+        try:
+            text.decode()
+        except UnicodeDecodeError as error:
+            place, _ = batch.place(index, error.start)
+            bad.append(Bad(place, f"0x{text[error.start]:02x} is not UTF-8 there"))
+            repaired[index] = text.decode("utf-8", "replace").encode()
+    if bad and on_error == "skip":
+        return texts.without([*repaired]), bad
+    return texts.replaced(repaired) if bad else texts, bad

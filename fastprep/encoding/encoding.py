@@ -251,10 +251,12 @@ class Encoding(Decoding):
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the vocabulary to a ``.tiktoken`` file or a ``tokenizer.json``, as `path` is named.
+        """Write the vocabulary to the kind of file that `path` is named as.
 
-        A ``.tiktoken`` file holds ranks only: keep the pattern and the special tokens elsewhere.
-        From a ``tokenizer.json`` the tokenizers library of Hugging Face gives the same ids for all
+        These are ``.tiktoken``, ``tokenizer.json``, and the pairs ``vocab.bpe`` with
+        ``encoder.json`` and ``merges.txt`` with ``vocab.json``, which do not hold the pattern. A
+        ``.tiktoken`` file holds ranks only: keep the pattern and the special tokens elsewhere. From
+        a ``tokenizer.json`` the tokenizers library of Hugging Face gives the same ids for all
         texts.
 
         >>> from fastprep import get_encoding

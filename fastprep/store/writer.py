@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from msgspec import UNSET
 
-from fastprep.corpus.batches import as_batches
+from fastprep.corpus.batches import as_batches, readable
 from fastprep.corpus.documents import BLOCK_BYTES, Bad, Batch, OnError, Span
 from fastprep.corpus.passed_over import Tally
 from fastprep.errors import IdOutOfRange, InvalidInput, InvalidUtf8
@@ -18,13 +18,14 @@ from fastprep.store.validation import ValidationDraw
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import empty_array, to_file
 from fastprep.system.threads import map_in_order
-from fastprep_ext.base import Rows, largest, shift_ends
+from fastprep_ext.base import largest, shift_ends
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     from fastprep.store.encodings import StoreEncoding
     from fastprep.system.byte_order import Letter
+    from fastprep_ext.base import Rows
 
     Ids: TypeAlias = memoryview[int]  # uint16 or uint32
     Ends: TypeAlias = memoryview[int]  # uint64
@@ -156,7 +157,7 @@ class ShardWriter:
         """Yield the batches to encode for each part, in order, without skipped documents."""
         open_parts = [False, False]
         for batch in batches:
-            texts, wrong = self._checked(batch) if self._on_error != "raise" else (batch.texts, ())
+            texts, wrong = self._checked(batch)
             bad.add(batch.bad)
             bad.add(wrong)
             if batch.passed is not None:
@@ -175,7 +176,7 @@ class ShardWriter:
         if not len(batch.texts):
             return ()
         may_be_cut = self._encoding.may_be_cut and batch.closed and not self._hashes
-        if batch.size <= _LONG_BATCHES * BLOCK_BYTES or not may_be_cut:
+        if batch.size <= _LONG_BATCHES * BLOCK_BYTES or batch.ids or not may_be_cut:
             return (batch,)
         return as_batches(batch.texts, batch.places, (), BLOCK_BYTES, cut=True)
 
@@ -185,30 +186,16 @@ class ShardWriter:
         else:
             yield from map_in_order(self._encode, jobs, self._threads)
 
-    def _checked(self, batch: Batch) -> tuple[Rows, list[Bad]]:
-        """Drop or repair texts that are not UTF-8; return the texts, and the bad ones."""
-        texts = batch.texts
-        if batch.ids:
-            from fastprep.store.ids import faults
+    def _checked(self, batch: Batch) -> tuple[Rows, Sequence[Bad]]:
+        """Drop or repair what cannot be in a store; return the documents, and the bad ones."""
+        if not batch.ids or self._on_error == "raise":
+            return readable(batch, self._on_error)
+        from fastprep.store.ids import faults
 
-            found = faults(
-                batch, self._encoding, self._end_token, prepend=self._leading is not None
-            )
-            wrong = [Bad(batch.place(index, 0)[0], fault) for index, fault in found]
-            # There is nothing that could replace an id.
-            return texts.without([index for index, _ in found]), wrong
-        bad, repaired = [], {}
-        for index in texts.invalid():
-            text = texts[index]
-            try:
-                text.decode()
-            except UnicodeDecodeError as error:
-                place, _ = batch.place(index, error.start)
-                bad.append(Bad(place, f"0x{text[error.start]:02x} is not UTF-8 there"))
-                repaired[index] = text.decode("utf-8", "replace").encode()
-        if bad and self._on_error == "skip":
-            return texts.without([*repaired]), bad
-        return texts.replaced(repaired) if bad else texts, bad
+        found = faults(batch, self._encoding, self._end_token, prepend=self._leading is not None)
+        wrong = [Bad(batch.place(index, 0)[0], fault) for index, fault in found]
+        # There is nothing that could replace an id.
+        return batch.texts.without([index for index, _ in found]), wrong
 
     def _encode(self, job: _Job) -> _Done:
         """Return the ids of a batch, and the ends of the documents that end in it."""

@@ -63,12 +63,22 @@ def load(
 def save(recipe: Recipe, path: str | Path) -> None:
     """Write a vocabulary file; see :meth:`fastprep.Encoding.save`."""
     path = local_path(path, "a vocabulary file")
+    pair = _pair(path)
+    if pair is not None:
+        from fastprep.vocabulary.pair_writer import to_pair
+
+        for place, content in zip(pair, to_pair(recipe), strict=True):
+            with replacing(place) as file:
+                file.write(content)
+        return
     if path.suffix == ".tiktoken":
         data = _to_tiktoken(recipe)
     elif path.suffix == ".json":
         data = to_tokenizer_json(recipe)
     else:
-        raise ValueError(f"{path}: name it .tiktoken or tokenizer.json, to choose the format")
+        raise ValueError(
+            f"{path}: name it .tiktoken, tokenizer.json or vocab.bpe, to choose the format"
+        )
     with replacing(path) as file:
         file.write(data)
 

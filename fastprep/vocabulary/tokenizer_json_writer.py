@@ -38,8 +38,8 @@ def to_tokenizer_json(recipe: Recipe) -> bytes:
     """
     merge_list = recipe.merge_list
     if merge_list is None:
-        recipe, merge_list = _with_merges(recipe)
-    keys = _keys(merge_list)
+        recipe, merge_list = with_merges(recipe)
+    keys = keys_of_tokens(merge_list)
     vocab = dict(zip(keys, merge_list.table.ids.tolist(), strict=True))
     added = sorted(recipe.added, key=lambda token: token.id)
     for one, other in itertools.pairwise(added):
@@ -75,7 +75,7 @@ def to_tokenizer_json(recipe: Recipe) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=2)
 
 
-def _with_merges(recipe: Recipe) -> tuple[Recipe, MergeList]:
+def with_merges(recipe: Recipe) -> tuple[Recipe, MergeList]:
     """Return a recipe with a merge list, and that list, for the same ids as one with ranks."""
     family = TIKTOKEN.get(recipe.pat_str)
     if family is None:
@@ -128,7 +128,8 @@ def _last_merges(encoder: Encoder, tokens: int) -> npt.NDArray[np.uint32]:
     return rows[: encoder.last_merges(rows.ravel())]
 
 
-def _keys(merge_list: MergeList) -> list[str]:
+def keys_of_tokens(merge_list: MergeList) -> list[str]:
+    """Return the tokens of a merge list as files write them, in the order of their ids."""
     characters = to_characters(merge_list.table.blob)
     ends = merge_list.table.ends.tolist()
     return [characters[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]

@@ -79,6 +79,9 @@ cdef struct Split:
     uint64_t removed
     size_t contracted      # where the last contraction ended
     int digits_in_group    # digits so far in the group that the previous block ended in
+    # Only for r50k, and text without "\\r": whether a newline ends a text, so that each line is one.
+    uint64_t lines
+    uint64_t new_line      # bit 0: the byte before the block was a newline
     # Of a program (machine.pxd); NULL: a splitter by masks.
     const Code *program
     int failure             # SPLIT_..., 0: none
@@ -109,3 +112,9 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
 # Write the ends of the next pieces, in bytes from the start of the text, and return how many, at most
 # `capacity`. 0 at the end of the text, or if `self.invalid` or `self.failure`. Ends are increasing; the last is n.
 cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogil
+
+# Return the number of a pattern: one of PATTERNS, or of a program that its caller keeps alive. ValueError.
+cdef int pattern_number(pattern) except -1
+
+# Raise the error of a text, which is the one of this index, where the splitter stopped before its end.
+cdef int check_split(const Split *split, Py_ssize_t index=*) except -1

@@ -52,7 +52,11 @@ cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogi
         read_block(self, &block)
         if self.invalid:
             return 0
+        # At the end of its text, a newline stays in its run of whitespace, and what follows it starts a piece.
+        block.last_white &= ~(block.newline & self.lines)
         starts = self.starts(self, &block)
+        starts |= (block.newline << 1 | self.new_line) & self.lines
+        self.new_line = block.newline >> 63
         if self.at == 0:
             starts &= ~<uint64_t>1    # the start of the text ends no piece
         first = self.at

@@ -67,7 +67,6 @@ cdef int begin_split(Split *split, Array text, int pattern) except -1:
     return 0
 
 
-# Return the number of a pattern: one of PATTERNS, or of a program that its caller keeps alive.
 cdef int pattern_number(pattern) except -1:
     if isinstance(pattern, Program):
         return (<Program>pattern).number

@@ -79,6 +79,13 @@ WRONG_OPTIONS = [
     "completion",
     "completion csh",
     "help nothing",
+    "train {}/a.txt -o {}/new.json",
+    "train {}/a.txt -o {}/new.json --vocab-size 256",
+    "train {}/a.txt -o {}/new --vocab-size 300",
+    "train {}/a.txt -o {}/new.json --vocab-size 300 --pattern nope",
+    "train {}/a.txt -o {}/new.json --vocab-size 300 --min-frequency -1",
+    "train {}/a.txt -o {}/new.json --vocab-size 300 --task 3/3",
+    "train {}/a.txt -o {}/new.json --vocab-size 300 --merge",
 ]
 #: Bad inputs, stores and outputs.
 BAD_INPUTS = [
@@ -102,6 +109,10 @@ BAD_INPUTS = [
     "show --text x --encoding {}/missing.json",
     "bench {}/missing.txt",
     "bench {}/bad.jsonl",
+    "train {}/missing.txt -o {}/new.json --vocab-size 300",
+    "train {}/bad.jsonl -o {}/new.json --vocab-size 300",
+    "train --merge -o {}/new.json --vocab-size 300",
+    "train {}/missing.counts -o {}/new.json --vocab-size 300",
 ]
 #: Commands that read nothing that could be bad.
 WITHOUT_INPUTS = {"encodings", "completion", "help"}

@@ -26,6 +26,7 @@ STAGES = (
     "words",
     "store",
     "jobs",
+    "trainer",
     "checks",
     "windows",
     "exchange",

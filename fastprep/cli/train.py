@@ -1,0 +1,338 @@
+"""``fastprep train``: text files, or counts of their pieces, to a vocabulary."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+
+from fastprep.cli import signals
+from fastprep.cli.options import add_format_options, as_json, at_least_one, counted, separator, size
+from fastprep.errors import FastprepError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fastprep.cli.parser import Parser
+    from fastprep.jobs.progress import Event
+    from fastprep.trainer.counting import Settings
+    from fastprep.trainer.counts import PieceCounts
+    from fastprep.trainer.training import TrainedEncoding
+
+_COUNTS = ".counts"
+
+
+def add_train(command: Parser) -> None:
+    """Add the options of ``train``."""
+    command.description = (
+        "Count the pieces of text files, and merge the most frequent pairs of tokens, exactly as "
+        "Hugging Face's trainer of byte-level BPE. The result depends on inputs and settings alone. After "
+        "any interruption the same command resumes counting."
+    )
+    command.examples = (
+        "fastprep train 'corpus/*.jsonl' -o tokenizer.json --vocab-size 32000 --pattern o200k_base",
+        "fastprep train 'corpus/*.jsonl' -o corpus.counts",
+        "fastprep train corpus.counts -o tokenizer.json --vocab-size 32000",
+    )
+    command.common = (
+        *("output", "vocab_size", "pattern", "special", "field", "format", "documents", "on_error"),
+        *("workers", "memory", "quiet", "help"),
+    )
+    command.variables = (
+        *(
+            "pattern",
+            "workers",
+            "memory",
+            "field",
+            "format",
+            "on_error",
+            "zstd_window",
+            "quiet",
+            "log",
+        ),
+    )
+    command.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="a file, folder, pattern or URL, as of prepare; or files of counts, named .counts, which "
+        "are added",
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="the vocabulary: NAME.tiktoken, tokenizer.json, or vocab.bpe (written with encoder.json); "
+        "or NAME.counts, to save the counts and train later",
+    )
+    command.add_argument("--vocab-size", type=at_least_one, metavar="N", help="number of tokens")
+    command.add_argument(
+        "--pattern",
+        default="gpt2",
+        metavar="P",
+        help="how text is split: the name of an encoding or of a family of patterns, or a regular "
+        "expression (default: gpt2)",
+    )
+    command.add_argument(
+        "--special",
+        action="append",
+        metavar="TOKEN",
+        help="a special token; may be repeated (default: <|endoftext|>)",
+    )
+    command.add_argument(
+        "--no-special", action="store_true", help="a vocabulary without special tokens"
+    )
+    command.add_argument(
+        "--specials",
+        choices=["last", "first"],
+        default="last",
+        help="where their ids are (default: last)",
+    )
+    command.add_argument(
+        "--ties",
+        choices=["huggingface", "bytes"],
+        default="huggingface",
+        help="which of several pairs with equal counts is merged (default: huggingface)",
+    )
+    command.add_argument(
+        "--min-frequency", type=int, default=0, metavar="N", help="least count of a pair"
+    )
+    command.add_argument(
+        "--max-token-length", type=at_least_one, metavar="N", help="tokens have fewer bytes"
+    )
+    texts = command.add_argument_group("inputs")
+    texts.add_argument(
+        "--documents",
+        choices=["whole", "lines"],
+        default="whole",
+        help="split each document as one text, or each of its lines (default: whole)",
+    )
+    between = texts.add_mutually_exclusive_group()
+    between.add_argument(
+        "--separator",
+        type=separator,
+        default="<|endoftext|>",
+        metavar="S",
+        help=r"text between the documents of a .txt file; \n, \r, \t, \0 and \\ are escapes "
+        "(default: %(default)s)",
+    )
+    between.add_argument(
+        "--whole-files",
+        action="store_const",
+        dest="separator",
+        const=None,
+        help="read each .txt file as one document",
+    )
+    texts.add_argument(
+        "--field", default="text", metavar="F", help="key or column of the text (default: text)"
+    )
+    add_format_options(texts)
+    texts.add_argument(
+        "--on-error",
+        choices=["raise", "skip", "replace"],
+        default="raise",
+        help="documents that cannot be read: stop at the first, skip them, or replace the invalid "
+        "bytes (default: raise)",
+    )
+    work = command.add_argument_group("work")
+    work.add_argument(
+        "--workers", type=at_least_one, metavar="N", help="cores to use (default: all)"
+    )
+    work.add_argument(
+        "--memory", type=size, metavar="SIZE", help="memory for counting (default: 1GiB)"
+    )
+    work.add_argument(
+        "--task",
+        type=_task,
+        metavar="I/N",
+        help="count only the I-th of N shares of the inputs, counted from 0, into OUT.work",
+    )
+    work.add_argument(
+        "--merge", action="store_true", help="train on what all --task runs counted; needs no INPUT"
+    )
+    work.add_argument(
+        "--part-bytes",
+        type=size,
+        metavar="SIZE",
+        help="approximate bytes of input whose counts are saved together (default: 64 to 256 MiB)",
+    )
+    messages = command.add_argument_group("messages")
+    messages.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    messages.add_argument(
+        "--log", choices=["json"], help="print events on stderr, one JSON object per line"
+    )
+    command.set_defaults(run=_train, resumable="; the same command resumes")
+
+
+def _train(options: argparse.Namespace) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _check(options)
+    messages = _Messages(options)
+    try:
+        # Imported before signals are raised: an exception could end the import of an extension half way.
+        from fastprep.trainer import parts, training
+
+        del parts, training
+        with signals.raising():
+            _run(options, messages)
+    except (Exception, KeyboardInterrupt) as error:
+        messages.failed(error)
+        raise
+
+
+def _check(options: argparse.Namespace) -> None:
+    """End with a usage error for options that contradict each other, before anything is read."""
+    if options.merge and (options.inputs or options.task):
+        options.usage("--merge takes no INPUT and no --task: the work of the tasks is in OUT.work")
+    if not options.merge and not options.inputs:
+        options.usage("the following arguments are required: INPUT")
+    if options.no_special and options.special:
+        options.usage("--special and --no-special exclude each other")
+    if options.vocab_size is None and not options.task and not options.output.endswith(_COUNTS):
+        options.usage("the following arguments are required: --vocab-size")
+
+
+def _run(options: argparse.Namespace, messages: _Messages) -> None:
+    from fastprep.jobs.output import check_parent
+    from fastprep.system.arguments import local_path
+    from fastprep.trainer.parts import remove_parts
+    from fastprep.trainer.training import train_counts, wanted
+
+    output = local_path(options.output, "the output")
+    work = output.with_name(output.name + ".work")
+    settings = None
+    if options.vocab_size is not None:
+        specials = [] if options.no_special else options.special or ["<|endoftext|>"]
+        settings = wanted(
+            options.vocab_size,
+            specials,
+            options.specials,
+            options.ties,
+            options.min_frequency,
+            options.max_token_length,
+            None,
+        )
+    _check_name(options, output)
+    check_parent(output)
+    counts = _counts(options, work, messages)
+    if counts is None:
+        number, total = options.task
+        if not options.quiet:
+            print(f"{work}: task {number}/{total} is done; others are not")
+        return
+    if options.task:
+        if not options.quiet:
+            print(f"{work}: all tasks are done; --merge trains")
+        return
+    if options.output.endswith(_COUNTS):
+        counts.save(output)
+        if not options.quiet:
+            print(f"{options.output}: {counts.total:,} pieces, {len(counts):,} distinct")
+    else:
+        assert settings is not None
+        trained = train_counts(
+            counts,
+            settings,
+            output.stem,
+            progress=False if options.quiet or options.log else None,
+            log=messages.event,
+        )
+        trained.save(output)
+        _summarize(options, trained)
+    remove_parts(work)
+
+
+def _check_name(options: argparse.Namespace, output: Path) -> None:
+    names = (".tiktoken", ".json", "vocab.bpe", "merges.txt", _COUNTS)
+    if not output.name.endswith(names):
+        options.usage(
+            f"{options.output}: name it .tiktoken, tokenizer.json, vocab.bpe or .counts, to choose the "
+            "format"
+        )
+
+
+def _counts(options: argparse.Namespace, work: Path, messages: _Messages) -> PieceCounts | None:
+    from fastprep.trainer.counts import PieceCounts, add_up
+    from fastprep.trainer.parts import count_in_parts, counts_of_parts
+
+    if options.merge:
+        return counts_of_parts(work)
+    if all(name.endswith(_COUNTS) for name in options.inputs):
+        return add_up([PieceCounts.load(name) for name in options.inputs])
+    return count_in_parts(
+        work,
+        options.inputs,
+        _settings(options),
+        part_bytes=options.part_bytes,
+        share=options.task,
+        progress=False if options.quiet or options.log else None,
+        log=messages.event,
+    )
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    from fastprep.corpus.documents import Format
+    from fastprep.trainer.counting import settings_of
+
+    form = Format(
+        options.separator, options.field, options.on_error, options.format, options.zstd_window
+    )
+    return settings_of(options.pattern, options.documents, form, options.workers, options.memory)
+
+
+def _summarize(options: argparse.Namespace, trained: TrainedEncoding) -> None:
+    if not options.quiet:
+        print(f"{options.output}: {trained.report}")
+
+
+class _Messages:
+    """Messages of the work on stderr: lines for people, or with ``--log`` JSON for machines."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._json = options.log == "json"
+        self._bad = 0
+        self._started = False
+
+    def event(self, event: Event) -> None:
+        """Print a log event."""
+        kind = event["event"]
+        if self._json:
+            print(as_json(event), file=sys.stderr, flush=True)
+        elif kind == "counting":
+            self._started = True
+        elif kind == "resumed":
+            self._print(f"resuming: {counted(int(str(event['parts_finished'])), 'part')} counted")
+        elif kind == "redone":
+            self._print(f"part {event['part']} is counted again: {event['reason']}")
+        elif kind == "bad document":
+            self._bad += 1
+            if self._bad <= 10:
+                self._print(f"{event['place']}: {event['reason']}")
+            if self._bad == 11:
+                self._print("... and more bad documents")
+
+    def failed(self, error: BaseException) -> None:
+        """Print how the work failed, and how to resume it."""
+        if self._json:
+            facts = {"event": "failed", "error": type(error).__name__, "message": str(error)}
+            print(as_json({**facts}), file=sys.stderr, flush=True)
+            self._options.error_is_logged = True
+        elif self._started and isinstance(error, (FastprepError, KeyboardInterrupt, OSError)):
+            self._print("the parts that are counted are kept; the same command resumes")
+
+    def _print(self, line: str) -> None:
+        if not self._options.quiet:
+            print(f"fastprep: {line}", file=sys.stderr)
+
+
+def _task(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    if found is None or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write I/N, as in 0/4 for the first of four shares; I goes from 0 to N - 1"
+        )
+    return int(found[1]), int(found[2])

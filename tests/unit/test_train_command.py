@@ -1,0 +1,188 @@
+"""fastprep train: files by name, shares of the work, and counting that resumes after any end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import fastprep
+from fastprep import Encoding, PieceCounts, count_pieces, train_bpe
+from fastprep.cli.main import main
+from fastprep.system import atomic
+
+TEXT = "To train a vocabulary is to count pieces, and to merge pairs. "
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> list[str]:
+    names = []
+    for number in range(3):
+        path = tmp_path / f"{number}.jsonl"
+        lines = [json.dumps({"text": TEXT * (i % 4) + f"word{i % 7}"}) for i in range(60)]
+        path.write_text("\n".join(lines) + "\n")
+        names.append(str(path))
+    return names
+
+
+def expected(corpus: list[str], size: int = 300) -> fastprep.TrainedEncoding:
+    return train_bpe(corpus, size)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.bpe"])
+def test_the_vocabulary_is_the_one_of_train_bpe(
+    tmp_path: Path, corpus: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out" / name
+    output.parent.mkdir()
+    assert main(["train", *corpus, "-o", str(output), "--vocab-size", "300"]) == 0
+    enc = Encoding.from_file(output)
+    assert enc._mergeable_ranks == expected(corpus)._mergeable_ranks
+    assert "300 tokens, 43 merges" in capsys.readouterr().out
+    names = {"vocab.bpe", "encoder.json"} if name == "vocab.bpe" else {name}
+    assert {path.name for path in output.parent.iterdir()} == names
+
+
+def test_tasks_count_shares_and_merge_trains(
+    tmp_path: Path, corpus: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "a.tiktoken")
+    options = ["-o", output, "--part-bytes", "1kB", "--quiet"]
+    merge = ["train", "--merge", "-o", output, "--vocab-size", "300"]
+    assert main(merge) == 1
+    assert "nothing was counted here" in capsys.readouterr().err
+    for task in ("2/3", "0/3"):
+        assert main(["train", *corpus, *options, "--task", task]) == 0
+    assert main(merge) == 1
+    assert "not counted yet" in capsys.readouterr().err
+    assert main(["train", *corpus, *options, "--task", "1/3"]) == 0
+    assert main(merge) == 0
+    trained = expected(corpus)
+    trained.save(tmp_path / "b.tiktoken")
+    assert Path(output).read_bytes() == (tmp_path / "b.tiktoken").read_bytes()
+    assert not Path(f"{output}.work").exists()
+
+
+def test_counts_are_saved_and_trained_later(tmp_path: Path, corpus: list[str]) -> None:
+    for number, name in enumerate(corpus):
+        assert main(["train", name, "-o", str(tmp_path / f"{number}.counts"), "--quiet"]) == 0
+    found = [str(tmp_path / f"{number}.counts") for number in range(3)]
+    assert PieceCounts.load(found[0]) == count_pieces(corpus[0])
+    output = str(tmp_path / "tokenizer.json")
+    assert main(["train", *found, "-o", output, "--vocab-size", "300", "--quiet"]) == 0
+    assert Encoding.from_file(output)._mergeable_ranks == expected(corpus)._mergeable_ranks
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_counting_resumes_after_an_end_at_any_step(
+    tmp_path: Path, corpus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "tokenizer.json"
+    command = ["train", *corpus, "-o", str(output), "--vocab-size", "300", "--part-bytes", "4kB"]
+    command += ["--workers", "1", "--quiet"]
+    assert main(command) == 0
+    once = output.read_bytes()
+    output.unlink()
+    steps = 0
+    while True:
+        counted: list[str] = []
+
+        def kill(step: str, path: Path, last: int = steps, counted: list[str] = counted) -> None:
+            counted.append(step)
+            if len(counted) > last:
+                raise Killed
+
+        monkeypatch.setattr(atomic, "before", kill)
+        try:
+            main(command)
+        except Killed:
+            pass
+        else:
+            break
+        monkeypatch.setattr(atomic, "before", lambda step, path: None)
+        finished = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.work/*.counts")}
+        again: list[str] = []
+        monkeypatch.setattr(
+            atomic, "before", lambda step, path, again=again: again.append(path.name)
+        )
+        assert main(command) == 0
+        # What was finished is not counted again.
+        assert not {f"{name}.tmp" for name in finished} & {*again}
+        assert output.read_bytes() == once
+        output.unlink()
+        steps += 1
+    assert steps > 20
+
+
+def test_changed_inputs_are_counted_again_and_other_settings_refused(
+    tmp_path: Path, corpus: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "tokenizer.json")
+    options = ["-o", output, "--part-bytes", "6kB"]
+    assert main(["train", *corpus, *options, "--task", "0/2"]) == 0
+    assert main(["train", *corpus, *options, "--task", "1/2", "--pattern", "o200k_base"]) == 1
+    assert "another value of patterns" in capsys.readouterr().err
+    path = Path(corpus[0])
+    content = path.read_text()
+    path.write_text(content.replace("word1", "drow1"))
+    assert main(["train", *corpus, *options, "--vocab-size", "300"]) == 0
+    assert "its inputs were changed since" in capsys.readouterr().err
+    assert Encoding.from_file(output)._mergeable_ranks == expected(corpus)._mergeable_ranks
+
+
+def test_a_damaged_part_is_counted_again(tmp_path: Path, corpus: list[str]) -> None:
+    output = str(tmp_path / "tokenizer.json")
+    options = ["-o", output, "--part-bytes", "6kB", "--quiet"]
+    assert main(["train", *corpus, *options, "--task", "0/2"]) == 0
+    part = next(tmp_path.glob("*.work/part-*"))
+    part.write_bytes(part.read_bytes()[:-2])
+    assert main(["train", *corpus, *options, "--vocab-size", "300"]) == 0
+    assert Encoding.from_file(output)._mergeable_ranks == expected(corpus)._mergeable_ranks
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "INPUT"),
+        (["a.txt"], "--vocab-size"),
+        (["a.txt", "--merge"], "--merge takes no INPUT"),
+        (["a.txt", "--vocab-size", "10"], "at least 257"),
+        (["a.txt", "--vocab-size", "300", "--task", "3/3"], "write I/N"),
+        (["a.txt", "--vocab-size", "300", "--special", "a", "--no-special"], "exclude each other"),
+    ],
+)
+def test_wrong_usage_ends_with_2(
+    tmp_path: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main(["train", *words, "-o", str(tmp_path / "tokenizer.json")])
+    except SystemExit as end:
+        code = int(str(end.code))
+    assert code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_output_is_named_for_its_format(
+    tmp_path: Path, corpus: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", *corpus, "-o", str(tmp_path / "a.bin"), "--vocab-size", "300"])
+    assert "tokenizer.json" in capsys.readouterr().err
+
+
+def test_events_are_json(
+    tmp_path: Path, corpus: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "tokenizer.json")
+    words = ["train", *corpus, "-o", output, "--vocab-size", "300", "--log", "json"]
+    assert main(words) == 0
+    events = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    assert events == ["counting", "task done", "merging", "trained"]
+    Path(corpus[0]).write_text("{")
+    assert main(words) == 1
+    last = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert (last["event"], last["error"]) == ("failed", "InvalidInput")
