@@ -128,7 +128,10 @@ class Encoding(Decoding):
         self._specials = specials_of(recipe)
         self._decoder = decoder_of(recipe, self._specials)
         self.max_token_value = max(
-            recipe.table.largest, *recipe.ids_outside.values(), recipe.empty or 0
+            recipe.table.largest,
+            *recipe.ids_outside.values(),
+            *recipe.others.values(),
+            recipe.empty or 0,
         )
 
     @classmethod
@@ -161,6 +164,7 @@ class Encoding(Decoding):
         pat_str: str | None = None,
         special_tokens: dict[str, int] | None = None,
         allow_pattern: bool = False,
+        missing: Literal["drop", "error"] = "drop",
     ) -> Self:
         """Read a vocabulary file: tiktoken's, GPT-2's or Hugging Face's.
 
@@ -180,6 +184,12 @@ class Encoding(Decoding):
             if the vocabulary of a ``vocab.bpe`` has it.
         allow_pattern
             not needed any more: any pattern is run, in a bounded number of steps.
+        missing
+            what becomes of a byte of a text that is not a token of a vocabulary with merges:
+            ``"drop"`` leaves it out, as the tokenizers library does, and the first time gives a
+            RuntimeWarning; with ``"error"`` such text raises
+            :class:`~fastprep.errors.MissingByte`. Most vocabularies lack only bytes that no UTF-8
+            has. :meth:`count_missing` counts what is lost.
 
         A ``.tiktoken`` file means what it means to tiktoken. The others mean what they mean to the
         tokenizers library of Hugging Face (0.23): ``encode(text, allowed_special="all")`` gives the
@@ -207,6 +217,7 @@ class Encoding(Decoding):
                 name=name,
                 pat_str=pat_str,
                 special_tokens=special_tokens,
+                missing=missing,
             )
         )
 
@@ -412,6 +423,20 @@ class Encoding(Decoding):
         except UnicodeEncodeError:
             return self._encoder.count(_repaired(text), specials)
 
+    def count_missing(self, text: str | bytes | memoryview) -> int:
+        """Count the bytes of a text that are no tokens: without merges that have them, they are lost.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").count_missing("any text")
+        0
+
+        In a vocabulary with merges each is left out before merging (:meth:`from_file`).
+        """
+        from fastprep_ext.bpe import count_bytes, missing_bytes
+
+        table = self.recipe.table
+        return count_bytes(text, missing_bytes(table.blob, table.ends_buffer))
+
     def encode_ordinary_batch(
         self, text: Iterable[str], *, num_threads: int = 8
     ) -> list[list[int]]:
@@ -586,6 +611,7 @@ class Encoding(Decoding):
         """
         from fastprep.encoding import pieces
 
+        pieces.check_unchanged(self.recipe)
         return pieces.encode_with_unstable(
             text,
             self._encoder,
@@ -609,6 +635,7 @@ class Encoding(Decoding):
 
         if isinstance(text, str):
             raise TypeError("expected bytes, got str")
+        pieces.check_unchanged(self.recipe, text)
         return pieces.encode_bytes(as_bytes(text), self._encoder, self._decoder.decode_token)
 
 

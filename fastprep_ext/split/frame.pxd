@@ -81,6 +81,7 @@ cdef struct Split:
     int digits_in_group    # digits so far in the group that the previous block ended in
     # Of a program (machine.pxd); NULL: a splitter by masks.
     const Code *program
+    const Borders *borders  # of a vocabulary of characters (borders.pxd), or NULL
     int failure             # SPLIT_..., 0: none
     size_t steps_left
     Level levels[MAX_PATTERNS]
