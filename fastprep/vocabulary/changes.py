@@ -52,15 +52,6 @@ def _step(name: str, *arguments: str) -> Function:
     return functools.partial(_replace, *arguments)
 
 
-def growth(step: tuple[str, ...]) -> int:
-    """Return the most bytes that a step makes of one."""
-    name, *arguments = step
-    known = {"NFC": 3, "NFKC": 11, "Lowercase": 2}
-    return (
-        known[name] if name in known else max(1, len(arguments[-1].encode()) + (name == "Prepend"))
-    )
-
-
 class _Steps:
     """Several functions after one another."""
 

@@ -92,6 +92,10 @@ class AddedToken(_Value):
         return shown if self.single_word else shown.replace(", single_word=False)", ")")
 
 
+# The most bytes that a normalizer makes of one.
+_GROWTH = {"NFC": 3, "NFKC": 11, "Lowercase": 2}
+
+
 class Recipe(_Value):
     """Everything an encoding is made of. It has ranks, as tiktoken, or merges, as Hugging Face.
 
@@ -228,11 +232,9 @@ class Recipe(_Value):
     def growth(self) -> tuple[int, int]:
         """The two factors of :meth:`most_ids`."""
         size = 3 if self.normalize else 1
-        if self.steps:
-            from fastprep.vocabulary.changes import growth
-
-            for step in self.steps:
-                size *= growth(step)
+        for name, *arguments in self.steps:
+            added = len(arguments[-1].encode()) + (name == "Prepend") if arguments else 1
+            size *= _GROWTH.get(name, max(1, added))
         return (2 * size, 1) if self.space_before else (size, 0)
 
     @property

@@ -125,7 +125,8 @@ def _read(data: bytes, name: str, source: str) -> Recipe:
     added = [
         AddedToken(piece, id, type != _USER_DEFINED, type == _USER_DEFINED)
         for id, (piece, _, type) in enumerate(pieces)
-        if type in (_UNKNOWN, _CONTROL, _USER_DEFINED) and piece
+        # No text has a space when symbols are searched for.
+        if type in (_UNKNOWN, _CONTROL, _USER_DEFINED) and piece and " " not in piece
     ]
     prefix = bool(normalizer.get(3, 1))
     return Recipe(
