@@ -166,12 +166,13 @@ class Encoding(Decoding):
         allow_pattern: bool = False,
         missing: Literal["drop", "error"] = "drop",
     ) -> Self:
-        """Read a vocabulary file: tiktoken's, GPT-2's or Hugging Face's.
+        """Read a vocabulary file: tiktoken's, GPT-2's, Hugging Face's, SentencePiece's or Mistral's.
 
         Parameters
         ----------
         path
-            a ``.tiktoken`` file; a ``tokenizer.json``; one of ``vocab.bpe`` and ``encoder.json``,
+            a ``.tiktoken`` file; a ``tokenizer.json``; a ``tekken.json``; a ``.model`` of tiktoken,
+            or of SentencePiece if it is BPE; one of ``vocab.bpe`` and ``encoder.json``,
             or of ``merges.txt`` and ``vocab.json``, with the other one in the same directory; a
             directory that holds one of these.
         name
@@ -207,7 +208,7 @@ class Encoding(Decoding):
         [31373, 995]
 
         Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged, too large, or not
-        supported: anything but byte-level BPE with a known pattern.
+        supported: anything but BPE.
         """
         from fastprep.vocabulary import files
 

@@ -1,10 +1,10 @@
 """Reader of ``tokenizer.json``, the file format of the tokenizers library of Hugging Face.
 
-Such a file describes a chain: normalizer, pre-tokenizer, model, post-processor. Byte-level BPE is
-read, with a pattern that has a compiled splitter; everything else is refused by its name. The
-post-processor, truncation and padding change ids afterwards, and the decoder changes text: they are
-not applied. It is only checked that each is null or has the keys and values by which the library
-recognizes it; what a post-processor or a decoder contains beside its type is not read.
+Such a file describes a chain: normalizer, pre-tokenizer, model, post-processor. BPE is read, of bytes
+with patterns or of characters; everything else is refused by its name. The post-processor, truncation
+and padding change ids afterwards, and the decoder changes text: they are not applied, but for a space
+that decoding leaves out. It is only checked that each is null or has the keys and values by which the
+library recognizes it; what a post-processor contains beside its type is not read.
 """
 
 from __future__ import annotations
@@ -382,8 +382,7 @@ def _check_not_applied(values: dict[str, msgspec.Raw], source: str) -> None:
 
 def _refuse(source: str, what: str) -> NoReturn:
     raise BadVocabulary(
-        f"{source}: {what} is not supported; fastprep reads byte-level BPE with a known pattern, "
-        "so use the tokenizers library for this file"
+        f"{source}: {what} is not supported; use the tokenizers library for this file"
     )
 
 
