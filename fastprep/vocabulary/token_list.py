@@ -86,6 +86,7 @@ class TokenList:
 def token_list(parts: Iterable[dict[str, int]], source: str) -> TokenList:
     """Check the tokens of a file, and return them as arrays.
 
+    >>> from fastprep.vocabulary.byte_alphabet import ALPHABET
     >>> letters = {letter: id for id, letter in enumerate(ALPHABET)}
     >>> token_list([letters, {"ab": 256}], "an example").blob[-2:]
     b'ab'

@@ -501,6 +501,7 @@ def mutants(data: bytes, seed: int, count: int) -> Iterator[bytes]:
         yield bytes(mutant)
 
 
+@pytest.mark.filterwarnings("ignore:a text has the byte:RuntimeWarning")  # which a mutant lacks
 @pytest.mark.parametrize("name", GOOD_FILES)
 def test_a_mutant_is_read_or_refused(name, tmp_path):
     text = "abc a<s>é\u0301  zzz"
