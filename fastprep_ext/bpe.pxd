@@ -10,6 +10,7 @@ from fastprep_ext.base cimport (
 )
 
 include "split/machine.pxd"
+include "split/borders.pxd"
 include "split/frame.pxd"
 include "split/algebra.pxd"
 include "bpe/ranks.pxd"
@@ -18,8 +19,9 @@ include "bpe/merge.pxd"
 include "bpe/last_merges.pxd"
 include "bpe/cache.pxd"
 include "bpe/parts.pxd"
-include "bpe/engine.pxd"
+include "bpe/changes.pxd"
 include "bpe/specials.pxd"
+include "bpe/engine.pxd"
 include "bpe/texts.pxd"
 include "bpe/chunks.pxd"
 include "bpe/vocabulary.pxd"

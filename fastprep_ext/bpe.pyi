@@ -17,34 +17,64 @@ class Program:
         isolated: bool,
     ) -> None: ...
 
-def split_pieces(text: Buffer, pattern: int | Program = 0) -> list[int]: ...
-def count_pieces(text: Buffer, pattern: int | Program = 0) -> int: ...
+class CharacterBorders:
+    number: int
+    def __init__(
+        self, blob: bytes, ends: Buffer, rows: Buffer, cut_before: str, whole_unknown: bool
+    ) -> None: ...
+
+def split_pieces(text: Buffer, pattern: int | Program | CharacterBorders = 0) -> list[int]: ...
+def count_pieces(text: Buffer, pattern: int | Program | CharacterBorders = 0) -> int: ...
 def lanes_of(block: Buffer, path: str) -> dict[str, int] | None: ...
 def places_of(bits: int, path: str) -> list[int] | None: ...
 
 class Specials:
     tokens: list[bytes]
-    def __init__(self, tokens: Sequence[tuple[bytes, int | None]]) -> None: ...
+    def __init__(
+        self,
+        tokens: Sequence[tuple[bytes, int | None] | tuple[bytes, int | None, int]],
+        late: Sequence[tuple[bytes, int | None, int]] = (),
+        change: TextChange | None = None,
+        passes_over: bool = False,
+        words: Buffer | None = None,
+    ) -> None: ...
     def search(self, text: str) -> bytes | None: ...
     def cut(self, text: Buffer) -> list[tuple[int, int, int]]: ...
 
+class TextChange:
+    def __init__(
+        self,
+        normalize: Callable[[str], str] | None = None,
+        nfc: tuple[Buffer, ...] | None = None,
+        marks: bool = False,
+        space: int = 0,
+    ) -> None: ...
+
 MERGE_METHODS: dict[str, int]
 
+def count_bytes(text: str | Buffer, of: bytes) -> int: ...
 def missing_bytes(blob: bytes, ends: Buffer) -> bytes: ...
 
 class Vocabulary:
     largest: int
+    largest_id: int
+    added: Specials | None
     pattern: int
-    splitter: int | Program
+    splitter: int | Program | CharacterBorders
     def __init__(
         self,
         blob: bytes,
         ends: Buffer,
         ids: Buffer,
-        pattern: int | Program,
+        pattern: int | Program | CharacterBorders,
         merges: Buffer | None = None,
         whole_pieces: bool = True,
         lefts: bytes | None = None,
+        missing: str = "refuse",
+        added: Specials | None = None,
+        largest_added: int = 0,
+        growth: tuple[int, int] = (1, 0),
+        fragments: tuple[int, Buffer | None, int, bool] | None = None,
     ) -> None: ...
     def encode_piece(self, piece: Buffer) -> list[int]: ...
     def merge_piece(self, piece: Buffer, method: str) -> list[int]: ...

@@ -26,16 +26,18 @@ from fastprep_ext.base cimport (
     utf8_decode, utf8_of,
 )
 
-from fastprep.errors import BadVocabulary, InvalidUtf8
+from fastprep.errors import BadVocabulary, InvalidUtf8, MissingByte
 from fastprep_ext.base import simd
 
 __all__ = [
-    "END_OF_MERGE", "MERGE_METHODS", "NO_BYTE", "PATTERNS", "SPACE", "Decoder", "Encoder", "Program", "Specials",
-    "TextBatch", "TokenRows", "Vocabulary", "count_pieces", "missing_bytes", "parse_tiktoken",
+    "END_OF_MERGE", "MERGE_METHODS", "NO_BYTE", "PATTERNS", "SPACE", "CharacterBorders",
+    "Decoder", "Encoder", "Program", "Specials",
+    "TextBatch", "TextChange", "TokenRows", "Vocabulary", "count_bytes", "count_pieces", "missing_bytes", "parse_tiktoken",
     "split_pieces",
 ]
 
 include "split/machine.pyx"
+include "split/borders.pyx"
 include "split/r50k.pyx"
 include "split/cl100k.pyx"
 include "split/o200k.pyx"
@@ -50,6 +52,7 @@ include "bpe/cache.pyx"
 include "bpe/parts.pyx"
 include "bpe/engine.pyx"
 include "bpe/specials.pyx"
+include "bpe/changes.pyx"
 include "bpe/texts.pyx"
 include "bpe/vocabulary.pyx"
 include "bpe/encode.pyx"

@@ -28,8 +28,8 @@ def add_train(command: Parser) -> None:
     """Add the options of ``train``."""
     command.description = (
         "Count the pieces of text files, and merge the most frequent pairs of tokens, exactly as "
-        "Hugging Face's trainer of byte-level BPE. The result depends on inputs and settings alone. After "
-        "any interruption the same command resumes counting."
+        "Hugging Face's trainer of byte-level BPE. The result depends on inputs and settings alone. "
+        "After any interruption the same command resumes counting."
     )
     command.examples = (
         "fastprep train 'corpus/*.jsonl' -o tokenizer.json --vocab-size 32000 --pattern o200k_base",

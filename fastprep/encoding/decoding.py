@@ -54,7 +54,10 @@ class Decoding:
         >>> get_encoding("gpt2").decode([31373, 995])
         'hello world'
         """
-        return self._decoder.decode_bytes(tokens).decode("utf-8", errors)
+        text = self._decoder.decode_bytes(tokens).decode("utf-8", errors)
+        if self.recipe.strips and text[:1] == " ":
+            return text[1:]
+        return text
 
     def decode_single_token_bytes(self, token: int) -> bytes:
         """Return the bytes of one token, special or not. Raises KeyError for another id.
@@ -162,6 +165,10 @@ class Decoding:
             return found
         if not token and self.recipe.empty is not None:
             return self.recipe.empty
+        if token and self.recipe.others:
+            for other, id in self.recipe.others.items():
+                if other == token:
+                    return id
         try:
             return self.recipe.special_tokens[token.decode("utf-8")]
         except (KeyError, UnicodeDecodeError):
@@ -225,10 +232,15 @@ class Decoding:
         >>> get_encoding("gpt2").may_be_cut
         True
 
-        It is False if the pattern has no splitter of its own or the text is changed before it is
-        split; then :func:`fastprep.prepare` reads each document into memory as a whole.
+        It is False if the pattern has no splitter of its own, a space is put before the text, or an
+        added token may extend over a cut; then :func:`fastprep.prepare` reads each document into
+        memory as a whole.
         """
-        return isinstance(self._encoder, Encoder) and isinstance(self._encoder.splitter, int)
+        return (
+            isinstance(self._encoder, Encoder)
+            and isinstance(self._encoder.splitter, int)
+            and self.recipe.may_be_cut
+        )
 
     def most_ids(self, size: int, texts: int) -> int:
         """Return an upper bound for the number of ids of `texts` texts of `size` bytes in total.

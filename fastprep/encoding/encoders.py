@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 
-from fastprep.encoding.special import LongestFirst, SpecialTokens
+from fastprep.encoding.special import SpecialTokens
 from fastprep.errors import BadVocabulary
 from fastprep.vocabulary.patterns import family_of, splitter
 from fastprep.vocabulary.ranks import MAX_RANK, PUBLISHED_TABLES
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from fastprep.encoding.python_encoder import GeneralEncoder
+    from fastprep.vocabulary.characters import Fallback
     from fastprep.vocabulary.merge_list import MergeList
     from fastprep.vocabulary.ranks import RankTable
     from fastprep.vocabulary.recipe import Recipe
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     AnyEncoder: TypeAlias = Encoder | GeneralEncoder
 
 _lock = allocate_lock()
-_encoders: dict[tuple[str, int], Encoder] = {}  # by the table's sha256 and the splitter
+# By the table's sha256, the splitter, and whether all ids are below 65,536.
+_encoders: dict[tuple[str, int, bool], Encoder] = {}
 
 
 def encoder_of(recipe: Recipe) -> AnyEncoder:
@@ -35,13 +37,16 @@ def encoder_of(recipe: Recipe) -> AnyEncoder:
     """
     if recipe.merge_list is not None:
         return _by_merges(recipe, recipe.merge_list)
-    return _by_ranks(recipe.table, recipe.pat_str)
+    return _by_ranks(recipe.table, recipe.pat_str, max(recipe.special_tokens.values(), default=0))
 
 
 def specials_of(recipe: Recipe) -> SpecialTokens:
     """Return the special tokens of a recipe, with the priorities of tiktoken or Hugging Face."""
-    kind = SpecialTokens if recipe.merge_list is None else LongestFirst
-    return kind(recipe.special_tokens)
+    if recipe.merge_list is None:
+        return SpecialTokens(recipe.special_tokens)
+    from fastprep.encoding.sections import AddedTokens
+
+    return AddedTokens(recipe)
 
 
 def decoder_of(recipe: Recipe, specials: SpecialTokens) -> Decoder:
@@ -51,6 +56,7 @@ def decoder_of(recipe: Recipe, specials: SpecialTokens) -> Decoder:
     if len(set(ids.values())) < len(names):
         names = specials.order()[::-1]  # of two with the same id the last one is decoded
     extra = [(token.encode("utf-8"), ids[token]) for token in names]
+    extra += recipe.others.items()
     if recipe.empty is not None:
         extra.insert(0, (b"", recipe.empty))
     return Decoder(table.blob, table.ends_buffer, table.ids_buffer, extra)
@@ -59,11 +65,11 @@ def decoder_of(recipe: Recipe, specials: SpecialTokens) -> Decoder:
 # -- ranks, as tiktoken ----------------------------------------------------------------------------
 
 
-def _by_ranks(table: RankTable, pattern: str) -> AnyEncoder:
+def _by_ranks(table: RankTable, pattern: str, largest: int) -> AnyEncoder:
     number = splitter(pattern)
     missing = missing_bytes(table.blob, table.ends_buffer)
     if not missing and number is not None:
-        return _compiled(table, number)
+        return _compiled(table, number, largest)
     if number is None:
         from fastprep.vocabulary.regex_program import compile_tiktoken
 
@@ -71,7 +77,14 @@ def _by_ranks(table: RankTable, pattern: str) -> AnyEncoder:
     else:
         chosen = number
     if not missing:
-        return Encoder(table.blob, table.ends_buffer, table.ids_buffer, chosen, lefts=table.lefts)
+        return Encoder(
+            table.blob,
+            table.ends_buffer,
+            table.ids_buffer,
+            chosen,
+            lefts=table.lefts,
+            largest_added=largest,
+        )
     import numpy as np
 
     from fastprep.encoding.python_encoder import GeneralEncoder
@@ -93,13 +106,20 @@ def _by_ranks(table: RankTable, pattern: str) -> AnyEncoder:
     return GeneralEncoder(encoder, _split_with(chosen), stand_ins)
 
 
-def _compiled(table: RankTable, pattern: int) -> Encoder:
+def _compiled(table: RankTable, pattern: int, largest: int) -> Encoder:
     def build() -> Encoder:
-        return Encoder(table.blob, table.ends_buffer, table.ids_buffer, pattern, lefts=table.lefts)
+        return Encoder(
+            table.blob,
+            table.ends_buffer,
+            table.ids_buffer,
+            pattern,
+            lefts=table.lefts,
+            largest_added=largest,
+        )
 
     if not any(table is published for published in PUBLISHED_TABLES.values()):
         return build()
-    key = table.sha256, pattern
+    key = table.sha256, pattern, max(table.largest, largest) < 1 << 16
     _lock.acquire()
     try:
         if key not in _encoders:
@@ -123,6 +143,8 @@ def _split_with(pattern: int | Program) -> Callable[[str], list[str]]:
 
 
 def _by_merges(recipe: Recipe, merge_list: MergeList) -> AnyEncoder:
+    if recipe.fallback is not None:
+        return _by_characters(recipe, merge_list, recipe.fallback)
     table = merge_list.table
     family = family_of(recipe.patterns)
     if family is not None:
@@ -131,18 +153,52 @@ def _by_merges(recipe: Recipe, merge_list: MergeList) -> AnyEncoder:
         from fastprep.vocabulary.regex_program import compile_tokenizers
 
         chosen = compile_tokenizers(recipe.patterns)
-    encoder = Encoder(
+    from fastprep.encoding.sections import AddedTokens
+
+    return Encoder(
         table.blob,
         table.ends_buffer,
         table.ids_buffer,
         chosen,
         merge_list.merges.ravel(),
         merge_list.whole_pieces,
+        missing=recipe.missing,
+        added=AddedTokens(recipe).ordinary(),
+        largest_added=max(recipe.ids_outside.values(), default=0),
+        growth=recipe.growth,
     )
-    if recipe.is_plain:
-        return encoder
-    from fastprep.encoding.sections import AddedTokens, SectionEncoder
-    from fastprep.vocabulary.nfc import nfc
 
-    added = AddedTokens(recipe.added, nfc if recipe.normalize else None)
-    return SectionEncoder(encoder, added, recipe.space_before)
+
+def _by_characters(recipe: Recipe, merge_list: MergeList, fallback: Fallback) -> Encoder:
+    import numpy as np
+
+    from fastprep.encoding.sections import AddedTokens
+    from fastprep.vocabulary.characters import assembled
+    from fastprep_ext.bpe import CharacterBorders
+
+    whole = assembled(merge_list)
+    borders = CharacterBorders(
+        merge_list.table.blob,
+        merge_list.table.ends_buffer,
+        np.unique(merge_list.merges[:, 2]),
+        " " if fallback.splits else "",
+        fallback.bytes is None and fallback.fuse and fallback.unk is not None,
+    )
+    ids = None if fallback.bytes is None else np.array(fallback.bytes, np.uint32)
+    return Encoder(
+        whole.table.blob,
+        whole.table.ends_buffer,
+        whole.table.ids_buffer,
+        borders,
+        whole.merges.ravel(),
+        False,
+        added=AddedTokens(recipe).ordinary(),
+        largest_added=max([*recipe.ids_outside.values(), *(fallback.bytes or (0,))], default=0),
+        growth=recipe.growth,
+        fragments=(
+            whole.first_fragment,
+            ids,
+            -1 if fallback.unk is None else fallback.unk,
+            fallback.fuse,
+        ),
+    )

@@ -129,7 +129,10 @@ class Encoding(Decoding):
         self._specials = specials_of(recipe)
         self._decoder = decoder_of(recipe, self._specials)
         self.max_token_value = max(
-            recipe.table.largest, *recipe.ids_outside.values(), recipe.empty or 0
+            recipe.table.largest,
+            *recipe.ids_outside.values(),
+            *recipe.others.values(),
+            recipe.empty or 0,
         )
 
     @classmethod
@@ -201,13 +204,15 @@ class Encoding(Decoding):
         pat_str: str | None = None,
         special_tokens: dict[str, int] | None = None,
         allow_pattern: bool = False,
+        missing: Literal["drop", "error"] = "drop",
     ) -> Self:
-        """Read a vocabulary file: tiktoken's, GPT-2's or Hugging Face's.
+        """Read a vocabulary file: tiktoken's, GPT-2's, Hugging Face's, SentencePiece's or Mistral's.
 
         Parameters
         ----------
         path
-            a ``.tiktoken`` file; a ``tokenizer.json``; one of ``vocab.bpe`` and ``encoder.json``,
+            a ``.tiktoken`` file; a ``tokenizer.json``; a ``tekken.json``; a ``.model`` of tiktoken,
+            or of SentencePiece if it is BPE; one of ``vocab.bpe`` and ``encoder.json``,
             or of ``merges.txt`` and ``vocab.json``, with the other one in the same directory; a
             directory that holds one of these.
         name
@@ -220,6 +225,12 @@ class Encoding(Decoding):
             if the vocabulary of a ``vocab.bpe`` has it.
         allow_pattern
             not needed any more: any pattern is run, in a bounded number of steps.
+        missing
+            what becomes of a byte of a text that is not a token of a vocabulary with merges:
+            ``"drop"`` leaves it out, as the tokenizers library does, and the first time gives a
+            RuntimeWarning; with ``"error"`` such text raises
+            :class:`~fastprep.errors.MissingByte`. Most vocabularies lack only bytes that no UTF-8
+            has. :meth:`count_missing` counts what is lost.
 
         A ``.tiktoken`` file means what it means to tiktoken. The others mean what they mean to the
         tokenizers library of Hugging Face (0.23): ``encode(text, allowed_special="all")`` gives the
@@ -237,7 +248,7 @@ class Encoding(Decoding):
         [31373, 995]
 
         Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged, too large, or not
-        supported: anything but byte-level BPE with a known pattern.
+        supported: anything but BPE.
         """
         from fastprep.vocabulary import files
 
@@ -247,6 +258,7 @@ class Encoding(Decoding):
                 name=name,
                 pat_str=pat_str,
                 special_tokens=special_tokens,
+                missing=missing,
             )
         )
 
@@ -498,6 +510,20 @@ class Encoding(Decoding):
         except UnicodeEncodeError:
             return self._encoder.count(_repaired(text), specials)
 
+    def count_missing(self, text: str | bytes | memoryview) -> int:
+        """Count the bytes of a text that are no tokens: without merges that have them, they are lost.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").count_missing("any text")
+        0
+
+        In a vocabulary with merges each is left out before merging (:meth:`from_file`).
+        """
+        from fastprep_ext.bpe import count_bytes, missing_bytes
+
+        table = self.recipe.table
+        return count_bytes(text, missing_bytes(table.blob, table.ends_buffer))
+
     def encode_ordinary_batch(
         self, text: Iterable[str], *, num_threads: int = 8
     ) -> list[list[int]]:
@@ -672,6 +698,7 @@ class Encoding(Decoding):
         """
         from fastprep.encoding import pieces
 
+        pieces.check_unchanged(self.recipe)
         return pieces.encode_with_unstable(
             text,
             self._encoder,
@@ -695,6 +722,7 @@ class Encoding(Decoding):
 
         if isinstance(text, str):
             raise TypeError("expected bytes, got str")
+        pieces.check_unchanged(self.recipe, text)
         return pieces.encode_bytes(as_bytes(text), self._encoder, self._decoder.decode_token)
 
 

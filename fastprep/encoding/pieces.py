@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 
+from fastprep.errors import TextIsChanged
 from fastprep_ext.base import unicode_class
 
 TYPE_CHECKING = False
@@ -17,9 +18,28 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from fastprep.encoding.encoders import AnyEncoder
+    from fastprep.vocabulary.recipe import Recipe
     from fastprep_ext.bpe import Specials
 
     Merge: TypeAlias = Callable[[bytes], list[int]]
+
+
+def check_unchanged(recipe: Recipe, data: bytes | None = None) -> None:
+    """Raise TextIsChanged if the pieces of a text need not be parts of it, unless `data` is UTF-8."""
+    if recipe.is_plain:
+        return
+    if data is not None:
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+        else:
+            return
+    raise TextIsChanged(
+        "this encoding changes text before it splits it (normal form C, a space before it, or added "
+        "tokens that are cut out), so more text may change any of its ids: there is no "
+        "encode_with_unstable, and no ids for bytes that end within a character; encode whole texts"
+    )
 
 
 def encode_with_unstable(

@@ -1,4 +1,4 @@
-"""An encoder in Python, for vocabularies that lack bytes; the base of that for added tokens."""
+"""An encoder in Python, for ranks that lack bytes."""
 
 from __future__ import annotations
 

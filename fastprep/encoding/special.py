@@ -141,19 +141,6 @@ class SpecialTokens:
         )
 
 
-class LongestFirst(SpecialTokens):
-    """Special tokens as in the tokenizers library: the longest one that matches wins."""
-
-    def order(self) -> list[str]:
-        """Return the tokens by priority."""
-        return sorted(self._ids, key=len, reverse=True)
-
-    def _cutter(self, cuts: Mapping[str, bytes]) -> Specials:
-        return Specials(
-            [(cuts[token], self._ids[token]) for token in self.order() if token in cuts]
-        )
-
-
 def _longest_first(tokens: Iterable[bytes]) -> list[bytes]:
     return sorted(tokens, key=len, reverse=True)
 

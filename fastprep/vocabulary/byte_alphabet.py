@@ -56,6 +56,15 @@ def to_bytes(characters: str) -> bytes:
     return codes.astype(np.uint8).tobytes()
 
 
+def is_spelled(characters: str) -> bool:
+    """Return whether all characters are of the byte alphabet.
+
+    >>> is_spelled("Ġa"), is_spelled(" a")
+    (True, False)
+    """
+    return int(codes_of(characters).max(initial=0)) < SPACE - 1
+
+
 def codes_of(characters: str) -> npt.NDArray[np.uint16]:
     """Return for each UTF-16 unit its byte, or SPACE, END_OF_MERGE or NO_BYTE.
 

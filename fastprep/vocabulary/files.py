@@ -13,26 +13,35 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from fastprep.errors import BadVocabulary
 from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
-from fastprep.vocabulary.json_values import number_parts
+from fastprep.vocabulary.json_values import decoded, fields, number_parts
+from fastprep.vocabulary.known_files import known_file
 from fastprep.vocabulary.merge_list import merge_list
 from fastprep.vocabulary.patterns import HUGGING_FACE, TIKTOKEN
 from fastprep.vocabulary.published import ENDOFTEXT, PUBLISHED
 from fastprep.vocabulary.ranks import SHA256, RankTable, parse, published_table
 from fastprep.vocabulary.recipe import AddedToken, Recipe
+from fastprep.vocabulary.sentencepiece_model import from_model, is_model
+from fastprep.vocabulary.tekken import from_tekken
 from fastprep.vocabulary.token_list import MAX_ID, MAX_TOKEN_BYTES, token_list
 from fastprep.vocabulary.tokenizer_json import from_tokenizer_json
 from fastprep.vocabulary.tokenizer_json_writer import same_as_ranks, to_tokenizer_json
 
 MAX_FILE_BYTES = 1 << 26
+_WORD_PIECES = {b"[PAD]", b"[UNK]", b"[CLS]", b"[SEP]"}
 _PART_CHARACTERS = 1 << 18  # of a list of merges
 
 # Files that come in pairs: the ends of the names of the merges and of the vocabulary.
 _PAIRS = (("vocab.bpe", "encoder.json"), ("merges.txt", "vocab.json"))
+
+
+class _Content(msgspec.Struct):
+    content: str
 
 
 def load(
@@ -41,6 +50,7 @@ def load(
     name: str | None = None,
     pat_str: str | None = None,
     special_tokens: dict[str, int] | None = None,
+    missing: str = "drop",
 ) -> Recipe:
     """Read a vocabulary file; the arguments are those of :meth:`fastprep.Encoding.from_file`."""
     path = local_path(path, "a vocabulary file")
@@ -48,15 +58,24 @@ def load(
         path = _in_directory(path)
     pair = _pair(path)
     if pair is not None:
-        return _from_pair(*pair, name or path.stem, pat_str, special_tokens)
+        return _from_pair(*pair, name or path.stem, pat_str, special_tokens, missing)
     data = _read(path)
+    _name_others(data, path)
+    if is_model(data):
+        if pat_str is not None or special_tokens is not None:
+            raise BadVocabulary(
+                f"{path}: a SentencePiece model has neither pat_str nor special_tokens"
+            )
+        return from_model(data, name or path.stem, str(path))
     if path.suffix == ".json" or (path.suffix != ".tiktoken" and data.lstrip()[:1] == b"{"):
         if pat_str is not None or special_tokens is not None:
             raise BadVocabulary(
                 f"{path}: a tokenizer.json says itself what its pattern and special tokens are; "
                 "leave out pat_str and special_tokens"
             )
-        return from_tokenizer_json(data, name or path.stem, str(path))
+        if _is_tekken(data):
+            return from_tekken(data, name or path.stem, str(path))
+        return from_tokenizer_json(data, name or path.stem, str(path), missing)
     return _from_tiktoken(data, path, name, pat_str, special_tokens)
 
 
@@ -102,8 +121,29 @@ def _read(path: Path) -> bytes:
     return data
 
 
+def _name_others(data: bytes, path: Path) -> None:
+    """Refuse files that are known to hold something else, by what they are."""
+    what = ""
+    if data.startswith(b"GGUF"):
+        what = "a GGUF file, a model with a vocabulary in it; get the tokenizer.json of the model"
+    elif data.startswith(b"version https://git-lfs"):
+        what = "a Git LFS pointer in place of the file; get the file with `git lfs pull`"
+    elif not data.lstrip().startswith(b"{") and len(_WORD_PIECES & set(data[:2000].split())) > 1:
+        what = "a WordPiece vocabulary, which is not BPE; use the tokenizers library for this file"
+    if what:
+        raise BadVocabulary(f"{path}: this is {what}")
+
+
+def _is_tekken(data: bytes) -> bool:
+    head = data[:4096].lstrip()
+    return head.startswith(b"{") and b'"config"' in head and b'"default_num_special_tokens"' in head
+
+
 def _in_directory(path: Path) -> Path:
-    names = ["tokenizer.json", *(name for pair in _PAIRS for name in pair)]
+    names = [
+        *("tokenizer.json", "tekken.json", *(name for pair in _PAIRS for name in pair)),
+        *("tokenizer.model", "tiktoken.model", "qwen.tiktoken", "multilingual.tiktoken"),
+    ]
     for name in names:
         if (path / name).exists():
             return path / name
@@ -131,6 +171,7 @@ def _from_tiktoken(
 ) -> Recipe:
     if data.count(b"\n") > MAX_ID:
         raise BadVocabulary(f"{path}: more than {MAX_ID} lines; a vocabulary has {MAX_ID} at most")
+    data, empty = _without_empty(data)
     table = parse(data, str(path))
     if int(table.ids[-1]) >= MAX_ID:
         raise BadVocabulary(f"{path}: the rank {table.ids[-1]}; ranks must be below {MAX_ID}")
@@ -140,6 +181,14 @@ def _from_tiktoken(
             f"{path}: a token of {longest} bytes; the limit is {MAX_TOKEN_BYTES} bytes"
         )
     bundled = {digest: name for name, digest in SHA256.items()}.get(table.sha256)
+    known_one = known_file(table, len(table.ids) + (empty is not None)) if bundled is None else None
+    if special_tokens is None and bundled is None:
+        special_tokens = _beside(path)
+    if pat_str is None and known_one is not None:
+        name = name or known_one.name
+        pat_str = known_one.pattern
+        if special_tokens is None:
+            special_tokens = known_one.special_tokens
     if pat_str is None:
         if bundled is None:
             raise BadVocabulary(
@@ -156,7 +205,33 @@ def _from_tiktoken(
     _check_specials(special_tokens, table, str(path))
     _check_bytes(table, str(path))
     name = name or bundled or path.stem
-    return Recipe(name, (pat_str,), special_tokens, ranks=table, source=str(path))
+    return Recipe(name, (pat_str,), special_tokens, ranks=table, empty=empty, source=str(path))
+
+
+def _without_empty(data: bytes) -> tuple[bytes, int | None]:
+    """Return a file without the line of the token that has no bytes, as Whisper's has, and its id."""
+    start = 0 if data.startswith(b"= ") else data.find(b"\n= ") + 1
+    if not start and not data.startswith(b"= "):
+        return data, None
+    line, _, rest = data[start:].partition(b"\n")
+    if not line[2:].strip().isdigit() or len(line) > 12:
+        return data, None
+    return data[:start] + rest, int(line[2:])
+
+
+def _beside(path: Path) -> dict[str, int] | None:
+    """Return the special tokens that a ``tokenizer_config.json`` in the same directory lists."""
+    config = path.with_name("tokenizer_config.json")
+    if not config.is_file():
+        return None
+    found = fields(_read(config), str(config)).get("added_tokens_decoder")
+    if found is None:
+        return None
+    place = f"{config}, added_tokens_decoder"
+    tokens = decoded(found, dict[str, _Content], place)
+    if not all(id.isdigit() and len(id) < 8 for id in tokens):
+        raise BadVocabulary(f"{place}: its keys are to be ids")
+    return {token.content: int(id) for id, token in tokens.items()}
 
 
 def _check_bytes(table: RankTable, source: str) -> None:
@@ -213,6 +288,7 @@ def _from_pair(
     name: str,
     pat_str: str | None,
     special_tokens: dict[str, int] | None,
+    missing: str,
 ) -> Recipe:
     family = "r50k" if pat_str is None else TIKTOKEN.get(pat_str)
     if family is None:
@@ -247,6 +323,9 @@ def _from_pair(
         HUGGING_FACE[family][0],
         merge_list=listed,
         added=[AddedToken(token, id) for token, id in special_tokens.items()],
+        empty=tokens.empty,
+        others={key.encode(): id for key, id in tokens.others.items() if key not in special_tokens},
+        missing=missing,
         source=source,
     )
 

@@ -8,7 +8,7 @@ whatever their ids are.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary.byte_alphabet import codes_of
+from fastprep.vocabulary.byte_alphabet import codes_of, is_spelled
 from fastprep.vocabulary.ranks import RankTable
-from fastprep.vocabulary.token_list import TokenList, check_others, gathered
-from fastprep_ext.bpe import TokenRows
+from fastprep.vocabulary.token_list import TokenList, gathered
+from fastprep_ext.bpe import NO_BYTE
 
 MAX_MERGES = 1 << 20
 
@@ -78,8 +78,7 @@ def merge_list(
 
     Raises BadVocabulary naming the token or merge that is wrong.
     """
-    check_others(tokens, apart, source)
-    listed = _rows_of(merges, tokens.rows, source)
+    listed = _rows_of(merges, tokens, source)
     kept = np.ones(len(tokens.ids), bool)
     for key in apart:
         row = -1 if whole_pieces else tokens.row_of(key)
@@ -108,7 +107,7 @@ def listed_table(
 
 
 def _rows_of(
-    merges: Iterable[Sequence[str | tuple[str, str]]], rows: TokenRows, source: str
+    merges: Iterable[Sequence[str | tuple[str, str]]], tokens: TokenList, source: str
 ) -> npt.NDArray[np.uint32]:
     found = [np.empty((0, 3), np.uint32)]
     count = 0
@@ -117,15 +116,27 @@ def _rows_of(
         if count > MAX_MERGES:
             raise BadVocabulary(f"{source}: {count} or more merges; the limit is {MAX_MERGES}")
         text = "\n".join([merge if type(merge) is str else " ".join(merge) for merge in part])
+        codes = codes_of(text)
+        if tokens.others and NO_BYTE in codes:
+            part = [merge for merge in part if not _is_unreachable(merge, tokens.others)]
+            text = "\n".join([merge if type(merge) is str else " ".join(merge) for merge in part])
+            codes = codes_of(text)
         part_rows = np.empty((len(part), 3), np.uint32)
-        wrong, at = rows.of_merges(codes_of(text), part_rows.ravel())
+        wrong, at = tokens.rows.of_merges(codes, part_rows.ravel())
         if wrong or at < len(part) or text.count("\n") >= max(1, len(part)):
-            _refuse_merge(count - len(part) + at, part[min(at, len(part) - 1)], wrong, source)
+            refuse_merge(count - len(part) + at, part[min(at, len(part) - 1)], wrong, source)
         found.append(part_rows)
     return np.concatenate(found)
 
 
-def _refuse_merge(at: int, merge: str | tuple[str, str], wrong: int, source: str) -> NoReturn:
+def _is_unreachable(merge: str | tuple[str, str], others: Mapping[str, int]) -> bool:
+    """Return whether a merge makes a token that byte-level text never reaches."""
+    left, _, right = merge.partition(" ") if isinstance(merge, str) else (merge[0], "", merge[-1])
+    return left + right in others and not (is_spelled(left) and is_spelled(right))
+
+
+def refuse_merge(at: int, merge: str | tuple[str, str], wrong: int, source: str) -> NoReturn:
+    """Raise BadVocabulary for a merge, by the error of ``TokenRows.of_merges``."""
     if wrong < 2:
         raise BadVocabulary(
             f"{source}: merge {at} is {merge!r:.80}; it must be two tokens with one space "

@@ -24,8 +24,8 @@ family        models whose files have its pattern
 ============= ==================================================================================
 
 Others are run as programs: Kimi K2, nanochat, BLOOM, DeepSeek LLM and Coder. Falcon is refused: its
-chain splits the letters of the byte alphabet as well. Gemma, Llama 1 and 2, Mistral 7B and T5 are not
-byte-level BPE.
+chain splits the letters of the byte alphabet as well. Gemma, Llama 1 and 2, and Mistral 7B have no
+pattern (:mod:`fastprep.vocabulary.characters`), and T5 is not BPE.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from fastprep.vocabulary.characters import Fallback
     from fastprep.vocabulary.merge_list import MergeList
     from fastprep.vocabulary.ranks import RankTable
 
@@ -55,15 +56,18 @@ class AddedToken(_Value):
         whether it is searched for in the normalized text.
     lstrip, rstrip
         whether it includes the whitespace before it, or after it.
+    single_word
+        whether it is found only where no character of a word is next to it.
     """
 
-    __slots__ = ("content", "id", "special", "normalized", "lstrip", "rstrip")  # noqa: RUF023
+    __slots__ = ("content", "id", "special", "normalized", "lstrip", "rstrip", "single_word")  # noqa: RUF023
     content: str
     id: int
     special: bool
     normalized: bool
     lstrip: bool
     rstrip: bool
+    single_word: bool
 
     def __init__(
         self,
@@ -73,8 +77,23 @@ class AddedToken(_Value):
         normalized: bool = False,
         lstrip: bool = False,
         rstrip: bool = False,
+        single_word: bool = False,
     ) -> None:
-        super().__init__(content, id, special, normalized, lstrip, rstrip)
+        super().__init__(content, id, special, normalized, lstrip, rstrip, single_word)
+
+    @property
+    def has_sides(self) -> bool:
+        """Whether what is next to it matters."""
+        return self.lstrip or self.rstrip or self.single_word
+
+    def __repr__(self) -> str:
+        # Hashes of vocabularies are made of this, so a later field is shown only where it is set.
+        shown = super().__repr__()
+        return shown if self.single_word else shown.replace(", single_word=False)", ")")
+
+
+# The most bytes that a normalizer makes of one.
+_GROWTH = {"NFC": 3, "NFKC": 11, "Lowercase": 2}
 
 
 class Recipe(_Value):
@@ -97,16 +116,33 @@ class Recipe(_Value):
     normalize
         whether text is put into Unicode's normal form C.
     space_before
-        whether a space is put before a text that does not start with one.
+        where a space is put before text: 0, nowhere; 1, before each part between added tokens that
+        does not start with one; 2, likewise before the start of the text only; 3, before each
+        section between the tokens that are found first; 4, likewise, and added tokens are searched
+        for without one.
+    marks
+        whether U+2581 in text becomes a space, as it is in the tokens.
+    steps
+        further normalizers, in place of normal form C; see :mod:`fastprep.vocabulary.changes`.
+    fallback
+        with a vocabulary of characters: what becomes of those that are not tokens.
+    strips
+        whether decoding leaves out a space at the start.
     empty
         the id of the token without bytes, which a rank table cannot hold; None if there is none.
+    others
+        the ids of tokens that no text can reach, such as those of characters that stand for no byte:
+        ids decode to them.
+    missing
+        what becomes of bytes of a text that are no tokens: "drop" or "error".
     source
         where the recipe was read from, for error messages; empty if it was not.
     """
 
     __slots__ = (
         *("name", "patterns", "special_tokens", "ranks", "merge_list", "added", "normalize"),
-        *("space_before", "empty", "source"),
+        *("space_before", "empty", "others", "missing", "source"),
+        *("marks", "steps", "fallback", "strips"),
     )
     name: str
     patterns: tuple[str, ...]
@@ -115,9 +151,15 @@ class Recipe(_Value):
     merge_list: MergeList | None
     added: tuple[AddedToken, ...]
     normalize: bool
-    space_before: bool
+    space_before: int
     empty: int | None
+    others: Mapping[bytes, int]
+    missing: str
     source: str
+    marks: bool
+    steps: tuple[tuple[str, ...], ...]
+    fallback: Fallback | None
+    strips: bool
 
     def __init__(
         self,
@@ -128,15 +170,22 @@ class Recipe(_Value):
         merge_list: MergeList | None = None,
         added: Sequence[AddedToken] = (),
         normalize: bool = False,
-        space_before: bool = False,
+        space_before: int = False,
         empty: int | None = None,
+        others: Mapping[bytes, int] | None = None,
+        missing: str = "drop",
         source: str = "",
+        marks: bool = False,
+        steps: Sequence[tuple[str, ...]] = (),
+        fallback: Fallback | None = None,
+        strips: bool = False,
     ) -> None:
         if special_tokens is None:
             special_tokens = {token.content: token.id for token in added if token.special}
         super().__init__(
             *(name, patterns, special_tokens, ranks, merge_list, tuple(added), normalize),
-            *(space_before, empty, source),
+            *(space_before, empty, others or {}, missing, source, marks, tuple(steps), fallback),
+            strips,
         )
 
     @property
@@ -163,8 +212,10 @@ class Recipe(_Value):
         """Whether text is split unchanged, apart from special tokens that cut it."""
         return (
             not self.normalize
+            and not self.steps
+            and not self.marks
             and not self.space_before
-            and all(t.special and not t.lstrip and not t.rstrip for t in self.added)
+            and all(t.special and not t.has_sides for t in self.added)
             and len({token.normalized for token in self.added}) < 2
         )
 
@@ -174,9 +225,35 @@ class Recipe(_Value):
         It exceeds the bytes where text may grow: normal form C may triple it (Unicode Standard
         Annex 15), and a space may be put before each part between added tokens.
         """
-        if self.normalize:
-            size *= 3
-        return 2 * size + texts if self.space_before else size
+        per_byte, per_text = self.growth
+        return per_byte * size + per_text * texts
+
+    @property
+    def growth(self) -> tuple[int, int]:
+        """The two factors of :meth:`most_ids`."""
+        size = 3 if self.normalize else 1
+        for name, *arguments in self.steps:
+            added = len(arguments[-1].encode()) + (name == "Prepend") if arguments else 1
+            size *= _GROWTH.get(name, max(1, added))
+        return (2 * size, 1) if self.space_before else (size, 0)
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether changes and added tokens leave exact cuts exact (:mod:`fastprep.encoding.cutting`).
+
+        Normal form C never composes a space, a newline or what follows them with what is before. Added
+        tokens that are whitespace as a whole, or have none, are within a part.
+        """
+        return (
+            not self.space_before
+            and not self.steps
+            and all(
+                t.special
+                or not (t.has_sides or any(map(str.isspace, t.content)))
+                or (t.content.isspace() and not t.has_sides)
+                for t in self.added
+            )
+        )
 
     def mergeable_ranks(self) -> dict[bytes, int]:
         """Return the ids of all tokens but special ones, as tiktoken's dict from bytes to rank."""
@@ -201,4 +278,6 @@ class Recipe(_Value):
             ("patterns", self.patterns),
             ("space_before", self.space_before),
         ]
+        if self.fallback is not None or self.steps:
+            facts += [("marks", self.marks), ("steps", self.steps), ("fallback", self.fallback)]
         return hashlib.sha256(repr(facts).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NoReturn
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary.byte_alphabet import ALPHABET, codes_of, to_bytes, to_characters
+from fastprep.vocabulary.byte_alphabet import codes_of, to_bytes, to_characters
 from fastprep_ext.bpe import TokenRows
 
 MAX_ID = 1 << 20
@@ -34,7 +34,9 @@ class TokenList:
     ids
         uint32 ``[n]``, increasing.
     others
-        tokens with characters outside the byte alphabet, and their ids.
+        tokens with characters outside the byte alphabet, and their ids: no text has such a token.
+    empty
+        the id of the token without characters, if there is one; likewise.
     rows
         finds tokens by their bytes.
     """
@@ -44,14 +46,19 @@ class TokenList:
     ids: npt.NDArray[np.uint32]
     others: dict[str, int]
     rows: TokenRows
+    empty: int | None = None
 
     def __len__(self) -> int:
-        return len(self.ids) + len(self.others)
+        return len(self.ids) + len(self.others) + (self.empty is not None)
 
     def has_id(self, id: int) -> bool:
         """Return whether a token has this id."""
         at = int(np.searchsorted(self.ids, id))
-        return (at < len(self.ids) and int(self.ids[at]) == id) or id in self._ids_of_others
+        return (
+            (at < len(self.ids) and int(self.ids[at]) == id)
+            or id in self._ids_of_others
+            or id == self.empty
+        )
 
     def ids_of(self, keys: Iterable[str]) -> dict[str, int]:
         """Return the ids of those keys that are tokens."""
@@ -79,6 +86,7 @@ class TokenList:
 def token_list(parts: Iterable[dict[str, int]], source: str) -> TokenList:
     """Check the tokens of a file, and return them as arrays.
 
+    >>> from fastprep.vocabulary.byte_alphabet import ALPHABET
     >>> letters = {letter: id for id, letter in enumerate(ALPHABET)}
     >>> token_list([letters, {"ab": 256}], "an example").blob[-2:]
     b'ab'
@@ -89,8 +97,10 @@ def token_list(parts: Iterable[dict[str, int]], source: str) -> TokenList:
     sizes = [np.empty(0, np.uint64)]
     numbers = [np.empty(0, np.uint32)]
     others: dict[str, int] = {}
+    empty: int | None = None
     for part in parts:
         _check_ids(part, source)
+        empty = part.pop("", empty)
         try:
             blobs.append(to_bytes("".join(part)))
         except UnicodeEncodeError:
@@ -110,24 +120,17 @@ def token_list(parts: Iterable[dict[str, int]], source: str) -> TokenList:
         order = np.argsort(ids, kind="stable")
         blob, ends = gathered(blob, ends, order)
         ids = ids[order]
-    _check(blob, ends, ids, others, source)
+    _check(blob, ends, ids, others if empty is None else {**others, "": empty}, source)
     try:
-        return TokenList(blob, ends, ids, others, TokenRows(blob, ends))
+        return TokenList(blob, ends, ids, others, TokenRows(blob, ends), empty)
     except BadVocabulary as error:
         raise BadVocabulary(f"{source}: {error}") from None
-
-
-def check_others(tokens: TokenList, apart: Collection[str], source: str) -> None:
-    """Refuse tokens outside the byte alphabet, unless the text is searched for them first."""
-    for key in tokens.others:
-        if key not in apart:
-            _refuse_other(key, source)
 
 
 def _refuse_other(key: str, source: str) -> NoReturn:
     raise BadVocabulary(
         f"{source}: the token {key!r:.80} has a character that stands for no byte, so this is not a "
-        "byte-level vocabulary; fastprep reads byte-level BPE only"
+        "byte-level vocabulary"
     )
 
 
@@ -168,16 +171,11 @@ def _check(
     if not len(ids) + len(others):
         raise BadVocabulary(f"{source}: the vocabulary has no tokens")
     sizes = np.diff(ends, prepend=np.uint64(0))
-    single = {blob[end - 1] for end in ends[sizes == 1].tolist()}
-    missing = next((byte for byte in range(256) if byte not in single), None)
-    if missing is not None:
+    if not (sizes == 1).any():
         raise BadVocabulary(
-            f"{source}: byte 0x{missing:02X}, written {ALPHABET[missing]!r}, is not a token, so text "
-            "with it has no ids; a byte-level vocabulary has all 256 single bytes"
+            f"{source}: no single byte is a token, so no text has ids; this is not a byte-level "
+            "vocabulary"
         )
-    empty = ids[sizes == 0].tolist()
-    if empty:
-        raise BadVocabulary(f"{source}: the token {empty[0]} is empty; leave it out")
 
     def key(row: int) -> str:
         end = int(ends[row])

@@ -1,10 +1,10 @@
 """Reader of ``tokenizer.json``, the file format of the tokenizers library of Hugging Face.
 
-Such a file describes a chain: normalizer, pre-tokenizer, model, post-processor. Byte-level BPE is
-read, with a pattern that has a compiled splitter; everything else is refused by its name. The
-post-processor, truncation and padding change ids afterwards, and the decoder changes text: they are
-not applied. It is only checked that each is null or has the keys and values by which the library
-recognizes it; what a post-processor or a decoder contains beside its type is not read.
+Such a file describes a chain: normalizer, pre-tokenizer, model, post-processor. BPE is read, of bytes
+with patterns or of characters; everything else is refused by its name. The post-processor, truncation
+and padding change ids afterwards, and the decoder changes text: they are not applied, but for a space
+that decoding leaves out. It is only checked that each is null or has the keys and values by which the
+library recognizes it; what a post-processor contains beside its type is not read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Annotated, Literal, NoReturn
 import msgspec
 
 from fastprep.errors import BadVocabulary
+from fastprep.vocabulary.changes import function
+from fastprep.vocabulary.characters import MARK, Fallback, character_vocabulary
 from fastprep.vocabulary.json_values import (
     NULL,
     decoded,
@@ -24,14 +26,14 @@ from fastprep.vocabulary.json_values import (
     string_parts,
 )
 from fastprep.vocabulary.merge_list import MAX_MERGES, merge_list
-from fastprep.vocabulary.nfc import nfc
 from fastprep.vocabulary.patterns import BYTE_LEVEL_PATTERN, DIGIT_PATTERN, family_of
 from fastprep.vocabulary.recipe import AddedToken, Recipe
 from fastprep.vocabulary.token_list import MAX_ID, TokenList, token_list
 from fastprep_ext.base import json_outline
+from fastprep_ext.bpe import missing_bytes
 
-MAX_ADDED = 1 << 14
-MAX_ADDED_CHARACTERS = 1 << 20
+MAX_ADDED = 1 << 18
+MAX_ADDED_CHARACTERS = 1 << 23
 MAX_SETTINGS = 1000
 
 Id = Annotated[int, msgspec.Meta(ge=0, lt=MAX_ID)]
@@ -73,8 +75,19 @@ class _Bpe(msgspec.Struct, forbid_unknown_fields=True):
     ignore_merges: bool = False
 
 
-class _Nfc(msgspec.Struct, forbid_unknown_fields=True):
+class _Plain(msgspec.Struct, forbid_unknown_fields=True):
     type: str
+
+
+class _Prepend(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    prepend: str
+
+
+class _Replace(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    pattern: dict[str, str]
+    content: str
 
 
 class _Normalizers(msgspec.Struct, forbid_unknown_fields=True):
@@ -92,6 +105,15 @@ class _Split(msgspec.Struct, forbid_unknown_fields=True):
     pattern: msgspec.Raw
     behavior: str
     invert: bool
+
+
+class _Metaspace(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    replacement: str
+    prepend_scheme: Literal["always", "first", "never"] = "always"
+    split: bool = True
+    add_prefix_space: bool | None = None
+    str_rep: str | None = None
 
 
 class _Digits(msgspec.Struct, forbid_unknown_fields=True):
@@ -139,6 +161,15 @@ class _Decoder(msgspec.Struct):
     type: str
 
 
+class _AnyDecoder(msgspec.Struct):
+    type: str
+    decoders: list[msgspec.Raw] = []
+    content: str | None = None
+    start: int = 0
+    prepend_scheme: str = "always"
+    add_prefix_space: bool | None = None
+
+
 _NOT_APPLIED: dict[str, type[msgspec.Struct]] = {
     "truncation": _Truncation,
     "padding": _Padding,
@@ -146,8 +177,13 @@ _NOT_APPLIED: dict[str, type[msgspec.Struct]] = {
     "decoder": _Decoder,
 }
 
-_Step = _Split | _Digits | _ByteLevel
-_STEPS: dict[str, type[_Step]] = {"Split": _Split, "Digits": _Digits, "ByteLevel": _ByteLevel}
+_Step = _Split | _Digits | _ByteLevel | _Metaspace
+_STEPS: dict[str, type[_Step]] = {
+    "Split": _Split,
+    "Digits": _Digits,
+    "ByteLevel": _ByteLevel,
+    "Metaspace": _Metaspace,
+}
 
 
 @dataclass(frozen=True)
@@ -156,7 +192,7 @@ class _Splitting:
     space_before: bool = False
 
 
-def from_tokenizer_json(data: bytes, name: str, source: str) -> Recipe:
+def from_tokenizer_json(data: bytes, name: str, source: str, missing: str = "drop") -> Recipe:
     """Read the bytes of a ``tokenizer.json``.
 
     Parameters
@@ -167,6 +203,8 @@ def from_tokenizer_json(data: bytes, name: str, source: str) -> Recipe:
         the name of the encoding.
     source
         the file's name in errors.
+    missing
+        as in :class:`Recipe`.
 
     Raises BadVocabulary for a file that is damaged or contradicts itself, and for one that is not
     byte-level BPE with a known pattern, naming the unsupported part.
@@ -174,11 +212,19 @@ def from_tokenizer_json(data: bytes, name: str, source: str) -> Recipe:
     values = fields(data, source)
     settings(values, _Document, values.keys() - {"version"}, source)  # which keys there are
     _check_not_applied(values, source)
-    normalize = _normalizer(values.get("normalizer", NULL), source)
-    splitting = _splitting(values.get("pre_tokenizer", NULL), source)
+    changes = _changes(_normalizers(values.get("normalizer", NULL), source))
     model, parts = _model(values["model"], source)
+    steps = _pre_tokenizer(values.get("pre_tokenizer", NULL), source)
+    added = _added_tokens(values.get("added_tokens", NULL), changes, source)
+    if not any(isinstance(step, _ByteLevel) for step in steps):
+        spaces = _spaces(steps, changes, model, source)
+        return _of_characters(model, parts, added, changes, spaces, values, name, source)
+    if changes.marks:
+        _refuse(source, "U+2581 for spaces before a ByteLevel")
+    if model.byte_fallback:
+        _refuse(source, "byte_fallback with a ByteLevel")
+    splitting = _splitting(steps, source)
     vocab = token_list(number_parts(parts["vocab"], MAX_ID, f"{source}, model.vocab"), source)
-    added = _added_tokens(values.get("added_tokens", NULL), normalize, source)
     listed = merge_list(
         vocab,
         string_parts(parts["merges"], MAX_MERGES, f"{source}, model.merges"),
@@ -186,16 +232,136 @@ def from_tokenizer_json(data: bytes, name: str, source: str) -> Recipe:
         apart=[token.content for token in added],
         source=source,
     )
+    if model.unk_token and missing_bytes(listed.table.blob, listed.table.ends_buffer):
+        known = vocab.ids_of([model.unk_token])
+        if known:
+            _refuse(source, f"the unk_token {model.unk_token!r:.80} for bytes that are not tokens")
     _check_ids(added, vocab, f"{source}, added_tokens")
     return Recipe(
         name,
         splitting.patterns,
         merge_list=listed,
         added=added,
-        normalize=normalize,
+        normalize=changes.normalize,
+        steps=changes.steps,
         space_before=splitting.space_before,
+        empty=vocab.empty,
+        others=_unreachable(vocab, added),
+        missing=missing,
         source=source,
     )
+
+
+# -- vocabularies of characters --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Spaces:
+    marks: bool
+    space: int
+    splits: bool
+
+
+def _spaces(steps: list[_Step], changes: _Changes, model: _Bpe, source: str) -> _Spaces:
+    """Return what happens to spaces where no ByteLevel turns text into bytes."""
+    match steps:
+        case []:
+            if not (changes.marks or model.byte_fallback or model.unk_token):
+                _refuse(source, "a file without a pre-tokenizer")
+            return _Spaces(changes.marks, changes.space, False)
+        case [_Metaspace() as only] if only.replacement == MARK:
+            scheme = "never" if only.add_prefix_space is False else only.prepend_scheme
+            space = {"never": 0, "always": 1, "first": 2}[scheme]
+            if changes.space and space:
+                _refuse(source, "a Prepend before a Metaspace")
+            return _Spaces(True, changes.space or space, only.split)
+        case [_Split() as only] if changes.marks and _splits_at(only, source) == " ":
+            # No space is left for it.
+            return _Spaces(True, changes.space, False)
+    names = ", ".join(step.type for step in steps)
+    return _refuse(source, f"the pre-tokenizer {names:.200}")
+
+
+def _splits_at(step: _Split, source: str) -> str | None:
+    """Return the string at which a step splits text, if it leaves none of it out."""
+    place = f"{source}, pre_tokenizer.pattern"
+    found = fields(step.pattern, place)
+    if list(found) != ["String"] or step.behavior == "Removed" or step.invert:
+        return None
+    return decoded(found["String"], str, f"{place}.String")
+
+
+def _of_characters(
+    model: _Bpe,
+    parts: dict[str, msgspec.Raw],
+    added: list[AddedToken],
+    changes: _Changes,
+    spaces: _Spaces,
+    values: dict[str, msgspec.Raw],
+    name: str,
+    source: str,
+) -> Recipe:
+    if model.ignore_merges:
+        _refuse(source, "ignore_merges without a ByteLevel")
+    vocab: dict[str, int] = {}
+    count = 0
+    for part in number_parts(parts["vocab"], MAX_ID, f"{source}, model.vocab"):
+        count += len(part)
+        vocab |= part
+    if len(vocab) < count:
+        raise BadVocabulary(f"{source}: a token is in the vocabulary twice; leave one out")
+    listed, others, of_bytes = character_vocabulary(
+        vocab,
+        string_parts(parts["merges"], MAX_MERGES, f"{source}, model.merges"),
+        byte_fallback=model.byte_fallback,
+        marks=spaces.marks,
+        source=source,
+    )
+    unk = vocab.get(model.unk_token) if model.unk_token else None
+    if model.unk_token and unk is None and of_bytes is None:
+        raise BadVocabulary(
+            f"{source}: the unk_token {model.unk_token!r:.80} is not in the vocabulary"
+        )
+    free = len(vocab)
+    for token in added:
+        expected = vocab.get(token.content, free)
+        free += token.content not in vocab
+        if token.id != expected:
+            raise BadVocabulary(
+                f"{source}, added_tokens: {token.content!r:.80} has the id {token.id} here, but "
+                f"Hugging Face gives it {expected}; the file contradicts itself"
+            )
+    return Recipe(
+        name,
+        (),
+        merge_list=listed,
+        added=added,
+        normalize=changes.normalize,
+        steps=changes.steps,
+        marks=spaces.marks,
+        space_before=spaces.space,
+        others=others,
+        source=source,
+        fallback=Fallback(of_bytes, unk, model.fuse_unk, spaces.splits),
+        strips=_strips(values.get("decoder", NULL), f"{source}, decoder"),
+    )
+
+
+def _strips(data: msgspec.Raw, place: str) -> bool:
+    """Return whether a decoder leaves out a space at the start."""
+    if _is_none(data):
+        return False
+    found = decoded(data, _AnyDecoder, place)
+    if found.type == "Sequence":
+        return any(_strips(step, place) for step in found.decoders)
+    if found.type == "Metaspace":
+        return found.prepend_scheme != "never" and found.add_prefix_space is not False
+    return found.type == "Strip" and found.content == " " and found.start > 0
+
+
+def _unreachable(vocab: TokenList, added: list[AddedToken]) -> dict[bytes, int]:
+    contents = {token.content for token in added}
+    return {key.encode(): id for key, id in vocab.others.items() if key not in contents}
 
 
 def _check_not_applied(values: dict[str, msgspec.Raw], source: str) -> None:
@@ -216,8 +382,7 @@ def _check_not_applied(values: dict[str, msgspec.Raw], source: str) -> None:
 
 def _refuse(source: str, what: str) -> NoReturn:
     raise BadVocabulary(
-        f"{source}: {what} is not supported; fastprep reads byte-level BPE with a known pattern, "
-        "so use the tokenizers library for this file"
+        f"{source}: {what} is not supported; use the tokenizers library for this file"
     )
 
 
@@ -237,29 +402,61 @@ def _type(data: msgspec.Raw, place: str) -> str:
 # -- normalizer ------------------------------------------------------------------------------------
 
 
-def _normalizer(data: msgspec.Raw, source: str) -> bool:
-    """Return whether text is put into normal form C."""
+def _normalizers(data: msgspec.Raw, source: str) -> list[tuple[str, ...]]:
+    """Return the steps of :mod:`fastprep.vocabulary.changes`."""
     if _is_none(data):
-        return False
+        return []
     place = f"{source}, normalizer"
     kind = _type(data, place)
     if kind == "Sequence":
         steps = decoded(data, _Normalizers, place).normalizers
-        # Not any(): each step must be checked. Normalizing twice changes nothing more.
-        return True in [_normalizer(step, source) for step in steps]
-    if kind != "NFC":
-        _refuse(source, f"the normalizer {kind:.80}")
-    decoded(data, _Nfc, place)
-    return True
+        return [inner for step in steps for inner in _normalizers(step, source)]
+    if kind in ("NFC", "NFKC", "Lowercase"):
+        decoded(data, _Plain, place)
+        return [(kind,)]
+    if kind == "Prepend":
+        return [(kind, decoded(data, _Prepend, place).prepend)]
+    if kind == "Replace":
+        replace = decoded(data, _Replace, place)
+        if "String" in replace.pattern and len(replace.pattern) == 1 and replace.pattern["String"]:
+            return [(kind, replace.pattern["String"], replace.content)]
+        if replace.pattern == {"Regex": r"\s+"}:
+            return [("ReplaceWhite", replace.content)]
+        _refuse(source, f"a Replace of {replace.pattern!r:.80}")
+    return _refuse(source, f"the normalizer {kind:.80}")
+
+
+@dataclass(frozen=True)
+class _Changes:
+    normalize: bool = False
+    steps: tuple[tuple[str, ...], ...] = ()
+    marks: bool = False
+    space: int = 0
+
+
+def _changes(steps: list[tuple[str, ...]]) -> _Changes:
+    """Return steps in the form of a recipe: U+2581 for spaces last, and normal form C alone apart."""
+    space = 0
+    marks = ("Replace", " ", MARK)
+    last = [step for step in steps[-2:] if step in (marks, ("Prepend", MARK))]
+    has_marks = marks in last and steps[-len(last) :] == last and len(set(last)) == len(last)
+    if has_marks:
+        steps = steps[: -len(last)]
+        space = 3 if len(last) == 2 else 0
+    if steps and all(step == ("NFC",) for step in steps):
+        return _Changes(True, (), has_marks, space)
+    return _Changes(False, tuple(steps), has_marks, space)
 
 
 # -- pre-tokenizer ---------------------------------------------------------------------------------
 
 
-def _splitting(data: msgspec.Raw, source: str) -> _Splitting:
-    if _is_none(data):
-        _refuse(source, "a file without a pre-tokenizer")
-    match _flat(data, source):
+def _pre_tokenizer(data: msgspec.Raw, source: str) -> list[_Step]:
+    return [] if _is_none(data) else _flat(data, source)
+
+
+def _splitting(steps: list[_Step], source: str) -> _Splitting:
+    match steps:
         case [_ByteLevel(use_regex=True) as only]:
             return _Splitting((BYTE_LEVEL_PATTERN,), only.add_prefix_space)
         case [*_, _ByteLevel(add_prefix_space=True)]:
@@ -289,6 +486,8 @@ def _pattern(step: _Step, source: str) -> str:
     """Return the pattern whose matches a step isolates."""
     if isinstance(step, _ByteLevel):
         _refuse(source, "a ByteLevel before another pre-tokenizer")
+    if isinstance(step, _Metaspace):
+        _refuse(source, "the pre-tokenizer Metaspace, with a ByteLevel,")
     if isinstance(step, _Digits):
         return DIGIT_PATTERN if step.individual_digits else f"{DIGIT_PATTERN}+"
     place = f"{source}, pre_tokenizer.pattern"
@@ -316,20 +515,17 @@ def _model(data: msgspec.Raw, source: str) -> tuple[_Bpe, dict[str, msgspec.Raw]
     model = settings(found, _Bpe, ["vocab", "merges"], place)
     if model.dropout:
         _refuse(source, f"dropout ({model.dropout})")
-    if model.byte_fallback:
-        _refuse(source, "byte_fallback")
     if model.continuing_subword_prefix:
         _refuse(source, f"the continuing_subword_prefix {model.continuing_subword_prefix!r:.80}")
     if model.end_of_word_suffix:
         _refuse(source, f"the end_of_word_suffix {model.end_of_word_suffix!r:.80}")
-    # An unk_token is for characters that are not tokens. All 256 bytes are, or the file is refused.
     return model, found
 
 
 # -- added tokens ----------------------------------------------------------------------------------
 
 
-def _added_tokens(data: msgspec.Raw, normalize: bool, source: str) -> list[AddedToken]:
+def _added_tokens(data: msgspec.Raw, changes: _Changes, source: str) -> list[AddedToken]:
     if _is_none(data):
         return []
     place = f"{source}, added_tokens"
@@ -349,10 +545,14 @@ def _added_tokens(data: msgspec.Raw, normalize: bool, source: str) -> list[Added
     for token in found:
         if not token.content:
             raise BadVocabulary(f"{place}: the token {token.id} is empty; leave it out")
-        if token.single_word:
-            _refuse(source, f"single_word, of the added token {token.content!r:.80},")
-    _check_twice(found, normalize, place)
-    return [AddedToken(t.content, t.id, t.special, t.normalized, t.lstrip, t.rstrip) for t in found]
+    _check_twice(found, changes, place)
+    return [
+        AddedToken(
+            *(t.content, t.id, t.special, t.normalized),
+            *(t.lstrip, t.rstrip, t.single_word),
+        )
+        for t in found
+    ]
 
 
 def _check_ids(added: list[AddedToken], vocab: TokenList, place: str) -> None:
@@ -376,12 +576,20 @@ def _check_ids(added: list[AddedToken], vocab: TokenList, place: str) -> None:
             )
 
 
-def _check_twice(added: list[_Added], normalize: bool, place: str) -> None:
+def _check_twice(added: list[_Added], changes: _Changes, place: str) -> None:
+    shape = Recipe(
+        "",
+        (),
+        normalize=changes.normalize,
+        steps=changes.steps,
+        marks=changes.marks,
+        space_before=changes.space,
+    )
+    spelled = function(shape)
     seen: set[tuple[bool, str]] = set()
     contents: set[str] = set()
     for token in added:
-        late = token.normalized and normalize
-        key = (token.normalized, nfc(token.content) if late else token.content)
+        key = (token.normalized, spelled(token.content) if token.normalized else token.content)
         if key in seen or token.content in contents:
             raise BadVocabulary(f"{place}: {token.content!r:.80} is there twice; leave one out")
         seen.add(key)

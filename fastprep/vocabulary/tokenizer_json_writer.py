@@ -28,7 +28,7 @@ from fastprep.vocabulary.patterns import (
 )
 from fastprep.vocabulary.recipe import AddedToken, Recipe
 from fastprep.vocabulary.regex_program import compile_tokenizers
-from fastprep_ext.bpe import PATTERNS, Encoder, split_pieces
+from fastprep_ext.bpe import PATTERNS, Encoder, missing_bytes, split_pieces
 
 
 def to_tokenizer_json(recipe: Recipe) -> bytes:
@@ -41,6 +41,14 @@ def to_tokenizer_json(recipe: Recipe) -> bytes:
         recipe, merge_list = with_merges(recipe)
     keys = keys_of_tokens(merge_list)
     vocab = dict(zip(keys, merge_list.table.ids.tolist(), strict=True))
+    if recipe.fallback is not None or recipe.steps:
+        raise BadVocabulary(
+            f"{recipe.name}: a vocabulary of characters, or one with normalizers other than NFC, is not "
+            "written; keep its file"
+        )
+    vocab |= {token.decode(): id for token, id in recipe.others.items()}
+    if recipe.empty is not None:
+        vocab[""] = recipe.empty
     added = sorted(recipe.added, key=lambda token: token.id)
     for one, other in itertools.pairwise(added):
         if one.id == other.id:
@@ -111,6 +119,8 @@ def same_as_ranks(merge_list: MergeList) -> bool:
     It does if both merge each token from the same two, and the list has these in the order of ids.
     """
     table, n = merge_list.table, len(merge_list.table.ids)
+    if missing_bytes(table.blob, table.ends):
+        return False
     listed = Encoder(table.blob, table.ends, table.ids, PATTERNS["r50k"], merge_list.merges.ravel())
     live = _last_merges(listed, n)
     place = {(a, b): at for at, (a, b, _) in enumerate(merge_list.merges.tolist())}
@@ -176,7 +186,7 @@ def _added(token: AddedToken) -> dict[str, Any]:
     return {
         "id": token.id,
         "content": token.content,
-        "single_word": False,
+        "single_word": token.single_word,
         "lstrip": token.lstrip,
         "rstrip": token.rstrip,
         "normalized": token.normalized,
@@ -188,7 +198,7 @@ def _pre_tokenizer(recipe: Recipe) -> dict[str, Any]:
     *first, last = recipe.patterns
     again = last == BYTE_LEVEL_PATTERN
     steps = [_isolated(pattern) for pattern in (first if again else recipe.patterns)]
-    byte_level = _byte_level(recipe.space_before, use_regex=again)
+    byte_level = _byte_level(bool(recipe.space_before), use_regex=again)
     return {"type": "Sequence", "pretokenizers": [*steps, byte_level]} if steps else byte_level
 
 

@@ -11,7 +11,8 @@ cdef struct Chunk:
 
 cdef struct Chunks:
     const Ranks *ranks
-    const SpecialTable *specials
+    const Cutter *cutter
+    Bound bound
     int pattern
     const uint8_t **texts
     const size_t *sizes

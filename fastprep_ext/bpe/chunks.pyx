@@ -43,13 +43,15 @@ cdef void chunks_free(Chunks *self) noexcept nogil:
 
 cdef void encode_chunk(const Chunks *self, Chunk *chunk, Worker *worker) noexcept nogil:
     cdef Py_ssize_t failed
-    chunk.ids = <uint32_t *>malloc((chunk.size + BPE_SLACK) * sizeof(uint32_t))
+    chunk.ids = <uint32_t *>malloc(
+        (most_ids(&self.bound, chunk.size, chunk.last - chunk.first) + BPE_SLACK) * sizeof(uint32_t)
+    )
     if chunk.ids == NULL:
         chunk.count = BPE_NO_MEMORY
         return
     chunk.count = encode_each(
         self.ranks, worker, self.pattern, self.texts + chunk.first, self.sizes + chunk.first,
-        chunk.last - chunk.first, self.specials, chunk.ids, self.ends + chunk.first, &failed,
+        chunk.last - chunk.first, self.cutter, chunk.ids, self.ends + chunk.first, &failed,
     )
 
 
@@ -164,7 +166,8 @@ cdef class TextBatch:
                 self.sizes[i] = n
         self.chunks.ranks = &vocabulary.ranks
         self.chunks.pattern = vocabulary.pattern
-        self.chunks.specials = &specials.table if specials is not None else NULL
+        self.chunks.cutter = vocabulary.cutter_of(specials)
+        self.chunks.bound = vocabulary.bound
         self.chunks.texts = self.texts
         self.chunks.sizes = self.sizes
         self.chunks.ends = self.ends

@@ -24,9 +24,10 @@ cdef class Encoder(Vocabulary):
         cdef const uint8_t *utf8 = utf8_of(text, &n)
         cdef uint32_t small[ENCODED_ON_STACK + BPE_SLACK]
         cdef uint32_t *ids = small
+        cdef size_t most = most_ids(&self.bound, n, 1)
         cdef Memory held
-        if n > ENCODED_ON_STACK:
-            held = allocate((n + BPE_SLACK) * sizeof(uint32_t))
+        if most > ENCODED_ON_STACK:
+            held = allocate((most + BPE_SLACK) * sizeof(uint32_t))
             ids = <uint32_t *>held.at
         count = self._run(utf8, n, specials, limit, ids)
         return self.as_list(ids, count)
@@ -39,17 +40,19 @@ cdef class Encoder(Vocabulary):
         cdef Ids out
         cdef uint32_t small[ENCODED_ON_STACK + BPE_SLACK]
         cdef Py_ssize_t n
+        cdef size_t most
         cdef const uint8_t *utf8
         if PyUnicode_Check(text):
             utf8 = utf8_of(text, &n)
         else:
             source = Documents((text,))
             utf8, n = source.texts[0], source.sizes[0]
-        if n <= ENCODED_ON_STACK:
+        most = most_ids(&self.bound, n, 1)
+        if most <= ENCODED_ON_STACK:
             # Creating anything heavier than a bytearray takes as long as encoding a prompt.
             n = self._run(utf8, n, specials, limit, small)
             return PyByteArray_FromStringAndSize(<char *>small, n * sizeof(uint32_t))
-        out = new_ids(n + BPE_SLACK)
+        out = new_ids(most + BPE_SLACK)
         return ids_view(out, self._run(utf8, n, specials, limit, out.ids))
 
     def encode_into(
@@ -57,15 +60,15 @@ cdef class Encoder(Vocabulary):
     ) -> int:
         """Write the ids of a str, or of UTF-8, to a uint16 or uint32 buffer; return how many."""
         cdef Documents source = Documents((text,))
-        cdef size_t n = source.sizes[0], capacity
+        cdef size_t n = source.sizes[0], most = most_ids(&self.bound, source.sizes[0], 1), capacity
         cdef Array held = writable_ids(out)
         cdef bint is_wide = held.view.itemsize == 4
         cdef Ids detour
         cdef Py_ssize_t i, count
         capacity = held.count
-        if is_wide and capacity >= n + BPE_SLACK:
+        if is_wide and capacity >= most + BPE_SLACK:
             return self._run(source.texts[0], n, specials, limit, <uint32_t *>held.at)
-        detour = new_ids(n + BPE_SLACK)
+        detour = new_ids(most + BPE_SLACK)
         count = self._run(source.texts[0], n, specials, limit, detour.ids)
         if <size_t>count > capacity:
             raise ValueError(f"the text has {count} ids; there is room for {capacity}")
@@ -106,32 +109,35 @@ cdef class Encoder(Vocabulary):
         cdef uint64_t *end = <uint64_t *>held_ends.at
         cdef Py_ssize_t capacity = held.count
         cdef bint is_wide = held.view.itemsize != 2
+        cdef size_t most
+        cdef const Cutter *cutter = self.cutter_of(None)
         cdef Scratch scratch
         if held_ends.count < documents:
             raise ValueError(
                 f"{documents} texts need as many ends; there is room for {held_ends.count}"
             )
-        if capacity < sources.total + documents:
+        most = most_ids(&self.bound, sources.total, documents) + documents
+        if <size_t>capacity < most:
             raise ValueError(
-                f"texts of {sources.total} bytes need room for {sources.total + documents} ids "
-                f"(bytes + texts); there is room for {capacity}"
+                f"texts of {sources.total} bytes need room for {most} ids (most_ids, and one per text); "
+                f"there is room for {capacity}"
             )
-        if not is_wide and max(self.largest, last) > 0xFFFF:
+        if not is_wide and max(self.largest_id, last) > 0xFFFF:
             raise OverflowError(
-                f"ids up to {max(self.largest, last)} do not fit uint16; release a uint32 buffer"
+                f"ids up to {max(self.largest_id, last)} do not fit uint16; release a uint32 buffer"
             )
         scratch = self.acquire()
         if is_wide:
             with nogil:
                 written = encode_documents[uint32_t](
                     &self.ranks, &scratch.worker, self.pattern, sources.texts, sources.sizes, documents,
-                    <uint32_t *>held.at, capacity, end, has_end, last, close_last, &failed,
+                    cutter, &self.bound, <uint32_t *>held.at, capacity, end, has_end, last, close_last, &failed,
                 )
         else:
             with nogil:
                 written = encode_documents[uint16_t](
                     &self.ranks, &scratch.worker, self.pattern, sources.texts, sources.sizes, documents,
-                    <uint16_t *>held.at, capacity, end, has_end, last, close_last, &failed,
+                    cutter, &self.bound, <uint16_t *>held.at, capacity, end, has_end, last, close_last, &failed,
                 )
         check_status(written, scratch, failed)
         self.release(scratch)
@@ -153,6 +159,7 @@ cdef class Encoder(Vocabulary):
         cdef const uint8_t **texts = <const uint8_t **>held_texts.at
         cdef size_t *sizes = <size_t *>held_sizes.at
         cdef Ids out
+        cdef const Cutter *cutter
         cdef Scratch scratch
         if held_stops.count != rows or held_ends.count != rows:
             raise ValueError(
@@ -166,11 +173,12 @@ cdef class Encoder(Vocabulary):
             texts[i] = <const uint8_t *>held.at + start[i]
             sizes[i] = stop[i] - start[i]
             total += sizes[i]
-        out = new_ids(total + BPE_SLACK)
+        out = new_ids(most_ids(&self.bound, total, rows) + BPE_SLACK)
+        cutter = self.cutter_of(None)
         scratch = self.acquire()
         with nogil:
             count = encode_each(
-                &self.ranks, &scratch.worker, self.pattern, texts, sizes, rows, NULL, out.ids,
+                &self.ranks, &scratch.worker, self.pattern, texts, sizes, rows, cutter, out.ids,
                 <uint64_t *>held_ends.at, &failed,
             )
         check_status(count, scratch, failed)
@@ -181,16 +189,16 @@ cdef class Encoder(Vocabulary):
         self, const uint8_t *utf8, size_t n, Specials specials, size_t limit, uint32_t *ids
     ) except -1:
         cdef Scratch scratch = self.acquire()
-        cdef const SpecialTable *table = &specials.table if specials is not None else NULL
+        cdef const Cutter *cutter = self.cutter_of(specials)
         cdef Py_ssize_t count
         if n < KEEP_GIL_BYTES:
-            count = encode_parts(
-                &self.ranks, &scratch.worker, self.pattern, utf8, n, table, limit, ids
+            count = encode_text[uint32_t](
+                &self.ranks, &scratch.worker, self.pattern, utf8, n, cutter, limit, ids
             )
         else:
             with nogil:
-                count = encode_parts(
-                    &self.ranks, &scratch.worker, self.pattern, utf8, n, table, limit, ids
+                count = encode_text[uint32_t](
+                    &self.ranks, &scratch.worker, self.pattern, utf8, n, cutter, limit, ids
                 )
         check_status(count, scratch)
         self.release(scratch)

@@ -29,25 +29,28 @@ cdef void worker_free(Worker *self) noexcept nogil:
     cache_free(&self.cache)
     free(self.round)
     free(self.merged)
+    free(self.kept)
+    free(self.changed.at)
+    free(self.spaced.at)
     memset(self, 0, sizeof(Worker))
 
 
 cdef Py_ssize_t bpe_encode(
-    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n, size_t limit,
-    id_t *out
+    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n,
+    const SpecialTable *early, const SpecialTable *late, size_t limit, id_t *out
 ) noexcept nogil:
     cdef size_t begin = 0, pieces, batch, missed
+    cdef Feed feed
     cdef Py_ssize_t count = 0
     cdef int status = 0
-    split_begin(&worker.split, pattern, text, n)
+    feed_begin(&feed, worker, pattern, text, n, early, late)
     while <size_t>count < limit:
         pieces = missed = 0
         while pieces < min(limit, <size_t>(ROUND - BATCH + 1)):
-            batch = split_next(&worker.split, worker.round.ends, BATCH)
+            batch = feed_next(&feed, worker, pattern, &begin)
             if batch == 0:
                 break
             missed = look_up_batch(worker, text, n, begin, batch, pieces, missed)
-            begin = worker.round.ends[batch - 1]
             pieces += batch
         if pieces == 0:
             break
@@ -61,11 +64,146 @@ cdef Py_ssize_t bpe_encode(
         free(worker.merged)
         worker.merged = NULL
         worker.merged_capacity = 0
+    if worker.kept_capacity > MAX_KEPT_MERGED:
+        free(worker.kept)
+        worker.kept = NULL
+        worker.kept_capacity = 0
     if status != 0:
         return status
     if worker.split.invalid or worker.split.failure:
         return BPE_NOT_SPLIT
     return <Py_ssize_t>min(<size_t>count, limit)
+
+
+cdef void feed_begin(
+    Feed *self, Worker *worker, int pattern, const uint8_t *text, size_t n, const SpecialTable *early,
+    const SpecialTable *late
+) noexcept nogil:
+    memset(self, 0, sizeof(Feed))
+    self.text = text
+    self.n = n
+    self.early = early
+    self.late = late
+    self.state = FEED_NEXT
+    if early == NULL and late == NULL:
+        self.state = FEED_SPLIT
+        self.part_end = n
+        self.section_bytes = n
+        self.in_section = True
+        split_begin(&worker.split, pattern, text, n)
+
+
+# Find the next part, and the token after it. False if there is none.
+cdef bint feed_part(Feed *self) noexcept nogil:
+    cdef Special found
+    cdef size_t before
+    cdef const uint8_t *section
+    if not self.in_section:
+        if self.outer.reached > self.n:
+            return False
+        before = self.outer.reached
+        self.before_token = self.early != NULL and special_next(
+            self.early, self.text, self.n, &self.outer, &self.token
+        )
+        self.section = before
+        self.section_bytes = (max(self.token.begin, before) if self.before_token else self.n) - before
+        if not self.before_token:
+            self.outer.reached = self.n + 1    # no section follows
+        memset(&self.inner, 0, sizeof(Cursor))
+        self.in_section = True
+    section = self.text + self.section
+    before = self.inner.reached
+    self.part = self.section + before
+    if self.late != NULL and special_next(self.late, section, self.section_bytes, &self.inner, &found):
+        self.part_end = self.section + max(found.begin, before)
+        self.has_mark = True
+        self.mark = <uint32_t>self.late.values[found.token]
+        self.mark_begin = self.section + found.begin
+        self.mark_end = self.section + found.end
+        return True
+    self.part_end = self.section + self.section_bytes
+    self.in_section = False
+    self.has_mark = self.before_token
+    if self.has_mark:
+        self.mark = <uint32_t>self.early.values[self.token.token]
+        self.mark_begin = self.token.begin
+        self.mark_end = self.token.end
+    return True
+
+
+# Write the ends of the next pieces, the first of which starts at `begin`, and mark tokens among them; 0
+# at the end of the text, or if it cannot be split. A batch is contiguous: where a token took whitespace
+# that is a token, too, the next batch goes back.
+cdef size_t feed_next(Feed *self, Worker *worker, int pattern, size_t *begin) noexcept nogil:
+    cdef Round *round = worker.round
+    cdef size_t count = 0, added, i
+    round.n_marks = 0
+    begin[0] = self.at
+    while BATCH - count >= MIN_SPLIT_CAPACITY:
+        if self.state == FEED_SPLIT:
+            added = split_next(&worker.split, round.ends + count, BATCH - count)
+            if added == 0:
+                if worker.split.invalid or worker.split.failure:
+                    worker.split.at += self.part
+                    self.state = FEED_DONE
+                    return 0
+                self.state = FEED_TOKEN if self.has_mark else FEED_NEXT
+                continue
+            if self.part:
+                for i in range(count, count + added):
+                    round.ends[i] += self.part
+            count += added
+            self.at = round.ends[count - 1]
+        elif self.state == FEED_TOKEN:
+            if self.mark_begin != self.at:
+                if count:
+                    break
+                begin[0] = self.mark_begin
+            round.ends[count] = self.at = self.mark_end
+            round.marked[round.n_marks] = <uint16_t>count
+            round.marks[round.n_marks] = self.mark
+            round.n_marks += 1
+            count += 1
+            self.state = FEED_NEXT
+        elif self.state == FEED_NEXT:
+            if self.early == NULL and self.late == NULL or not feed_part(self):
+                self.state = FEED_DONE
+                break
+            self.state = FEED_PART
+        elif self.state == FEED_PART:
+            if self.part == self.part_end:
+                self.state = FEED_TOKEN if self.has_mark else FEED_NEXT
+                continue
+            if self.part != self.at:
+                if count:
+                    break
+                begin[0] = self.at = self.part
+            split_begin(&worker.split, pattern, self.text + self.part, self.part_end - self.part)
+            self.state = FEED_SPLIT
+        else:
+            break
+    return count
+
+
+# Give added tokens their ids, and drop them from the missed pieces; returns how many of these are left.
+cdef size_t use_marks(Worker *worker, size_t before, size_t missed) noexcept nogil:
+    cdef Round *round = worker.round
+    cdef size_t j = 0, k, kept = 0
+    for k in range(round.n_marks):
+        put_inline(
+            &round.found[before + round.marked[k]], worker.cache.narrow, &round.marks[k], 1
+        )
+        while j < missed and round.missed[j] < round.marked[k]:
+            round.missed[kept] = round.missed[j]
+            kept += 1
+            j += 1
+        if j < missed and round.missed[j] == round.marked[k]:
+            j += 1
+    while j < missed:
+        round.missed[kept] = round.missed[j]
+        kept += 1
+        j += 1
+    return kept
 
 
 # Copy the cached ids of a batch, after those of `before` pieces, and list the misses; returns the new
@@ -84,6 +222,8 @@ cdef size_t look_up_batch(
     missed = cache.path.look(
         cache.lines, round.keys, round.slots, pieces, round.found + before, round.missed
     )
+    if round.n_marks:
+        missed = use_marks(worker, before, missed)
     for j in range(missed):
         i = round.missed[j]
         miss = &round.misses[misses + j]
@@ -110,7 +250,7 @@ cdef int resolve_misses(
     for j in range(missed):
         round.misses[j].made.out = <uint32_t *>room
         room += round.misses[j].n
-    if not reserve_merged(worker, room):
+    if not reserve_merged(worker, room) or (ranks.lacks_bytes and not reserve_kept(worker, room)):
         return BPE_NO_MEMORY
     begin_parts(ranks, worker)
     for j in range(missed):
@@ -144,7 +284,7 @@ cdef int resolve_misses(
         if miss.first == NO_MISS:
             continue
         if miss.first == j:
-            name_ids(ranks, miss.made.out, miss.made.count)
+            miss.made.count = name_ids(ranks, miss.made.out, miss.made.count, miss.n)
             if miss.n <= LONG_BYTES:
                 cache_add(
                     &worker.cache, &miss.key, text + miss.start, miss.n, miss.made.out, miss.made.count
@@ -156,7 +296,8 @@ cdef int resolve_misses(
 # With these two properties, the cached ids of a piece are what merging its bytes gives: then the
 # cache also serves for parts.
 cdef inline void begin_parts(const Ranks *ranks, Worker *worker) noexcept nogil:
-    cdef Cache *cache = &worker.cache if ranks.merge_only and ranks.same_ids else NULL
+    cdef bint same = ranks.merge_only and ranks.same_ids and ranks.first_fragment == NO_RANK
+    cdef Cache *cache = &worker.cache if same else NULL
     parts_begin(&worker.round.parts, ranks, cache)
 
 
@@ -165,10 +306,20 @@ cdef inline int add_piece(
     const Ranks *ranks, Worker *worker, const uint8_t *bytes, size_t n, Piece *piece
 ) noexcept nogil:
     cdef int status
+    cdef uint8_t *kept
     if not ranks.merge_only:
         piece.out[0] = ranks_find(ranks, bytes, n)
         piece.count = 1
         if piece.out[0] != NO_RANK:
+            return 0
+    if ranks.lacks_bytes:
+        kept = worker.kept + (piece.out - worker.merged)
+        n = keep_tokens(ranks, worker, bytes, n, kept)
+        if worker.lost and ranks.strict:
+            return BPE_LACKS_BYTE
+        bytes = kept
+        piece.count = 0
+        if n == 0:
             return 0
     status = parts_add(&worker.round.parts, piece, bytes, n)
     if status == MERGE_NO_MEMORY:
@@ -176,11 +327,63 @@ cdef inline int add_piece(
     return BPE_TOO_LONG if status == MERGE_TOO_LONG else 0
 
 
-cdef inline void name_ids(const Ranks *ranks, uint32_t *tokens, size_t count) noexcept nogil:
+# Copy the bytes that are tokens; return how many there are.
+cdef inline size_t keep_tokens(
+    const Ranks *ranks, Worker *worker, const uint8_t *bytes, size_t n, uint8_t *kept
+) noexcept nogil:
+    cdef size_t i, count = 0
+    for i in range(n):
+        kept[count] = bytes[i]
+        if ranks.byte_ranks[bytes[i]] != NO_RANK:
+            count += 1
+            continue
+        if worker.lost == 0:
+            worker.lost_byte = bytes[i]
+        worker.lost += 1
+    return count
+
+
+# Turn tokens, of n bytes in total, into ids; returns how many there are.
+cdef inline size_t name_ids(
+    const Ranks *ranks, uint32_t *tokens, size_t count, size_t n
+) noexcept nogil:
     cdef size_t k
+    if ranks.first_fragment != NO_RANK:
+        for k in range(count):
+            if tokens[k] >= ranks.first_fragment:
+                return name_fragments(ranks, tokens, count, n)
     if not ranks.same_ids:
         for k in range(count):
             tokens[k] = ranks.ids[tokens[k]]
+    return count
+
+
+# The same where fragments of characters that are no tokens are among them. They are read from the end of
+# the room of n ids: before each, there are at most as many ids as bytes, and after it as many bytes as
+# tokens, so no id overwrites a token that is not read yet.
+cdef size_t name_fragments(
+    const Ranks *ranks, uint32_t *tokens, size_t count, size_t n
+) noexcept nogil:
+    cdef size_t j, i, size, written = 0
+    cdef uint32_t token, last = NO_RANK
+    cdef const uint8_t *bytes
+    memmove(tokens + n - count, tokens, count * sizeof(uint32_t))
+    for j in range(n - count, n):
+        token = tokens[j]
+        if token < ranks.first_fragment:
+            tokens[written] = last = ranks.ids[token]
+            written += 1
+            continue
+        size = token_bytes(ranks, token)
+        bytes = ranks.blob + ranks.ends[token] - size
+        for i in range(size):
+            if ranks.byte_ids != NULL:
+                tokens[written] = ranks.byte_ids[bytes[i]]
+                written += 1
+            elif ranks.unk != NO_RANK and bytes[i] & 0xC0 != 0x80 and not (ranks.fuse and last == ranks.unk):
+                tokens[written] = last = ranks.unk
+                written += 1
+    return written
 
 
 # Store the ids of a miss as the value of a piece.
@@ -205,6 +408,17 @@ cdef bint reserve_merged(Worker *self, size_t ids) noexcept nogil:
         if self.merged == NULL:
             return False
         self.merged_capacity = ids + 64
+    return True
+
+
+cdef bint reserve_kept(Worker *self, size_t bytes) noexcept nogil:
+    if bytes > self.kept_capacity:
+        free(self.kept)
+        self.kept_capacity = 0
+        self.kept = <uint8_t *>malloc(bytes + 64)
+        if self.kept == NULL:
+            return False
+        self.kept_capacity = bytes + 64
     return True
 
 
@@ -276,7 +490,7 @@ cdef Py_ssize_t bpe_piece(
 ) noexcept nogil:
     cdef Piece made
     cdef int status
-    if not reserve_merged(worker, n):
+    if not reserve_merged(worker, n) or (ranks.lacks_bytes and not reserve_kept(worker, n)):
         return BPE_NO_MEMORY
     begin_parts(ranks, worker)
     made.out = worker.merged
@@ -284,5 +498,4 @@ cdef Py_ssize_t bpe_piece(
     if status != 0:
         return status
     parts_finish(&worker.round.parts)
-    name_ids(ranks, worker.merged, made.count)
-    return made.count
+    return name_ids(ranks, worker.merged, made.count, n)

@@ -136,6 +136,14 @@ cdef int add_known_merges(Ranks *ranks, uint32_t first, uint32_t last) noexcept 
     return 0
 
 
+cdef bint is_mergeable(const Ranks *ranks, const uint8_t *piece, size_t n) noexcept nogil:
+    cdef size_t i
+    for i in range(n):
+        if ranks.byte_ranks[piece[i]] == NO_RANK:
+            return False
+    return True
+
+
 cdef size_t merge_list(const Ranks *ranks, uint32_t *made, uint32_t *scratch) noexcept nogil:
     cdef size_t n, count = 0
     cdef uint32_t token
@@ -143,6 +151,8 @@ cdef size_t merge_list(const Ranks *ranks, uint32_t *made, uint32_t *scratch) no
     for token in range(ranks.n):
         n = token_bytes(ranks, token)
         piece = ranks.blob + ranks.ends[token] - n
+        if ranks.lacks_bytes and not is_mergeable(ranks, piece, n):
+            continue
         if merge_to_two(ranks, piece, n, scratch, scratch + n) != 2:
             continue
         if ranks_find_pair(ranks, scratch[0], scratch[1]) != NO_RANK:

@@ -35,6 +35,12 @@ cdef struct Ranks:
     const uint8_t *lefts    # [n] bytes of the left token of each token's last merge, or NULL
     bint whole_pieces       # a piece that is a token is that token, whatever merging gives
     size_t longest          # bytes of the longest token
+    uint32_t first_fragment # rows from here on are parts of characters, not tokens; else above any
+    const uint32_t *byte_ids # [256] ids of the bytes of fragments; NO_RANK: they are left out
+    uint32_t unk            # with fragments and no ids of bytes: that of an unknown character
+    bint fuse               # a run of unknown characters has one id
+    bint lacks_bytes        # a single byte is not a token: it is left out before merging
+    bint strict             # text that has such a byte is an error
     uint64_t *pieces        # open addressing: high half of the hash << 32 | token + 1
     uint64_t piece_mask
     uint64_t *piece_filter  # one bit per quarter slot: whether a token hashes there

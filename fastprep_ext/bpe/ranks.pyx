@@ -273,6 +273,7 @@ cdef int build_bytes(Ranks *self) noexcept nogil:
     for i in range(256):
         byte = <uint8_t>i
         self.byte_ranks[i] = ranks_find(self, &byte, 1)
+        self.lacks_bytes |= self.byte_ranks[i] == NO_RANK
     return 0
 
 

@@ -11,17 +11,24 @@ cdef class Vocabulary:
     cdef readonly int pattern
     cdef readonly object splitter  # the program of the pattern, or its number
     cdef readonly uint32_t largest
+    cdef readonly uint32_t largest_id  # of the added tokens, too
+    cdef readonly Specials added       # what happens to a text by default, or None
+    cdef Bound bound
+    cdef bint told           # that text lost bytes
     cdef bytes _blob         # `ranks` points into it
     cdef bytes _lefts
     cdef Array _ends
     cdef Array _ids
     cdef Array _merges
+    cdef Array _byte_ids
     cdef list _idle_scratch  # not in use by any call
     cdef PyObject **_ints    # [largest + 1] int objects of ids that were listed; or NULL
 
+    cdef const Cutter *cutter_of(self, Specials specials) noexcept
     # For the duration of a call; the scratch of a failed call is dropped.
     cdef Scratch acquire(self)
     cdef int release(self, Scratch scratch) except -1
+    cdef int tell_loss(self, Scratch scratch) except -1
     # Return ids as a list of int.
     cdef list as_list(self, const uint32_t *ids, Py_ssize_t count)
     cdef PyObject *new_int(self, uint32_t id) except NULL

@@ -51,6 +51,20 @@ cdef class Vocabulary:
     lefts : bytes, or None
         For each token the length of the left token of its last merge, 0 for a single byte, as found by
         `last_merges`; saves the search. The caller must make sure that it is right.
+    missing : str
+        What becomes of a single byte that is not a token: "refuse", an error here; "error", an error for
+        text that has it; "drop", it is left out of a piece before merging, and the first time a warning
+        says so.
+    added : Specials or None
+        What happens to a text where a call does not say it.
+    largest_added : int
+        The largest id of the special and added tokens that calls may name.
+    growth : (int, int)
+        The most ids of a text: per byte, and for the text itself.
+    fragments : (int, buffer of uint32 or None, int, bool), or None
+        The first row that is not a token but a part of a character; the ids of the 256 bytes, which
+        stand for the bytes of such parts; if None, the id of an unknown character, or -1 if such are
+        left out, and whether a run of them has one id.
 
     Raises
     ------
@@ -60,7 +74,8 @@ cdef class Vocabulary:
 
     def __cinit__(
         self, bytes blob not None, ends, ids, pattern, merges=None, bint whole_pieces=True,
-        bytes lefts=None,
+        bytes lefts=None, str missing not None="refuse", Specials added=None,
+        uint32_t largest_added=0, growth=(1, 0), fragments=None,
     ):
         cdef Array held_ends = array_of(ends, ITEM_UINT64), held_ids = array_of(ids, ITEM_UINT32)
         cdef const uint64_t *end = <const uint64_t *>held_ends.at
@@ -84,7 +99,24 @@ cdef class Vocabulary:
         self._idle_scratch = []
         self.pattern = pattern_number(pattern)
         self.splitter = pattern
+        self.ranks.first_fragment = self.ranks.unk = NO_RANK
         self.largest = id[n - 1]
+        if fragments is not None:
+            self.ranks.first_fragment = fragments[0]
+            if not 0 < self.ranks.first_fragment <= n:
+                raise ValueError(f"row {fragments[0]} of {n} is not the first fragment")
+            if fragments[1] is not None:
+                self._byte_ids = array_of(fragments[1], ITEM_UINT32)
+                if self._byte_ids.count != 256:
+                    raise ValueError(f"{self._byte_ids.count} ids of bytes; there are 256")
+                self.ranks.byte_ids = <const uint32_t *>self._byte_ids.at
+            elif fragments[2] >= 0:
+                self.ranks.unk = fragments[2]
+                self.ranks.fuse = fragments[3]
+            self.largest = id[self.ranks.first_fragment - 1]
+        self.largest_id = max(self.largest, largest_added)
+        self.added = added
+        self.bound.per_byte, self.bound.per_text = growth
         self.ranks.n = n
         self.ranks.blob = <const uint8_t *><char *>blob
         self.ranks.ends = end
@@ -124,8 +156,9 @@ cdef class Vocabulary:
             )
         if status != 0:
             raise MemoryError("no memory for the rank table")
+        self.ranks.strict = missing == "error"
         for i in range(256):
-            if self.ranks.byte_ranks[i] == NO_RANK:
+            if missing == "refuse" and self.ranks.byte_ranks[i] == NO_RANK:
                 raise BadVocabulary(
                     f"byte 0x{i:02X} is not a token of the rank table, so text that contains it has no "
                     "ids; a byte-level vocabulary has all 256 single bytes"
@@ -139,6 +172,11 @@ cdef class Vocabulary:
                 decrement(self._ints[id])
             free(self._ints)
 
+    cdef const Cutter *cutter_of(self, Specials specials) noexcept:
+        if specials is None:
+            specials = self.added
+        return NULL if specials is None else &specials.cutter
+
     # Each thread gets what it had before, if that is idle: its cache is in the memory of that core.
     cdef Scratch acquire(self):
         cdef unsigned long thread = PyThread_get_thread_ident()
@@ -148,7 +186,7 @@ cdef class Vocabulary:
             if len(self._idle_scratch):
                 scratch = self._idle_scratch.pop()
         if scratch is None:
-            return Scratch(self.largest < 1 << 16)
+            return Scratch(self.largest_id < 1 << 16)
         if scratch.thread != thread:
             with cython.critical_section(self):
                 for i in range(len(self._idle_scratch)):
@@ -160,7 +198,24 @@ cdef class Vocabulary:
 
     cdef int release(self, Scratch scratch) except -1:
         scratch.thread = PyThread_get_thread_ident()
+        if scratch.worker.lost:
+            self.tell_loss(scratch)
         self._idle_scratch.append(scratch)
+        return 0
+
+    # Bytes are found lost where a piece is new, so the first loss is always seen, later ones not all.
+    cdef int tell_loss(self, Scratch scratch) except -1:
+        scratch.worker.lost = 0
+        if not self.told:
+            self.told = True
+            import warnings
+
+            warnings.warn(
+                f"a text has the byte 0x{scratch.worker.lost_byte:02X}, which is not a token of this "
+                "vocabulary: such bytes are left out, as the tokenizers library does. "
+                "Encoding.count_missing counts them, and Encoding.from_file(missing='error') refuses them",
+                RuntimeWarning, 3,
+            )
         return 0
 
     def encode_piece(self, piece) -> list:
@@ -209,7 +264,8 @@ cdef class Vocabulary:
         if count < 0:
             raise MemoryError(f"no memory to merge a piece of {n} bytes")
         for i in range(count):
-            tokens[i] = self.ranks.ids[tokens[i]]
+            if tokens[i] < self.ranks.first_fragment:
+                tokens[i] = self.ranks.ids[tokens[i]]
         return self.as_list(tokens, count)
 
     def cuts(self, piece) -> list:
@@ -290,9 +346,28 @@ cdef int check_status(Py_ssize_t status, Scratch scratch, Py_ssize_t index=0) ex
         return 0
     if status == BPE_NOT_SPLIT:
         check_split(&scratch.worker.split, index)
+    if status == BPE_LACKS_BYTE:
+        raise MissingByte(
+            f"text {index} has the byte 0x{scratch.worker.lost_byte:02X}, which is not a token of this "
+            "vocabulary; read the file with missing='drop' to leave such bytes out"
+        )
     if status == BPE_TOO_LONG:
         raise OverflowError("a single piece of 4 GiB or more cannot be merged")
     raise MemoryError("no memory to merge a long piece")
+
+
+def count_bytes(text not None, bytes of not None) -> int:
+    """Count the bytes of a str, or of a buffer of UTF-8, that are among the bytes `of`."""
+    cdef Documents source = Documents((text,))
+    cdef bint wanted[256]
+    cdef size_t i, count = 0
+    memset(wanted, 0, sizeof(wanted))
+    for byte in of:
+        wanted[<uint8_t>byte] = True
+    with nogil:
+        for i in range(<size_t>source.sizes[0]):
+            count += wanted[source.texts[0][i]]
+    return count
 
 
 def missing_bytes(bytes blob not None, ends) -> bytes:

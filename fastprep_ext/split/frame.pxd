@@ -84,6 +84,7 @@ cdef struct Split:
     uint64_t new_line      # bit 0: the byte before the block was a newline
     # Of a program (machine.pxd); NULL: a splitter by masks.
     const Code *program
+    const Borders *borders  # of a vocabulary of characters (borders.pxd), or NULL
     int failure             # SPLIT_..., 0: none
     size_t steps_left
     Level levels[MAX_PATTERNS]

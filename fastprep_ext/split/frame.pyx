@@ -12,6 +12,10 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
     self.text = text
     self.n = n
     self.done = n == 0
+    if pattern >= FIRST_BORDERS:
+        self.borders = BORDERS[pattern - FIRST_BORDERS]
+        borders_begin(self)
+        return
     if pattern >= FIRST_PROGRAM:
         self.program = PROGRAMS[pattern - FIRST_PROGRAM]
         program_begin(self)
@@ -48,6 +52,8 @@ cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogi
     cdef size_t first
     if self.program != NULL:
         return program_next(self, ends, capacity)
+    if self.borders != NULL:
+        return borders_next(self, ends, capacity)
     while self.at < self.n and capacity - count >= MIN_SPLIT_CAPACITY:
         read_block(self, &block)
         if self.invalid:

@@ -285,12 +285,10 @@ cdef size_t next_end(Machine *self, Level *levels, int number) noexcept nogil:
     return level.at
 
 
-cdef void program_begin(Split *self) noexcept nogil:
+# Set `invalid`, and `at` to the place, if the text is not UTF-8.
+cdef void check_utf8(Split *self) noexcept nogil:
     cdef uint32_t point
     cdef int length
-    memset(self.levels, 0, sizeof(self.levels))
-    self.levels[0].end = self.n
-    self.steps_left = MAX_STEPS + MAX_STEPS_PER_BYTE * self.n
     if not is_utf8(self.text, self.n):
         while True:
             length = utf8_decode(self.text + self.at, self.n - self.at, &point)
@@ -298,6 +296,13 @@ cdef void program_begin(Split *self) noexcept nogil:
                 break
             self.at += length
         self.invalid = True
+
+
+cdef void program_begin(Split *self) noexcept nogil:
+    memset(self.levels, 0, sizeof(self.levels))
+    self.levels[0].end = self.n
+    self.steps_left = MAX_STEPS + MAX_STEPS_PER_BYTE * self.n
+    check_utf8(self)
 
 
 cdef size_t program_next(Split *self, size_t *ends, size_t capacity) noexcept nogil:

@@ -145,7 +145,7 @@ PLACES: dict[tuple[str | int, ...], set[str]] = {
     ("added_tokens", 0): {"nothing"},
     ("added_tokens", 0, "id"): set(),
     ("added_tokens", 0, "content"): set(),
-    ("added_tokens", 0, "single_word"): set(),
+    ("added_tokens", 0, "single_word"): {"true"},
     ("added_tokens", 0, "lstrip"): {"true"},
     ("added_tokens", 0, "rstrip"): {"true"},
     ("added_tokens", 0, "normalized"): {"true"},
@@ -201,9 +201,9 @@ def test_duplicate_key_is_refused(place, tmp_path):
 
 # -- tokenizer.json: what is not supported, by name ------------------------------------------------
 
-NORMALIZERS = ["NFD", "NFKC", "NFKD", "Lowercase", "Strip", "StripAccents", "BertNormalizer"]
-NORMALIZERS += ["Prepend", "Replace", "Nmt", "Precompiled", "ByteLevel", "Nonsense"]
-PRE_TOKENIZERS = ["BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Metaspace", "Punctuation"]
+NORMALIZERS = ["NFD", "NFKD", "Strip", "StripAccents", "BertNormalizer"]
+NORMALIZERS += ["Nmt", "Precompiled", "ByteLevel", "Nonsense"]
+PRE_TOKENIZERS = ["BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Punctuation"]
 PRE_TOKENIZERS += ["CharDelimiterSplit", "UnicodeScripts", "FixedLength", "Nonsense"]
 
 
@@ -281,18 +281,14 @@ def vocab_without(*keys: str, **more: int) -> dict[str, int]:
     ("changes", "complaint"),
     [
         ({"vocab": {}}, "no tokens"),
-        ({"vocab": vocab_without("a")}, "byte 0x61"),
-        ({"vocab": vocab_without("z")}, "byte 0x7A"),
-        ({"vocab": vocab_without("Ā")}, "byte 0x00"),
+        ({"vocab": vocab_without("a")}, "merge 0.*'a' is not in the vocabulary"),
+        ({"vocab": {"ab": 0}, "merges": []}, "no single byte"),
         ({"vocab": vocab_without("ab")}, "merge 0.*'ab'"),
         ({"vocab": vocab_without(x=259)}, "twice|both have the id|contradicts"),
         ({"vocab": vocab_without(xy=258)}, "both have the id 258"),
         ({"vocab": vocab_without(xy=1 << 20)}, "between 0 and"),
         ({"vocab": vocab_without(xy=1 << 63)}, "out of range|between 0 and"),
         ({"vocab": vocab_without(xy=-1)}, "between 0 and"),
-        ({"vocab": vocab_without(**{"": 259})}, "empty"),
-        ({"vocab": vocab_without(**{"a b": 259})}, "'a b'.*stands for no byte"),
-        ({"vocab": vocab_without(**{"中": 259})}, "'中'.*stands for no byte"),
         ({"vocab": vocab_without(**{"x" * 65_537: 259})}, "65537 bytes"),
         ({"merges": ["a b", "a b"]}, "twice"),
         ({"merges": [["a", "b"], ["a"]]}, "length|merge"),
@@ -321,8 +317,7 @@ def test_a_model_that_contradicts_itself_is_refused(changes, complaint, tmp_path
         ([ADDED, ADDED], "twice|contradicts"),
         ([ADDED, {**ADDED, "id": 259, "content": "<t>"}], "contradicts"),
         ([{**ADDED, "content": ""}], "empty"),
-        ([{**ADDED, "content": "x" * (1 << 20) + "y"}], "characters"),
-        ([{**ADDED, "single_word": True}], "single_word, of the added token '<s>', is not supp"),
+        ([{**ADDED, "content": "x" * (1 << 23) + "y"}], "characters"),
         (
             [
                 {**ADDED, "content": "é", "normalized": True},
@@ -506,6 +501,7 @@ def mutants(data: bytes, seed: int, count: int) -> Iterator[bytes]:
         yield bytes(mutant)
 
 
+@pytest.mark.filterwarnings("ignore:a text has the byte:RuntimeWarning")  # which a mutant lacks
 @pytest.mark.parametrize("name", GOOD_FILES)
 def test_a_mutant_is_read_or_refused(name, tmp_path):
     text = "abc a<s>é\u0301  zzz"

@@ -1,0 +1,351 @@
+"""Vocabularies of every kind in which BPE is published give the ids of the tokenizers library."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from texts import mixed_texts
+from tokenizer_styles import corpus, gpt2_style, ids_of, texts, trained
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    trainers,
+)
+
+from fastprep import Encoding
+from fastprep.errors import BadVocabulary, MissingByte
+from fastprep.vocabulary.nfc import nfc, tables
+from fastprep_ext.bpe import Specials, TextChange
+
+
+def read(tokenizer: Tokenizer, folder: Path, **changes: Any) -> tuple[Tokenizer, Encoding]:
+    """Return a tokenizer and ours from one file; `changes` are merged into its sections."""
+    document = json.loads(tokenizer.to_str())
+    for section, values in changes.items():
+        document[section] = {**document[section], **values} if document[section] else values
+    path = folder / "tokenizer.json"
+    # Written by the library, because reading a file renumbers its added tokens.
+    Tokenizer.from_str(json.dumps(document)).save(str(path))
+    return Tokenizer.from_file(str(path)), Encoding.from_file(path)
+
+
+def every_way(ours: Encoding, batch: list[str]) -> Iterator[list[list[int]]]:
+    """Yield the ids of ordinary texts by each way to encode."""
+    yield [ours.encode(text, disallowed_special=()) for text in batch]
+    yield ours.encode_ordinary_batch(batch, num_threads=2)
+    yield [ours.encode_to_numpy(text, disallowed_special=()).tolist() for text in batch]
+    yield [ours.encode_bytes(text.encode()).tolist() for text in batch]
+    yield ours.encode_arrow(pa.array(batch, pa.string())).to_pylist()
+    size = sum(len(text.encode()) for text in batch)
+    out = np.empty(ours.most_ids(size, len(batch)) + len(batch), np.uint32)
+    ends = np.empty(len(batch), np.uint64)
+    written = ours.encode_documents(batch, out, ends)
+    yield [ids.tolist() for ids in np.split(out[:written], ends[:-1].astype(int))]
+
+
+def same(theirs: Tokenizer, ours: Encoding, batch: list[str]) -> None:
+    """Compare ids with special tokens, and without them by each way, and the decoded text."""
+    for text in batch:
+        expected = ids_of(theirs, text)
+        assert ours.encode(text, allowed_special="all") == expected, repr(text)
+        assert ours.decode(expected) == theirs.decode(expected, skip_special_tokens=False)
+    theirs.encode_special_tokens = True
+    ordinary = [ids_of(theirs, text) for text in batch]
+    theirs.encode_special_tokens = False
+    for found in every_way(ours, batch):
+        assert found == ordinary
+    assert [ours.count(text, disallowed_special=()) for text in batch] == list(map(len, ordinary))
+
+
+# -- byte-level ------------------------------------------------------------------------------------
+
+
+def without(tokenizer: Tokenizer, *missing: str) -> dict[str, Any]:
+    """Return the model of a tokenizer without some tokens and all that merge from them."""
+    model = json.loads(tokenizer.to_str())["model"]
+    kept = [key for key in model["vocab"] if not any(letter in key for letter in missing)]
+    merges = [merge for merge in model["merges"] if not set("".join(merge)) & set(missing)]
+    return {"vocab": {key: i for i, key in enumerate(kept)}, "merges": merges}
+
+
+@pytest.mark.filterwarnings("ignore:a text has the byte:RuntimeWarning")
+@pytest.mark.parametrize("ignore_merges", [False, True])
+def test_bytes_that_are_no_tokens_are_left_out_before_merging(ignore_merges, tmp_path):
+    model = without(gpt2_style(), "e", "Ġ", "Ã", "x") | {"ignore_merges": ignore_merges}
+    theirs, ours = read(gpt2_style(), tmp_path, model=model)
+    same(
+        theirs,
+        ours,
+        [*texts(seed=3, count=400), "the tree", "e", "eee", "e" * 3_000, "thexex" * 99],
+    )
+
+
+def test_lost_bytes_are_reported_once_counted_and_refused_on_request(tmp_path):
+    _, ours = read(gpt2_style(), tmp_path, model=without(gpt2_style(), "e"))
+    with pytest.warns(RuntimeWarning, match="byte 0x65"):
+        lost = ours.encode("eye")
+    assert lost == ours.encode("y")
+    assert ours.encode("beech trees") == ours.encode(
+        "bch trs"
+    )  # a second warning would be an error
+    assert ours.count_missing("eye é") == 2
+    strict = Encoding.from_file(tmp_path / "tokenizer.json", missing="error")
+    assert strict.encode("yy") == ours.encode("yy")
+    for ask in (strict.encode, strict.encode_to_numpy, strict.count):
+        with pytest.raises(MissingByte, match="0x65"):
+            ask("an eye")
+
+
+def test_bytes_that_no_text_has_may_be_missing_without_a_word(tmp_path):
+    never = [chr(byte) for byte in (0xC0, 0xC1, *range(0xF5, 0x100))]
+    theirs, ours = read(gpt2_style(), tmp_path, model=without(gpt2_style(), *never))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same(theirs, ours, list(texts(seed=4, count=300)))
+
+
+def test_tokens_that_no_text_reaches_are_carried(tmp_path):
+    model = json.loads(gpt2_style().to_str())["model"]
+    start = len(model["vocab"])
+    more = {key: start + i for i, key in enumerate(["", "a b", "中", "中文", "ab中"])}
+    model["merges"] += [["中", "文"], ["ab", "中"], ["中", "中"]][:2]
+    model["vocab"] |= more | {"文": start + 5}
+    document = json.loads(gpt2_style().to_str()) | {"added_tokens": [], "model": model}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+    theirs = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    ours = Encoding.from_file(tmp_path)
+    same(theirs, ours, ["中文", "a b", "", "ab中", *texts(seed=5, count=200)])
+    for token, id in more.items():
+        assert ours.decode([id]) == theirs.decode([id]) == token
+        assert ours.encode_single_token(token) in (id, ours.encode_single_token(token.encode()))
+    assert ours.n_vocab == start + 6
+    ours.save(tmp_path / "again.json")
+    assert Encoding.from_file(tmp_path / "again.json").decode([start + 2]) == "中"
+
+
+@pytest.mark.parametrize("normalizer", ["NFKC", "Lowercase", "Replace"])
+def test_other_normalizers(normalizer, tmp_path):
+    steps = {
+        "NFKC": normalizers.NFKC(),
+        "Lowercase": normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()]),
+        "Replace": normalizers.Sequence([normalizers.Replace("ab", "<b>c"), normalizers.NFC()]),
+    }
+    tokenizer = trained(pre_tokenizers.ByteLevel(add_prefix_space=False), steps[normalizer])
+    tokenizer.add_special_tokens(["<s>"])
+    tokenizer.add_tokens([AddedToken("ABC", normalized=True), AddedToken("ﬁ", normalized=False)])
+    theirs, ours = read(tokenizer, tmp_path)
+    batch = ["ABCabc<s>ﬁ ﬃ ½ Å ΑΣ İ", "\u1e9b\u0323", "ABab" * 50, *texts(seed=6, count=300)]
+    for text in batch:
+        assert ours.encode(text, allowed_special="all") == ids_of(theirs, text), repr(text)
+    ordinary = [ours.encode_ordinary(text) for text in batch]
+    assert all(found == ordinary for found in every_way(ours, batch))
+
+
+# -- added tokens, and normal form C ---------------------------------------------------------------
+
+
+def test_single_words(tmp_path):
+    tokenizer = gpt2_style()
+    for options in ({}, {"lstrip": True}, {"rstrip": True}):
+        word = "".join(["w", *options])
+        tokenizer.add_tokens([AddedToken(word, single_word=True, normalized=False, **options)])
+    theirs, ours = read(tokenizer, tmp_path)
+    parts = ["w", "wlstrip", "wrstrip", " ", "a", "_", "é", "\u0301", "²", "-", "中", "\u200d", "5"]
+    for size in range(1, 4):
+        for text in map("".join, itertools.product(parts, repeat=size)):
+            assert ours.encode(text) == ids_of(theirs, text), repr(text)
+
+
+def test_many_added_tokens_of_all_kinds(tmp_path):
+    rnd = random.Random(7)
+    tokenizer = gpt2_style()
+    contents = {"".join(rnd.choices("ab<>é ", k=rnd.randrange(1, 9))) for _ in range(20_000)}
+    tokens = [
+        AddedToken(
+            content,
+            normalized=rnd.random() < 0.5,
+            lstrip=rnd.random() < 0.02 and not content.isspace(),
+            rstrip=rnd.random() < 0.02 and not content.isspace(),
+            single_word=rnd.random() < 0.02,
+        )
+        for content in sorted(contents)
+        if content.strip() == content
+    ]
+    tokenizer.add_tokens(tokens)
+    theirs, ours = read(tokenizer, tmp_path)
+    for _ in range(300):
+        text = "".join(rnd.choices(["a", "b", "<", ">", "é", "e\u0301", "c", "x y"], k=40))
+        assert ours.encode(text) == ids_of(theirs, text), repr(text)
+
+
+def changed(text: str) -> str:
+    """Return a text after the compiled normal form C, seen through the bytes as ids."""
+    from fastprep_ext.bpe import Encoder
+
+    blob = bytes(range(256))
+    encoder = Encoder(
+        blob,
+        np.arange(1, 257, dtype=np.uint64),
+        np.arange(256, dtype=np.uint32),
+        0,
+        added=Specials([], change=TextChange(nfc, tables())),
+        growth=(3, 0),
+    )
+    return bytes(encoder.encode(text)).decode()
+
+
+def test_compiled_normal_form_is_that_of_each_character_in_context():
+    characters = [chr(c) for c in range(0x300, 0x3100)] + [chr(c) for c in range(0xAC00, 0xAD00)]
+    characters += [chr(c) for c in (*range(0x1D150, 0x1D170), *range(0xF900, 0xFB50), 0x1E000)]
+    rnd = random.Random(8)
+    text = "".join(f"{a}{b}" for a, b in zip(characters, rnd.choices(characters), strict=False))
+    assert changed(text) == nfc(text)
+    starts = "aAeoiuEÄạâ가갸\u1100\u09c7\u0b47\u0dd9\u1025\u30ab\u0928\U0001d157中жи"
+    marks = "\u0301\u0323\u0327\u0308\u0334\u1161\u11a8\u09be\u0dca\u0ddf\u102e\u3099\u093c\u0338"
+    for length in (1, 2, 3):
+        for _ in range(4_000):
+            word = (
+                rnd.choice(starts) + "".join(rnd.choices(marks, k=length)) + rnd.choice(["", "x"])
+            )
+            assert changed(word) == nfc(word), ascii(word)
+    for text in mixed_texts(seed=9, count=2_000):
+        assert changed(text) == nfc(text), ascii(text)
+
+
+# -- characters, with bytes for those that are no tokens -------------------------------------------
+
+Style = Callable[[], Tokenizer]
+BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+
+
+def of_characters(*, byte_fallback: bool = True, prepend: bool = True, **model: Any) -> Tokenizer:
+    """Train a tokenizer as those that are converted from SentencePiece."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=byte_fallback, **model))
+    steps = [normalizers.Prepend("▁")] if prepend else []
+    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" ", "▁")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(
+        "▁", "never", split=True
+    )  # only for training
+    tokenizer.decoder = decoders.Sequence(
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            *([decoders.Strip(" ", 1, 0)] if prepend else []),
+        ]
+    )
+    special = ["<unk>", "<s>", "</s>", *(BYTES if byte_fallback else [])]
+    trainer = trainers.BpeTrainer(
+        vocab_size=1_500, special_tokens=special, limit_alphabet=150, show_progress=False
+    )
+    tokenizer.train_from_iterator(corpus(), trainer)
+    document = json.loads(tokenizer.to_str())
+    document["pre_tokenizer"] = None
+    document["added_tokens"] = document["added_tokens"][:3]
+    vocab = document["model"]["vocab"]
+    for size in range(2, 9):  # runs of spaces, as in Llama's vocabulary
+        vocab.setdefault("▁" * size, len(vocab))
+    document["model"]["merges"] += [
+        ["▁" * left, "▁" * (size - left)] for size in range(2, 9) for left in range(1, size)
+    ]
+    merges = {tuple(merge) for merge in document["model"]["merges"]}
+    document["model"]["merges"] = sorted(merges, key=lambda m: (len(m[0] + m[1]) > 8, m))
+    return Tokenizer.from_str(json.dumps(document))
+
+
+def llama_style() -> Tokenizer:
+    tokenizer = of_characters(fuse_unk=True)
+    tokenizer.add_tokens([AddedToken("<|user|>", rstrip=True, normalized=False, special=True)])
+    return tokenizer
+
+
+def gemma_style() -> Tokenizer:
+    tokenizer = of_characters(prepend=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.add_tokens([AddedToken("\n\n", normalized=False), AddedToken("▁▁", normalized=True)])
+    return tokenizer
+
+
+def mistral_style() -> Tokenizer:
+    tokenizer = of_characters(prepend=False)
+    tokenizer.normalizer = None
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("▁", "first", split=False)
+    tokenizer.decoder = decoders.Metaspace("▁", "first", split=False)
+    return tokenizer
+
+
+def words_style() -> Tokenizer:
+    tokenizer = of_characters(byte_fallback=False, prepend=False)
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("▁", "always", split=True)
+    tokenizer.decoder = decoders.Metaspace("▁", "always", split=True)
+    return tokenizer
+
+
+def unknown_style() -> Tokenizer:
+    return of_characters(byte_fallback=False, fuse_unk=True)
+
+
+@pytest.mark.parametrize(
+    "style", [llama_style, gemma_style, mistral_style, words_style, unknown_style]
+)
+def test_vocabularies_of_characters(style, tmp_path):
+    theirs, ours = read(style(), tmp_path)
+    rnd = random.Random(10)
+    atoms = [
+        "<s>",
+        "</s>",
+        "<unk>",
+        "<|user|>",
+        "▁",
+        "▁▁",
+        "<0x41>",
+        " ",
+        "    ",
+        "\n",
+        "\n\n",
+        "the",
+    ]
+    atoms += ["é", "中", "文中", "🙂", "\u0301", "x", "hello", " world", "()", "..."]
+    batch = ["".join(rnd.choices(atoms, k=rnd.randrange(1, 15))) for _ in range(600)]
+    batch += [*texts(seed=11, count=300), "ab" * 5_000, " " * 3_000, "中文" * 2_000, "🙂" * 500]
+    for text in batch:
+        expected = ids_of(theirs, text)
+        assert ours.encode(text, allowed_special="all") == expected, repr(text)
+    theirs.encode_special_tokens = True
+    ordinary = [ids_of(theirs, text) for text in batch]
+    for found in every_way(ours, batch):
+        assert found == ordinary
+    plain = [text for text in batch if "▁" not in text and "<" not in text]
+    for text in plain if style in (llama_style, gemma_style) else []:
+        assert ours.decode(ours.encode_ordinary(text)) == text
+
+
+def test_characters_are_refused_by_what_is_wrong(tmp_path):
+    document = json.loads(llama_style().to_str())
+    path = tmp_path / "tokenizer.json"
+    for changes, complaint in (
+        ({"ignore_merges": True}, "ignore_merges without a ByteLevel"),
+        ({"merges": [["no", "such"]]}, "merge 0, of 'no' and 'such'"),
+        (
+            {"vocab": {k: v for k, v in document["model"]["vocab"].items() if k != "<0x07>"}},
+            "255 of",
+        ),
+    ):
+        model = {**document["model"], **changes}
+        path.write_text(json.dumps({**document, "model": model}))
+        with pytest.raises(BadVocabulary, match=complaint):
+            Encoding.from_file(path)
