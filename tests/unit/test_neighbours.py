@@ -54,7 +54,7 @@ def same(one: TokenStore, other: TokenStore) -> None:
     assert (one.eot_token, one.dtype, one.vocab_size) == (
         other.eot_token,
         other.dtype,
-        other.n_vocab,
+        other.vocab_size,
     )
     verify(other)
 
