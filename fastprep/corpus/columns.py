@@ -114,12 +114,8 @@ def walk(batch: Any, keys: tuple[str, ...]) -> Any:
 
 def no_text(schema: Any, kind: Any, form: Format) -> str:
     """Return a message about a column that is missing or not text, with the columns that exist."""
-    found = (
-        "has no column"
-        if kind is None
-        else f"holds {kind}, neither text nor lists of ids, in the column"
-    )
-    fix = "pass one of text, or of ids, as field"
+    found = "has no column" if kind is None else f"holds {kind}, not text, in the column"
+    fix = "pass one of text, or of lists of ids, as field"
     name = ".".join(keys_of(form.field))
     if kind is None and (count := schema.names.count(keys_of(form.field)[0])) > 1:
         found, fix = f"has {count} columns of one name for", "rename all but one of them"

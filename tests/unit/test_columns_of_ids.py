@@ -140,7 +140,7 @@ def test_a_null_and_text_among_ids_are_refused(tmp_path: Path) -> None:
         made(as_jsonl([[1], "one"], tmp_path), tmp_path)
     with pytest.raises(errors.InvalidInput, match=r"line 2.*is a list of ids, unlike before it"):
         made(as_jsonl(["one", [1]], tmp_path), tmp_path)
-    with pytest.raises(errors.InvalidInput, match="neither text nor lists of ids"):
+    with pytest.raises(errors.InvalidInput, match="not text, in the column"):
         made(table([["a"]], pa.list_(pa.string())), tmp_path)
 
 

@@ -54,7 +54,7 @@ def same(one: TokenStore, other: TokenStore) -> None:
     assert (one.eot_token, one.dtype, one.vocab_size) == (
         other.eot_token,
         other.dtype,
-        other.n_vocab,
+        other.vocab_size,
     )
     verify(other)
 
@@ -509,12 +509,12 @@ def test_existing_files_are_replaced_only_on_request(store: TokenStore, tmp_path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"to": "hdf5", "output": "o"}, "known formats are megatron, datatrove"),
-        ({"to": "nanogpt"}, "pass output"),
-        ({"to": "nanogpt", "output": "o", "one_file": True}, "applies to Megatron's"),
-        ({"to": "megatron", "validation": 1}, "applies to nanoGPT's and llm.c's"),
-        ({"to": "nanogpt", "output": "o", "validation": 6}, "leave some to train on"),
-        ({"to": "llmc", "output": "o", "shard_tokens": 1 << 31}, "from 1 to 2147483647"),
+        ({"format": "hdf5", "output": "o"}, "known formats are megatron, datatrove"),
+        ({"format": "nanogpt"}, "pass output"),
+        ({"format": "nanogpt", "output": "o", "one_file": True}, "applies to Megatron's"),
+        ({"format": "megatron", "validation": 1}, "applies to nanoGPT's and llm.c's"),
+        ({"format": "nanogpt", "output": "o", "validation": 6}, "leave some to train on"),
+        ({"format": "llmc", "output": "o", "shard_tokens": 1 << 31}, "from 1 to 2147483647"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(
