@@ -43,7 +43,7 @@ def add_train(command: Parser) -> None:
         "After any interruption the same command resumes counting."
     )
     command.examples = (
-        "fastprep train 'corpus/*.jsonl' -o tokenizer.json --vocab-size 32000 --pattern o200k_base",
+        "fastprep train 'corpus/*.jsonl' -o out.json --vocab-size 32000 --pattern o200k",
         "fastprep train 'corpus/*.jsonl' -o corpus.counts",
         "fastprep train corpus.counts -o tokenizer.json --vocab-size 32000",
     )
