@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from fastprep.encoding.encoding import Encoding
 from fastprep.errors import UnknownModel, WrongType
 from fastprep.registry import get_encoding
+from fastprep.vocabulary.published import PUBLISHED
+
+# The ends of names of vocabulary files.
+_SUFFIXES = (".json", ".tiktoken", "vocab.bpe", "merges.txt")
 
 _O200K = ("o1", "o3", "o4-mini", "gpt-5", "gpt-4.1", "gpt-4o")
 _CL100K = (
@@ -86,3 +92,20 @@ def encoding_for_model(model_name: str) -> Encoding:
     Raises UnknownModel like :func:`encoding_name_for_model`.
     """
     return get_encoding(encoding_name_for_model(model_name))
+
+
+def is_vocabulary_file(name: str) -> bool:
+    """Return whether a name that may be of an encoding, a model or a vocabulary file is of a file.
+
+    >>> is_vocabulary_file("gpt-4o"), is_vocabulary_file("out/tokenizer.json")
+    (False, True)
+    """
+    if name in PUBLISHED:
+        return False
+    if os.sep in name or name.endswith(_SUFFIXES):
+        return True
+    try:
+        encoding_name_for_model(name)
+    except UnknownModel:
+        return os.path.exists(name)  # noqa: PTH110
+    return False

@@ -109,11 +109,17 @@ def missing() -> list[str]:
     return sorted({peer.package for peer in PEERS.values()} - {"fastprep"} - installed().keys())
 
 
-def measure(encoding: Encoding, documents: list[str], rounds: int = 5) -> Iterator[Measured]:
+def measure(
+    encoding: Encoding,
+    documents: list[str],
+    rounds: int = 3,
+    log: Callable[[str], object] | None = None,
+) -> Iterator[Measured]:
     """Compare the ids of all tokenizers that are installed with fastprep's, and yield their speeds.
 
     They run on one thread and take turns, in the other direction every second round. One with other
-    ids is not timed. Time is the CPU time of this process, which other programs hardly change.
+    ids is not timed. Time is the CPU time of this process, which other programs hardly change. `log`
+    is called with what is done next.
 
     >>> from fastprep import get_encoding
     >>> next(measure(get_encoding("gpt2"), ["some text"], 1)).name
@@ -131,6 +137,8 @@ def measure(encoding: Encoding, documents: list[str], rounds: int = 5) -> Iterat
             if peer.package not in versions:
                 continue
             result = Measured(name, versions[peer.package])
+            if log is not None:
+                log(f"ids of {name}")
             try:
                 encode = peer.load(subject)
                 encode(["a"])
@@ -148,7 +156,7 @@ def measure(encoding: Encoding, documents: list[str], rounds: int = 5) -> Iterat
             if difference is None:
                 sides[name] = encode
             found[name] = result._replace(difference=difference, first=size / seconds)
-        times = _in_turns(sides, documents, rounds)
+        times = _in_turns(sides, documents, rounds, log)
     for name, result in found.items():
         again = size / median(times[name]) if name in times else None
         yield result._replace(again=again, first=result.first if again else None)
@@ -183,11 +191,16 @@ def _timed(encode: Encode, documents: list[str]) -> tuple[float, Any]:
 
 
 def _in_turns(
-    sides: Mapping[str, Encode], documents: list[str], rounds: int
+    sides: Mapping[str, Encode],
+    documents: list[str],
+    rounds: int,
+    log: Callable[[str], object] | None,
 ) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(rounds):
         for name in list(sides)[:: -1 if turn % 2 else 1]:
+            if log is not None:
+                log(f"round {turn + 1} of {rounds}, {name}")
             seconds[name].append(_timed(sides[name], documents)[0])
     return seconds
 

@@ -16,11 +16,11 @@ from fastprep.cli.options import (
     encoding_of,
 )
 from fastprep.errors import InvalidArgument, InvalidInput
-from fastprep.terminal import BOLD, DIM, GREEN, RED, Pen
+from fastprep.terminal import BOLD, DIM, GREEN, RED, Pen, columns_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from fastprep.checks.peers import Measured
     from fastprep.cli.parser import Parser
@@ -36,22 +36,22 @@ def add_bench(command: Parser) -> None:
     )
     command.examples = (
         "fastprep bench 'corpus/*.jsonl'",
-        "fastprep bench 'books/*.txt' --encoding gpt-4o --megabytes 1 --rounds 3",
+        "fastprep bench 'books/*.txt' --encoding gpt-4o --megabytes 50 --rounds 5",
     )
     command.add_argument("inputs", nargs="+", metavar="FILE", help="as INPUT of prepare")
     command.add_argument(
         "--megabytes",
         type=_megabytes,
-        default=10.0,
+        default=4.0,
         metavar="MB",
-        help="use the first MB of the text (default: 10)",
+        help="use the first MB of the text (default: 4)",
     )
     command.add_argument(
         "--rounds",
         type=at_least_one,
-        default=5,
+        default=3,
         metavar="N",
-        help="times that each encodes all of it; the median counts (default: 5)",
+        help="times that each encodes all of it; the median counts (default: 3)",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     group = command.add_argument_group("inputs")
@@ -79,16 +79,11 @@ def _bench(options: argparse.Namespace) -> None:
     if not documents:
         raise InvalidInput(f"{', '.join(options.inputs)}: there are no documents to compare on")
     size = sum(len(text.encode()) for text in documents)
-    if not options.json and sys.stderr.isatty():
-        print(
-            f"fastprep: comparing on {size / 1e6:,.1f} MB; this takes some seconds per tokenizer",
-            file=sys.stderr,
-            flush=True,
-        )
-    found = [
-        each if each.version else each._replace(version=__version__)
-        for each in measure(encoding, documents, options.rounds)
-    ]
+    with _status(f"{size / 1e6:,.1f} MB") as log:
+        found = [
+            each if each.version else each._replace(version=__version__)
+            for each in measure(encoding, documents, options.rounds, log)
+        ]
     facts: dict[str, object] = {
         "encoding": encoding.name,
         "bytes": size,
@@ -115,6 +110,26 @@ def _bench(options: argparse.Namespace) -> None:
         pen.print("  pip install tiktoken tokenizers")
     elif missing():
         pen.print(pen(f"\nnot installed: {', '.join(missing())}", DIM))
+
+
+@contextlib.contextmanager
+def _status(what: str) -> Iterator[Callable[[str], object]]:
+    """Yield a function that shows what is done, in a line of the terminal that is removed at the end."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    width = 0
+
+    def show(step: str) -> None:
+        nonlocal width
+        line = f"comparing on {what}: {step}"[: columns_of(sys.stderr) - 1]
+        print(f"\r{line:<{width}}", end="", file=sys.stderr, flush=True)
+        width = len(line)
+
+    try:
+        yield show
+    finally:
+        print(f"\r{'':<{width}}", end="\r", file=sys.stderr, flush=True)
 
 
 def _print_table(found: Sequence[Measured], pen: Pen) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 
-from fastprep.errors import BadVocabulary, InvalidArgument, UnknownEncoding, UnknownModel
+from fastprep.errors import BadVocabulary, InvalidArgument, InvalidInput, UnknownModel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,51 +75,38 @@ def add_encoding_options(
 
 def encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
     """Return the encoding that the options name; end with a usage error for an unknown name."""
-    from fastprep.registry import get_encoding
+    from fastprep.model import MODEL_TO_ENCODING, encoding_for_model, is_vocabulary_file
+    from fastprep.registry import get_encoding, list_encoding_names
 
     name = options.encoding
-    if name and not _is_known(name) and _is_file(name):
+    if name and is_vocabulary_file(name):
         options.encoding, options.encoding_file = None, name
     found = encoding_of_file(options)
     if found is not None:
         return found
+    name, names = name or "gpt2", list_encoding_names()
     try:
-        return get_encoding(_name_of(options.encoding or "gpt2"))
-    except (UnknownEncoding, UnknownModel):
+        return get_encoding(name) if name in names else encoding_for_model(name)
+    except UnknownModel:
         from fastprep.cli.usage import nearest
-        from fastprep.model import MODEL_TO_ENCODING
-        from fastprep.registry import list_encoding_names
 
-        names = list_encoding_names()
         hint = nearest(name, [*names, *MODEL_TO_ENCODING]) or f"; there are {', '.join(names)}"
         options.usage(f"--encoding: {name!r} is no encoding, model or file{hint}")
         raise
 
 
-def _is_known(name: str) -> bool:
-    try:
-        return bool(_name_of(name))
-    except UnknownModel:
-        return False
-
-
-def _name_of(name: str) -> str:
-    """Return the name of the encoding that a name, of it or of a model, stands for."""
-    from fastprep.vocabulary.published import PUBLISHED
-
-    if name in PUBLISHED:
-        return name
-    from fastprep.model import encoding_name_for_model
-
-    return encoding_name_for_model(name)
-
-
-def _is_file(name: str) -> bool:
-    return os.sep in name or name.endswith((".json", ".tiktoken", ".bpe")) or os.path.exists(name)  # noqa: PTH110
-
-
 def encoding_of_file(options: argparse.Namespace) -> Encoding | WordEncoding | None:
-    """Return the encoding in the file that the options name, or None if they name none."""
+    """Return the encoding in the file that the options name, or None if they name none.
+
+    Raises InvalidInput if there is no such file.
+    """
+    try:
+        return _encoding_of_file(options)
+    except FileNotFoundError as error:
+        raise InvalidInput(f"{error.filename}: no such file; check the path") from None
+
+
+def _encoding_of_file(options: argparse.Namespace) -> Encoding | WordEncoding | None:
     if options.encoding_file is None:
         for name in ("pattern", "special", "allow_pattern"):
             if getattr(options, name):

@@ -66,8 +66,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, name: str, summary: str) -> None:
         super().__init__(prog=f"fastprep {name}", add_help=False, allow_abbrev=False)
-        self.summary = f"{summary[0].upper()}{summary[1:]}"
-        self.description = f"{self.summary}."
+        self.summary: str = f"{summary[0].upper()}{summary[1:]}"
+        self.description: str | None = f"{self.summary}."
         self.examples: Sequence[str] = ()
         self.common: Sequence[str] = ()
         self.variables: Sequence[str] = ()

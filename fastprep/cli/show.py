@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from fastprep.store.encodings import StoreEncoding
     from fastprep.store.reader import TokenStore
 
-#: Black on backgrounds that are easy to read, light or dark the terminal; adjacent tokens differ.
-_STYLES = tuple(f"38;5;16;48;5;{colour}" for colour in (153, 157, 223, 217, 183))
-_SPECIAL = "1;7"
-_SIGNS = {"\n": "↵", "\t": "⇥"}
-
 
 def add_show(command: Parser) -> None:
     """Add the options of ``show``."""
@@ -55,7 +50,9 @@ def add_show(command: Parser) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    if (options.text is None) == (options.store is None):
+    if options.text is not None and options.store is not None:
+        options.usage("STORE and --text exclude each other")
+    if options.text is None and options.store is None:
         options.usage("name a STORE, or give a text with --text")
     if options.text is not None:
         encoding = encoding_of(options)
@@ -108,6 +105,7 @@ def _print_text(
 
 
 def _print_tokens(ids: Sequence[int], encoding: StoreEncoding) -> None:
+    from fastprep.encoding.shown import printable
     from fastprep.encoding.token_html import grouped
 
     special = frozenset(encoding.special_tokens.values())
@@ -118,23 +116,25 @@ def _print_tokens(ids: Sequence[int], encoding: StoreEncoding) -> None:
             pen.print(line)
         return
     for group in groups:
-        print(f"{_label(group)}\t{_visible(group)}")
+        print(f"{_label(group)}\t{printable(group)}")
 
 
 def _cells(
     groups: Iterable[TokenGroup], special: frozenset[int], pen: Pen, columns: int
 ) -> Iterator[str]:
     """Yield pairs of lines: tokens in colours, and their ids below them."""
+    from fastprep.encoding.shown import printable, style_of
+
     above = below = ""
     used = 0
     for index, group in enumerate(groups):
-        text, label = _visible(group), _label(group)
+        text, label = printable(group), _label(group)
         width = max(_width(text), len(label))
         if used and used + width > columns:
             yield above
             yield below
             above, below, used = "", "", 0
-        style = _SPECIAL if special.intersection(group.ids) else _STYLES[index % len(_STYLES)]
+        style = style_of(index, is_special=bool(special.intersection(group.ids)))
         above += pen(text, style) + " " * (width - _width(text) + 1)
         below += pen(label, DIM) + " " * (width - len(label) + 1)
         used += width + 1
@@ -147,14 +147,6 @@ def _cells(
 
 def _label(group: TokenGroup) -> str:
     return "+".join(map(str, group.ids))
-
-
-def _visible(group: TokenGroup) -> str:
-    """Return the text of tokens in one line; bytes that are not UTF-8 in hexadecimal."""
-    text = group.text
-    if text is None:
-        return "".join(f"\\x{byte:02x}" for piece in group.pieces for byte in piece)
-    return "".join(_SIGNS.get(character) or escaped(character) for character in text)
 
 
 def _width(text: str) -> int:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
+import time
 
 from fastprep.cli import signals
-from fastprep.cli.options import add_format_options, as_json, at_least_one, counted, separator, size
+from fastprep.cli.options import (
+    add_format_options,
+    as_json,
+    at_least_one,
+    counted,
+    duration,
+    in_units,
+    separator,
+    size,
+)
 from fastprep.errors import FastprepError
 
 TYPE_CHECKING = False
@@ -32,7 +43,7 @@ def add_train(command: Parser) -> None:
         "After any interruption the same command resumes counting."
     )
     command.examples = (
-        "fastprep train 'corpus/*.jsonl' -o tokenizer.json --vocab-size 32000 --pattern o200k_base",
+        "fastprep train 'corpus/*.jsonl' -o out.json --vocab-size 32000 --pattern o200k",
         "fastprep train 'corpus/*.jsonl' -o corpus.counts",
         "fastprep train corpus.counts -o tokenizer.json --vocab-size 32000",
     )
@@ -241,7 +252,9 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
             log=messages.event,
         )
         trained.save(output)
-        _summarize(options, trained)
+        remove_parts(work)
+        messages.trained(trained)
+        return
     remove_parts(work)
 
 
@@ -260,7 +273,13 @@ def _counts(options: argparse.Namespace, work: Path, messages: _Messages) -> Pie
 
     if options.merge:
         return counts_of_parts(work)
-    if all(name.endswith(_COUNTS) for name in options.inputs):
+    counts = [name for name in options.inputs if name.endswith(_COUNTS)]
+    if 0 < len(counts) < len(options.inputs):
+        options.usage(
+            f"{counts[0]} is a file of counts, and other inputs are texts; count the texts first, with "
+            "-o NAME.counts, and train on the counts"
+        )
+    if counts:
         return add_up([PieceCounts.load(name) for name in options.inputs])
     return count_in_parts(
         work,
@@ -283,11 +302,6 @@ def _settings(options: argparse.Namespace) -> Settings:
     return settings_of(options.pattern, options.documents, form, options.workers, options.memory)
 
 
-def _summarize(options: argparse.Namespace, trained: TrainedEncoding) -> None:
-    if not options.quiet:
-        print(f"{options.output}: {trained.report}")
-
-
 class _Messages:
     """Messages of the work on stderr: lines for people, or with ``--log`` JSON for machines."""
 
@@ -295,7 +309,9 @@ class _Messages:
         self._options = options
         self._json = options.log == "json"
         self._bad = 0
-        self._started = False
+        self._kept = False
+        self._start = time.monotonic()
+        self._bytes = 0
 
     def event(self, event: Event) -> None:
         """Print a log event."""
@@ -303,8 +319,11 @@ class _Messages:
         if self._json:
             print(as_json(event), file=sys.stderr, flush=True)
         elif kind == "counting":
-            self._started = True
+            self._bytes = int(str(event["bytes"]))
+        elif kind == "task done":
+            self._kept = True
         elif kind == "resumed":
+            self._kept = True
             self._print(f"resuming: {counted(int(str(event['parts_finished'])), 'part')} counted")
         elif kind == "redone":
             self._print(f"part {event['part']} is counted again: {event['reason']}")
@@ -321,8 +340,22 @@ class _Messages:
             facts = {"event": "failed", "error": type(error).__name__, "message": str(error)}
             print(as_json({**facts}), file=sys.stderr, flush=True)
             self._options.error_is_logged = True
-        elif self._started and isinstance(error, (FastprepError, KeyboardInterrupt, OSError)):
+        elif self._kept and isinstance(error, (FastprepError, KeyboardInterrupt, OSError)):
             self._print("the parts that are counted are kept; the same command resumes")
+
+    def trained(self, trained: TrainedEncoding) -> None:
+        """Print what was trained; on a terminal also the time, and what to do next."""
+        options = self._options
+        if options.quiet:
+            return
+        print(f"{options.output}: {trained.report}")
+        if sys.stdout.isatty():
+            seconds = time.monotonic() - self._start
+            read = f"{in_units(self._bytes, 'B')} of input counted, and " if self._bytes else ""
+            print(f"{read}{trained.report.merges:,} merges made, in {duration(seconds)}")
+            text = next((name for name in options.inputs if not name.endswith(_COUNTS)), "FILE")
+            words = ["fastprep", "prepare", text, "-o", "store", "--encoding", options.output]
+            print(f"next: {shlex.join(words)}")
 
     def _print(self, line: str) -> None:
         if not self._options.quiet:

@@ -40,7 +40,10 @@ def arrow_errors(place: str, what: str) -> Iterator[None]:
 
 
 class Nulls:
-    """Handling of null rows as the format's ``on_error`` requires; ``place`` names a row."""
+    """Handling of null rows, and of rows that are no ids, as ``on_error`` requires.
+
+    ``place`` names a row.
+    """
 
     #: True if the last array held lists of ids, which are texts of 4 bytes per id.
     ids: bool = False
@@ -52,25 +55,28 @@ class Nulls:
     def settle(self, chunk: Any, first: int) -> tuple[Rows, list[Bad]]:
         """Return the texts of an array, with row numbers as their origins, and the bad rows.
 
-        ``first`` is the number of the array's first row. Raises InvalidInput for a null if ``on_error``
-        is ``"raise"``, and DamagedInput for offsets and indices that are out of range.
+        ``first`` is the number of the array's first row. Raises InvalidInput for a bad row if
+        ``on_error`` is ``"raise"``, and DamagedInput for offsets and indices that are out of range.
         """
         with arrow_errors(self._place(first), "the values from there on are damaged"):
             self.ids = is_ids(chunk.type)
             column = ids_of(chunk) if self.ids else column_of(chunk)
             numbers = np.arange(first, first + len(column.starts))
             rows = Rows(column.text, column.starts, column.stops, numbers)
-        if not len(column.nulls):
+        faults = {
+            **dict.fromkeys(map(int, column.nulls), f"{self._form.field!r} is null"),
+            **{row: f"{self._form.field!r}: {fault}" for row, fault in column.wrong},
+        }
+        if not faults:
             return rows, []
-        reason = f"{self._form.field!r} is null"
+        bad = [Bad(self._place(first + row), faults[row]) for row in sorted(faults)]
         if self._form.on_error == "raise":
             raise InvalidInput(
-                f"{self._place(first + int(column.nulls[0]))}: {reason}; drop such rows, or pass "
+                f"{bad[0].place}: {bad[0].reason}; drop such rows, or pass "
                 "on_error='skip' (--on-error skip) to leave them out"
             )
-        bad = [Bad(self._place(first + int(row)), reason) for row in column.nulls]
         if self._form.on_error == "skip":
-            rows = rows.without([int(row) for row in column.nulls])
+            rows = rows.without(sorted(faults))
         return rows, bad
 
 

@@ -14,6 +14,7 @@ from fastprep.corpus.batches import as_batches
 from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.sources import Source, newlines_before
 from fastprep.errors import DamagedInput, InvalidInput, InvalidUtf8
+from fastprep.system.arguments import MAX_ID, not_an_id
 from fastprep_ext.base import (
     Rows,
     count_newlines,
@@ -56,7 +57,8 @@ class LineDecoder:
         self._reader = LineReader([key.encode() for key in self._keys])
         dotted = f", or {form.field.replace('.', chr(92) + '.')} for a key with dots"
         self._advice = (
-            f'each line must be one JSON object with a string under "{form.field}"; fix it, name '
+            f"each line must be one JSON object with a string, or a list of token ids, under "
+            f'"{form.field}"; fix it, name '
             f"another field (--field){dotted if len(self._keys) > 1 else ''}, or pass "
             "on_error='skip' (--on-error skip) to skip such lines"
         )
@@ -128,8 +130,10 @@ class LineDecoder:
         try:
             text = self.text(content)
         except InvalidInput as error:
-            if "got `array`" not in str(error) or (ids := self._ids(content)) is None:
+            if "Expected `str`, got `array`" not in str(error):
                 raise
+            if (ids := self._ids(content)) is None:
+                raise InvalidInput(f"`{self._field}` is a list, but not of integers") from None
         if self.ids is None:
             self.ids = ids is not None
         elif self.ids is not (ids is not None):
@@ -205,8 +209,8 @@ def ids_as_bytes(ids: list[int]) -> bytes:
     try:
         return struct.pack(f"<{len(ids)}I", *ids)
     except struct.error:
-        wrong = next(number for number in ids if not 0 <= number < 1 << 32)
-        raise InvalidInput(f"{wrong} is no token id; ids are 0 to 2**32 - 1") from None
+        wrong = next(number for number in ids if not 0 <= number <= MAX_ID)
+        raise InvalidInput(not_an_id(wrong)) from None
 
 
 @functools.lru_cache(16)

@@ -83,7 +83,7 @@ def _encode_chunk(encoder: AnyEncoder, chunk: Any, threads: int, pa: Any) -> Any
         raise TypeError(f"a column of {kind}, not of strings; select one column of text")
     chunk = plain(chunk)
     offset_type = np.dtype(np.int64 if types.is_large_string(chunk.type) else np.int32)
-    text, starts, ends, _ = column_of(chunk)
+    text, starts, ends, _, _ = column_of(chunk)
     arrays, counts = _encode_rows(encoder, text, starts, ends, threads)
     offsets = np.zeros(len(chunk) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])

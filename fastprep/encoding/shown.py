@@ -6,12 +6,12 @@ in both.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from fastprep.encoding.token_html import grouped, spans, visible
+from fastprep.encoding.token_html import TokenGroup, grouped, spans, visible
+from fastprep.terminal import escaped, shows_colours
 
 # Half transparent, so that they suit light and dark pages.
 _STYLE = """<style>
@@ -32,11 +32,7 @@ anywhere; } .fastprep-tokens i { font-style: normal; opacity: .6; font-size: .85
   bottom: calc(100% + 3px); padding: .1em .5em; border-radius: 4px; background: #24262b; color: #fff;
   white-space: pre; font-size: 12px; pointer-events: none; }
 </style>"""
-# 256-colour backgrounds with black text, in the order of the page's colours; the last is for special
-# tokens.
-_BACKGROUNDS = (153, 222, 157, 218, 183)
-_SPECIAL = 210
-_SIGNS = {"\n": "↵\n", "\t": "⇥", "\r": "␍"}
+_SIGNS = {"\t": "⇥", "\r": "␍"}
 
 
 class ShownTokens:
@@ -44,8 +40,8 @@ class ShownTokens:
 
     :meth:`fastprep.Encoding.show` returns it. In a notebook each token has its id as a tooltip. A
     terminal that shows colours gets them from ``repr()`` and ``print()``, unless ``NO_COLOR`` is set;
-    without colours ``|`` separates the tokens. Characters without a glyph are shown by their code
-    point, and bytes that are no whole character in hexadecimal.
+    without colours ``|`` separates the tokens. Characters that a terminal obeys or does not show are
+    escaped as ``\\u202e``, and bytes that are no whole character as ``\\xff``.
 
     Attributes
     ----------
@@ -66,7 +62,8 @@ class ShownTokens:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        return self.ansi() if _has_colours() else self.plain()
+        has_colours = sys.stdout is not None and shows_colours(sys.stdout)
+        return self.ansi() if has_colours else self.plain()
 
     def __str__(self) -> str:
         return repr(self)
@@ -79,11 +76,9 @@ class ShownTokens:
         """Return the tokens with a coloured background each, by escape sequences of 256 colours."""
         parts = []
         for place, (text, is_special) in enumerate(self._groups()):
-            colour = _SPECIAL if is_special else _BACKGROUNDS[place % len(_BACKGROUNDS)]
+            style = style_of(place, is_special=is_special)
             # The colour must end before a line does, or a terminal fills the rest of the line.
-            lines = (
-                f"\x1b[48;5;{colour};38;5;16m{line}\x1b[0m" for line in text.split("\n") if line
-            )
+            lines = (f"\x1b[{style}m{line}\x1b[0m" for line in text.split("\n") if line)
             parts.append("\n".join(lines) + ("\n" if text.endswith("\n") else ""))
         return "".join(parts)
 
@@ -91,9 +86,7 @@ class ShownTokens:
         """Yield the visible text of each group of tokens, and whether it is a special token."""
         table = dict(zip(self.ids, self.pieces, strict=True))
         for group in grouped(self.ids, table.__getitem__):
-            content = b"".join(group.pieces)
-            text = f"<{content.hex(' ')}>" if group.text is None else _printable(group.text)
-            yield text, bool(self._special.intersection(group.ids))
+            yield printable(group, "↵\n"), bool(self._special.intersection(group.ids))
 
     def _repr_html_(self) -> str:
         table = dict(zip(self.ids, self.pieces, strict=True))
@@ -104,33 +97,30 @@ class ShownTokens:
         )
 
 
-def _has_colours() -> bool:
-    stream = sys.stdout
-    return (
-        stream is not None
-        and stream.isatty()
-        and not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM") != "dumb"
-    )
+def style_of(place: int, *, is_special: bool) -> str:
+    """Return the style of a token on a terminal: black on one of 256 colours, those of the page."""
+    colours = (153, 222, 157, 218, 183)
+    return f"48;5;{210 if is_special else colours[place % len(colours)]};38;5;16"
 
 
-def _printable(text: str) -> str:
-    """Return text for a terminal, with signs or code points for what has no glyph.
+def printable(group: TokenGroup, newline: str = "↵") -> str:
+    r"""Return the text of tokens for a terminal, with signs or escapes for what it does not show.
 
-    >>> _printable("a\\u202eb\\x1b[2J\\n")
-    'a<U+202E>b<U+001B>[2J↵\\n'
+    >>> print(printable(TokenGroup((1,), ("a\u202eb\x1b[2J\n".encode(),))))
+    a\u202eb\u001b[2J↵
+    >>> print(printable(TokenGroup((1,), (b"\xff",))))
+    \xff
     """
-    return "".join(
-        _SIGNS.get(character)
-        or (character if character.isprintable() else f"<U+{ord(character):04X}>")
-        for character in text
-    )
+    if group.text is None:
+        return "".join(f"\\x{byte:02x}" for byte in b"".join(group.pieces))
+    signs = {**_SIGNS, "\n": newline}
+    return "".join(signs.get(character) or escaped(character) for character in group.text)
 
 
 def facts_html(title: str, facts: Iterable[tuple[str, object]], more: str = "") -> str:
     """Return a title and a table of facts as HTML; `more` is HTML that follows.
 
-    >>> facts_html("<b>", [("tokens", 1234)])[-86:]
+    >>> facts_html("<b>", [("tokens", 1234)])[-81:]
     '<code>&lt;b&gt;</code><table><tr><th>tokens</th><td>1,234</td></tr></table></div>'
     """
     rows = "".join(

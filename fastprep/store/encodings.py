@@ -5,7 +5,6 @@ Byte pair encodings and word tokenizers do. Stores are made, verified and shown 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from os import PathLike
@@ -122,9 +121,6 @@ _OfOthers: TypeAlias = TiktokenEncoding | TokenizersTokenizer | FastTokenizer
 #: What functions take as `encoding`; see :func:`as_encoding`.
 EncodingLike: TypeAlias = "str | PathLike[str] | StoreEncoding | SimpleTokenizerV2 | _OfOthers"
 
-# The ends of names of vocabulary files.
-_SUFFIXES = (".json", ".tiktoken", "vocab.bpe", "merges.txt")
-
 
 def as_encoding(encoding: EncodingLike) -> StoreEncoding:
     """Return the encoding for what people have.
@@ -176,20 +172,15 @@ def as_encoding(encoding: EncodingLike) -> StoreEncoding:
 
 def _by_name(name: str) -> Encoding:
     """Return the encoding of a name, of a model, or of a vocabulary file."""
-    from fastprep.model import encoding_for_model
+    from fastprep.model import encoding_for_model, is_vocabulary_file
     from fastprep.registry import get_encoding, list_encoding_names
 
-    if name in list_encoding_names():
-        return get_encoding(name)
-    if "/" in name or name.endswith(_SUFFIXES):
+    if is_vocabulary_file(name):
         return _from_file(name)
     try:
-        return encoding_for_model(name)
+        return get_encoding(name) if name in list_encoding_names() else encoding_for_model(name)
     except UnknownModel:
-        pass
-    if name and os.path.isdir(name):  # noqa: PTH112
-        return _from_file(name)
-    return get_encoding(name)  # raises the error that lists the names
+        return get_encoding(name)  # raises the error that lists the names
 
 
 def _from_file(path: str | PathLike[str]) -> Encoding:

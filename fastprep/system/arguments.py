@@ -1,4 +1,4 @@
-"""Checks of arguments that many functions take: whole numbers, and paths of this machine."""
+"""Checks of arguments that many functions take: whole numbers, ids, and paths of this machine."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: The largest number of threads, or of tasks at a time in a cluster, that a call may ask for.
 MAX_WORKERS = 4096
+#: The largest number that a token id may be.
+MAX_ID = (1 << 32) - 1
 
 
 def whole_number(
@@ -90,3 +92,12 @@ def local_path(path: str | bytes | PathLike[str], what: str) -> Path:
     if "\0" in name:
         raise InvalidArgument(f"{name!r}: {what} has a NUL character, which no file name can have")
     return Path(os.path.expanduser(name))  # noqa: PTH111
+
+
+def not_an_id(number: int) -> str:
+    """Return the fault of a number that is no token id.
+
+    >>> not_an_id(-1)
+    '-1 is no token id; ids are 0 to 2**32 - 1'
+    """
+    return f"{number} is no token id; ids are 0 to 2**32 - 1"

@@ -8,17 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import MissingExtra
+from fastprep.system.arguments import MAX_ID, not_an_id
 
 Offsets: TypeAlias = npt.NDArray[np.int64]
 
 
 class Column(NamedTuple):
-    """Column of text: row ``i`` is ``text[starts[i]:stops[i]]``; ``nulls`` are the null rows."""
+    """Column of text: row ``i`` is ``text[starts[i]:stops[i]]``; ``nulls`` are the null rows.
+
+    ``wrong`` are rows that are no lists of ids, with the fault of each. They and null rows are empty.
+    """
 
     text: Any
     starts: Offsets
     stops: Offsets
     nulls: Offsets
+    wrong: tuple[tuple[int, str], ...] = ()
 
 
 def pyarrow(what: str) -> Any:
@@ -71,11 +76,10 @@ def is_ids(kind: Any) -> bool:
 def ids_of(chunk: Any) -> Column:
     """Return the column of an Arrow array that :func:`is_ids` accepts: rows of uint32 as bytes.
 
-    Raises ValueError for a number that is no id, and for a null among the ids.
-
     >>> import pyarrow as pa
-    >>> ids_of(pa.array([[1, 2], [], None], pa.list_(pa.int64()))).stops
-    array([8, 8, 8])
+    >>> found = ids_of(pa.array([[1, 2], [], None, [3, -1]], pa.list_(pa.int64())))
+    >>> found.stops - found.starts, found.wrong
+    (array([8, 0, 0, 0]), ((3, '-1 is no token id; ids are 0 to 2**32 - 1'),))
     """
     pa = pyarrow("a column of ids")
     chunk = chunk.cast(pa.large_list(chunk.type.value_type))
@@ -88,16 +92,38 @@ def ids_of(chunk: Any) -> Column:
         raise ValueError("its offsets are out of range")
     first = int(offsets[0])
     values = chunk.values.slice(first, int(offsets[-1]) - first)
-    if values.null_count:
-        raise ValueError("a null among the ids")
-    ids = np.ascontiguousarray(values.cast(pa.uint32()).to_numpy(), "<u4")
-    places = (offsets - first) * 4
-    starts, stops = places[:-1], places[1:]
     if chunk.null_count:
         nulls = np.flatnonzero(~chunk.is_valid().to_numpy(zero_copy_only=False))
+    faults = _faults(values, offsets - first)
+    wrong = tuple((row, fault) for row, fault in faults.items() if row not in {*nulls.tolist()})
+    numbers = values.fill_null(0) if values.null_count else values
+    # Numbers that are no ids become others here; the rows that have them are left out.
+    ids = np.ascontiguousarray(numbers.to_numpy().astype("<u4", copy=False))
+    places = (offsets - first) * 4
+    starts, stops = places[:-1], places[1:]
+    if len(nulls) or wrong:
         starts = starts.copy()
-        starts[nulls] = stops[nulls]
-    return Column(memoryview(ids).cast("B"), starts, stops, nulls)
+        for rows in (nulls, [row for row, _ in wrong]):
+            starts[rows] = stops[rows]
+    return Column(memoryview(ids).cast("B"), starts, stops, nulls, wrong)
+
+
+def _faults(values: Any, offsets: Offsets) -> dict[int, str]:
+    """Return the fault of each row that has a null or a number that is no id, by row."""
+    faults: dict[int, str] = {}
+    numbers = (values.fill_null(0) if values.null_count else values).to_numpy()
+    if len(numbers) and not (int(numbers.min()) >= 0 and int(numbers.max()) <= MAX_ID):
+        bad = numbers < 0
+        if numbers.itemsize > 4:  # others are too small for the limit
+            bad |= numbers > MAX_ID
+        for place in np.flatnonzero(bad):
+            row = int(np.searchsorted(offsets, place, "right")) - 1
+            faults.setdefault(row, not_an_id(int(numbers[place])))
+    if values.null_count:
+        absent = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
+        for row in np.unique(np.searchsorted(offsets, absent, "right") - 1):
+            faults[int(row)] = "a null among the ids"
+    return dict(sorted(faults.items()))
 
 
 def plain(chunk: Any) -> Any:

@@ -211,8 +211,9 @@ class Run:
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._bar.__exit__()
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.tick()
+        self._bar.__exit__(kind)
 
     def tick(self) -> None:
         """Update the progress bar."""

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
@@ -148,7 +148,7 @@ class PieceCounts:
             return NotImplemented
         return self._same_kind(other) and self._records == other._records
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None]  # type: ignore[assignment]
 
     def __add__(self, other: PieceCounts) -> PieceCounts:
         if not isinstance(other, PieceCounts):

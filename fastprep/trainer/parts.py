@@ -43,6 +43,8 @@ _JOB = "count.json"
 _LOCK = "run.lock"
 # A part takes as long as a fiftieth of its time to save.
 _MIN_PART_BYTES = 64 << 20
+# Longer values, as those of patterns and inputs, are not shown in errors.
+_MAX_SHOWN = 200
 
 
 class CountJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,9 +89,9 @@ def count_in_parts(
     if log is None and found.passed:
         warnings.warn(in_words(found.passed.records()), stacklevel=2)
     job = _job_of(found, settings)
-    directory.mkdir(exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     with _locked(directory, shared=share is not None):
-        _start(directory, job)
+        _start(directory, job, alone=share is None)
         own = shards_of_share(len(found.tasks), share)
         _count_missing(directory, found, own, settings, progress, log)
         if missing := _missing(directory, job):
@@ -164,21 +166,33 @@ def _read(directory: Path) -> CountJob | None:
         ) from None
 
 
-def _start(directory: Path, job: CountJob) -> None:
-    """Write the job, or check that it is the one that was started."""
+def _start(directory: Path, job: CountJob, *, alone: bool) -> None:
+    """Write the job, or check that it is the one that was started.
+
+    A job of which no part was counted is replaced if the run is `alone` in the directory.
+    """
     old = _read(directory)
-    if old is None:
+    if old is None or (alone and next(directory.glob("part-*.counts"), None) is None):
         with replacing(directory / _JOB, replace_link=False) as file:
             file.write(msgspec.json.format(msgspec.json.encode(job), indent=2) + b"\n")
         return
-    names = [
-        name for name in CountJob.__struct_fields__ if getattr(old, name) != getattr(job, name)
-    ]
-    if names:
+    if old != job:
         raise OtherJob(
-            f"{directory}: it has a count with another value of {', '.join(names)}; finish it with the "
-            "same command, or remove the directory to start over"
+            f"{directory}: it has a count that is not finished, in which {_changed(old, job)}; finish "
+            "it with the same command, or remove the directory to start over"
         )
+
+
+def _changed(old: CountJob, job: CountJob) -> str:
+    """Return in what two jobs differ, in words."""
+    changed = []
+    for name in CountJob.__struct_fields__:
+        was, now = getattr(old, name), getattr(job, name)
+        if was == now:
+            continue
+        short = len(repr(was)) + len(repr(now)) <= _MAX_SHOWN
+        changed.append(f"{name} was {was!r} and is {now!r}" if short else f"{name} differs")
+    return ", ".join(changed)
 
 
 def _path(directory: Path, index: int) -> Path:

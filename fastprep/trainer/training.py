@@ -327,6 +327,7 @@ def _trained(
         while not trainer.run(_STEP if len(trainer) else 1):
             signals.deliver()
             bar.update(len(trainer))
+        bar.update(len(trainer))
     found = np.array(trainer.merges(), np.int64).reshape(-1, 3)
     report = TrainingReport(
         vocab_size=BYTES + len(found) + len(settings.special_tokens),

@@ -144,6 +144,43 @@ def test_a_null_and_text_among_ids_are_refused(tmp_path: Path) -> None:
         made(table([["a"]], pa.list_(pa.string())), tmp_path)
 
 
+NO_IDS = {"a null among the ids": [1, None], "-1 is no token id": [-1], "4294967296": [1 << 32]}
+
+
+@pytest.mark.parametrize("fault", NO_IDS)
+@pytest.mark.parametrize("form", [as_parquet, as_arrow, as_table, as_stream])
+def test_a_list_that_is_no_list_of_ids_is_one_bad_document(
+    fault: str, form: Callable[[Any, Path], Any], tmp_path: Path
+) -> None:
+    ids = [[1], NO_IDS[fault], [2, 3]]
+    if form is as_arrow and fault != "a null among the ids":
+        pytest.skip("its type has no such number")
+    if form is as_parquet and fault == "4294967296":
+        pytest.skip("its type has no such number")
+    with pytest.raises(errors.InvalidInput, match=rf"row 1\b.*: 'input_ids': {fault}") as caught:
+        made(form(ids, tmp_path), tmp_path)
+    assert not isinstance(caught.value, errors.DamagedInput)
+    store = made(form(ids, tmp_path), tmp_path, on_error="skip", overwrite=True)
+    assert [document.tolist() for document in store.documents()] == [[1, EOT], [2, 3, EOT]]
+    assert store.manifest.shards[0].bad_documents == 1
+    store = made(form(ids, tmp_path), tmp_path, on_error="replace", overwrite=True)
+    assert [document.tolist() for document in store.documents()] == [[1, EOT], [EOT], [2, 3, EOT]]
+
+
+def test_null_lists_of_one_size_may_have_anything_in_them(tmp_path: Path) -> None:
+    pairs = table([[1, 2], None, [3, 4]], pa.list_(pa.int16(), 2))
+    store = made(pairs, tmp_path, on_error="skip")
+    assert store[:].tolist() == [1, 2, EOT, 3, 4, EOT]
+
+
+@pytest.mark.parametrize("wrong", ["[1.5]", "[[1]]", "[null]", '["1"]', "[true]"])
+def test_a_list_of_other_things_is_named_in_the_error(wrong: str, tmp_path: Path) -> None:
+    (tmp_path / "ids.jsonl").write_text(f'{{"input_ids": {wrong}}}\n')
+    message = "line 1: `input_ids` is a list, but not of integers; .* a list of token ids, under"
+    with pytest.raises(errors.InvalidInput, match=message):
+        made(tmp_path / "ids.jsonl", tmp_path)
+
+
 def test_there_is_no_text_to_compare_ids_with(tmp_path: Path) -> None:
     store = made(as_parquet(IDS, tmp_path), tmp_path)
     with pytest.raises(errors.InvalidInput, match="has token ids, so there is no text"):

@@ -21,6 +21,7 @@ from fastprep.terminal import BOLD, Pen, columns_of, shows_colours
 #: A command line of each command that is right but for what is added to it.
 RIGHT = {
     "prepare": "prepare a.txt -o s",
+    "train": "train a.txt -o v.json --vocab-size 300",
     "info": "info s",
     "show": "show s",
     "verify": "verify s",

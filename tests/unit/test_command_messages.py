@@ -33,6 +33,9 @@ NOT_REACHED = (
     "pass a name, as 'gpt2', an Encoding of fastprep",
     "pass the data set itself",
     "a Split that is",  # quotes a file
+    "two names of one option",
+    *(' class="', ' data-t="'),  # HTML
+    ", single_word=False)",  # a repr
 )
 KEYWORD = re.compile(r"\b[a-z_]+=(?:True|False|None|['\"\d])|\bpass [a-z]+(?:_[a-z]+)+\b|\w\(\)")
 

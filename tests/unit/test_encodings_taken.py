@@ -115,3 +115,42 @@ def test_from_tokenizers_has_the_tokenizers_ids(folder: Path) -> None:
     unigram = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0}, unk_token="a"))
     with pytest.raises(errors.BadVocabulary, match="the tokenizer 'tokenizers'"):
         Encoding.from_tokenizers(unigram)
+
+
+@pytest.mark.parametrize(
+    "name", ["none.json", "none.tiktoken", "none/vocab.bpe", "merges.txt", "none/folder"]
+)
+def test_names_of_files_mean_the_same_to_calls_and_commands(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from fastprep.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(fastprep.errors.UnknownEncoding, match=rf"{name}: .* nor a file"):
+        fastprep.prepare([{"text": "a"}], tmp_path / "store", encoding=name)
+    for option in ("--encoding", "--encoding-file", "--vocab"):
+        assert main(["encode", "a", option, name]) == 1
+        said = capsys.readouterr().err
+        assert "no such file; check the path" in said
+        assert "Errno" not in said
+
+
+def test_a_file_without_a_suffix_is_found_by_calls_and_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fastprep.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    fastprep.get_encoding("gpt2").save("vocab.json")
+    Path("vocab.json").rename("vocab")
+    ours: list[object] = []
+    try:
+        ours = list(fastprep.prepare([{"text": "a"}], "store", encoding="vocab")[:])  # type: ignore[index]
+    except fastprep.errors.BadVocabulary:
+        assert main(["encode", "a", "--encoding", "vocab"]) == 1
+    else:
+        assert main(["encode", "a", "--encoding", "vocab"]) == 0
+        assert capsys.readouterr().out.split() == [str(ours[0])]

@@ -192,6 +192,22 @@ def test_bench_compares_ids_before_it_times(
     assert max(map(len, table.splitlines())) <= 80
 
 
+def test_bench_says_on_a_terminal_what_it_does(
+    two_peers: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "a.txt").write_text("Some text.")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["bench", str(tmp_path / "a.txt"), "--rounds", "2"]) == 0
+    lines = capsys.readouterr().err.split("\r")
+    assert "comparing on 0.0 MB: ids of tiktoken" in [line.rstrip() for line in lines]
+    assert any("round 2 of 2, fastprep, lists" in line for line in lines)
+    assert not lines[-1]  # at the end the line is empty
+    assert not lines[-2].strip()
+
+
 def test_bench_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

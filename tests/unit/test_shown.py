@@ -73,16 +73,32 @@ def test_hostile_text_is_escaped_everywhere(store: fastprep.TokenStore) -> None:
     for text in (shown.plain(), without):
         assert "\x1b" not in text
         assert "\u202e" not in text
-        assert "<U+202E>" in text
+        assert "\\u202e" in text
     assert "script" in checked(shown._repr_html_())
     assert "store<b>" in checked(store._repr_html_())
+
+
+def test_the_command_line_has_the_same_colours_and_escapes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fastprep.cli.main import main
+
+    text = "tea \u202e\x1b日 \ttea"
+    shown = fastprep.get_encoding("gpt2").show(text)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert main(["show", "--text", text]) == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    tokens = re.compile(r"\x1b\[48;5;\d+;38;5;16m.*?\x1b\[0m")
+    assert tokens.findall(line) == tokens.findall(shown.ansi())
+    assert tokens.findall(repr(shown))  # FORCE_COLOR means the same to both
 
 
 def test_tokens_that_share_a_character_are_one() -> None:
     shown = fastprep.get_encoding("gpt2").show("a日")
     assert len(shown) == len(shown.ids) > 2
     assert shown.plain() == "a|日"
-    assert ShownTokens([0], {0: b"\xff"}.__getitem__, frozenset()).plain() == "<ff>"
+    assert ShownTokens([0], {0: b"\xff"}.__getitem__, frozenset()).plain() == "\\xff"
 
 
 def test_notebooks_show_tables(store: fastprep.TokenStore) -> None:

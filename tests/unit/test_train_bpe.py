@@ -245,4 +245,7 @@ def test_progress_is_shown_on_request(capsys: pytest.CaptureFixture[str]) -> Non
     with Bar("merging", 100, " merges", show=True) as bar:
         bar._updated = 0.0
         bar.update(50)
-    assert "merging  50%" in capsys.readouterr().err
+        bar.update(100)  # too soon to be drawn, but for the end
+    said = capsys.readouterr().err
+    assert "merging  50%" in said
+    assert "merging 100%" in said

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,7 +127,7 @@ def test_changed_inputs_are_counted_again_and_other_settings_refused(
     options = ["-o", output, "--part-bytes", "6kB"]
     assert main(["train", *corpus, *options, "--task", "0/2"]) == 0
     assert main(["train", *corpus, *options, "--task", "1/2", "--pattern", "o200k_base"]) == 1
-    assert "another value of patterns" in capsys.readouterr().err
+    assert "is not finished, in which patterns differs; finish it" in capsys.readouterr().err
     path = Path(corpus[0])
     content = path.read_text()
     path.write_text(content.replace("word1", "drow1"))
@@ -186,3 +188,53 @@ def test_events_are_json(
     assert main(words) == 1
     last = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert (last["event"], last["error"]) == ("failed", "InvalidInput")
+
+
+def test_a_first_try_without_result_does_not_bind_the_next(
+    tmp_path: Path, corpus: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", *corpus, "-o", str(tmp_path / "tokenizer.json"), "--vocab-size", "300"]
+    assert main([*command, "--field", "body"]) == 1
+    assert "resumes" not in capsys.readouterr().err
+    assert main([*command, "--field", "text"]) == 0
+    assert Encoding.from_file(tmp_path / "tokenizer.json").n_vocab == 300
+
+
+def test_the_settings_of_counted_parts_are_named(
+    tmp_path: Path, corpus: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", *corpus, "-o", str(tmp_path / "a.json"), "--part-bytes", "1kB", "--quiet"]
+    assert main([*command, "--task", "0/3"]) == 0
+    assert main([*command, "--vocab-size", "300", "--documents", "lines"]) == 1
+    assert "documents was 'whole' and is 'lines'" in capsys.readouterr().err
+
+
+def test_one_directory_above_the_vocabulary_is_made(tmp_path: Path, corpus: list[str]) -> None:
+    command = ["train", corpus[0], "--vocab-size", "300", "--quiet", "-o"]
+    assert main([*command, str(tmp_path / "new" / "tokenizer.json")]) == 0
+    assert main([*command, str(tmp_path / "a" / "b" / "tokenizer.json")]) == 1
+
+
+def test_counts_and_texts_are_not_mixed(
+    tmp_path: Path, corpus: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts, output = str(tmp_path / "a.counts"), str(tmp_path / "tokenizer.json")
+    assert main(["train", corpus[0], "-o", counts, "--quiet"]) == 0
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", counts, corpus[1], "-o", output, "--vocab-size", "300"])
+    assert f"{counts} is a file of counts, and other inputs are texts" in capsys.readouterr().err
+
+
+def test_a_terminal_is_told_the_time_and_what_to_do_next(
+    tmp_path: Path,
+    corpus: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    output = str(tmp_path / "tokenizer.json")
+    assert main(["train", *corpus, "-o", output, "--vocab-size", "300"]) == 0
+    first, time, following = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{output}: 300 tokens, 43 merges")
+    assert re.fullmatch(r"[\d.]+ kB of input counted, and 43 merges made, in [\d.]+ s", time)
+    assert following == f"next: fastprep prepare {corpus[0]} -o store --encoding {output}"
