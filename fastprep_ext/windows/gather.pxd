@@ -70,8 +70,8 @@ cdef struct Batch:
     int64_t window         # its window, if status is not 0
     int64_t status         # 0, or the error in `row`
 
-# Request windows of a batch from the disk.
-cdef void request_rows(
+# Request windows of a batch from the disk. Return False if some are not planned, which are not requested.
+cdef bint request_rows(
     const Maker *maker, const int64_t *indices, int64_t count, Requested *asked
 ) noexcept nogil
 

@@ -64,32 +64,53 @@ cdef inline void prefetch_window(const Maker *maker, int64_t index) noexcept nog
     prefetch_tokens(source.tokens, first_token(source, index), maker.row.length)
 
 
-cdef void request_rows(
+# Request one row.
+cdef void request_row(
+    const Maker *maker, const Source *source, int64_t row, Requested *asked
+) noexcept nogil:
+    cdef int64_t start, stretch
+    if source.row_first == NULL:
+        start = row * source.stride
+        request(
+            asked, source.tokens, start,
+            min(maker.row.length + 1, source.num_tokens - start),
+        )
+        return
+    for stretch in range(source.row_first[row], source.row_first[row + 1]):
+        start = source.starts[stretch]
+        request(
+            asked, source.tokens, start,
+            min(<int64_t>source.sizes[stretch] + 1, source.num_tokens - start),
+        )
+
+
+cdef bint request_rows(
     const Maker *maker, const int64_t *indices, int64_t count, Requested *asked
 ) noexcept nogil:
-    cdef int64_t r, number, row, stretch, start
+    cdef int64_t r, number, row, block
+    cdef bint complete = True
     cdef const Source *source
+    cdef Source own
+    cdef Plan *plan
     for r in range(count):
         if not 0 <= indices[r] < maker.first_index[maker.num_sources]:
             continue  # an error once the row is made
         number = source_of(maker, indices[r])
         source = &maker.sources[number]
         row = indices[r] - maker.first_index[number]
-        if source.plans != NULL:
-            continue  # where its rows are is known once they are planned
-        if source.row_first == NULL:
-            start = row * source.stride
-            request(
-                asked, source.tokens, start,
-                min(maker.row.length + 1, source.num_tokens - start),
-            )
+        if source.plans == NULL:
+            request_row(maker, source, row, asked)
             continue
-        for stretch in range(source.row_first[row], source.row_first[row + 1]):
-            start = source.starts[stretch]
-            request(
-                asked, source.tokens, start,
-                min(<int64_t>source.sizes[stretch] + 1, source.num_tokens - start),
-            )
+        block = shard_of(source.block_rows, source.num_blocks, row)
+        plan = &source.plans[block]
+        if plan_enter(plan):
+            own = source[0]
+            own.row_first, own.starts, own.sizes = plan.first, plan.starts, plan.sizes
+            request_row(maker, &own, row - source.block_rows[block], asked)
+        else:
+            complete = False
+        plan_leave(plan)
+    return complete
 
 
 cdef void note_reads(
@@ -532,6 +553,7 @@ cdef class BatchMaker:
             if not self.open_shards(batch) and batch.row == failed:
                 break
             failed = batch.row
+            batch.requested = False  # what was not open or not planned could not be requested
             with nogil:
                 make_batch(&self.maker, batch)
         if batch.status != 0:
