@@ -24,7 +24,7 @@ cdef struct Plan:
 
 cdef struct Source:
     const Tokens *tokens
-    const Ends *ends  # NULL: documents do not matter
+    Ends *ends  # NULL: documents do not matter
     int64_t num_tokens
     int64_t num_rows
     int64_t stride
@@ -86,7 +86,8 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil
 cdef class GatheredRows:
     cdef Source source
     cdef TokenShards tokens
-    cdef object ends, describe
+    cdef DocumentEnds ends
+    cdef object describe
     cdef Array row_first, starts, sizes, block_rows
     cdef object plan
     cdef dict planned   # block -> the arrays of its plan

@@ -176,11 +176,13 @@ cdef int64_t write_row(
         if source.documents != NULL:
             mark_piece(&batch.marks, at, count, source.documents[stretch])
         elif marked and count + alone > 0:
-            mark_tokens(
+            status = mark_tokens(
                 source.ends, &batch.marks, at, start, count + alone,
                 batch.targets + at * form.itemsize if maker.mask else NULL,
                 form.target_fill, form.itemsize,
             )
+            if status != 0:
+                return status
         at += count + alone
         stretch += 1
     if at < end:
@@ -570,6 +572,8 @@ cdef class BatchMaker:
             row = rows.select(row)
         for first, count in self.stretches(rows, row):
             found |= rows.tokens.open_shards(first, count + 1)
+            if rows.ends is not None:
+                found |= rows.ends.open_parts(first, count + 1)
         return found
 
     # Return the first token of each stretch of a row, and its number of pairs.
