@@ -6,6 +6,7 @@ cdef extern from "windows/fault_guard.h" nogil:
 cdef enum:
     NO_MEMORY = -3
     BAD_INDEX = -4
+    SLOW = -5
 
 # The windows of one sequence of tokens. Row i starts at token i * stride; or, if row_first is not
 # NULL, it consists of the stretches row_first[i] .. row_first[i + 1] - 1: sizes[k] pairs of
@@ -39,7 +40,8 @@ cdef struct Source:
 
 # How the files of a maker are read. Cold: windows are requested from the disk before they are read, by
 # pread, which is cheaper than a fault of a map; hot: they are read where they are mapped. A store is cold
-# until the disk was not read for many windows, and then hot until a batch reads the disk.
+# until the disk was not read for many windows, and then hot until a batch reads the disk, which is measured
+# from time to time, and as soon as rows take longer than any that are in memory.
 cdef struct Reads:
     bint counts            # whether there are files, and reads of them are counted
     bint cold
@@ -53,6 +55,7 @@ cdef struct Maker:
     RowForm row
     bint mask              # whether targets in another document than their input are masked
     Reads *reads
+    bint timed             # whether to return SLOW once rows may have been read from the disk
 
 # One batch to make: its windows are at `rows` positions of an order, from `first` on in steps of
 # `step`, or, if order is NULL, `indices`.

@@ -36,9 +36,15 @@ cdef enum:
     HOT_AFTER_IN_ORDER = 16384  # the kernel reads up to 8 MiB ahead at once
     # Windows between two measurements of a hot store, which take 0.5 microseconds, as a window does.
     MEASURED_AFTER = 256
+    # A fault of a map reads what read_ahead_kb says, up to 8 MiB in 10 milliseconds, so after so many rows
+    # a store that was hot is read as a cold one if they took longer than they do from memory: per row
+    # so many nanoseconds, and 8 per token. To read a row from a disk takes at least 80 microseconds.
+    TIMED_ROWS = 8
+    SLOW_ROW = 20000
 
 cdef extern from "windows/disk.h" nogil:
     int64_t count_disk_reads()
+    int64_t clock_now()
 
 
 cdef inline int64_t source_of(const Maker *maker, int64_t index) noexcept nogil:
@@ -215,6 +221,9 @@ cdef int64_t write_rows(void *context, void *job) noexcept nogil:
     cdef int64_t source, index, status, r, seqlens
     cdef int64_t begin = batch.row
     cdef int64_t limit = maker.first_index[maker.num_sources]
+    cdef int64_t longest = TIMED_ROWS * (SLOW_ROW + 8 * maker.row.length)
+    cdef int64_t now
+    cdef int64_t before = clock_now() if maker.timed else 0
     if begin == 0:
         batch.marks.num_seqlens = 0
         batch.marks.longest = 0
@@ -229,6 +238,11 @@ cdef int64_t write_rows(void *context, void *job) noexcept nogil:
             prefetch_window(maker, batch.indices[r])
     for r in range(begin, batch.rows):
         batch.row = r
+        if maker.timed and r % TIMED_ROWS == 0 and r > begin:
+            now = clock_now()
+            if now - before > longest:
+                return SLOW
+            before = now
         seqlens = batch.marks.num_seqlens
         if r + PREFETCHED_WINDOWS < batch.rows and not maker.row.cold:
             prefetch_window(maker, batch.indices[r + PREFETCHED_WINDOWS])
@@ -259,11 +273,19 @@ cdef bint is_one_stretch(const Batch *batch) noexcept nogil:
     return True
 
 
+# Request the rows of a batch that are not made.
+cdef void request_rest(const Maker *maker, const Batch *batch) noexcept nogil:
+    cdef Requested asked
+    asked.tokens = NULL
+    asked.start = asked.end = 0
+    request_rows(maker, batch.indices + batch.row, batch.rows - batch.row, &asked)
+    end_requests(&asked)
+
+
 cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
     cdef Maker own = maker[0]  # with scratch memory of this call
     cdef int64_t *given = batch.indices
     cdef Reads *reads = maker.reads
-    cdef Requested asked
     cdef bint measured = reads.cold
     cdef int64_t before = 0
     if not measured and reads.counts:
@@ -282,11 +304,18 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
         if measured:
             before = count_disk_reads()
         if reads.cold and not batch.requested and not is_one_stretch(batch):
-            asked.tokens = NULL
-            asked.start = asked.end = 0
-            request_rows(maker, batch.indices + batch.row, batch.rows - batch.row, &asked)
-            end_requests(&asked)
+            request_rest(maker, batch)
+        own.timed = reads.counts and not reads.cold
         batch.status = guarded(write_rows, &own, batch)
+        if batch.status == SLOW:
+            if not measured:
+                before = count_disk_reads()
+                measured = True
+            own.timed = False
+            own.row.cold = batch.order == NULL or batch.order.shuffle
+            if own.row.cold:
+                request_rest(maker, batch)
+            batch.status = guarded(write_rows, &own, batch)
         if batch.status != 0:
             batch.window = batch.indices[batch.row]
         if measured:
