@@ -5,17 +5,17 @@
 Writes a store of random ids to TMPDIR. Before each measurement all its files are evicted from the
 page cache (posix_fadvise, which needs no root), and each is a process of its own that reads few
 enough windows to find none of their pages twice. The bounds are reads of whole 8 MiB in order, and
-64 reads of random windows in flight. Megatron-LM's two readers are rebuilt here in a few lines,
-from its documentation: a numpy.memmap, and a file that is opened for each read. LitData and
-MosaicML Streaming are measured if they are installed. The other shuffles are simulated, also from
-their documentation.
+64 reads of random windows in flight, measured in each round; if they differ by more than 20 per cent
+within one length, others used the disk, which the result says. Megatron-LM's two readers are rebuilt
+here in a few lines, from its documentation: a numpy.memmap, and a file that is opened for each read.
+LitData and MosaicML Streaming are not here: each reads chunks of a format of its own, and they were
+never run on a disk beside this. Their shuffles are simulated, also from their documentation.
+Progress is printed to stderr.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
-import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -32,7 +32,6 @@ from typing import Any
 import numpy as np
 import torch
 from _run import plain_parser, write_result
-from bench_loader import litdata_loader, mosaic_loader, write_litdata, write_mosaic
 from torch.utils.data import DataLoader, Dataset
 
 import fastprep
@@ -44,8 +43,9 @@ LENGTHS = (256, 1024, 4096)
 BATCH = 64
 MAX_SHARD_TOKENS = 1 << 27
 STEPS = ((20, 200), (100, 50))  # milliseconds of a step, steps
-PEER_IDS = 50_000_000
 FLIGHT = 64  # reads in flight, of the bound
+DISTURBED = 0.2  # spread of a bound, as a part of its median
+STARTED = time.perf_counter()
 Batches = Iterator[Any]
 
 
@@ -194,17 +194,6 @@ WAITING: dict[str, Callable[[Path, int], Batches]] = {
         folder, length, mapped=False, workers=2
     ),
 }
-PEERS: dict[str, tuple[str, Callable[..., None], Callable[[Path, int, int], Any]]] = {
-    "LitData": ("litdata", write_litdata, litdata_loader),
-    "MosaicML Streaming": ("streaming", write_mosaic, mosaic_loader),
-}
-
-
-def side_of(name: str, folder: Path, length: int, *, waiting: bool) -> Batches:
-    """Return the batches of a side."""
-    if name in PEERS:
-        return iter(PEERS[name][2](folder, length, BATCH))
-    return (WAITING if waiting else SIDES)[name](folder, length)
 
 
 # -- one measurement, in a process of its own ------------------------------------------------------
@@ -367,18 +356,32 @@ def measure_here(job: dict[str, Any]) -> dict[str, float]:
         return read_in_order(folder, job["seconds"])
     if job["what"] == "bound":
         return read_with_threads(folder, job["length"], job["windows"])
-    batches = side_of(job["side"], folder, job["length"], waiting=job["what"] == "wait")
+    sides = WAITING if job["what"] == "wait" else SIDES
+    batches = sides[job["side"]](folder, job["length"])
     if job["what"] == "wait":
         return wait_for_batches(batches, job["milliseconds"], job["steps"])
     return read_windows(batches, job["length"], job["windows"], job["seconds"])
 
 
 def run_job(**job: Any) -> dict[str, float]:
-    """Run one measurement in a new process."""
-    command = [sys.executable, str(Path(__file__).resolve()), "--job", json.dumps(job)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    """Run one measurement in a new process: a fork, so that nothing is imported again."""
+    here, there = multiprocessing.Pipe(duplex=False)
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: there.send(measure_here(job))
+    )
+    child.start()
+    there.close()
+    try:
+        found: dict[str, float] = here.recv()
+    except EOFError:
+        raise SystemExit(f"the measurement failed: {job}") from None
+    child.join()
     return found
+
+
+def progress(text: str) -> None:
+    """Print what was measured, with the time since the start."""
+    print(f"{time.perf_counter() - STARTED:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 # -- all of them -----------------------------------------------------------------------------------
@@ -394,11 +397,7 @@ def windows_to_read(side: str, length: int, tokens: int) -> int:
 
 def measure(folder: Path, length: int, tokens: int, repeats: int, seconds: float) -> dict[str, Any]:
     """Return windows per second of all sides at one length, beside the bounds of the disk."""
-    sides = [*SIDES, *(name for name in PEERS if importlib.util.find_spec(PEERS[name][0]))]
-    folders = dict.fromkeys(SIDES, folder)
-    for name in sides[len(SIDES) :]:
-        folders[name] = folder.parent / f"{name.split()[0]}-{length}"
-        PEERS[name][1](shards_of(folder)[0], min(PEER_IDS, tokens), folders[name], length)
+    sides = [*SIDES]
     rates: dict[str, list[dict[str, float]]] = {name: [] for name in ["bound", "dd", *sides]}
     for turn in range(repeats):
         jobs = ["bound", "dd", *sides][:: -1 if turn % 2 else 1]
@@ -411,14 +410,21 @@ def measure(folder: Path, length: int, tokens: int, repeats: int, seconds: float
                 found = run_job(what="bound", folder=str(folder), length=length, windows=windows)
             else:
                 found = run_job(
-                    what="read", side=name, folder=str(folders[name]), length=length,
+                    what="read", side=name, folder=str(folder), length=length,
                     windows=windows, seconds=seconds,
                 )  # fmt: skip
             rates[name].append(found)
+            progress(f"L={length} {name}: {found['windows_per_second']:,.0f} windows/s")
+    spreads = {name: _spread(rates[name]) for name in ("bound", "dd")}
+    disturbed = max(spreads.values()) > DISTURBED
+    if disturbed:
+        progress(f"L={length} DISTURBED: the bounds differ by {max(spreads.values()):.0%}")
     middle = lambda name, what: median(found[what] for found in rates[name])  # noqa: E731
     return {
         "max_length": length,
         "batch_size": BATCH,
+        "disturbed": disturbed,
+        "spread_of_bounds": {name: round(spread, 2) for name, spread in spreads.items()},
         "random_bound": {
             "windows_per_second": round(middle("bound", "windows_per_second")),
             "bytes_read_per_byte": round(middle("bound", "bytes_read_per_byte"), 2),
@@ -430,6 +436,21 @@ def measure(folder: Path, length: int, tokens: int, repeats: int, seconds: float
         },
         "of_the_disk": {name: round(_part(rates, name), 2) for name in sides},
     }
+
+
+def measure_waits(folder: Path, side: str, step: int, steps: int) -> dict[str, float]:
+    """Return how long a training loop waits for the batches of a side."""
+    found = run_job(
+        what="wait", side=side, folder=str(folder), length=1024, milliseconds=step, steps=steps
+    )
+    progress(f"{step} ms per step, {side}: waits {found['p99']:.1f} ms at the 99th percentile")
+    return {what: round(value, 2) for what, value in found.items()}
+
+
+def _spread(found: list[dict[str, float]]) -> float:
+    """Return by how much the rounds of a bound differ, as a part of their median."""
+    rates = [each["windows_per_second"] for each in found]
+    return (max(rates) - min(rates)) / median(rates)
 
 
 def _part(rates: dict[str, list[dict[str, float]]], name: str) -> float:
@@ -503,11 +524,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3, help="most time of one measurement")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--steps", type=int, help="steps of training (default: 200 and 50)")
-    parser.add_argument("--job", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.job:
-        print(json.dumps(measure_here(json.loads(arguments.job))))
-        return
     if not hasattr(os, "posix_fadvise") or not Path("/proc/self/io").exists():
         raise SystemExit("this benchmark needs Linux: posix_fadvise and /proc/self/io")
     with tempfile.TemporaryDirectory() as name:
@@ -522,17 +539,7 @@ def main() -> None:
             {
                 "step_milliseconds": step,
                 "milliseconds": {
-                    side: {
-                        what: round(value, 2)
-                        for what, value in run_job(
-                            what="wait",
-                            side=side,
-                            folder=str(folder),
-                            length=1024,
-                            milliseconds=step,
-                            steps=arguments.steps or steps,
-                        ).items()
-                    }
+                    side: measure_waits(folder, side, step, arguments.steps or steps)
                     for side in WAITING
                 },
             }
@@ -544,12 +551,10 @@ def main() -> None:
             "repeats": arguments.repeats,
             "torch": torch.__version__,
             "disk": describe_disk(folder),
+            "disturbed": any(shape["disturbed"] for shape in shapes),
             "shapes": shapes,
             "waits": waits,
             "mixing": mixing(),
-            "not_installed": [
-                name for name in PEERS if not importlib.util.find_spec(PEERS[name][0])
-            ],
         }
     write_result(result, arguments.output)
 

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,16 @@ class TokenShards:
 class DocumentEnds:
     """The ends of the documents of a sequence of tokens."""
 
+    @overload
     def __init__(self, parts: Iterable[tuple[int, NDArray[np.uint64]]]) -> None: ...
+    @overload
+    def __init__(
+        self,
+        parts: Iterable[tuple[int, int]],
+        open: Callable[[int], NDArray[np.uint64]],
+        *,
+        max_open: int = ...,
+    ) -> None: ...
     @property
     def num_documents(self) -> int:
         """The number of documents that end in all parts together."""

@@ -381,7 +381,7 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
                 )
                 continue
             needs_ends = self.layout != "sliding" or self.mask_targets or not self.format.is_plain
-            parts = self._document_parts(source) if needs_ends else None
+            parts = self._document_parts(source) if self.layout != "sliding" else ()
             packed = None
             if self.layout == "sliding":
                 first_tokens: Any = window_starts(
@@ -389,11 +389,11 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
                 )
             else:
                 if self.layout == "packed":
-                    packed = pack_documents(parts or (), self.max_length, crop=self.crop)
+                    packed = pack_documents(parts, self.max_length, crop=self.crop)
                 elif self.layout == "filled":
-                    packed = fill_documents(parts or (), self.max_length)
+                    packed = fill_documents(parts, self.max_length)
                 else:
-                    packed = cut_documents(parts or (), self.max_length, self.stride)
+                    packed = cut_documents(parts, self.max_length, self.stride)
                 self.packing += (packed,)
                 first_tokens = packed.starts[packed.first[:-1]]
             if not len(first_tokens):
@@ -406,7 +406,7 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
                     self.stride,
                     segments=None if packed is None else packed.segments,
                     joined=self.layout == "filled",
-                    ends=None if parts is None else DocumentEnds(parts),
+                    ends=self._document_ends(source) if needs_ends else None,
                     describe=source.describe,
                 )
             )
@@ -450,6 +450,10 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
                 "these tokens do not record where documents end; pass document_ends, or a token store"
             )
         return parts
+
+    def _document_ends(self, source: TokenSource) -> DocumentEnds:
+        found = None if self.document_ends is not None else source.document_ends()
+        return DocumentEnds(self._document_parts(source)) if found is None else found
 
     def _too_short(self, source: TokenSource) -> TextTooShort:
         if self.layout == "filled":

@@ -8,7 +8,7 @@ of documents one after the other, as a model sees them, and its L pairs are pair
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,7 +18,7 @@ from fastprep.errors import InvalidWindow
 from fastprep_ext.windows import best_fit, fill_rows, items_by_row
 
 # Per part of the tokens (a shard): its number of tokens, and its document ends in tokens.
-DocumentParts: TypeAlias = Sequence[tuple[int, NDArray[np.uint64]]]
+DocumentParts: TypeAlias = Iterable[tuple[int, NDArray[np.uint64]]]
 
 MAX_WAITING = 1000  # documents from which the next of a filled row is chosen, as in nanochat
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 import inspect
 import mmap
+import operator
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from fastprep.errors import InvalidInput, InvalidStore, InvalidWindow
 from fastprep.store.reader import TokenStore
 from fastprep_ext.base import map_file
-from fastprep_ext.windows import TokenShards, on_network
+from fastprep_ext.windows import DocumentEnds, TokenShards, on_network
 
 if TYPE_CHECKING:
     import torch
@@ -230,10 +231,25 @@ class TokenSource:
         return self._origin.max_ids if isinstance(self._origin, TokenStore) else ()
 
     def document_parts(self) -> DocumentParts | None:
-        """Return the size and the document ends of each shard; None if the ends are not recorded."""
+        """Yield the size and the document ends of each shard; None if the ends are not recorded."""
         if not isinstance(self._origin, TokenStore):
             return None
-        return list(zip(self._origin.shard_sizes, self._origin.shard_ends, strict=True))
+        ends = map(self._origin.shard_document_ends, range(self._origin.num_shards))
+        return zip(self._origin.shard_sizes, ends, strict=True)
+
+    def document_ends(self) -> DocumentEnds | None:
+        """Return the document ends for compiled code; None if they are not recorded.
+
+        Those of a shard are mapped at their first use, as its ids are.
+        """
+        if not isinstance(self._origin, TokenStore):
+            return None
+        if self._origin.is_opened_whole:
+            return DocumentEnds(self.document_parts() or ())
+        starts = self._origin.document_starts
+        counts = map(operator.sub, starts[1:], starts)
+        parts = zip(self._origin.shard_sizes, counts, strict=True)
+        return DocumentEnds(parts, self._origin.shard_document_ends)
 
     def file_sizes(self) -> Sequence[int] | None:
         """Return the number of ids in each file; None for ids in memory."""

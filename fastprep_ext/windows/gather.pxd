@@ -6,6 +6,7 @@ cdef extern from "windows/fault_guard.h" nogil:
 cdef enum:
     NO_MEMORY = -3
     BAD_INDEX = -4
+    SLOW = -5
 
 # The windows of one sequence of tokens. Row i starts at token i * stride; or, if row_first is not
 # NULL, it consists of the stretches row_first[i] .. row_first[i + 1] - 1: sizes[k] pairs of
@@ -24,7 +25,7 @@ cdef struct Plan:
 
 cdef struct Source:
     const Tokens *tokens
-    const Ends *ends  # NULL: documents do not matter
+    Ends *ends  # NULL: documents do not matter
     int64_t num_tokens
     int64_t num_rows
     int64_t stride
@@ -39,7 +40,8 @@ cdef struct Source:
 
 # How the files of a maker are read. Cold: windows are requested from the disk before they are read, by
 # pread, which is cheaper than a fault of a map; hot: they are read where they are mapped. A store is cold
-# until the disk was not read for many windows, and then hot until a batch reads the disk.
+# until the disk was not read for many windows, and then hot until a batch reads the disk, which is measured
+# from time to time, and as soon as rows take longer than any that are in memory.
 cdef struct Reads:
     bint counts            # whether there are files, and reads of them are counted
     bint cold
@@ -53,6 +55,7 @@ cdef struct Maker:
     RowForm row
     bint mask              # whether targets in another document than their input are masked
     Reads *reads
+    bint timed             # whether to return SLOW once rows may have been read from the disk
 
 # One batch to make: its windows are at `rows` positions of an order, from `first` on in steps of
 # `step`, or, if order is NULL, `indices`.
@@ -70,8 +73,8 @@ cdef struct Batch:
     int64_t window         # its window, if status is not 0
     int64_t status         # 0, or the error in `row`
 
-# Request windows of a batch from the disk.
-cdef void request_rows(
+# Request windows of a batch from the disk. Return False if some are not planned, which are not requested.
+cdef bint request_rows(
     const Maker *maker, const int64_t *indices, int64_t count, Requested *asked
 ) noexcept nogil
 
@@ -86,7 +89,8 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil
 cdef class GatheredRows:
     cdef Source source
     cdef TokenShards tokens
-    cdef object ends, describe
+    cdef DocumentEnds ends
+    cdef object describe
     cdef Array row_first, starts, sizes, block_rows
     cdef object plan
     cdef dict planned   # block -> the arrays of its plan

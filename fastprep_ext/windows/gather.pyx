@@ -36,9 +36,15 @@ cdef enum:
     HOT_AFTER_IN_ORDER = 16384  # the kernel reads up to 8 MiB ahead at once
     # Windows between two measurements of a hot store, which take 0.5 microseconds, as a window does.
     MEASURED_AFTER = 256
+    # A fault of a map reads what read_ahead_kb says, up to 8 MiB in 10 milliseconds, so after so many rows
+    # a store that was hot is read as a cold one if they took longer than they do from memory: per row
+    # so many nanoseconds, and 8 per token. To read a row from a disk takes at least 80 microseconds.
+    TIMED_ROWS = 8
+    SLOW_ROW = 20000
 
 cdef extern from "windows/disk.h" nogil:
     int64_t count_disk_reads()
+    int64_t clock_now()
 
 
 cdef inline int64_t source_of(const Maker *maker, int64_t index) noexcept nogil:
@@ -64,32 +70,53 @@ cdef inline void prefetch_window(const Maker *maker, int64_t index) noexcept nog
     prefetch_tokens(source.tokens, first_token(source, index), maker.row.length)
 
 
-cdef void request_rows(
+# Request one row.
+cdef void request_row(
+    const Maker *maker, const Source *source, int64_t row, Requested *asked
+) noexcept nogil:
+    cdef int64_t start, stretch
+    if source.row_first == NULL:
+        start = row * source.stride
+        request(
+            asked, source.tokens, start,
+            min(maker.row.length + 1, source.num_tokens - start),
+        )
+        return
+    for stretch in range(source.row_first[row], source.row_first[row + 1]):
+        start = source.starts[stretch]
+        request(
+            asked, source.tokens, start,
+            min(<int64_t>source.sizes[stretch] + 1, source.num_tokens - start),
+        )
+
+
+cdef bint request_rows(
     const Maker *maker, const int64_t *indices, int64_t count, Requested *asked
 ) noexcept nogil:
-    cdef int64_t r, number, row, stretch, start
+    cdef int64_t r, number, row, block
+    cdef bint complete = True
     cdef const Source *source
+    cdef Source own
+    cdef Plan *plan
     for r in range(count):
         if not 0 <= indices[r] < maker.first_index[maker.num_sources]:
             continue  # an error once the row is made
         number = source_of(maker, indices[r])
         source = &maker.sources[number]
         row = indices[r] - maker.first_index[number]
-        if source.plans != NULL:
-            continue  # where its rows are is known once they are planned
-        if source.row_first == NULL:
-            start = row * source.stride
-            request(
-                asked, source.tokens, start,
-                min(maker.row.length + 1, source.num_tokens - start),
-            )
+        if source.plans == NULL:
+            request_row(maker, source, row, asked)
             continue
-        for stretch in range(source.row_first[row], source.row_first[row + 1]):
-            start = source.starts[stretch]
-            request(
-                asked, source.tokens, start,
-                min(<int64_t>source.sizes[stretch] + 1, source.num_tokens - start),
-            )
+        block = shard_of(source.block_rows, source.num_blocks, row)
+        plan = &source.plans[block]
+        if plan_enter(plan):
+            own = source[0]
+            own.row_first, own.starts, own.sizes = plan.first, plan.starts, plan.sizes
+            request_row(maker, &own, row - source.block_rows[block], asked)
+        else:
+            complete = False
+        plan_leave(plan)
+    return complete
 
 
 cdef void note_reads(
@@ -155,11 +182,13 @@ cdef int64_t write_row(
         if source.documents != NULL:
             mark_piece(&batch.marks, at, count, source.documents[stretch])
         elif marked and count + alone > 0:
-            mark_tokens(
+            status = mark_tokens(
                 source.ends, &batch.marks, at, start, count + alone,
                 batch.targets + at * form.itemsize if maker.mask else NULL,
                 form.target_fill, form.itemsize,
             )
+            if status != 0:
+                return status
         at += count + alone
         stretch += 1
     if at < end:
@@ -192,6 +221,9 @@ cdef int64_t write_rows(void *context, void *job) noexcept nogil:
     cdef int64_t source, index, status, r, seqlens
     cdef int64_t begin = batch.row
     cdef int64_t limit = maker.first_index[maker.num_sources]
+    cdef int64_t longest = TIMED_ROWS * (SLOW_ROW + 8 * maker.row.length)
+    cdef int64_t now
+    cdef int64_t before = clock_now() if maker.timed else 0
     if begin == 0:
         batch.marks.num_seqlens = 0
         batch.marks.longest = 0
@@ -206,6 +238,11 @@ cdef int64_t write_rows(void *context, void *job) noexcept nogil:
             prefetch_window(maker, batch.indices[r])
     for r in range(begin, batch.rows):
         batch.row = r
+        if maker.timed and r % TIMED_ROWS == 0 and r > begin:
+            now = clock_now()
+            if now - before > longest:
+                return SLOW
+            before = now
         seqlens = batch.marks.num_seqlens
         if r + PREFETCHED_WINDOWS < batch.rows and not maker.row.cold:
             prefetch_window(maker, batch.indices[r + PREFETCHED_WINDOWS])
@@ -236,11 +273,19 @@ cdef bint is_one_stretch(const Batch *batch) noexcept nogil:
     return True
 
 
+# Request the rows of a batch that are not made.
+cdef void request_rest(const Maker *maker, const Batch *batch) noexcept nogil:
+    cdef Requested asked
+    asked.tokens = NULL
+    asked.start = asked.end = 0
+    request_rows(maker, batch.indices + batch.row, batch.rows - batch.row, &asked)
+    end_requests(&asked)
+
+
 cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
     cdef Maker own = maker[0]  # with scratch memory of this call
     cdef int64_t *given = batch.indices
     cdef Reads *reads = maker.reads
-    cdef Requested asked
     cdef bint measured = reads.cold
     cdef int64_t before = 0
     if not measured and reads.counts:
@@ -259,11 +304,18 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
         if measured:
             before = count_disk_reads()
         if reads.cold and not batch.requested and not is_one_stretch(batch):
-            asked.tokens = NULL
-            asked.start = asked.end = 0
-            request_rows(maker, batch.indices + batch.row, batch.rows - batch.row, &asked)
-            end_requests(&asked)
+            request_rest(maker, batch)
+        own.timed = reads.counts and not reads.cold
         batch.status = guarded(write_rows, &own, batch)
+        if batch.status == SLOW:
+            if not measured:
+                before = count_disk_reads()
+                measured = True
+            own.timed = False
+            own.row.cold = batch.order == NULL or batch.order.shuffle
+            if own.row.cold:
+                request_rest(maker, batch)
+            batch.status = guarded(write_rows, &own, batch)
         if batch.status != 0:
             batch.window = batch.indices[batch.row]
         if measured:
@@ -532,6 +584,7 @@ cdef class BatchMaker:
             if not self.open_shards(batch) and batch.row == failed:
                 break
             failed = batch.row
+            batch.requested = False  # what was not open or not planned could not be requested
             with nogil:
                 make_batch(&self.maker, batch)
         if batch.status != 0:
@@ -548,6 +601,8 @@ cdef class BatchMaker:
             row = rows.select(row)
         for first, count in self.stretches(rows, row):
             found |= rows.tokens.open_shards(first, count + 1)
+            if rows.ends is not None:
+                found |= rows.ends.open_parts(first, count + 1)
         return found
 
     # Return the first token of each stretch of a row, and its number of pairs.

@@ -41,12 +41,14 @@ cdef struct Slot:
 
 # What of an order is requested from the disk. `requested` is the first position that is not: batches start
 # `step` positions apart. Of an order in blocks, whose groups are requested while the group before is read,
-# it is, for each source, the first block that is not, counted in `epochs`.
+# it is, for each source, the first block that is not, counted in `epochs`. Rows that are planned block by
+# block are requested one by one.
 cdef struct Ahead:
     int64_t step           # 0: batches come in any order, so nothing is requested
     int64_t batches
     int64_t least          # positions that are requested together, or more
     int64_t requested
+    bint in_blocks
     int64_t *epochs
     int64_t *blocks
 
@@ -69,22 +71,25 @@ cdef struct Queue:
     pthread_cond_t ready
 
 
-# Request the batches that follow one.
-cdef void request_batches(Queue *queue, const Batch *batch, int64_t first, int64_t end) noexcept nogil:
+# Request batches that follow one, until one has rows that are not planned. Return the first position that
+# is not requested.
+cdef int64_t request_batches(Queue *queue, const Batch *batch, int64_t first, int64_t end) noexcept nogil:
     cdef int64_t rows
     cdef Requested asked
     cdef int64_t *indices = <int64_t *>malloc((batch.rows + 1) * sizeof(int64_t))
     if indices == NULL:
-        return
+        return first
     asked.tokens = NULL
     asked.start = asked.end = 0
     while first < end:
         rows = min(batch.rows, (batch.order.length - first + batch.step - 1) // batch.step)
         fill_order(batch.order, first, batch.step, rows, indices)
-        request_rows(queue.maker, indices, rows, &asked)
+        if not request_rows(queue.maker, indices, rows, &asked):
+            break
         first += queue.ahead.step
     end_requests(&asked)
     free(indices)
+    return first
 
 
 # Request the blocks of the groups of a batch, and as much of the next group as it has read of its own. At the
@@ -111,8 +116,6 @@ cdef int64_t request_blocks(Queue *queue, const Batch *batch) noexcept nogil:
             make_blocks(&blocks, order, at.source, at.epoch)
             known_source = at.source
             known_epoch = at.epoch
-        if queue.maker.sources[at.source].plans != NULL:
-            continue  # where its rows are is known once they are planned
         group = min(at.place // order.group, <int64_t>blocks.num_groups - 1)
         first = group * order.group
         size = order.group
@@ -147,12 +150,12 @@ cdef int64_t request_blocks(Queue *queue, const Batch *batch) noexcept nogil:
 cdef void request_ahead(Queue *queue, const Batch *batch) noexcept nogil:
     cdef Ahead *ahead = &queue.ahead
     cdef Reads *reads = queue.maker.reads
-    cdef int64_t before, first, end, windows
+    cdef int64_t before, first, end, windows, requested
     if not reads.cold or ahead.step == 0 or batch.status != 0:
         return
     windows = 0
     before = count_disk_reads()
-    if batch.order.shuffle and batch.order.block > 0:
+    if ahead.in_blocks:
         windows = request_blocks(queue, batch)
     else:
         first = max(ahead.requested, batch.first + ahead.step)
@@ -160,11 +163,9 @@ cdef void request_ahead(Queue *queue, const Batch *batch) noexcept nogil:
         if end - first < ahead.least:
             return
         end = min(end, batch.order.length)
-        request_batches(queue, batch, first, end)
-        while first < end:
-            first += ahead.step
-            windows += batch.rows
-        ahead.requested = first
+        requested = request_batches(queue, batch, first, end)
+        windows = (requested - first) // ahead.step * batch.rows
+        ahead.requested = requested
     note_reads(reads, count_disk_reads() != before, windows, batch.order)
 
 
@@ -292,8 +293,11 @@ cdef class Prefetcher:
             or self.queue.ahead.blocks == NULL
         ):
             raise MemoryError
+        self.queue.ahead.in_blocks = order.order.shuffle and order.order.block > 0
         for k in range(order.order.num_sources):
             self.queue.ahead.epochs[k] = NO_SOURCE
+            if maker.maker.sources[k].plans != NULL:
+                self.queue.ahead.in_blocks = False
         pthread_mutex_init(&self.queue.lock, NULL)
         pthread_cond_init(&self.queue.work, NULL)
         pthread_cond_init(&self.queue.ready, NULL)

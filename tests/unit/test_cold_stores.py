@@ -349,3 +349,52 @@ def test_a_disk_that_fails_while_reads_are_in_flight_is_an_error(
         check=True,
     )
     assert done.stdout.split() == ["named", "named"]
+
+
+SLOW_CLOCK = """
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+long slow, asked;
+int clock_gettime(clockid_t kind, struct timespec *now) { /* a second per call */
+    int status = syscall(SYS_clock_gettime, kind, now);
+    if (slow) now->tv_sec += slow++;
+    return status;
+}
+int posix_fadvise(int file, long offset, long count, int advice) { return asked++, 0; }
+int posix_fadvise64(int file, long offset, long count, int advice) { return asked++, 0; }
+"""
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+def test_a_hot_store_that_becomes_slow_is_requested_within_a_batch(tmp_path: Path) -> None:
+    """A batch is read cold after its first 8 rows if they took long."""
+    make_store(tmp_path / "store", "uint16", (20000,))
+    (tmp_path / "slow.c").write_text(SLOW_CLOCK)
+    library = tmp_path / "slow.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "slow.c"], check=True)
+    program = """
+        import ctypes, sys
+        import fastprep
+        library = ctypes.CDLL(sys.argv[2])
+        slow, asked = (ctypes.c_long.in_dll(library, name) for name in ("slow", "asked"))
+        loader = fastprep.create_dataloader(sys.argv[1], batch_size=32, max_length=8, prefetch=0)
+        batches, counts = [], []
+        for number, (inputs, _) in enumerate(loader):
+            batches += inputs.tolist()
+            counts.append(asked.value)
+            asked.value = 0
+            slow.value = int(number == 50)
+        assert counts[0] > 32, counts  # its own, and those of the next batches
+        assert sum(counts[30:51] + counts[52:]) == 0, counts
+        assert counts[51] == 32 - 8, counts
+        ids = [*fastprep.TokenStore(sys.argv[1])[:]]
+        loader = fastprep.create_dataloader(ids, batch_size=32, max_length=8, prefetch=0)
+        assert batches == [row for inputs, _ in loader for row in inputs.tolist()]
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "store"), str(library)],
+        env={**os.environ, "LD_PRELOAD": str(library)},
+        check=True,
+    )

@@ -20,6 +20,8 @@ from fastprep.errors import InvalidStore
 from fastprep.jobs.job import encoding_record
 from fastprep.store import manifest as manifests
 from fastprep.store import reader
+from fastprep.windows import tokens as token_sources
+from fastprep_ext.windows import DocumentEnds
 
 torch = pytest.importorskip("torch")
 
@@ -121,6 +123,80 @@ def test_loaders_read_more_shards_than_descriptors(made: Any, mmap: bool, as_pat
     assert sum(len(batch["document_ids"]) for batch in marked) == len(expected)
     packed = create_dataloader(tokens, layout="packed", **form)
     assert sum(int((targets >= 0).sum()) for _, targets in packed) == SHARDS * 2 * 9
+
+
+def mapped_ends(path: Path) -> int:
+    """Return how many files of document ends of a store are mapped."""
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        return 0
+    return sum(
+        f"{path}/" in line and line.endswith(".ends") for line in maps.read_text().split("\n")
+    )
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+@pytest.mark.parametrize("max_open", [1, 3, 1000])
+@pytest.mark.parametrize("length", [7, 64])
+def test_few_document_ends_are_mapped_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mmap: bool, max_open: int, length: int
+) -> None:
+    """Also while a thread marks documents, and of rows of more shards than stay open."""
+    path = tmp_path / "store"
+    make_store(path, shards=40)
+    form: Any = {
+        "batch_size": 3, "max_length": length, "stride": 5, "drop_last": False, "mmap": mmap,
+        "document_ids": True, "position_ids": True, "cu_seqlens": True, "mask_targets": True,
+    }  # fmt: skip
+    expected = [*create_dataloader(path, **form)]
+    del form["mmap"]
+    monkeypatch.setattr(reader, "_MAX_CHECKED_SHARDS", 0)
+    monkeypatch.setattr(reader, "MAX_MAPPED", 2)
+    monkeypatch.setattr(
+        token_sources, "DocumentEnds", lambda *a: DocumentEnds(*a, max_open=max_open)
+    )
+    before = mapped_ends(path)
+    for prefetch in (0, 3):
+        loader = create_dataloader(path, prefetch=prefetch, mmap=mmap, **form)
+        assert mapped_ends(path) <= before
+        highest = 0
+        for batch, other in zip(loader, expected, strict=True):
+            highest = max(highest, mapped_ends(path))
+            assert batch.keys() == other.keys()
+            for name, value in batch.items():
+                assert torch.equal(torch.as_tensor(value), torch.as_tensor(other[name])), name
+        # Those of a row, of the store, and those that were dropped while they were read.
+        assert highest - before <= max(max_open, 5) + 2 + 3 or max_open == 1000
+        del loader
+
+
+@pytest.mark.parametrize("layout", ["packed", "documents", "filled"])
+def test_documents_are_planned_with_few_maps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    path = tmp_path / "store"
+    make_store(path, shards=40)
+    monkeypatch.setattr(reader, "_MAX_CHECKED_SHARDS", 0)
+    monkeypatch.setattr(reader, "MAX_MAPPED", 2)
+    dataset = fastprep.WindowDataset(path, 8, layout=layout)
+    assert len(dataset) > 40
+    assert mapped_ends(path) <= 3
+
+
+def test_damaged_document_ends_are_found_when_they_are_first_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store"
+    make_store(path, shards=3)
+    monkeypatch.setattr(reader, "_MAX_CHECKED_SHARDS", 0)
+    dataset = fastprep.WindowDataset(path, 5, document_ids=True)
+    (path / "shard-00001.ends").write_bytes(b"short")
+    assert dataset[0]["document_ids"].tolist() == [0] * 5
+    with pytest.raises(InvalidStore, match=r"shard-00001\.ends: 5 bytes"):
+        dataset[5]
+    np.array([30, 40], "<u8").tofile(path / "shard-00002.ends")
+    with pytest.raises(fastprep.errors.FastprepError, match="ends at token 40, but there are 20"):
+        dataset[10]
 
 
 @pytest.mark.usefixtures("few_descriptors", "when")

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,8 +162,6 @@ def test_a_block_has_as_many_rows_as_were_counted(
 
 @pytest.mark.usefixtures("in_blocks")
 def test_ends_that_contradict_the_manifest_are_an_error(store: TokenStore, tmp_path: Path) -> None:
-    import shutil
-
     path = Path(shutil.copytree(store.path, tmp_path / "store"))
     dataset = WindowDataset(path, **PACKED)
     ends = np.fromfile(path / "shard-00001.ends", "<u8")
@@ -224,3 +227,55 @@ def test_plans_are_dropped_and_made_again(kept: int, ahead: int) -> None:
     prefetcher.stop()
     assert [start // 4 for start in found] == order.take(range(rows))
     assert (len(planned) == rows // per) is (kept > rows)
+
+
+RECORDED_REQUESTS = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+int posix_fadvise(int file, long offset, long count, int advice) {
+    struct stat found;
+    FILE *out = fopen(getenv("REQUESTS"), "a");
+    fstat(file, &found);
+    fprintf(out, "%ld %ld %ld\\n", (long)found.st_ino, offset, count);
+    fclose(out);
+    return 0;
+}
+int posix_fadvise64(int file, long offset, long count, int advice) {
+    return posix_fadvise(file, offset, count, advice);
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+@pytest.mark.parametrize("shuffle", [True, "blocks"])
+def test_the_documents_of_all_rows_are_requested_from_the_disk(
+    store: TokenStore, tmp_path: Path, shuffle: Any
+) -> None:
+    (tmp_path / "record.c").write_text(RECORDED_REQUESTS)
+    library = tmp_path / "record.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "record.c"], check=True)
+    program = f"""
+        import sys
+        from fastprep import create_dataloader
+        from fastprep.windows import blocks, tokens
+        from fastprep_ext.windows import TokenShards
+        blocks.MAX_WHOLE, blocks.MIN_DOCUMENTS, blocks.MIXED = 100, 12, 3
+        tokens.TokenShards = lambda *a, **k: TokenShards(*a, **{{**k, "on_network": True}})
+        loader = create_dataloader(
+            sys.argv[1], batch_size=3, max_length={LENGTH}, layout="packed", shuffle={shuffle!r},
+            drop_last=False,
+        )
+        print(sum(len(inputs) for inputs, _ in loader))
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(store.path)],
+        env={**os.environ, "LD_PRELOAD": str(library), "REQUESTS": str(tmp_path / "requests")},
+        check=True,
+    )
+    asked = np.loadtxt(tmp_path / "requests", np.int64)
+    for file in store.shard_files:
+        requested = np.zeros(file.stat().st_size, bool)
+        for _, offset, count in asked[asked[:, 0] == file.stat().st_ino]:
+            requested[offset : offset + count] = True
+        assert requested.all()
