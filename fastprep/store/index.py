@@ -23,7 +23,6 @@ each manifest has the index that it names, and no reader takes one for the other
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from hashlib import sha256
 from itertools import accumulate
@@ -266,7 +265,10 @@ def _encode(manifest: Manifest) -> bytes:
         if number == 0:
             at = chunk.rindex(b"\n") + 1
         else:
-            record_starts.extend(length - at + found.start() for found in _RECORD.finditer(chunk))
+            found = chunk.find(_RECORD)
+            while found >= 0:
+                record_starts.append(length - at + found + 1)
+                found = chunk.find(_RECORD, found + 1)
             end = end if chunk.startswith(b"\n  ]") else length + len(chunk)
         length += len(chunk)
     record_starts.append(end - at)
@@ -282,7 +284,7 @@ def _encode(manifest: Manifest) -> bytes:
 
 
 # At the depth of the shards; strings have no line breaks.
-_RECORD = re.compile(rb"(?<=\n) {4}\{")
+_RECORD = b"\n    {"
 
 
 def _read(
