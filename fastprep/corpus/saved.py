@@ -50,7 +50,7 @@ def files_of_data_sets(folder: str, spans: Sequence[Span]) -> list[Span]:
             f"{folder}: it has several data sets; pass one of "
             f"{', '.join(f'{folder}/{name}' for name in splits.splits)}"
         )
-    if not any(span.path[-6:].lower() == ".arrow" for span in spans):
+    if not any(end.lower() == ".arrow" for end in {span.path[-6:] for span in spans}):
         return [*spans]
     wanted: dict[str, set[str] | None] = {}
     found = []

@@ -10,6 +10,7 @@ import stat
 from array import array
 from collections.abc import Callable
 from heapq import heappop, heappush
+from itertools import repeat
 from operator import attrgetter
 
 from fastprep.corpus.documents import Span, is_unicode
@@ -17,7 +18,7 @@ from fastprep.corpus.formats import CONTENTS
 from fastprep.corpus.passed_over import HIDDEN, NO_FILE, Tally, reason_of
 from fastprep.corpus.sources import is_readable, whole
 from fastprep.errors import InvalidInput
-from fastprep_ext.corpus import Folder
+from fastprep_ext.corpus import Folder, known_paths
 
 # Entries of a folder that are read in one call, so that an interrupt does not wait for all of them.
 _ENTRIES = 4096
@@ -55,6 +56,7 @@ class Search:
         self._seen: set[int] | None = None
         self._matchers: dict[str, Callable[[str], object]] = {}
         self._suffixes: set[str] = set()  # of files that are read
+        self._sizes: dict[int, int] = {}
 
     def run(self, folder: str, parts: tuple[str, ...]) -> None:
         """Find the files below a folder whose path matches the parts of a pattern."""
@@ -134,6 +136,13 @@ class Search:
         every, fits = part == "*", self._matcher(part)
         known = self._inodes.setdefault(device, array("Q"))
         spans = self.spans
+        # One int per size: files of one size share it.
+        sizes = [self._sizes.setdefault(size, size) for size in sizes]
+        paths = known_paths(prefix, names, self._suffixes) if every and self._seen is None else None
+        if paths is not None:
+            known.frombytes(inodes.cast("B"))
+            spans.extend(map(Span, paths, repeat(0), sizes, sizes))
+            return
         for number, name in enumerate(names):
             if not (every or fits(name)):
                 continue

@@ -58,6 +58,19 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     modified: list[int | None]
     on_error: OnError
 
+    def kept(self, task: Task) -> Done:
+        """Return the record as it is held until the store is sealed, in the memory that it has to take.
+
+        Its spans are those of the task. The times of whole files, which no other shard reads, are None.
+        """
+        times = [
+            None if span.start == 0 and span.end == span.size else time
+            for span, time in zip(task, self.modified, strict=True)
+        ]
+        spans = list(task)
+        records = [msgspec.structs.replace(record, inputs=spans) for record in self.records]
+        return Done(records, times, self.on_error)
+
 
 class Redone(NamedTuple):
     """A finished shard that has to be made again, and the reason."""
@@ -124,7 +137,8 @@ class Journal:
         """Write the job's file, before any of its shards or when the job is changed."""
         for directory in job.directories(self.output):
             directory.mkdir(exist_ok=True)
-        self._write(self.output / JOB, job, sync_names=True)
+        with replacing(self.output / JOB, replace_link=False) as file:
+            file.writelines(manifests.json_chunks(job, "inputs"))
 
     def count_done(self) -> int:
         """Count the finished shards, those of other runs included."""
@@ -154,7 +168,9 @@ class Journal:
                 sync_directory(directory)
         sync_directory(self.output)
         # Not synced: if a power cut loses this name, the shard is made again, and that is all.
-        self._write(self._shard_file(index, "done"), done, sync_names=False)
+        path = self._shard_file(index, "done")
+        with replacing(path, sync_names=False, replace_link=False) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(done), indent=2) + b"\n")
 
     def check_shards(
         self, job: Job, tasks: dict[int, Task]
@@ -171,7 +187,7 @@ class Journal:
             if reason is not None:
                 redone.append(Redone(index, reason))
             elif done is not None:
-                finished[index] = done
+                finished[index] = done.kept(task)
         return finished, redone
 
     def remove_done(self, index: int) -> None:
@@ -216,10 +232,6 @@ class Journal:
                 f"{path}: damaged, or of another version of fastprep: {error}; pass overwrite=True "
                 "(--overwrite) to start over"
             ) from None
-
-    def _write(self, path: Path, content: Job | Done, *, sync_names: bool) -> None:
-        with replacing(path, sync_names=sync_names, replace_link=False) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
 
 
 def fault_of_shard(

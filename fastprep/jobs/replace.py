@@ -87,7 +87,7 @@ def _write(target: Path, source: Path, files: str | None = None) -> None:
     if files is not None:
         manifest = structs.replace(manifest, files=files)
     with replacing(target / MANIFEST) as file:
-        file.write(manifests.encode(manifest))
+        file.writelines(manifests.chunks(manifest))
 
 
 def _move(output: Path, pairs: list[tuple[Path, Path]]) -> None:

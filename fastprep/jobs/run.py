@@ -426,7 +426,7 @@ class _Begun(NamedTuple):
             # Closed also where a log raises, so that no thread runs on while the error is kept.
             with contextlib.closing(run._results(todo, counters, reporter.tick)) as results:
                 for index, done in results:
-                    finished[index] = done
+                    finished[index] = done.kept(todo[index])
                     reporter.task_done(index, done)
             members = Tally()
             for done in finished.values():

@@ -154,7 +154,9 @@ def _check_unchanged(shards: list[Done]) -> None:
     seen: dict[str, int | None] = {}
     for done in shards:
         for span, time in zip(done.records[0].inputs, done.modified, strict=True):
-            if span.start == 0 and span.end == span.size:  # no other shard reads it
+            if time is None or (
+                span.start == 0 and span.end == span.size
+            ):  # read by no other shard
                 continue
             if seen.setdefault(span.path, time) != time:
                 raise InvalidInput(

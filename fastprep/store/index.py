@@ -23,9 +23,9 @@ each manifest has the index that it names, and no reader takes one for the other
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,17 +83,16 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     >>> write_manifest(store.path, store.manifest)
     """
     plain = msgspec.structs.replace(manifest, index=msgspec.UNSET, files=msgspec.UNSET)
-    content = manifests.encode(plain)
-    if len(content) > HEAD_BYTES:
+    if any(total > HEAD_BYTES for total in accumulate(map(len, manifests.chunks(plain)))):
         plain = msgspec.structs.replace(plain, version=manifests.INDEXED_VERSION)
-        index = _encode(plain, manifests.encode(plain))
+        index = _encode(plain)
         first = manifest.appended[-1].first_shard if manifest.appended else 0
         record = IndexRecord(f"manifest-{first:05d}.index", len(index), sha256(index).hexdigest())
         with replacing(directory / record.file, replace_link=False) as file:
             file.write(index)
-        content = manifests.encode(msgspec.structs.replace(plain, index=record))
+        plain = msgspec.structs.replace(plain, index=record)
     with replacing(directory / MANIFEST, replace_link=False) as file:
-        file.write(content)
+        file.writelines(manifests.chunks(plain))
 
 
 def remove_others(directory: Path) -> None:
@@ -255,13 +254,23 @@ def _check_records(
             raise InvalidStore(f"{path}: shards[{number}]: {fault}; {HOW_TO_FIX}")
 
 
-def _encode(manifest: Manifest, content: bytes) -> bytes:
-    """Return the index of a manifest whose file, without the key "index", has this content."""
+def _encode(manifest: Manifest) -> bytes:
+    """Return the index of a manifest, which does not have the key "index"."""
     from array import array
 
-    at = content.index(_SHARDS) + 1
-    end = content.index(b"\n  ]", at)
-    record_starts = array("Q", (match.start() - at for match in _RECORD.finditer(content, at, end)))
+    record_starts, digest = array("Q"), sha256()
+    length = end = at = 0
+    for number, chunk in enumerate(manifests.chunks(manifest)):
+        digest.update(chunk)
+        if number == 0:
+            at = chunk.rindex(b"\n") + 1
+        else:
+            found = chunk.find(_RECORD)
+            while found >= 0:
+                record_starts.append(length - at + found + 1)
+                found = chunk.find(_RECORD, found + 1)
+            end = end if chunk.startswith(b"\n  ]") else length + len(chunk)
+        length += len(chunk)
     record_starts.append(end - at)
     columns = [
         array("Q", manifests.offsets(shard.tokens for shard in manifest.shards)),
@@ -269,13 +278,13 @@ def _encode(manifest: Manifest, content: bytes) -> bytes:
         record_starts,
         array("I", (shard.max_id or 0 for shard in manifest.shards)),
     ]
-    numbers = array("Q", [len(manifest.shards), len(content) - at, 0])
+    numbers = array("Q", [len(manifest.shards), length - at, 0])
     parts = [to_file(memoryview(column)) for column in (numbers, *columns)]
-    return b"".join([_MAGIC, parts[0], sha256(content).digest(), *parts[1:]])
+    return b"".join([_MAGIC, parts[0], digest.digest(), *parts[1:]])
 
 
 # At the depth of the shards; strings have no line breaks.
-_RECORD = re.compile(rb"(?<=\n) {4}\{")
+_RECORD = b"\n    {"
 
 
 def _read(

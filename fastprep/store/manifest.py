@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import FileIO
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -50,6 +50,9 @@ CHECKSUM_BYTES = 16 << 20
 # A manifest has about 10 bytes per 16 MiB of ids and 200 per input: this is enough for a petabyte,
 # and small enough to read any file of that name.
 MAX_MANIFEST_BYTES = 1 << 30
+# Items of a long list in a chunk of JSON, and what msgspec writes around them.
+_CHUNK_ITEMS = 1024
+_OPENING, _CLOSING = b'{\n  "": [', b"\n  ]\n}"
 #: The names of the files of vocabularies.
 VOCABULARIES = ("vocabulary.json", "vocabulary.tiktoken", "tokenizer.json")
 _OUR_NAME = re.compile(
@@ -306,7 +309,44 @@ def encode(manifest: Manifest) -> bytes:
     >>> encode(empty).splitlines()[:3]
     [b'{', b'  "format": "fastprep token store",', b'  "version": 1,']
     """
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    return b"".join(chunks(manifest))
+
+
+def chunks(manifest: Manifest) -> Iterator[bytes]:
+    """Yield a manifest as :func:`encode` returns it, without all of it in memory."""
+    return json_chunks(manifest, "shards")
+
+
+def json_chunks(value: msgspec.Struct, field: str) -> Iterator[bytes]:
+    """Yield a struct as indented JSON with a newline at its end, in which one field is a long list.
+
+    The text is two to four times as large as the objects. So a chunk has about a thousand items of the
+    list, or inputs of its items, and begins with a newline.
+
+    >>> class Numbers(msgspec.Struct):
+    ...     all: list[int]
+    >>> [*json_chunks(Numbers([1, 2]), "all")]
+    [b'{\\n  "all": [', b'\\n    1,\\n    2', b'\\n  ]\\n}\\n']
+    """
+    items: list[object] = getattr(value, field)
+    empty = msgspec.structs.replace(value, **{field: []})
+    # A string of JSON has no newlines, and fields of other structs are indented further.
+    head, start, tail = (
+        msgspec.json.format(msgspec.json.encode(empty), indent=2) + b"\n"
+    ).partition(f'\n  "{field}": ['.encode())
+    yield head + start
+    group: list[object] = []
+    weight, closing = 0, b""
+    for number, item in enumerate(items, 1):
+        group.append(item)
+        weight += 1 + len(getattr(item, "inputs", ()))
+        if weight >= _CHUNK_ITEMS or number == len(items):
+            # Within a field, so that the items are indented as in the whole.
+            text = msgspec.json.format(msgspec.json.encode({"": group}), indent=2)
+            comma = b"" if number == len(items) else b","
+            yield text[len(_OPENING) : -len(_CLOSING)] + comma
+            group, weight, closing = [], 0, b"\n  "
+    yield closing + tail
 
 
 def digest(manifest: Manifest) -> str:
@@ -314,7 +354,10 @@ def digest(manifest: Manifest) -> str:
     from hashlib import sha256
 
     plain = msgspec.structs.replace(manifest, files=msgspec.UNSET, index=msgspec.UNSET)
-    return sha256(encode(plain)).hexdigest()
+    found = sha256()
+    for chunk in chunks(plain):
+        found.update(chunk)
+    return found.hexdigest()
 
 
 def load(directory: Path) -> Manifest:

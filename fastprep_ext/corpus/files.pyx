@@ -140,6 +140,31 @@ cdef class Folder:
         return names, sizes, others, inodes[: len(names)]
 
 
+def known_paths(str prefix not None, list names not None, set suffixes not None) -> list | None:
+    """Return the paths of files whose names are plain ones of known suffixes; None if one is not.
+
+    A plain name is of ASCII and begins with neither a dot nor an underscore; its suffix is from its last
+    dot on. The prefix, which is put before each name, is of ASCII too.
+
+    >>> known_paths("a/", ["1.txt", "2.txt"], {".txt"}), known_paths("a/", ["1.txt", ".2.txt"], {".txt"})
+    (['a/1.txt', 'a/2.txt'], None)
+    """
+    cdef str name, suffix, last = ""
+    paths = []
+    if not prefix.isascii():
+        return None
+    for name in names:
+        if not name or name[0] in "._" or not name.isascii():
+            return None
+        suffix = name[max(name.rfind("."), 0) :]
+        if suffix != last:
+            if suffix not in suffixes:
+                return None
+            last = suffix
+        paths.append(prefix + name)
+    return paths
+
+
 def borders_between(list paths not None, list sizes not None, uint64_t most) -> list:
     """Return the indices of files before which consecutive files are divided, so that none is too large.
 

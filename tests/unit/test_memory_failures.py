@@ -57,7 +57,7 @@ def test_no_form_that_crashes_without_memory_is_compiled(path: Path) -> None:
     [
         ("fastprep/corpus/jsonlines.py", "self._decoder.decode(", True),
         ("fastprep/corpus/saved.py", "msgspec.json.decode(", True),
-        ("fastprep/corpus/jsonlines.py", "decoder.decode(block", False),
+        ("fastprep/corpus/jsonlines.py", "decoder.decode(lines", False),
         ("tests/checks/allocations.py", "bpe.split_pieces(", False),  # compiled code has no frame
     ],
 )

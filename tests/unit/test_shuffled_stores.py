@@ -164,7 +164,7 @@ def test_a_damaged_draft_is_made_again(
 
     with monkeypatch.context() as patched:
         patched.setattr("fastprep.jobs.seal.remove_journal", fail)
-        patched.setattr("fastprep.jobs.seal.manifests.encode", fail)
+        patched.setattr("fastprep.jobs.seal.manifests.chunks", fail)
         with pytest.raises(OSError, match="full"):
             prepare(corpus, output, **settings)
     name = {"missing": "shard-00001.draft", "ordered": "shard-00001.ordered"}
