@@ -15,6 +15,7 @@ class Program:
         entries: Buffer,
         firsts: Buffer,
         isolated: bool,
+        of_bytes: int = ...,
     ) -> None: ...
 
 class CharacterBorders:
@@ -48,6 +49,7 @@ class TextChange:
         nfc: tuple[Buffer, ...] | None = None,
         marks: bool = False,
         space: int = 0,
+        pieces: int | Program = 0,
     ) -> None: ...
 
 MERGE_METHODS: dict[str, int]

@@ -57,6 +57,8 @@ class Decoding:
         text = self._decoder.decode_bytes(tokens).decode("utf-8", errors)
         if self.recipe.strips and text[:1] == " ":
             return text[1:]
+        if self.recipe.space_before == 5 and text[-1:] == " ":
+            return text[:-1]
         return text
 
     def decode_single_token_bytes(self, token: int) -> bytes:

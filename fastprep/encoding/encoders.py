@@ -152,7 +152,8 @@ def _by_merges(recipe: Recipe, merge_list: MergeList) -> AnyEncoder:
     else:
         from fastprep.vocabulary.regex_program import compile_tokenizers
 
-        chosen = compile_tokenizers(recipe.patterns)
+        patterns = recipe.patterns if recipe.space_before != 5 else ("[^ ]* ",)
+        chosen = compile_tokenizers(patterns)
     from fastprep.encoding.sections import AddedTokens
 
     return Encoder(

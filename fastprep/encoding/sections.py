@@ -86,4 +86,8 @@ def _change(recipe: Recipe) -> TextChange | None:
     normalize, tables = changes.compiled(recipe)
     if normalize is None and not recipe.space_before and not recipe.marks:
         return None
+    if recipe.space_before == 5:
+        from fastprep.vocabulary.regex_program import compile_tokenizers
+
+        return TextChange(normalize, tables, space=4, pieces=compile_tokenizers(recipe.patterns))
     return TextChange(normalize, tables, recipe.marks, min(int(recipe.space_before), 3))

@@ -119,7 +119,8 @@ class Recipe(_Value):
         where a space is put before text: 0, nowhere; 1, before each part between added tokens that
         does not start with one; 2, likewise before the start of the text only; 3, before each
         section between the tokens that are found first; 4, likewise, and added tokens are searched
-        for without one.
+        for without one; 5, after each piece, of which none has whitespace
+        (:mod:`fastprep.vocabulary.word_ends`).
     marks
         whether U+2581 in text becomes a space, as it is in the tokens.
     steps

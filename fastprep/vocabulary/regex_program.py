@@ -13,7 +13,9 @@ from collections.abc import Sequence as SequenceOf
 from typing import NamedTuple
 
 from fastprep.errors import BadVocabulary
+from fastprep.vocabulary.byte_alphabet import ALPHABET
 from fastprep.vocabulary.code_points import EMPTY, Points, united, word
+from fastprep.vocabulary.patterns import OF_BYTES
 from fastprep.vocabulary.regex_parser import (
     Atomic,
     Choice,
@@ -75,8 +77,11 @@ def _compiled(patterns: SequenceOf[str], dialect: Dialect) -> Program:
     compiler = _Compiler(dialect)
     entries = array("i")
     firsts = array("I")
-    for pattern in patterns:
-        starts, masks = compiler.add(pattern)
+    of_bytes = _MAX_PATTERNS
+    for number, pattern in enumerate(patterns):
+        if dialect == "tokenizers" and pattern.startswith(OF_BYTES):
+            of_bytes = min(of_bytes, number)
+        starts, masks = compiler.add(pattern.removeprefix(OF_BYTES), number >= of_bytes)
         entries.append(len(starts))
         entries.extend(starts + [0] * (_MAX_OPTIONS - len(starts)))
         firsts.extend(masks)
@@ -89,6 +94,7 @@ def _compiled(patterns: SequenceOf[str], dialect: Dialect) -> Program:
         entries,
         firsts,
         dialect == "tokenizers",
+        of_bytes,
     )
 
 
@@ -107,10 +113,12 @@ class _Compiler:
         self._pattern = ""
         self._set(word(dialect))  # set 0, of assertions on words
 
-    def add(self, pattern: str) -> tuple[list[int], list[int]]:
+    def add(self, pattern: str, of_bytes: bool = False) -> tuple[list[int], list[int]]:
         """Compile a pattern; return the entries of its alternatives, and for each byte their mask."""
         self._pattern = pattern
         node = parse(pattern, self._dialect)
+        if of_bytes:
+            node = self._of_bytes(node)
         options = node.options if isinstance(node, Choice) else (node,)
         if len(options) > _MAX_OPTIONS:
             options = (*options[: _MAX_OPTIONS - 1], Choice(options[_MAX_OPTIONS - 1 :]))
@@ -120,11 +128,26 @@ class _Compiler:
             entries.append(len(self.code))
             self._emit(option, is_last=True)
             self.code.append(MATCH)
-            for byte in _first_bytes(_start_of(option)):
+            for byte in _first_bytes(_start_of(option), of_bytes):
                 masks[byte] |= 1 << number
         if len(self.code) > _MAX_CODE:
             raise self._refused("is too long")
         return entries, masks
+
+    def _of_bytes(self, node: Node) -> Node:
+        """Return a node with the bytes that letters of the byte alphabet stand for in place of these."""
+        if isinstance(node, Set):
+            bytes = [byte for byte, letter in enumerate(ALPHABET) if _has(node.points, ord(letter))]
+            return Set(united(((byte, byte),) for byte in bytes))
+        if isinstance(node, Sequence):
+            return Sequence(tuple(map(self._of_bytes, node.parts)))
+        if isinstance(node, Choice):
+            return Choice(tuple(map(self._of_bytes, node.options)))
+        if isinstance(node, Repeat | Look | Atomic):
+            return node._replace(node=self._of_bytes(node.node))
+        if node.place in ("start", "end"):
+            return node
+        raise self._refused("has a condition on lines or words, after a ByteLevel")
 
     def _refused(self, why: str) -> BadVocabulary:
         return BadVocabulary(f"the pattern {self._pattern!r:.400} {why}; that is not supported")
@@ -327,11 +350,13 @@ def _start_of(node: Node) -> _Start:
     return _Start(EMPTY, True)  # a condition
 
 
-def _first_bytes(start: _Start) -> set[int]:
+def _first_bytes(start: _Start, of_bytes: bool) -> set[int]:
     """Return the first bytes in UTF-8 of what a node can start with; all if it can be empty."""
     if start.nullable:
         return set(range(256))
     found: set[int] = set()
+    if of_bytes:
+        return {byte for first, last in start.points for byte in range(first, last + 1)}
     for first, last in start.points:
         found.update(range(first, min(last, 0x7F) + 1))
         for low, high, lead, shift in (

@@ -26,9 +26,17 @@ from fastprep.vocabulary.json_values import (
     string_parts,
 )
 from fastprep.vocabulary.merge_list import MAX_MERGES, merge_list
-from fastprep.vocabulary.patterns import BYTE_LEVEL_PATTERN, DIGIT_PATTERN, family_of
+from fastprep.vocabulary.patterns import (
+    BYTE_LEVEL_PATTERN,
+    CLIP_PATTERN,
+    DIGIT_PATTERN,
+    OF_BYTES,
+    PUNCTUATION_PATTERN,
+    family_of,
+)
 from fastprep.vocabulary.recipe import AddedToken, Recipe
 from fastprep.vocabulary.token_list import MAX_ID, TokenList, token_list
+from fastprep.vocabulary.word_ends import ending, merges_of_ends, with_ends
 from fastprep_ext.base import json_outline
 from fastprep_ext.bpe import missing_bytes
 
@@ -121,6 +129,11 @@ class _Digits(msgspec.Struct, forbid_unknown_fields=True):
     individual_digits: bool
 
 
+class _Punctuation(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    behavior: str = "Isolated"
+
+
 class _ByteLevel(msgspec.Struct, forbid_unknown_fields=True):
     type: str
     add_prefix_space: bool
@@ -177,10 +190,11 @@ _NOT_APPLIED: dict[str, type[msgspec.Struct]] = {
     "decoder": _Decoder,
 }
 
-_Step = _Split | _Digits | _ByteLevel | _Metaspace
+_Step = _Split | _Digits | _Punctuation | _ByteLevel | _Metaspace
 _STEPS: dict[str, type[_Step]] = {
     "Split": _Split,
     "Digits": _Digits,
+    "Punctuation": _Punctuation,
     "ByteLevel": _ByteLevel,
     "Metaspace": _Metaspace,
 }
@@ -190,6 +204,7 @@ _STEPS: dict[str, type[_Step]] = {
 class _Splitting:
     patterns: tuple[str, ...]
     space_before: bool = False
+    ends_words: bool = False
 
 
 def from_tokenizer_json(data: bytes, name: str, source: str, missing: str = "drop") -> Recipe:
@@ -224,14 +239,27 @@ def from_tokenizer_json(data: bytes, name: str, source: str, missing: str = "dro
     if model.byte_fallback:
         _refuse(source, "byte_fallback with a ByteLevel")
     splitting = _splitting(steps, source)
-    vocab = token_list(number_parts(parts["vocab"], MAX_ID, f"{source}, model.vocab"), source)
+    tokens = number_parts(parts["vocab"], MAX_ID, f"{source}, model.vocab")
+    merges = string_parts(parts["merges"], MAX_MERGES, f"{source}, model.merges")
+    suffix = model.end_of_word_suffix
+    if splitting.ends_words != bool(suffix):
+        _refuse(source, f"the end_of_word_suffix {suffix!r:.80} with other patterns than CLIP's")
+    if suffix:
+        if changes.normalize or changes.space or model.ignore_merges:
+            _refuse(source, "an end_of_word_suffix without Lowercase, or with ignore_merges")
+        tokens, merges = with_ends(tokens, merges, suffix)
+    vocab = token_list(tokens, source)
+    if suffix:
+        merges_of_ends(vocab.rows, suffix, source)
     listed = merge_list(
         vocab,
-        string_parts(parts["merges"], MAX_MERGES, f"{source}, model.merges"),
+        merges,
         whole_pieces=model.ignore_merges,
         apart=[token.content for token in added],
         source=source,
     )
+    if suffix:
+        listed = ending(listed, suffix, source)
     if model.unk_token and missing_bytes(listed.table.blob, listed.table.ends_buffer):
         known = vocab.ids_of([model.unk_token])
         if known:
@@ -244,7 +272,7 @@ def from_tokenizer_json(data: bytes, name: str, source: str, missing: str = "dro
         added=added,
         normalize=changes.normalize,
         steps=changes.steps,
-        space_before=splitting.space_before,
+        space_before=5 if suffix else splitting.space_before,
         empty=vocab.empty,
         others=_unreachable(vocab, added),
         missing=missing,
@@ -459,14 +487,21 @@ def _splitting(steps: list[_Step], source: str) -> _Splitting:
     match steps:
         case [_ByteLevel(use_regex=True) as only]:
             return _Splitting((BYTE_LEVEL_PATTERN,), only.add_prefix_space)
-        case [*_, _ByteLevel(add_prefix_space=True)]:
-            _refuse(source, "a space before each piece of a Split (add_prefix_space)")
-        case [*steps, _ByteLevel(use_regex=again)] if steps:
-            patterns = [_pattern(step, source) for step in steps]
-            patterns += [BYTE_LEVEL_PATTERN] * again
-        case steps:
-            names = ", ".join(step.type for step in steps) or "Sequence of nothing"
-            _refuse(source, f"the pre-tokenizer {names:.200}")
+        case [
+            _Split(behavior="Removed", invert=True) as first,
+            _ByteLevel(use_regex=True) as last,
+        ] if _regex(first, source) == CLIP_PATTERN and not last.add_prefix_space:
+            return _Splitting((CLIP_PATTERN, BYTE_LEVEL_PATTERN), ends_words=True)
+    at = next(i for i, step in enumerate(steps) if isinstance(step, _ByteLevel))
+    byte_level, after = steps[at], steps[at + 1 :]
+    assert isinstance(byte_level, _ByteLevel)
+    if byte_level.add_prefix_space:
+        _refuse(source, "a space before each piece of a Split (add_prefix_space)")
+    patterns = [_pattern(step, source) for step in steps[:at]]
+    patterns += [BYTE_LEVEL_PATTERN] * byte_level.use_regex
+    patterns += [OF_BYTES + _pattern(step, source) for step in after]
+    if not patterns:
+        _refuse(source, "the pre-tokenizer ByteLevel without a pattern")
     return _Splitting(tuple(patterns))
 
 
@@ -485,21 +520,31 @@ def _flat(data: msgspec.Raw, source: str) -> list[_Step]:
 def _pattern(step: _Step, source: str) -> str:
     """Return the pattern whose matches a step isolates."""
     if isinstance(step, _ByteLevel):
-        _refuse(source, "a ByteLevel before another pre-tokenizer")
+        _refuse(source, "a ByteLevel after another one")
     if isinstance(step, _Metaspace):
         _refuse(source, "the pre-tokenizer Metaspace, with a ByteLevel,")
     if isinstance(step, _Digits):
         return DIGIT_PATTERN if step.individual_digits else f"{DIGIT_PATTERN}+"
-    place = f"{source}, pre_tokenizer.pattern"
-    found = fields(step.pattern, place)
-    if list(found) != ["Regex"]:
-        _refuse(source, f"a Split by {', '.join(found) or 'no pattern'!r:.80}")
-    pattern = decoded(found["Regex"], str, f"{place}.Regex")
+    if isinstance(step, _Punctuation):
+        if step.behavior not in ("Isolated", "Contiguous"):
+            _refuse(source, f"a Punctuation that is {step.behavior!r:.80}")
+        return PUNCTUATION_PATTERN + "+" * (step.behavior == "Contiguous")
+    pattern = _regex(step, source)
+    if pattern.startswith(OF_BYTES):
+        _refuse(source, f"a pattern that starts with {OF_BYTES}")
     # The known patterns match all of a text, so both settings keep all of it.
     kept_whole = (step.behavior, step.invert) == ("Removed", True)
     if step.behavior != "Isolated" and not (kept_whole and family_of([pattern])):
         _refuse(source, f"a Split that is {step.behavior!r:.80} with invert={step.invert}")
     return pattern
+
+
+def _regex(step: _Split, source: str) -> str:
+    place = f"{source}, pre_tokenizer.pattern"
+    found = fields(step.pattern, place)
+    if list(found) != ["Regex"]:
+        _refuse(source, f"a Split by {', '.join(found) or 'no pattern'!r:.80}")
+    return decoded(found["Regex"], str, f"{place}.Regex")
 
 
 # -- model -----------------------------------------------------------------------------------------
@@ -517,8 +562,6 @@ def _model(data: msgspec.Raw, source: str) -> tuple[_Bpe, dict[str, msgspec.Raw]
         _refuse(source, f"dropout ({model.dropout})")
     if model.continuing_subword_prefix:
         _refuse(source, f"the continuing_subword_prefix {model.continuing_subword_prefix!r:.80}")
-    if model.end_of_word_suffix:
-        _refuse(source, f"the end_of_word_suffix {model.end_of_word_suffix!r:.80}")
     return model, found
 
 

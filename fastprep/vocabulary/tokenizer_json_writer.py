@@ -23,6 +23,7 @@ from fastprep.vocabulary.patterns import (
     BYTE_LEVEL_PATTERN,
     DIGIT_PATTERN,
     HUGGING_FACE,
+    OF_BYTES,
     TIKTOKEN,
     family_of,
 )
@@ -41,10 +42,11 @@ def to_tokenizer_json(recipe: Recipe) -> bytes:
         recipe, merge_list = with_merges(recipe)
     keys = keys_of_tokens(merge_list)
     vocab = dict(zip(keys, merge_list.table.ids.tolist(), strict=True))
-    if recipe.fallback is not None or recipe.steps:
+    of_bytes = any(pattern.startswith(OF_BYTES) for pattern in recipe.patterns)
+    if recipe.fallback is not None or recipe.steps or of_bytes or recipe.space_before > 1:
         raise BadVocabulary(
-            f"{recipe.name}: a vocabulary of characters, or one with normalizers other than NFC, is not "
-            "written; keep its file"
+            f"{recipe.name}: a vocabulary of characters, or one with normalizers other than NFC, "
+            "ends of words, or a pattern after its ByteLevel, is not written; keep its file"
         )
     vocab |= {token.decode(): id for token, id in recipe.others.items()}
     if recipe.empty is not None:

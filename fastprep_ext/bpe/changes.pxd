@@ -6,6 +6,7 @@ cdef enum:
     SPACE_BEFORE_PARTS = 1     # before each part between added tokens, unless it starts with a space
     SPACE_BEFORE_FIRST = 2     # the same before the start of the whole text only
     SPACE_ALWAYS = 3           # before each section between the tokens found first, even if it has one
+    SPACE_AFTER_PIECES = 4     # after each piece that is not whitespace, and none elsewhere
 
 # Characters that normal form C may change or that interact with others: those that are *active*.
 cdef struct NfcTables:
@@ -29,6 +30,7 @@ cdef struct Change:
     PyObject *normalize        # str -> str, called with the GIL; NULL: none
     bint marks                 # U+2581 becomes a space
     int space
+    int pieces                 # the pattern whose pieces get a space after them
 
 # Memory for changed text.
 cdef struct Changed:
@@ -39,6 +41,7 @@ cdef struct Changed:
 cdef class TextChange:
     cdef Change change
     cdef object function
+    cdef object program
     cdef tuple arrays
 
 # Return whether the text stays as it is.

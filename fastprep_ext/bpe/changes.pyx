@@ -210,6 +210,26 @@ cdef int change_text(const Change *self, const uint8_t *text, size_t n, Changed 
     return 0
 
 
+# Append the pieces of a text that are not whitespace, each with a space after it. A status as of bpe_encode.
+cdef int append_pieces(
+    int pattern, const uint8_t *text, size_t n, Split *split, Changed *out
+) noexcept nogil:
+    cdef size_t ends[MIN_SPLIT_CAPACITY]
+    cdef size_t count, i, begin = 0
+    cdef uint32_t point
+    split_begin(split, pattern, text, n)
+    while True:
+        count = split_next(split, ends, MIN_SPLIT_CAPACITY)
+        if count == 0:
+            break
+        for i in range(count):
+            if utf8_decode(text + begin, n - begin, &point) and CLASSES[point] != UC_SPACE:
+                if not append_bytes(out, text + begin, ends[i] - begin) or not append_bytes(out, b" ", 1):
+                    return BPE_NO_MEMORY
+            begin = ends[i]
+    return BPE_NOT_SPLIT if split.invalid or split.failure else 0
+
+
 cdef class TextChange:
     """A change of texts before they are split.
 
@@ -223,16 +243,20 @@ cdef class TextChange:
     marks : bool
         Whether U+2581 becomes a space.
     space : int
-        Where a space is put before text; see changes.pxd.
+        Where a space is put before text, or after pieces; see changes.pxd.
+    pieces : number, or Program
+        The pattern of these pieces.
     """
 
-    def __cinit__(self, normalize=None, nfc=None, bint marks=False, int space=0):
+    def __cinit__(self, normalize=None, nfc=None, bint marks=False, int space=0, pieces=0):
         cdef NfcTables *tables = &self.change.tables
         cdef Array held
         self.function = normalize
         self.change.normalize = NULL if normalize is None else <PyObject *>normalize
         self.change.marks = marks
         self.change.space = space
+        self.program = pieces
+        self.change.pieces = pattern_number(pieces)
         if nfc is not None:
             self.change.nfc = True
             kinds = (ITEM_UINT16, ITEM_UINT64, ITEM_UINT64, ITEM_UINT32, ITEM_UINT8, ITEM_UINT8, ITEM_UINT64)

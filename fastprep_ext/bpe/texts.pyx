@@ -63,6 +63,7 @@ cdef Py_ssize_t encode_section(
     cdef Special special
     cdef size_t before, end
     cdef Py_ssize_t added, written = 0
+    cdef int status
     cdef bint found
     if space == SPACE_NEVER or space == SPACE_ALWAYS or (space == SPACE_BEFORE_FIRST and not first):
         return bpe_encode(
@@ -77,9 +78,17 @@ cdef Py_ssize_t encode_section(
         end = special.begin if found else changed.n
         if end > before:
             worker.spaced.n = 0
-            if changed.at[before] != c' ' and (space == SPACE_BEFORE_PARTS or before == 0):
+            if space == SPACE_AFTER_PIECES:
+                status = append_pieces(
+                    cutter.change.pieces, changed.at + before, end - before, &worker.split,
+                    &worker.spaced
+                )
+                if status != 0:
+                    return status
+            elif changed.at[before] != c' ' and (space == SPACE_BEFORE_PARTS or before == 0):
                 append_bytes(&worker.spaced, b" ", 1)
-            if not append_bytes(&worker.spaced, changed.at + before, end - before):
+            if space != SPACE_AFTER_PIECES \
+                    and not append_bytes(&worker.spaced, changed.at + before, end - before):
                 return BPE_NO_MEMORY
             added = bpe_encode(
                 ranks, worker, pattern, worker.spaced.at, worker.spaced.n, NULL, NULL,

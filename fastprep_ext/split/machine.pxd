@@ -51,6 +51,7 @@ cdef struct Code:
     const int32_t *entries   # per pattern: the number of alternatives, and MAX_OPTIONS entries
     const uint32_t *firsts   # per pattern and first byte: the mask of alternatives
     int patterns
+    int of_bytes             # the first pattern whose characters are single bytes
     bint isolated            # text between matches is a piece; otherwise it is an error
 
 # A pattern of a chain splits the pieces of the one before: now start to end.

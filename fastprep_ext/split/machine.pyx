@@ -29,6 +29,7 @@ cdef struct Machine:
     size_t capacity
     Choice *allocated
     size_t steps             # that are left
+    bint of_bytes            # each byte is a character: the code point of its number
     int failure
 
 cdef const Code *PROGRAMS[MAX_PROGRAMS]
@@ -46,7 +47,9 @@ cdef inline size_t in_set(const Machine *self, int32_t number, size_t at) noexce
     point = text[0]
     if point < 0x80:
         return self.code.ascii[2 * number + (point >> 6)] >> (point & 63) & 1
-    if point < 0xE0:
+    if unlikely(self.of_bytes):
+        length = 1
+    elif point < 0xE0:
         point = (point & 0x1F) << 6 | (text[1] & 0x3F)
         length = 2
     elif point < 0xF0:
@@ -80,7 +83,7 @@ cdef inline size_t span(
 # Return where the character before `at` starts.
 cdef inline size_t one_back(const Machine *self, size_t at) noexcept nogil:
     at -= 1
-    while self.text[at] & 0xC0 == 0x80:
+    while self.text[at] & 0xC0 == 0x80 and not self.of_bytes:
         at -= 1
     return at
 
@@ -260,6 +263,7 @@ cdef size_t next_end(Machine *self, Level *levels, int number) noexcept nogil:
         return level.at
     self.start = level.start
     self.end = level.end
+    self.of_bytes = number >= self.code.of_bytes
     at = level.at
     while at < level.end:
         found = match_at(self, number, at)
@@ -279,7 +283,7 @@ cdef size_t next_end(Machine *self, Level *levels, int number) noexcept nogil:
             level.at = at
             return at
         at += 1
-        while at < level.end and self.text[at] & 0xC0 == 0x80:
+        while at < level.end and self.text[at] & 0xC0 == 0x80 and not self.of_bytes:
             at += 1
     level.at = level.end
     return level.at
@@ -341,13 +345,18 @@ cdef class Program:
         the arrays of :mod:`fastprep.vocabulary.regex_program`, which must be right.
     isolated
         whether the text between matches is a piece; otherwise it is an error.
+    of_bytes
+        the number of the first pattern whose characters are single bytes; there may be none.
     """
 
     cdef Code held
     cdef tuple arrays
     cdef readonly int number
 
-    def __cinit__(self, code, ascii, stages, bytes blocks not None, entries, firsts, bint isolated):
+    def __cinit__(
+        self, code, ascii, stages, bytes blocks not None, entries, firsts, bint isolated,
+        int of_bytes=MAX_PATTERNS,
+    ):
         cdef int number = 0
         self.number = -1
         cdef Array held_code = array_of(code, ITEM_INT32)
@@ -363,6 +372,7 @@ cdef class Program:
         self.held.firsts = <const uint32_t *>held_firsts.at
         self.held.patterns = <int>(held_firsts.count // 256)
         self.held.isolated = isolated
+        self.held.of_bytes = of_bytes
         pthread_mutex_lock(&PROGRAMS_LOCK)
         while number < MAX_PROGRAMS and PROGRAMS[number] != NULL:
             number += 1

@@ -203,7 +203,7 @@ def test_duplicate_key_is_refused(place, tmp_path):
 
 NORMALIZERS = ["NFD", "NFKD", "Strip", "StripAccents", "BertNormalizer"]
 NORMALIZERS += ["Nmt", "Precompiled", "ByteLevel", "Nonsense"]
-PRE_TOKENIZERS = ["BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Punctuation"]
+PRE_TOKENIZERS = ["BertPreTokenizer", "Whitespace", "WhitespaceSplit"]
 PRE_TOKENIZERS += ["CharDelimiterSplit", "UnicodeScripts", "FixedLength", "Nonsense"]
 
 

@@ -17,6 +17,7 @@ from texts import mixed_texts
 from tokenizer_styles import corpus, gpt2_style, ids_of, texts, trained
 from tokenizers import (
     AddedToken,
+    Regex,
     Tokenizer,
     decoders,
     models,
@@ -28,7 +29,9 @@ from tokenizers import (
 from fastprep import Encoding
 from fastprep.errors import BadVocabulary, MissingByte
 from fastprep.vocabulary.nfc import nfc, tables
-from fastprep_ext.bpe import Specials, TextChange
+from fastprep.vocabulary.patterns import CLIP_PATTERN, PUNCTUATION_PATTERN
+from fastprep.vocabulary.regex_program import compile_tokenizers
+from fastprep_ext.bpe import Specials, TextChange, split_pieces
 
 
 def read(tokenizer: Tokenizer, folder: Path, **changes: Any) -> tuple[Tokenizer, Encoding]:
@@ -349,3 +352,126 @@ def test_characters_are_refused_by_what_is_wrong(tmp_path):
         path.write_text(json.dumps({**document, "model": model}))
         with pytest.raises(BadVocabulary, match=complaint):
             Encoding.from_file(path)
+
+
+# -- patterns on bytes, and ends of words ----------------------------------------------------------
+
+
+def falcon_style(*after: Any) -> Tokenizer:
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    last = after or (pre_tokenizers.Digits(), pre_tokenizers.Split(Regex("[0-9]{3}"), "isolated"))
+    return trained(
+        pre_tokenizers.Sequence([pre_tokenizers.Punctuation("contiguous"), byte_level, *last])
+    )
+
+
+NUMBERS = [
+    "²",
+    "³¼½¾¹",
+    "üéñ",
+    "1²34",
+    "12345",
+    "...",
+    "!?",
+    "—",
+    "¿",
+    "a¡b",
+    "中。",
+    "\u0661\u0662",
+]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        (),
+        (pre_tokenizers.Split(Regex("Ã[^a-z]|[ĠĊ]+|(?<=¼)."), "isolated"),),
+        (pre_tokenizers.Split(Regex("x"), "isolated"), pre_tokenizers.Digits(True)),
+    ],
+)
+def test_patterns_after_a_byte_level_split_bytes(after, tmp_path):
+    theirs, ours = read(falcon_style(*after), tmp_path)
+    rnd = random.Random(12)
+    batch = ["".join(rnd.choices([*NUMBERS, " ", "x", "\n"], k=12)) for _ in range(400)]
+    same(theirs, ours, [*batch, *texts(seed=13, count=300), "".join(NUMBERS) * 200])
+    with pytest.raises(BadVocabulary, match="after its ByteLevel"):
+        ours.save(tmp_path / "again.json")
+
+
+def test_the_characters_of_punctuation():
+    step = pre_tokenizers.Punctuation("isolated")
+    program = compile_tokenizers([PUNCTUATION_PATTERN])
+    letters = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    for at in range(0, len(letters), 5_000):
+        text = "".join(f"a{letter}" for letter in letters[at : at + 5_000])
+        ends = split_pieces(text.encode(), program)
+        assert ends == list(
+            itertools.accumulate(len(piece.encode()) for piece, _ in step.pre_tokenize_str(text))
+        )
+
+
+def clip_style() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE(unk_token="<|endoftext|>", end_of_word_suffix="</w>"))
+    white = normalizers.Replace(Regex(r"\s+"), " ")
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), white, normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(CLIP_PATTERN), "removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=2_000,
+        initial_alphabet=alphabet,
+        end_of_word_suffix="</w>",
+        special_tokens=["<|endoftext|>"],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus(), trainer)
+    document = json.loads(tokenizer.to_str())
+    vocab = document["model"]["vocab"]
+    for letter in alphabet:
+        vocab.setdefault(f"{letter}</w>", len(vocab))
+    tokenizer = Tokenizer.from_str(json.dumps(document))
+    tokenizer.add_special_tokens([AddedToken("<|startoftext|>", normalized=True)])
+    tokenizer.add_tokens([AddedToken("WORD", normalized=True), AddedToken("<x>", lstrip=True)])
+    return tokenizer
+
+
+def test_ends_of_words(tmp_path):
+    theirs, ours = read(clip_style(), tmp_path)
+    rnd = random.Random(14)
+    atoms = ["<|endoftext|>", "<|startoftext|>", "word", "Word's", "'s", "''s", " ", "\t \n", "<x>"]
+    atoms += ["É", "e\u0301", "中", "½", "12", "</w>", "...", "\u0085", "\x1c", "İ", "a"]
+    batch = ["".join(rnd.choices(atoms, k=rnd.randrange(1, 12))) for _ in range(600)]
+    batch += [*texts(seed=15, count=300), "ab" * 4_000, " " * 500, ""]
+    for text in batch:
+        assert ours.encode(text, allowed_special="all") == ids_of(theirs, text), repr(text)
+    theirs.encode_special_tokens = True
+    ordinary = [ids_of(theirs, text) for text in batch]
+    for found in every_way(ours, batch):
+        assert found == ordinary
+    assert ours.decode(ours.encode("Hello  World!")) == "hello world !"
+    with pytest.raises(BadVocabulary, match="ends of words"):
+        ours.save(tmp_path / "again.json")
+
+
+def test_ends_of_words_are_refused_by_what_is_wrong(tmp_path):
+    document = json.loads(clip_style().to_str())
+    path = tmp_path / "tokenizer.json"
+    path.write_text(
+        json.dumps({**document, "pre_tokenizer": {"type": "Digits", "individual_digits": True}})
+    )
+    with pytest.raises(BadVocabulary, match="the pre-tokenizer Digits"):
+        Encoding.from_file(path)
+    byte_level = json.loads(gpt2_style().to_str())["pre_tokenizer"]
+    path.write_text(json.dumps({**document, "pre_tokenizer": byte_level}))
+    with pytest.raises(BadVocabulary, match="end_of_word_suffix '</w>' with other patterns"):
+        Encoding.from_file(path)
+    vocab = document["model"]["vocab"]
+    del vocab["Ā</w>"]
+    path.write_text(json.dumps(document))
+    with pytest.raises(BadVocabulary, match="'Ā</w>' is not a token"):
+        Encoding.from_file(path)
