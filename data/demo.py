@@ -37,7 +37,7 @@ def main() -> None:
         print(f"   {path.relative_to(HERE.parent)}: {path.stat().st_size:,} bytes")
 
     print("2. Tokens, in a memory-mapped store")
-    store = fastprep.prepare(INPUTS, STORE, encoding="gpt2", overwrite=True, progress=False)
+    store = fastprep.prepare(INPUTS, STORE, encoding="gpt2", progress=False)
     print(f"   {store.num_documents} documents, {store.num_tokens:,} tokens, {store.dtype}")
     print(f"   first tokens: {store[:8].tolist()} = {encoding.decode(store[:8])!r}")
 
@@ -48,7 +48,7 @@ def main() -> None:
     print("4. Batches")
     dataset = fastprep.WindowDataset(store, MAX_LENGTH, stride=MAX_LENGTH)
     loader = DataLoader(dataset, BATCH_SIZE, collate_fn=fastprep.collate_windows)
-    embed = fastprep.InputEmbedding(encoding.n_vocab, EMBEDDING_DIM, MAX_LENGTH)
+    embed = fastprep.InputEmbedding(store.vocab_size, EMBEDDING_DIM, MAX_LENGTH)
     for number, (inputs, targets) in zip((1, 2), loader, strict=False):
         print(f"   batch {number}: inputs {list(inputs.shape)}, targets {list(targets.shape)}")
         for ids, shifted in zip(inputs, targets, strict=True):
@@ -68,6 +68,7 @@ def main() -> None:
 
     print("The store is at demo/store. Inspect it:")
     print("   .venv/bin/fastprep info demo/store")
+    print("   .venv/bin/fastprep show demo/store 0 --tokens")
     print("   .venv/bin/fastprep verify demo/store --against tiktoken")
 
 

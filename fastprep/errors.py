@@ -48,7 +48,7 @@ class BadVocabulary(FastprepError, ValueError):
     """A vocabulary that cannot be used: damaged, incomplete or contradictory.
 
     What to do: get the file again, or one in a format that the message names. A vocabulary of
-    another kind than byte-level BPE needs the library that made it.
+    another kind than BPE needs the library that made it.
     """
 
 
@@ -100,7 +100,10 @@ class InvalidArgument(InvalidInput):
 
 
 class WrongType(InvalidArgument, TypeError):
-    """An argument of a type that the function does not take; the message names it."""
+    """An argument of a type that the function does not take.
+
+    What to do: pass a value of a type that the message names.
+    """
 
 
 class DamagedInput(InvalidInput):

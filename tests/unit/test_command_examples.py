@@ -29,6 +29,7 @@ def lines_of(text: str) -> list[str]:
 
 def words_of(line: str) -> list[str]:
     """Return the words of the first command of a line, with a number for each variable."""
+    line = re.sub(r"\$\(\(.*?\)\)|\$\{?\w+\}?(?=/)", "0", line)  # the I of --task I/N
     words = shlex.split(re.sub(r"\$\{?\w+\}?", "1", line), comments=True)
     ends = [index for index, word in enumerate(words) if word in ("|", "&&", ">", ">>", "&", ";")]
     return words[1 : min(ends, default=len(words))]
