@@ -100,7 +100,10 @@ class InvalidArgument(InvalidInput):
 
 
 class WrongType(InvalidArgument, TypeError):
-    """An argument of a type that the function does not take; the message names it."""
+    """An argument of a type that the function does not take; the message names it.
+
+    What to do: pass what the message asks for.
+    """
 
 
 class DamagedInput(InvalidInput):
