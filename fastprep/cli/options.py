@@ -259,6 +259,20 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> tuple[int, int]:
+    """Parse a share of the work, I/N; raise argparse.ArgumentTypeError if it is not one.
+
+    >>> share("0/4")
+    (0, 4)
+    """
+    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    if found is None or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write I/N, as in 0/4 for the first of four shares; I goes from 0 to N - 1"
+        )
+    return int(found[1]), int(found[2])
+
+
 def as_json(facts: dict[str, object]) -> str:
     """Format facts as one line of JSON.
 

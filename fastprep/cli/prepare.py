@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import re
 import shlex
 import sys
 
@@ -25,6 +24,7 @@ from fastprep.cli.options import (
     part_of_documents,
     seed,
     separator,
+    share,
     size,
     size_of,
 )
@@ -165,7 +165,7 @@ def _add_work(command: Parser) -> None:
     )
     work.add_argument(
         "--task",
-        type=_task,
+        type=share,
         metavar="I/N",
         help="do only the I-th of N shares of the work, counted from 0; the last makes the store",
     )
@@ -455,12 +455,3 @@ def _passed_over(event: Event) -> str:
     from fastprep.corpus.passed_over import from_facts, in_words
 
     return in_words(from_facts(event["reasons"]))
-
-
-def _task(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
-    if found is None or int(found[1]) >= int(found[2]):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: write I/N, as in 0/4 for the first of four shares; I goes from 0 to N - 1"
-        )
-    return int(found[1]), int(found[2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shlex
 import sys
 import time
@@ -18,6 +17,7 @@ from fastprep.cli.options import (
     duration,
     in_units,
     separator,
+    share,
     size,
 )
 from fastprep.errors import FastprepError
@@ -157,7 +157,7 @@ def add_train(command: Parser) -> None:
     )
     work.add_argument(
         "--task",
-        type=_task,
+        type=share,
         metavar="I/N",
         help="count only the I-th of N shares of the inputs, counted from 0, into OUT.work",
     )
@@ -360,12 +360,3 @@ class _Messages:
     def _print(self, line: str) -> None:
         if not self._options.quiet:
             print(f"fastprep: {line}", file=sys.stderr)
-
-
-def _task(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
-    if found is None or int(found[1]) >= int(found[2]):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: write I/N, as in 0/4 for the first of four shares; I goes from 0 to N - 1"
-        )
-    return int(found[1]), int(found[2])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 from fastprep.encoding.token_html import TokenGroup, grouped, spans, visible
+from fastprep.system.bars import in_notebook
 from fastprep.terminal import escaped, shows_colours
 
 # Half transparent, so that they suit light and dark pages.
@@ -62,8 +63,9 @@ class ShownTokens:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        has_colours = sys.stdout is not None and shows_colours(sys.stdout)
-        return self.ansi() if has_colours else self.plain()
+        if sys.stdout is None or in_notebook() or not shows_colours(sys.stdout):
+            return self.plain()
+        return self.ansi()
 
     def __str__(self) -> str:
         return repr(self)

@@ -78,7 +78,9 @@ class TokenStore:
     """The token ids of a corpus, in the order of its documents, as one long read-only array.
 
     A store pickles as its path, so it is cheap to send to another process. Two stores are equal if they
-    hold the same ids and documents of the same encoding (:attr:`fingerprint`), wherever they are.
+    hold the same ids and documents of the same encoding in shards of the same sizes
+    (:attr:`fingerprint`), wherever they are. As keys of a dict two stores are two all the same, as two
+    tensors are: a mixture keeps the weight of each.
 
     ``store[i]`` is an id; ``store[a:b]`` is a view of the mapped file, or a copy where it runs
     across shards; an array or list of positions, or a mask of all positions, selects ids as in
@@ -314,12 +316,19 @@ class TokenStore:
         ------
         IdOutOfRange
             if there is no such document; it is an IndexError.
+        InvalidIndex
+            for anything but an integer; it is a TypeError.
 
         Examples
         --------
         See :class:`TokenStore`.
         """
-        number = operator.index(index)
+        try:
+            number = operator.index(index)
+        except TypeError:
+            raise InvalidIndex(
+                f"{index!r:.80} is no number of a document of {self.path}; write an integer"
+            ) from None
         if number < 0:
             number += self.num_documents
         if not 0 <= number < self.num_documents:
@@ -490,8 +499,8 @@ class TokenStore:
 
         Raises
         ------
-        IdOutOfRange
-            if there is no such document; it is an IndexError.
+        IdOutOfRange, InvalidIndex
+            for a number of no document, as :meth:`document`.
         InvalidInput, InvalidStore
             for the encoding; see :attr:`encoding`.
 
@@ -553,7 +562,9 @@ class TokenStore:
         )
 
     def __hash__(self) -> int:
-        return hash((self.num_tokens, self.num_documents, self.encoding_name))
+        # Of the object, as that of a tensor: a dict of weights by source would lose one of two equal
+        # stores, without an error.
+        return object.__hash__(self)
 
     def to_arrow(self, column: str = "input_ids") -> Any:
         """Return the documents as a table of pyarrow with one column, a list of ids per document.
@@ -626,7 +637,10 @@ class TokenStore:
     def __getitem__(self, key: slice | Sequence[int] | npt.NDArray[Any]) -> Ids: ...
     def __getitem__(self, key: Any) -> int | Ids:
         if isinstance(key, slice):
-            start, stop, step = key.indices(self.num_tokens)
+            try:
+                start, stop, step = key.indices(self.num_tokens)
+            except TypeError:
+                self._raise_wrong_index(key)
             if step > 0:
                 return self._range(start, stop)[::step]
             return self._range(stop + 1, start + 1)[::step]

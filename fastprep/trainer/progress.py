@@ -28,6 +28,7 @@ class Bar:
         self._title, self._total, self._unit = title, total, unit
         self._bar: tqdm[Any] | None = None
         self._done = 0
+        self._start = time.time()
         self._updated = time.monotonic()
 
     def __enter__(self) -> Bar:
@@ -54,6 +55,8 @@ class Bar:
                 unit_scale=True,
                 bar_format=_BAR,
             )
+            # It appears later than the work began, and its rates are since then.
+            self._bar.start_t = self._start
         self._draw(self._bar)
 
     def _draw(self, bar: tqdm[Any]) -> None:

@@ -92,6 +92,9 @@ def test_the_command_line_has_the_same_colours_and_escapes(
     tokens = re.compile(r"\x1b\[48;5;\d+;38;5;16m.*?\x1b\[0m")
     assert tokens.findall(line) == tokens.findall(shown.ansi())
     assert tokens.findall(repr(shown))  # FORCE_COLOR means the same to both
+    # Jupyter sets it for its kernels, which show HTML.
+    monkeypatch.setattr("fastprep.encoding.shown.in_notebook", lambda: True)
+    assert repr(shown) == shown.plain()
 
 
 def test_tokens_that_share_a_character_are_one() -> None:

@@ -120,3 +120,15 @@ def test_equal_stores_are_two_sources(store: TokenStore, tmp_path: Path) -> None
     again, copy = TokenStore(store.path), TokenStore(tmp_path / "copy")
     mixture = Mixture({store: 0.5, again: 0.25, copy: 0.25})
     assert [float(share) for share in mixture.shares] == [0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("wrong", [None, "1", 1.5, [1], (0, 1)])
+def test_what_is_no_number_of_a_document_is_an_error_of_fastprep(
+    wrong: object, tmp_path: Path
+) -> None:
+    store = prepare([{"text": "a"}], tmp_path / "store", progress=False)
+    for read in (store.document, store.text, store.documents().__getitem__):
+        with pytest.raises(InvalidIndex, match="is no number of a document"):
+            read(wrong)  # type: ignore[operator]
+    with pytest.raises(InvalidIndex, match="does not select tokens"):
+        store["a":]  # type: ignore[misc]

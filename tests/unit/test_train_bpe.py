@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,15 @@ def test_progress_is_shown_on_request(capsys: pytest.CaptureFixture[str]) -> Non
     said = capsys.readouterr().err
     assert "merging  50%" in said
     assert "merging 100%" in said
+
+
+def test_rates_of_a_bar_are_since_the_work_began(capsys: pytest.CaptureFixture[str]) -> None:
+    from fastprep.trainer.progress import Bar
+
+    with Bar("counting", 100, "B", show=True) as bar:
+        bar._start -= 10.0
+        bar._updated = 0.0
+        bar.update(50)
+    rates = re.findall(r"([\d.]+)B/s", capsys.readouterr().err)
+    assert rates
+    assert all(float(rate) <= 5.0 for rate in rates)
