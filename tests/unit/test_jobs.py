@@ -738,10 +738,11 @@ def test_bar_is_shown_on_request_with_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("fastprep.jobs.progress._UPDATE_SECONDS", 0.0)
+    monkeypatch.setenv("COLUMNS", "160")
     store = prepare(corpus, tmp_path / "store", **{**SETTINGS, "progress": True})
     shown = capsys.readouterr().err
     assert "100%" in shown
-    assert f"60 documents, {store.num_tokens:,} tokens" in shown
+    assert f"{store.num_tokens:,} tokens, 60 documents" in shown
     assert "tokens/s" in shown
 
 
