@@ -43,7 +43,10 @@ import fastprep
 def peak():  # ru_maxrss would start with the parent's
     return int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 encoding = fastprep.get_encoding("cl100k_base")
-encoding.encode("a")
+# A store of one letter first: the imports of a job are not per file or document.
+letter = Path(sys.argv[2]).with_suffix(".letter.txt")
+letter.write_text("a")
+fastprep.prepare(letter, sys.argv[2], encoding=encoding, progress=False, overwrite=True)
 before, held = resource.getrusage(resource.RUSAGE_SELF), peak()
 store = fastprep.prepare(
     sys.argv[1], sys.argv[2], encoding=encoding, workers=1, progress=False, overwrite=True

@@ -1,5 +1,9 @@
 """Loops over the sections of a text and over texts."""
 
+cdef enum:
+    SHORT_BYTES = 256          # a longer document fills batches of pieces by itself
+    MAX_SHORT = 128            # short documents in a batch
+
 cdef Py_ssize_t encode_text(
     const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n,
     const Cutter *cutter, size_t limit, id_t *out
@@ -135,16 +139,97 @@ cdef Py_ssize_t encode_each(
     return written
 
 
+# Encode the first of some documents as one batch of pieces, if they are short: a document of a few
+# pieces, looked up by itself, waits for the memory of each. Returns the number of ids, and sets how many
+# documents they are of; none if the first has to be encoded by itself, for its length or its error.
+cdef size_t encode_short(
+    const Ranks *ranks, Worker *worker, int pattern, const uint8_t **texts, const size_t *sizes,
+    size_t documents, const Bound *bound, id_t *out, size_t capacity, uint64_t *ends, bint has_end,
+    uint64_t last, size_t *done
+) noexcept nogil:
+    cdef Round *round = worker.round
+    cdef Cache *cache = &worker.cache
+    cdef size_t stops[MAX_SHORT]   # the piece at which each document ends
+    cdef size_t count = 0, pieces = 0, first, added, missed, i, j, room = BPE_SLACK, written = 0
+    cdef Miss *miss
+    done[0] = 0
+    while count < min(documents, <size_t>MAX_SHORT) and sizes[count] <= SHORT_BYTES \
+            and pieces + sizes[count] + MIN_SPLIT_CAPACITY <= BATCH:
+        room += most_ids(bound, sizes[count], 1) + 1
+        if room > capacity:
+            break
+        first = pieces
+        split_begin(&worker.split, pattern, texts[count], sizes[count])
+        while True:
+            added = split_next(&worker.split, round.ends + pieces, BATCH - pieces)
+            if added == 0:
+                break
+            pieces += added
+        if worker.split.invalid or worker.split.failure:
+            pieces = first
+            break
+        cache.path.make_keys(
+            cache.lines, cache.mask, texts[count], sizes[count], 0, round.ends + first, pieces - first,
+            round.keys + first, round.slots + first,
+        )
+        stops[count] = pieces
+        count += 1
+    if count < 2:
+        return 0
+    missed = cache.path.look(
+        cache.lines, round.keys, round.slots, pieces, round.found, round.missed
+    )
+    i = first = 0
+    for j in range(missed):
+        while round.missed[j] >= stops[i]:
+            first = stops[i]
+            i += 1
+        miss = &round.misses[j]
+        miss.piece = round.missed[j]
+        miss.key = round.keys[miss.piece]
+        miss.slot = round.slots[miss.piece]
+        miss.start = round.ends[miss.piece - 1] if miss.piece > first else 0
+        miss.n = round.ends[miss.piece] - miss.start
+        # From the first document on, which may be after this one in memory.
+        miss.start += <size_t>texts[i] - <size_t>texts[0]
+    if missed and resolve_misses(ranks, worker, texts[0], missed) != 0:
+        return 0
+    first = 0
+    for i in range(count):
+        written += emit_ids(worker, first, stops[i] - first, out + written)
+        first = stops[i]
+        if has_end:
+            out[written] = <id_t>last
+            written += 1
+        ends[i] = written
+    cache_grow(cache)
+    done[0] = count
+    return written
+
+
 # Near the end of the caller's buffer, which has no slack, ids are copied from a temporary buffer.
 cdef Py_ssize_t encode_documents(
     const Ranks *ranks, Worker *worker, int pattern, const uint8_t **texts, const size_t *sizes,
     Py_ssize_t documents, const Cutter *cutter, const Bound *bound, id_t *out, Py_ssize_t capacity,
     uint64_t *ends, bint has_end, uint64_t last, bint close_last, Py_ssize_t *failed
 ) noexcept nogil:
-    cdef Py_ssize_t i, k, count, written = 0, most
+    cdef Py_ssize_t i = 0, k, count, written = 0, most
     cdef id_t *detour
-    for i in range(documents):
+    cdef size_t done
+    while i < documents:
         failed[0] = i
+        # The last one may be left open, and errors of bytes without a token name the first document.
+        if cutter == NULL and not ranks.lacks_bytes and sizes[i] <= SHORT_BYTES:
+            count = encode_short(
+                ranks, worker, pattern, texts + i, sizes + i, documents - i - (not close_last), bound,
+                out + written, capacity - written, ends + i, has_end, last, &done,
+            )
+            if done:
+                for k in range(i, i + <Py_ssize_t>done):
+                    ends[k] += written
+                written += count
+                i += done
+                continue
         most = most_ids(bound, sizes[i], 1)
         if written + most + BPE_SLACK <= capacity:
             count = encode_text(
@@ -167,4 +252,5 @@ cdef Py_ssize_t encode_documents(
             out[written] = <id_t>last
             written += 1
         ends[i] = written
+        i += 1
     return written

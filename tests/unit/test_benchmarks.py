@@ -74,3 +74,14 @@ def test_the_tables_that_peers_read_are_there(name, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     module = importlib.import_module(name)
     assert (module.VOCABULARIES / "r50k_base.tiktoken").is_file()
+
+
+def test_the_shapes_of_a_text_are_measured_to_their_end(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    bench_files = importlib.import_module("bench_files")
+    found = bench_files.measure_shapes(b"Some text, of which the files are. " * 300, tmp_path, 1)
+    assert found["small_files"] == 6
+    assert found["tiny_documents"] == 263
+    assert found["million_tiny_documents_per_cpu_second"] > 0
+    assert set(found["long_document_times_its_size"]) == {"long.txt", "long.jsonl"}
+    assert isinstance(found["microseconds_per_small_file"], float)
