@@ -130,7 +130,7 @@ def _printable(text: str) -> str:
 def facts_html(title: str, facts: Iterable[tuple[str, object]], more: str = "") -> str:
     """Return a title and a table of facts as HTML; `more` is HTML that follows.
 
-    >>> facts_html("<b>", [("tokens", 1234)])[-86:]
+    >>> facts_html("<b>", [("tokens", 1234)])[-81:]
     '<code>&lt;b&gt;</code><table><tr><th>tokens</th><td>1,234</td></tr></table></div>'
     """
     rows = "".join(
