@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastprep.encoding.encoders import AnyEncoder
+    from fastprep.encoding.streams import DecodeStream
     from fastprep.vocabulary.recipe import Recipe
     from fastprep_ext.bpe import Decoder
 
@@ -60,6 +61,24 @@ class Decoding:
         if self.recipe.space_before == 5 and text[-1:] == " ":
             return text[:-1]
         return text
+
+    def decode_stream(self, errors: str = "replace") -> DecodeStream:
+        """Return a decoder for ids that arrive one by one; `errors` as in :meth:`decode`.
+
+        Its ``push(id)`` returns the text that is complete then, and never a part of a character;
+        ``finish()`` returns the rest.
+
+        >>> from fastprep import get_encoding
+        >>> stream = get_encoding("gpt2").decode_stream()
+        >>> stream.push(31373), stream.push(995), stream.finish()
+        ('hello', ' world', '')
+        """
+        from fastprep.encoding.streams import DecodeStream
+
+        recipe = self.recipe
+        return DecodeStream(
+            self._decoder.decode_token, errors, recipe.strips, recipe.space_before == 5
+        )
 
     def decode_single_token_bytes(self, token: int) -> bytes:
         """Return the bytes of one token, special or not. Raises KeyError for another id.

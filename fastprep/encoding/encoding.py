@@ -421,6 +421,36 @@ class Encoding(Decoding):
                 max_tokens=max_tokens,
             )
 
+    def encode_with_offsets(
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """Encode `text` as :meth:`encode` does, and return for each id the characters it comes from.
+
+        Returns
+        -------
+        (list of int, list of (int, int))
+            the ids; for each the index in `text` of its first character, and that after its last.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").encode_with_offsets("hello world")
+        ([31373, 995], [(0, 5), (5, 11)])
+
+        The spans are those of the tokenizers library without ``trim_offsets``: a token that has a
+        part of a character has all of it, a space that is put before a text has its first character,
+        and a composed character of normal form C the first of those it is made of.
+
+        Raises what :meth:`encode` does, UnicodeEncodeError for a lone surrogate, and
+        :class:`~fastprep.errors.TextIsChanged` for a vocabulary with one id for unknown characters.
+        """
+        from fastprep.encoding.offsets import encode_with_offsets
+
+        specials = self._specials.screen(text, allowed_special, disallowed_special)
+        return encode_with_offsets(self, text, specials)
+
     @overload
     def encode_to_numpy(  # noqa: D102
         self,

@@ -28,14 +28,15 @@ def _replace(old: str, new: str, text: str) -> str:
 
 
 def _replace_white(new: str, text: str) -> str:
-    return _WHITE.sub(new, text)
+    return WHITE.sub(new, text)
 
 
 def _prepend(new: str, text: str) -> str:
     return new + text if text else text
 
 
-_WHITE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+#: Whitespace, as the library's patterns have it.
+WHITE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 
 def _step(name: str, *arguments: str) -> Function:

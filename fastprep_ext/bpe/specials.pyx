@@ -266,15 +266,16 @@ cdef class Specials:
             return self.early.tokens[found.token]
         return None
 
-    def cut(self, text) -> list:
-        """List the first tokens in a UTF-8 text: (first byte, end, id) of each."""
+    def cut(self, text, bint late=False) -> list:
+        """List the first tokens in a UTF-8 text, or the late ones: (first byte, end, id) of each."""
+        cdef const SpecialTable *table = self.cutter.late if late else self.cutter.early
         cdef Array bytes = array_of(text, ITEM_UINT8)
         cdef list cuts = []
         cdef Special found
         cdef Cursor cursor
         memset(&cursor, 0, sizeof(cursor))
-        while self.cutter.early != NULL and special_next(
-            self.cutter.early, <const uint8_t *>bytes.at, bytes.count, &cursor, &found
+        while table != NULL and special_next(
+            table, <const uint8_t *>bytes.at, bytes.count, &cursor, &found
         ):
-            cuts.append((found.begin, found.end, self.early.table.values[found.token]))
+            cuts.append((found.begin, found.end, table.values[found.token]))
         return cuts

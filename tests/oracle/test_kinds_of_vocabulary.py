@@ -7,42 +7,37 @@ import json
 import random
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from texts import mixed_texts
-from tokenizer_styles import corpus, gpt2_style, ids_of, texts, trained
+from tokenizer_styles import gpt2_style, ids_of, texts, trained
 from tokenizers import (
     AddedToken,
     Regex,
     Tokenizer,
-    decoders,
-    models,
     normalizers,
     pre_tokenizers,
-    trainers,
+)
+from vocabulary_kinds import (
+    clip_style,
+    falcon_style,
+    gemma_style,
+    llama_style,
+    mistral_style,
+    read,
+    unknown_style,
+    without,
+    words_style,
 )
 
 from fastprep import Encoding
 from fastprep.errors import BadVocabulary, MissingByte
 from fastprep.vocabulary.nfc import nfc, tables
-from fastprep.vocabulary.patterns import CLIP_PATTERN, PUNCTUATION_PATTERN
+from fastprep.vocabulary.patterns import PUNCTUATION_PATTERN
 from fastprep.vocabulary.regex_program import compile_tokenizers
 from fastprep_ext.bpe import Specials, TextChange, split_pieces
-
-
-def read(tokenizer: Tokenizer, folder: Path, **changes: Any) -> tuple[Tokenizer, Encoding]:
-    """Return a tokenizer and ours from one file; `changes` are merged into its sections."""
-    document = json.loads(tokenizer.to_str())
-    for section, values in changes.items():
-        document[section] = {**document[section], **values} if document[section] else values
-    path = folder / "tokenizer.json"
-    # Written by the library, because reading a file renumbers its added tokens.
-    Tokenizer.from_str(json.dumps(document)).save(str(path))
-    return Tokenizer.from_file(str(path)), Encoding.from_file(path)
 
 
 def every_way(ours: Encoding, batch: list[str]) -> Iterator[list[list[int]]]:
@@ -74,14 +69,6 @@ def same(theirs: Tokenizer, ours: Encoding, batch: list[str]) -> None:
 
 
 # -- byte-level ------------------------------------------------------------------------------------
-
-
-def without(tokenizer: Tokenizer, *missing: str) -> dict[str, Any]:
-    """Return the model of a tokenizer without some tokens and all that merge from them."""
-    model = json.loads(tokenizer.to_str())["model"]
-    kept = [key for key in model["vocab"] if not any(letter in key for letter in missing)]
-    merges = [merge for merge in model["merges"] if not set("".join(merge)) & set(missing)]
-    return {"vocab": {key: i for i, key in enumerate(kept)}, "merges": merges}
 
 
 @pytest.mark.filterwarnings("ignore:a text has the byte:RuntimeWarning")
@@ -231,75 +218,6 @@ def test_compiled_normal_form_is_that_of_each_character_in_context():
 # -- characters, with bytes for those that are no tokens -------------------------------------------
 
 Style = Callable[[], Tokenizer]
-BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
-
-
-def of_characters(*, byte_fallback: bool = True, prepend: bool = True, **model: Any) -> Tokenizer:
-    """Train a tokenizer as those that are converted from SentencePiece."""
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=byte_fallback, **model))
-    steps = [normalizers.Prepend("▁")] if prepend else []
-    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" ", "▁")])
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(
-        "▁", "never", split=True
-    )  # only for training
-    tokenizer.decoder = decoders.Sequence(
-        [
-            decoders.Replace("▁", " "),
-            decoders.ByteFallback(),
-            decoders.Fuse(),
-            *([decoders.Strip(" ", 1, 0)] if prepend else []),
-        ]
-    )
-    special = ["<unk>", "<s>", "</s>", *(BYTES if byte_fallback else [])]
-    trainer = trainers.BpeTrainer(
-        vocab_size=1_500, special_tokens=special, limit_alphabet=150, show_progress=False
-    )
-    tokenizer.train_from_iterator(corpus(), trainer)
-    document = json.loads(tokenizer.to_str())
-    document["pre_tokenizer"] = None
-    document["added_tokens"] = document["added_tokens"][:3]
-    vocab = document["model"]["vocab"]
-    for size in range(2, 9):  # runs of spaces, as in Llama's vocabulary
-        vocab.setdefault("▁" * size, len(vocab))
-    document["model"]["merges"] += [
-        ["▁" * left, "▁" * (size - left)] for size in range(2, 9) for left in range(1, size)
-    ]
-    merges = {tuple(merge) for merge in document["model"]["merges"]}
-    document["model"]["merges"] = sorted(merges, key=lambda m: (len(m[0] + m[1]) > 8, m))
-    return Tokenizer.from_str(json.dumps(document))
-
-
-def llama_style() -> Tokenizer:
-    tokenizer = of_characters(fuse_unk=True)
-    tokenizer.add_tokens([AddedToken("<|user|>", rstrip=True, normalized=False, special=True)])
-    return tokenizer
-
-
-def gemma_style() -> Tokenizer:
-    tokenizer = of_characters(prepend=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
-    tokenizer.add_tokens([AddedToken("\n\n", normalized=False), AddedToken("▁▁", normalized=True)])
-    return tokenizer
-
-
-def mistral_style() -> Tokenizer:
-    tokenizer = of_characters(prepend=False)
-    tokenizer.normalizer = None
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("▁", "first", split=False)
-    tokenizer.decoder = decoders.Metaspace("▁", "first", split=False)
-    return tokenizer
-
-
-def words_style() -> Tokenizer:
-    tokenizer = of_characters(byte_fallback=False, prepend=False)
-    tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("▁", "always", split=True)
-    tokenizer.decoder = decoders.Metaspace("▁", "always", split=True)
-    return tokenizer
-
-
-def unknown_style() -> Tokenizer:
-    return of_characters(byte_fallback=False, fuse_unk=True)
 
 
 @pytest.mark.parametrize(
@@ -357,14 +275,6 @@ def test_characters_are_refused_by_what_is_wrong(tmp_path):
 # -- patterns on bytes, and ends of words ----------------------------------------------------------
 
 
-def falcon_style(*after: Any) -> Tokenizer:
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    last = after or (pre_tokenizers.Digits(), pre_tokenizers.Split(Regex("[0-9]{3}"), "isolated"))
-    return trained(
-        pre_tokenizers.Sequence([pre_tokenizers.Punctuation("contiguous"), byte_level, *last])
-    )
-
-
 NUMBERS = [
     "²",
     "³¼½¾¹",
@@ -408,36 +318,6 @@ def test_the_characters_of_punctuation():
         assert ends == list(
             itertools.accumulate(len(piece.encode()) for piece, _ in step.pre_tokenize_str(text))
         )
-
-
-def clip_style() -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE(unk_token="<|endoftext|>", end_of_word_suffix="</w>"))
-    white = normalizers.Replace(Regex(r"\s+"), " ")
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), white, normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(CLIP_PATTERN), "removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=2_000,
-        initial_alphabet=alphabet,
-        end_of_word_suffix="</w>",
-        special_tokens=["<|endoftext|>"],
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(corpus(), trainer)
-    document = json.loads(tokenizer.to_str())
-    vocab = document["model"]["vocab"]
-    for letter in alphabet:
-        vocab.setdefault(f"{letter}</w>", len(vocab))
-    tokenizer = Tokenizer.from_str(json.dumps(document))
-    tokenizer.add_special_tokens([AddedToken("<|startoftext|>", normalized=True)])
-    tokenizer.add_tokens([AddedToken("WORD", normalized=True), AddedToken("<x>", lstrip=True)])
-    return tokenizer
 
 
 def test_ends_of_words(tmp_path):

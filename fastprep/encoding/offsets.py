@@ -1,0 +1,256 @@
+"""Spans of the original text that tokens come from, also where text is changed before it is split.
+
+The text is taken apart as the compiled encoder does: tokens that are found first, sections between
+them, their change, tokens that are found in changed text, and parts between those. The tokens of a part
+spell it, and an alignment leads from its characters to those of the original.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import combining, decomposition
+
+import numpy as np
+import numpy.typing as npt
+
+from fastprep.errors import TextIsChanged
+from fastprep.vocabulary import changes
+from fastprep.vocabulary.nfc import nfc, nfkc
+from fastprep.vocabulary.recipe import Recipe
+from fastprep.vocabulary.regex_program import compile_tokenizers
+from fastprep_ext.bpe import Program, Specials, split_pieces
+
+if TYPE_CHECKING:
+    from fastprep.encoding.encoding import Encoding
+
+
+class _Aligned(NamedTuple):
+    """A text, and for each of its characters the first original character and the end of the last."""
+
+    text: str
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+
+    def span(self) -> tuple[int, int]:
+        return int(self.starts[0]), int(self.ends[-1])
+
+    def part(self, begin: int, end: int) -> _Aligned:
+        return _Aligned(self.text[begin:end], self.starts[begin:end], self.ends[begin:end])
+
+
+def encode_with_offsets(
+    encoding: Encoding, text: str, specials: Specials | None
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """Encode `text`; see :meth:`fastprep.Encoding.encode_with_offsets`.
+
+    >>> from fastprep import get_encoding
+    >>> encode_with_offsets(get_encoding("gpt2"), "one é", None)
+    ([505, 38251], [(0, 3), (3, 5)])
+    """
+    recipe = encoding.recipe
+    if recipe.fallback is not None and recipe.fallback.bytes is None:
+        raise TextIsChanged(
+            f"{encoding.name} has one id for unknown characters, which does not say how many they are; "
+            "use the tokenizers library for offsets"
+        )
+    encoder = encoding._encoder
+    default = getattr(encoder, "added", None)
+    cutter = default if specials is None else specials
+    # Parts are encoded as they are, without the tokens and changes that the encoder has by default.
+    nothing = None if default is None else Specials([])
+    ids: list[int] = []
+    spans: list[tuple[int, int]] = []
+    places = np.arange(len(text) + 1)
+    whole = _Aligned(text, places[:-1], places[1:])
+    for section, token in _cut(whole, cutter, late=False):
+        if token is not None:
+            ids.append(token)
+            spans.append(section.span())
+            continue
+        first = section.starts[0] == 0
+        for part, found in _cut(_changed(section, recipe), cutter, late=True):
+            if found is not None:
+                ids.append(found)
+                spans.append(part.span())
+                first = False
+                continue
+            spaced = _spaced(part, recipe, first)
+            first = False
+            found_ids = encoder.encode(spaced.text, nothing)
+            ids += found_ids
+            spans += _spans(spaced, encoding._decoder.decode_each(found_ids))
+    return ids, spans
+
+
+def _cut(
+    aligned: _Aligned, cutter: Specials | None, *, late: bool
+) -> list[tuple[_Aligned, int | None]]:
+    """Return the parts of a text that are not empty, and tokens with their ids between them."""
+    data = aligned.text.encode()
+    cuts = [] if cutter is None else cutter.cut(data, late)
+    if not cuts:
+        return [(aligned, None)] if data else []
+    places = _characters(data)
+    found: list[tuple[_Aligned, int | None]] = []
+    reached = 0
+    for begin, end, id in cuts:
+        first, last = int(places[begin]), int(places[end])
+        if first > reached:
+            found.append((aligned.part(reached, first), None))
+        found.append((aligned.part(first, last), id))
+        reached = last
+    if reached < len(aligned.text):
+        found.append((aligned.part(reached, len(aligned.text)), None))
+    return found
+
+
+# -- changes of text, with the alignment of their results ------------------------------------------
+
+
+def _changed(section: _Aligned, recipe: Recipe) -> _Aligned:
+    """Return a section between the tokens that are found first, changed as changes.pyx does it."""
+    steps: list[tuple[str, ...]] = [("NFC",)] if recipe.normalize else [*recipe.steps]
+    for name, *arguments in steps:
+        section = _step(section, name, *arguments)
+    if recipe.marks:
+        section = section._replace(text=section.text.replace("\u2581", " "))
+    return _prepended(section, " ") if recipe.space_before in (3, 4) else section
+
+
+def _step(given: _Aligned, name: str, *arguments: str) -> _Aligned:
+    if name in ("NFC", "NFKC"):
+        return _normalized(given, nfc if name == "NFC" else nfkc)
+    if name == "Lowercase":
+        return _replaced(given, [(i, i + 1, c.lower()) for i, c in enumerate(given.text)])
+    if name == "Prepend":
+        return _prepended(given, arguments[0])
+    pattern = changes.WHITE if name == "ReplaceWhite" else re.compile(re.escape(arguments[0]))
+    found = [(*match.span(), arguments[-1]) for match in pattern.finditer(given.text)]
+    return _replaced(given, found)
+
+
+def _prepended(given: _Aligned, new: str) -> _Aligned:
+    if not given.text:
+        return given
+    starts = np.concatenate([np.repeat(given.starts[:1], len(new)), given.starts])
+    return _Aligned(
+        new + given.text,
+        starts,
+        np.concatenate([np.repeat(given.ends[:1], len(new)), given.ends]),
+    )
+
+
+def _replaced(given: _Aligned, found: list[tuple[int, int, str]]) -> _Aligned:
+    """Return a text with other strings in some places; what replaces text has all of its span."""
+    texts: list[str] = []
+    starts: list[npt.NDArray[np.int64]] = [given.starts[:0]]
+    ends = [given.ends[:0]]
+    reached = 0
+    for begin, end, new in found:
+        texts += given.text[reached:begin], new
+        starts += given.starts[reached:begin], np.repeat(given.starts[begin], len(new))
+        ends += given.ends[reached:begin], np.repeat(given.ends[end - 1], len(new))
+        reached = end
+    texts.append(given.text[reached:])
+    starts.append(given.starts[reached:])
+    ends.append(given.ends[reached:])
+    return _Aligned("".join(texts), np.concatenate(starts), np.concatenate(ends))
+
+
+def _normalized(given: _Aligned, normalize: Callable[[str], str]) -> _Aligned:
+    """Normalize each stretch from a character that nothing before it affects to the next one.
+
+    As in the tokenizers library, what a stretch gets shorter by counts as left out after its first
+    character, so a composed character has the span of the first of those it is made of.
+    """
+    text = given.text
+    if normalize(text) == text:
+        return given
+    seconds = _seconds()
+    begins = [i for i, c in enumerate(text) if i == 0 or not (combining(c) or c in seconds)]
+    made: list[str] = []
+    rows: list[int] = []
+    for begin, end in itertools.pairwise([*begins, len(text)]):
+        new = normalize(text[begin:end])
+        made.append(new)
+        each = [normalize(c) for c in text[begin:end]] if len(new) > end - begin else []
+        if each and "".join(each) == new:
+            rows += [begin + i for i, parts in enumerate(each) for _ in parts]
+            continue
+        less = end - begin - len(new)
+        rows += [begin if i == 0 else max(begin, begin + i + less) for i in range(len(new))]
+    chosen = np.array(rows, np.int64)
+    return _Aligned("".join(made), given.starts[chosen], given.ends[chosen])
+
+
+@functools.cache
+def _seconds() -> frozenset[str]:
+    """Return the characters without a combining class that may compose with one before."""
+    found = {chr(c) for c in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}
+    for point in range(0xC0, 0x2FA20):
+        parts = decomposition(chr(point)).split()
+        if len(parts) == 2 and not parts[0].startswith("<"):
+            found.add(chr(int(parts[1], 16)))
+    return frozenset(found)
+
+
+@functools.lru_cache(maxsize=8)
+def _program(patterns: tuple[str, ...]) -> Program:
+    return compile_tokenizers(patterns)
+
+
+def _spaced(part: _Aligned, recipe: Recipe, first: bool) -> _Aligned:
+    """Return a part between all tokens with the spaces that it gets (texts.pyx)."""
+    before = recipe.space_before
+    if before == 5:
+        program = _program(recipe.patterns)
+        data = part.text.encode()
+        places = _characters(data)
+        ends = [0, *places[split_pieces(data, program)].tolist()]
+        kept: list[tuple[int, int, str]] = []
+        for begin, end in itertools.pairwise(ends):
+            piece = part.text[begin:end]
+            if changes.WHITE.match(piece):
+                kept.append((begin, end, ""))
+            else:
+                kept.append((end - 1, end, piece[-1] + " "))
+        return _replaced(part, kept)
+    wanted = before == 1 or (before == 2 and first)
+    return _prepended(part, " ") if wanted and part.text[:1] != " " else part
+
+
+def _characters(data: bytes) -> npt.NDArray[np.int64]:
+    """Return for each byte of UTF-8 the number of its character, and at the end their number."""
+    first = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
+    places = np.empty(len(data) + 1, np.int64)
+    np.cumsum(first, out=places[:-1])
+    places[:-1] -= 1
+    places[-1] = places[-2] + 1 if data else 0
+    return places
+
+
+def _spans(aligned: _Aligned, tokens: list[bytes]) -> list[tuple[int, int]]:
+    data = aligned.text.encode()
+    ends = np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)))
+    begins, lasts = np.concatenate([[0], ends[:-1]]).astype(np.int64), ends - 1
+    if len(tokens) and ends[-1] != len(data):
+        kept = np.array(_found(data, b"".join(tokens)), np.int64)
+        begins, lasts = kept[begins], kept[lasts]
+    places = _characters(data)
+    first = aligned.starts[places[begins[: len(tokens)]]].tolist()
+    end = aligned.ends[places[lasts]].tolist()
+    return list(zip(first, end, strict=True))
+
+
+def _found(data: bytes, spelled: bytes) -> list[int]:
+    """Return the place of each byte that tokens spell, where bytes of the text are left out."""
+    places = []
+    at = -1
+    for byte in spelled:
+        at = data.index(byte, at + 1)
+        places.append(at)
+    return places
