@@ -134,7 +134,7 @@ def verify(
     check_vocabulary(opened)
     opened.check_manifest()
     max_id = -1
-    size = opened.num_tokens * itemsize_of(opened.manifest.dtype) + 8 * opened.num_documents
+    size = opened.num_tokens * itemsize_of(opened.head.dtype) + 8 * opened.num_documents
     with bar_of(progress, size, "verify") as update:
         # In order, so that the first fault is the one that is reported.
         for step, largest_id in map_in_order(_Step.run, _steps(opened), threads):

@@ -86,7 +86,7 @@ def _print_documents(
         if options.tokens:
             _print_tokens(ids, encoding)
         else:
-            _print_text(ids, store.manifest.end_token, encoding, last=number == numbers[-1])
+            _print_text(ids, store.head.end_token, encoding, last=number == numbers[-1])
 
 
 def _print_text(

@@ -230,6 +230,12 @@ def _records(
                     f"{path}: the records of the shards {first} to {stop - 1} are damaged: {error}; "
                     f"{HOW_TO_FIX}"
                 ) from None
+            for number in range(first, stop):
+                if not content.startswith(_RECORD[1:], starts[number] - starts[first]):
+                    raise InvalidStore(
+                        f"{path}: the record of shard {number} does not start where the index says; "
+                        f"{HOW_TO_FIX}"
+                    )
             _check_records(path, head, index, first, stop, records)
             yield from records
             first = stop
