@@ -10,15 +10,22 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
+#define LARGEST_PAGE ((size_t)64 << 10) /* of systems with small pages, on ARM; others have 4 KiB */
+
+/* munmap takes whole pages: of a part of one it unmaps nothing. */
+static inline size_t whole_pages(size_t size) {
+    return (size + LARGEST_PAGE - 1) & ~(LARGEST_PAGE - 1);
+}
 
 /* Allocate `size` zeroed bytes, aligned to a huge page; NULL without memory. Free with pages_free. */
 static void *pages_alloc(size_t size) {
-    size_t mapped = size + HUGE_PAGE;
+    size_t mapped = whole_pages(size) + HUGE_PAGE;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
     char *memory = (char *)mmap(NULL, mapped, PROT_READ | PROT_WRITE, flags, -1, 0);
     char *begin;
     size_t before;
     if (memory == MAP_FAILED) return NULL;
+    size = mapped - HUGE_PAGE;
     begin = (char *)(((uintptr_t)memory + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
     before = (size_t)(begin - memory);
     if (before) munmap(memory, before);
@@ -30,7 +37,7 @@ static void *pages_alloc(size_t size) {
 }
 
 static void pages_free(void *memory, size_t size) {
-    if (memory) munmap(memory, size);
+    if (memory) munmap(memory, whole_pages(size));
 }
 
 #endif
