@@ -126,7 +126,7 @@ def test_numbers_of_programs_are_used_again():
         program = compile_tiktoken("a|(?s:.)")
         numbers.add(program.number)
         del program
-        gc.collect()
+    gc.collect()
     assert len(numbers) < 50
 
 
