@@ -379,14 +379,13 @@ def cold_lines(results: Results) -> list[str]:
         ]
         for name, one in found["mixing"].items()
     ]
-    missing = ", ".join(found["not_installed"])
     return [
         f"A store of {found['gigabytes']:g} GB that is not in memory, batches of 64, windows per "
         "second; in brackets the part of the disk's speed (64 random reads in flight, or in order) and "
         "the bytes read per byte used. The disk: "
         f"{shapes[0]['in_order_megabytes_per_second']:,} MB/s in order, "
         f"read_ahead_kb {disk['read_ahead_kb']}. Of blocks, it is the speed of reading ahead of use."
-        + (f" Not installed: {missing}." if missing else ""),
+        + (" The bounds differed by more than 20 per cent within the run." if found["disturbed"] else ""),
         "",
         *table(["", *(f"L={shape['max_length']}" for shape in shapes)], rows),
         "How long a training loop waits for a batch (B=64, L=1024) of such a store, milliseconds, "
