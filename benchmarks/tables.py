@@ -385,7 +385,11 @@ def cold_lines(results: Results) -> list[str]:
         "the bytes read per byte used. The disk: "
         f"{shapes[0]['in_order_megabytes_per_second']:,} MB/s in order, "
         f"read_ahead_kb {disk['read_ahead_kb']}. Of blocks, it is the speed of reading ahead of use."
-        + (" The bounds differed by more than 20 per cent within the run." if found["disturbed"] else ""),
+        + (
+            " The bounds differed by more than 20 per cent within the run."
+            if found["disturbed"]
+            else ""
+        ),
         "",
         *table(["", *(f"L={shape['max_length']}" for shape in shapes)], rows),
         "How long a training loop waits for a batch (B=64, L=1024) of such a store, milliseconds, "
