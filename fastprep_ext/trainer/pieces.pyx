@@ -24,8 +24,7 @@ cdef void table_clear(PieceTable *self) noexcept nogil:
     self.used = self.filled = self.room = 0
 
 
-# Of 8 slots 5 may be in use: half of them would double the memory, and three quarters take 1.1 times
-# as long.
+# Of 8 slots 5 may be in use; with half of them a table would take twice the memory.
 cdef inline size_t most_used(size_t capacity) noexcept nogil:
     return capacity // 8 * 5
 
