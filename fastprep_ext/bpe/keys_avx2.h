@@ -14,35 +14,17 @@ KEYS_TARGET static inline uint32_t hash_avx2(__m128i key) {
     return (uint32_t)_mm_cvtsi128_si32(key);
 }
 
-KEYS_TARGET static uint32_t slot_avx2(const Key *key, uint64_t mask) {
-    return hash_avx2(vector_at(key)) & (uint32_t)mask;
+/* Write the key of a piece of 1 to 15 bytes, and return its hash; 16 bytes may be read. */
+KEYS_TARGET static inline uint32_t key_hash_avx2(Key *key, const uint8_t *piece, size_t n) {
+    __m128i bytes = _mm_and_si128(vector_at(piece), vector_at(&KEY_MASK[n].low));
+    bytes = _mm_or_si128(bytes, vector_at(&KEY_MASK[n].zero));
+    _mm_store_si128((__m128i *)key, bytes);
+    return hash_avx2(bytes);
 }
 
-KEYS_TARGET static void make_keys_avx2(const Line *lines, uint64_t mask, const uint8_t *text, size_t n,
-                                       size_t begin, const size_t *ends, size_t pieces, Key *keys,
-                                       uint32_t *slots) {
-    size_t i, readable = pieces;
-    /* Pieces with at least 16 bytes up to the end of the text. */
-    while (readable && (readable > 1 ? ends[readable - 2] : begin) + 16 > n) readable--;
-    for (i = 0; i < readable; begin = ends[i++]) {
-        size_t length = ends[i] - begin;
-        if (likely(length <= KEY_BYTES)) {
-            __m128i key = _mm_and_si128(vector_at(text + begin), vector_at(&KEY_MASK[length].low));
-            key = _mm_or_si128(key, vector_at(&KEY_MASK[length].zero));
-            _mm_store_si128((__m128i *)&keys[i], key);
-            slots[i] = hash_avx2(key) & (uint32_t)mask;
-        } else {
-            key_long(&keys[i], text + begin, length);
-            slots[i] = slot_avx2(&keys[i], mask);
-        }
-        prefetch(&lines[slots[i]]);
-    }
-    for (; i < pieces; begin = ends[i++]) {
-        key_of(&keys[i], text + begin, ends[i] - begin, n - begin);
-        slots[i] = slot_avx2(&keys[i], mask);
-        prefetch(&lines[slots[i]]);
-    }
-}
+#define KEYS(name) name##_avx2
+#include "keys_aes.h"
+#undef KEYS
 
 KEYS_TARGET static size_t look_avx2(const Line *lines, const Key *keys, const uint32_t *slots,
                                     size_t pieces, Value *found, uint32_t *missing) {

@@ -24,7 +24,7 @@ static int has_aes(void) {
 #endif
 }
 
-KEYS_TARGET static inline uint8x16_t key_vector(const void *sixteen) {
+KEYS_TARGET static inline uint8x16_t vector_at(const void *sixteen) {
     return vld1q_u8((const uint8_t *)sixteen);
 }
 
@@ -35,35 +35,17 @@ KEYS_TARGET static inline uint32_t hash_neon(uint8x16_t key) {
     return vgetq_lane_u32(vreinterpretq_u32_u8(key), 0);
 }
 
-KEYS_TARGET static uint32_t slot_neon(const Key *key, uint64_t mask) {
-    return hash_neon(key_vector(key)) & (uint32_t)mask;
+/* Write the key of a piece of 1 to 15 bytes, and return its hash; 16 bytes may be read. */
+KEYS_TARGET static inline uint32_t key_hash_neon(Key *key, const uint8_t *piece, size_t n) {
+    uint8x16_t bytes = vandq_u8(vector_at(piece), vector_at(&KEY_MASK[n].low));
+    bytes = vorrq_u8(bytes, vector_at(&KEY_MASK[n].zero));
+    vst1q_u8((uint8_t *)key, bytes);
+    return hash_neon(bytes);
 }
 
-KEYS_TARGET static void make_keys_neon(const Line *lines, uint64_t mask, const uint8_t *text, size_t n,
-                                       size_t begin, const size_t *ends, size_t pieces, Key *keys,
-                                       uint32_t *slots) {
-    size_t i, readable = pieces;
-    /* Pieces with at least 16 bytes up to the end of the text. */
-    while (readable && (readable > 1 ? ends[readable - 2] : begin) + 16 > n) readable--;
-    for (i = 0; i < readable; begin = ends[i++]) {
-        size_t length = ends[i] - begin;
-        if (likely(length <= KEY_BYTES)) {
-            uint8x16_t key = vandq_u8(key_vector(text + begin), key_vector(&KEY_MASK[length].low));
-            key = vorrq_u8(key, key_vector(&KEY_MASK[length].zero));
-            vst1q_u8((uint8_t *)&keys[i], key);
-            slots[i] = hash_neon(key) & (uint32_t)mask;
-        } else {
-            key_long(&keys[i], text + begin, length);
-            slots[i] = slot_neon(&keys[i], mask);
-        }
-        prefetch(&lines[slots[i]]);
-    }
-    for (; i < pieces; begin = ends[i++]) {
-        key_of(&keys[i], text + begin, ends[i] - begin, n - begin);
-        slots[i] = slot_neon(&keys[i], mask);
-        prefetch(&lines[slots[i]]);
-    }
-}
+#define KEYS(name) name##_neon
+#include "keys_aes.h"
+#undef KEYS
 
 static const KeyPath KEYS_NEON = {slot_neon, make_keys_neon, look_plain};
 
