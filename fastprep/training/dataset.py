@@ -526,21 +526,11 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
         >>> WindowDataset(range(50), 10).order(shuffle=False).take(range(4))
         [0, 1, 2, 3]
         """
-        if self.mixture is None:
-            return Order(
-                self.sizes,
-                seed=seed,
-                epoch=epoch,
-                shuffle=shuffle,
-                block=block,
-                group=group,
-                chunks=self._chunks,
-                mixed=blocks.MIXED,
-            )
+        mixture = self.mixture
         return Order(
             self.sizes,
-            phases=self.mixture.phases,
-            length=self.mixture.num_windows,
+            phases=() if mixture is None else mixture.phases,
+            length=None if mixture is None else mixture.num_windows,
             seed=seed,
             epoch=epoch,
             shuffle=shuffle,
