@@ -168,6 +168,35 @@ def add_eot_options(command: argparse._ActionsContainer) -> None:
     )
 
 
+def add_separator_options(command: argparse._ActionsContainer) -> None:
+    """Add ``--separator`` and ``--whole-files``."""
+    between = command.add_mutually_exclusive_group()
+    between.add_argument(
+        "--separator",
+        type=separator,
+        default="<|endoftext|>",
+        metavar="S",
+        help=r"text between the documents of a .txt file; \n, \r, \t, \0 and \\ are escapes "
+        "(default: %(default)s)",
+    )
+    between.add_argument(
+        "--whole-files",
+        action="store_const",
+        dest="separator",
+        const=None,
+        help="read each .txt file as one document",
+    )
+
+
+def add_message_options(command: argparse.ArgumentParser) -> None:
+    """Add ``--quiet`` and ``--log``."""
+    messages = command.add_argument_group("messages")
+    messages.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    messages.add_argument(
+        "--log", choices=["json"], help="print events on stderr, one JSON object per line"
+    )
+
+
 def add_format_options(command: argparse._ActionsContainer) -> None:
     """Add ``--format`` and ``--zstd-window``."""
     command.add_argument(

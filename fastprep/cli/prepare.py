@@ -9,11 +9,14 @@ import shlex
 import sys
 
 from fastprep.cli import signals
+from fastprep.cli.events import EventLines
 from fastprep.cli.messages import in_command_words
 from fastprep.cli.options import (
     add_encoding_options,
     add_eot_options,
     add_format_options,
+    add_message_options,
+    add_separator_options,
     as_json,
     at_least_one,
     contents,
@@ -23,7 +26,6 @@ from fastprep.cli.options import (
     in_units,
     part_of_documents,
     seed,
-    separator,
     share,
     size,
     size_of,
@@ -83,11 +85,7 @@ def add_prepare(command: Parser) -> None:
     add_encoding_options(command, words=True)
     _add_documents(command)
     _add_work(command)
-    messages = command.add_argument_group("messages")
-    messages.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    messages.add_argument(
-        "--log", choices=["json"], help="print events on stderr, one JSON object per line"
-    )
+    add_message_options(command)
     command.set_defaults(run=_prepare, resumable="; the same command resumes")
 
 
@@ -100,22 +98,7 @@ def _add_inputs(command: Parser) -> None:
         help="key or column of the text; a.b is b inside a, a\\.b a name with a dot (default: text)",
     )
     add_format_options(group)
-    between = group.add_mutually_exclusive_group()
-    between.add_argument(
-        "--separator",
-        type=separator,
-        default="<|endoftext|>",
-        metavar="S",
-        help=r"text between the documents of a .txt file; \n, \r, \t, \0 and \\ are escapes "
-        "(default: %(default)s)",
-    )
-    between.add_argument(
-        "--whole-files",
-        action="store_const",
-        dest="separator",
-        const=None,
-        help="read each .txt file as one document",
-    )
+    add_separator_options(group)
     group.add_argument(
         "--on-error",
         choices=["raise", "skip", "replace"],
@@ -350,15 +333,13 @@ def _print_estimate(options: argparse.Namespace, found: Estimate) -> None:
         print(in_words(found.passed_over))
 
 
-class _Messages:
+class _Messages(EventLines):
     """Messages of a running job on stderr: lines for people, or with ``--log`` JSON for machines."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self._options = options
-        self._json = options.log == "json"
-        self._quiet = options.quiet
+        super().__init__(options)
         self._output = options.output
-        self._shards = self._tasks = self._bad = self._changes = 0
+        self._shards = self._tasks = 0
         self._ordering = self._uploading = False
         self.finished: Event | None = None
 
@@ -371,38 +352,27 @@ class _Messages:
             self.finished = event
         elif kind == "resumed":
             finished = int(str(event["shards_finished"]))
-            self._print(f"resuming: {finished} of {finished + self._tasks} shards are finished")
+            self.print(f"resuming: {finished} of {finished + self._tasks} shards are finished")
         elif kind == "reused":
-            self._print(f"{self._output}: these inputs and settings made it already; nothing to do")
+            self.print(f"{self._output}: these inputs and settings made it already; nothing to do")
         elif kind == "waiting":
-            self._print(f"{self._output}: another run works here; waiting until it ends")
+            self.print(f"{self._output}: another run works here; waiting until it ends")
         elif kind == "changed":
-            self._changes += 1
-            if self._changes <= 10:
-                self._print(str(event["change"]))
-            if self._changes == 11:
-                self._print("... and more changed inputs")
+            self.print_some("changed", str(event["change"]), "changed inputs")
         elif kind == "redone":
-            self._print(f"shard {event['shard']} is made again: {event['reason']}")
+            self.print(f"shard {event['shard']} is made again: {event['reason']}")
         elif kind == "uploading":
             self._uploading = True
             files, size = int(str(event["files"])), int(str(event["bytes"]))
-            self._print(
+            self.print(
                 f"uploading {counted(files, 'file')}, {size:,} bytes, from {event['directory']}"
             )
-        elif kind == "passed over":
-            self._print(_passed_over(event))
         elif kind == "ordering" and not self._ordering:
             self._ordering = True
-            self._print(f"putting the documents of {counted(self._shards, 'shard')} in order")
-        elif kind == "bad document":
-            self._bad += 1
-            if self._bad <= 10:
-                self._print(f"{event['place']}: {event['reason']}")
-            if self._bad == 11:
-                self._print("... and more bad documents")
-        if self._json:
-            print(as_json(event), file=sys.stderr, flush=True)
+            self.print(f"putting the documents of {counted(self._shards, 'shard')} in order")
+        else:
+            self.print_shared(event)
+        self.print_json(event)
 
     def failed(self, error: BaseException) -> None:
         """Print how the job failed, and how to resume it."""
@@ -423,9 +393,9 @@ class _Messages:
         elif journal and self._shards and not isinstance(error, MemoryError):
             from fastprep.jobs.run import resume_hint
 
-            self._print(in_command_words(resume_hint(journal, self._shards)))
+            self.print(in_command_words(resume_hint(journal, self._shards)))
         elif self._uploading and isinstance(error, KeyboardInterrupt):
-            self._print("the store is made; the same command uploads the rest")
+            self.print("the store is made; the same command uploads the rest")
 
     def _journal(self) -> Journal | None:
         """Return the journal of the job in the output, or None if there is none."""
@@ -445,13 +415,3 @@ class _Messages:
                 if (directory / JOB).exists():
                     return Journal(directory)
         return None
-
-    def _print(self, line: str) -> None:
-        if not self._quiet and not self._json:
-            print(f"fastprep: {line}", file=sys.stderr)
-
-
-def _passed_over(event: Event) -> str:
-    from fastprep.corpus.passed_over import from_facts, in_words
-
-    return in_words(from_facts(event["reasons"]))

@@ -9,14 +9,16 @@ import sys
 import time
 
 from fastprep.cli import signals
+from fastprep.cli.events import EventLines
+from fastprep.cli.messages import in_command_words
 from fastprep.cli.options import (
     add_format_options,
-    as_json,
+    add_message_options,
+    add_separator_options,
     at_least_one,
     counted,
     duration,
     in_units,
-    separator,
     share,
     size,
 )
@@ -121,22 +123,7 @@ def add_train(command: Parser) -> None:
         default="whole",
         help="split each document as one text, or each of its lines (default: whole)",
     )
-    between = texts.add_mutually_exclusive_group()
-    between.add_argument(
-        "--separator",
-        type=separator,
-        default="<|endoftext|>",
-        metavar="S",
-        help=r"text between the documents of a .txt file; \n, \r, \t, \0 and \\ are escapes "
-        "(default: %(default)s)",
-    )
-    between.add_argument(
-        "--whole-files",
-        action="store_const",
-        dest="separator",
-        const=None,
-        help="read each .txt file as one document",
-    )
+    add_separator_options(texts)
     texts.add_argument(
         "--field", default="text", metavar="F", help="key or column of the text (default: text)"
     )
@@ -170,11 +157,7 @@ def add_train(command: Parser) -> None:
         metavar="SIZE",
         help="approximate bytes of input whose counts are saved together (default: 64 to 256 MiB)",
     )
-    messages = command.add_argument_group("messages")
-    messages.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    messages.add_argument(
-        "--log", choices=["json"], help="print events on stderr, one JSON object per line"
-    )
+    add_message_options(command)
     command.set_defaults(run=_train, resumable="; the same command resumes")
 
 
@@ -302,13 +285,11 @@ def _settings(options: argparse.Namespace) -> Settings:
     return settings_of(options.pattern, options.documents, form, options.workers, options.memory)
 
 
-class _Messages:
+class _Messages(EventLines):
     """Messages of the work on stderr: lines for people, or with ``--log`` JSON for machines."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self._options = options
-        self._json = options.log == "json"
-        self._bad = 0
+        super().__init__(options)
         self._kept = False
         self._start = time.monotonic()
         self._bytes = 0
@@ -316,32 +297,27 @@ class _Messages:
     def event(self, event: Event) -> None:
         """Print a log event."""
         kind = event["event"]
-        if self._json:
-            print(as_json(event), file=sys.stderr, flush=True)
-        elif kind == "counting":
+        self.print_json(event)
+        if kind == "counting":
             self._bytes = int(str(event["bytes"]))
         elif kind == "task done":
             self._kept = True
         elif kind == "resumed":
             self._kept = True
-            self._print(f"resuming: {counted(int(str(event['parts_finished'])), 'part')} counted")
+            self.print(f"resuming: {counted(int(str(event['parts_finished'])), 'part')} counted")
         elif kind == "redone":
-            self._print(f"part {event['part']} is counted again: {event['reason']}")
-        elif kind == "bad document":
-            self._bad += 1
-            if self._bad <= 10:
-                self._print(f"{event['place']}: {event['reason']}")
-            if self._bad == 11:
-                self._print("... and more bad documents")
+            self.print(f"part {event['part']} is counted again: {event['reason']}")
+        else:
+            self.print_shared(event)
 
     def failed(self, error: BaseException) -> None:
         """Print how the work failed, and how to resume it."""
         if self._json:
-            facts = {"event": "failed", "error": type(error).__name__, "message": str(error)}
-            print(as_json({**facts}), file=sys.stderr, flush=True)
+            message = in_command_words(str(error), self._options.parser)
+            self.print_json({"event": "failed", "error": type(error).__name__, "message": message})
             self._options.error_is_logged = True
         elif self._kept and isinstance(error, (FastprepError, KeyboardInterrupt, OSError)):
-            self._print("the parts that are counted are kept; the same command resumes")
+            self.print("the parts that are counted are kept; the same command resumes")
 
     def trained(self, trained: TrainedEncoding) -> None:
         """Print what was trained; on a terminal also the time, and what to do next."""
@@ -356,7 +332,3 @@ class _Messages:
             text = next((name for name in options.inputs if not name.endswith(_COUNTS)), "FILE")
             words = ["fastprep", "prepare", text, "-o", "store", "--encoding", options.output]
             print(f"next: {shlex.join(words)}")
-
-    def _print(self, line: str) -> None:
-        if not self._options.quiet:
-            print(f"fastprep: {line}", file=sys.stderr)

@@ -83,6 +83,14 @@ def reason_of(name: str) -> str:
     return _METADATA if name.lower().endswith(".json") else _NOT_READ
 
 
+def facts_of(records: Sequence[PassedOver]) -> dict[str, object]:
+    """Return what a log event says about what was passed over; see :func:`from_facts`."""
+    return {
+        "count": sum(record.count for record in records),
+        "reasons": msgspec.to_builtins(list(records)),
+    }
+
+
 def from_facts(reasons: object) -> list[PassedOver]:
     """Return the records of a log event."""
     return msgspec.convert(reasons, list[PassedOver])

@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-import msgspec
 from msgspec import structs
 
 from fastprep.corpus.in_memory import TableSpan
-from fastprep.corpus.passed_over import PassedOver, Tally
+from fastprep.corpus.passed_over import Tally, facts_of
 from fastprep.corpus.plan import Task, task_bytes
 from fastprep.errors import (
     InvalidArgument,
@@ -365,14 +364,6 @@ class Run(NamedTuple):
         }
 
 
-def passed_over_facts(records: list[PassedOver]) -> dict[str, object]:
-    """Return what the log says about what was passed over."""
-    return {
-        "count": sum(record.count for record in records),
-        "reasons": msgspec.to_builtins(records),
-    }
-
-
 class _Begun(NamedTuple):
     """A job that is started in a directory: its run, and what a change of its inputs has changed.
 
@@ -415,7 +406,7 @@ class _Begun(NamedTuple):
         ):
             reporter.log("started", output=str(self.replaces or output), **run._facts(todo))
             if job.passed_over:
-                reporter.log("passed over", **passed_over_facts(job.passed_over))
+                reporter.log("passed over", **facts_of(job.passed_over))
             self.report_changes(log)
             if finished or redone:
                 reporter.log(
@@ -432,7 +423,7 @@ class _Begun(NamedTuple):
             for done in finished.values():
                 members.add_records(done.records[0].passed_over or ())
             if members:
-                reporter.log("passed over", **passed_over_facts(members.records()))
+                reporter.log("passed over", **facts_of(members.records()))
         # Putting documents in order takes long enough to be interrupted.
         hint = _adding_resume_hint(journal, len(run.tasks)) if job.has_drafts else None
         with hint or contextlib.nullcontext():

@@ -23,7 +23,7 @@ from fastprep.corpus.batches import readable
 from fastprep.corpus.documents import Batch, Format, OnError, Span, keys_of
 from fastprep.corpus.in_memory import TableSpan, is_table
 from fastprep.corpus.inputs import find
-from fastprep.corpus.passed_over import Tally, in_words
+from fastprep.corpus.passed_over import Tally, facts_of, in_words
 from fastprep.corpus.plan import Task, default_shard_bytes, plan, task_bytes
 from fastprep.corpus.sources import empty, modified
 from fastprep.errors import InvalidInput, InvalidUtf8
@@ -191,6 +191,16 @@ def _dicts(texts: Iterator[Any], keys: Sequence[str]) -> Iterator[dict[str, Any]
         yield found
 
 
+def report_passed_over(passed: Tally, log: Log | None) -> None:
+    """Say what was passed over: as an event of the log, or as a warning."""
+    if not passed:
+        return
+    if log is None:
+        warnings.warn(in_words(passed.records()), stacklevel=4)
+    else:
+        send(log, "passed over", **facts_of(passed.records()))
+
+
 class Run:
     """One pass over tasks: what it has read, and what it reports.
 
@@ -203,6 +213,7 @@ class Run:
         self.settings: Settings = settings
         self.documents: int = 0
         self.bad: int = 0
+        self._passed = Tally()  # members of archives
         self._done: dict[Task, int] = {}
         self.log: Log | None = log
         self._bar = Bar("counting", total, "B", show=progress)
@@ -214,6 +225,8 @@ class Run:
     def __exit__(self, kind: object, *_: object) -> None:
         self.tick()
         self._bar.__exit__(kind)
+        if kind is None:
+            report_passed_over(self._passed, self.log)
 
     def tick(self) -> None:
         """Update the progress bar."""
@@ -242,6 +255,8 @@ class Run:
                 raise InvalidUtf8.at(place, position) from None
             with self._lock:
                 self.bad += len(bad) + len(batch.bad)
+                if batch.passed is not None:
+                    self._passed.add_records(batch.passed.records())
                 # Compressed text is longer than the file that holds it.
                 self._done[task] = min(self._done.get(task, 0) + texts.size, size)
             for place, reason in (*batch.bad, *bad):
@@ -287,8 +302,7 @@ def count_inputs(
 ) -> tuple[Tables, Run]:
     """Count the pieces of inputs; return the tables, and what the run saw."""
     found = plan_of(inputs, settings.form)
-    if log is None and found.passed:
-        warnings.warn(in_words(found.passed.records()), stacklevel=3)
+    report_passed_over(found.passed, log)
     total = sum(map(task_bytes, found.tasks))
     send(log, "counting", tasks=len(found.tasks), bytes=total, inputs=len(found.spans))
     tables = Tables(settings.splitting, settings.documents, settings.workers, settings.memory)

@@ -13,7 +13,6 @@ time and on any machine with the same files.
 from __future__ import annotations
 
 import contextlib
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +21,6 @@ import msgspec
 
 from fastprep.corpus.documents import OnError
 from fastprep.corpus.in_memory import TableSpan
-from fastprep.corpus.passed_over import in_words
 from fastprep.corpus.plan import Task, task_bytes
 from fastprep.corpus.sources import modified
 from fastprep.errors import DamagedInput, InvalidInput, InvalidStore, OtherJob, UnfinishedJob
@@ -32,7 +30,7 @@ from fastprep.jobs.workers import call_on_threads
 from fastprep.system.atomic import remove, replacing
 from fastprep.system.locking import holding
 from fastprep.system.threads import StopFlag
-from fastprep.trainer.counting import Plan, Run, Settings, Tables, plan_of
+from fastprep.trainer.counting import Plan, Run, Settings, Tables, plan_of, report_passed_over
 from fastprep.trainer.counts import PieceCounts, Unit, add_up
 from fastprep.trainer.splitting import splitting_by
 
@@ -86,8 +84,7 @@ def count_in_parts(
     found = plan_of(inputs, settings.form, part_bytes, _MIN_PART_BYTES)
     if any(isinstance(span, TableSpan) for span in found.spans):
         raise InvalidInput("inputs in memory cannot be counted in parts: nothing could resume them")
-    if log is None and found.passed:
-        warnings.warn(in_words(found.passed.records()), stacklevel=2)
+    report_passed_over(found.passed, log)
     job = _job_of(found, settings)
     directory.mkdir(parents=True, exist_ok=True)
     with _locked(directory, shared=share is not None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -238,3 +239,25 @@ def test_a_terminal_is_told_the_time_and_what_to_do_next(
     assert first.startswith(f"{output}: 300 tokens, 43 merges")
     assert re.fullmatch(r"[\d.]+ kB of input counted, and 43 merges made, in [\d.]+ s", time)
     assert following == f"next: fastprep prepare {corpus[0]} -o store --encoding {output}"
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_what_is_passed_over_is_named(
+    tmp_path: Path, archive: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.txt").write_text(TEXT)
+    (folder / "b.pdf").write_text("x")
+    inputs = folder
+    if archive:
+        inputs = tmp_path / "in.tar"
+        with tarfile.open(inputs, "w") as file:
+            file.add(folder / "a.txt", "a.txt")
+            file.add(folder / "b.pdf", "b.pdf")
+    assert main(["train", str(inputs), "-o", str(tmp_path / "a.json"), "--vocab-size", "258"]) == 0
+    shown = capsys.readouterr().err
+    assert "passed over: 1 file: " in shown
+    assert "b.pdf (not of a kind that is read)" in shown
+    with pytest.warns(UserWarning, match=r"passed over: 1 file: .*b\.pdf"):
+        count_pieces(str(inputs))
