@@ -77,14 +77,7 @@ def _by_ranks(table: RankTable, pattern: str, largest: int) -> AnyEncoder:
     else:
         chosen = number
     if not missing:
-        return Encoder(
-            table.blob,
-            table.ends_buffer,
-            table.ids_buffer,
-            chosen,
-            lefts=table.lefts,
-            largest_added=largest,
-        )
+        return _of_table(table, chosen, largest)
     import numpy as np
 
     from fastprep.encoding.python_encoder import GeneralEncoder
@@ -106,24 +99,25 @@ def _by_ranks(table: RankTable, pattern: str, largest: int) -> AnyEncoder:
     return GeneralEncoder(encoder, _split_with(chosen), stand_ins)
 
 
-def _compiled(table: RankTable, pattern: int, largest: int) -> Encoder:
-    def build() -> Encoder:
-        return Encoder(
-            table.blob,
-            table.ends_buffer,
-            table.ids_buffer,
-            pattern,
-            lefts=table.lefts,
-            largest_added=largest,
-        )
+def _of_table(table: RankTable, pattern: int | Program, largest: int) -> Encoder:
+    return Encoder(
+        table.blob,
+        table.ends_buffer,
+        table.ids_buffer,
+        pattern,
+        lefts=table.lefts,
+        largest_added=largest,
+    )
 
+
+def _compiled(table: RankTable, pattern: int, largest: int) -> Encoder:
     if not any(table is published for published in PUBLISHED_TABLES.values()):
-        return build()
+        return _of_table(table, pattern, largest)
     key = table.sha256, pattern, max(table.largest, largest) < 1 << 16
     _lock.acquire()
     try:
         if key not in _encoders:
-            _encoders[key] = build()
+            _encoders[key] = _of_table(table, pattern, largest)
         return _encoders[key]
     finally:
         _lock.release()  # by a with statement, this would need memory

@@ -8,7 +8,6 @@ merge leaves incomplete is a *fragment* of a character that is not a token.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary.merge_list import MAX_MERGES, MergeList, refuse_merge
+from fastprep.vocabulary.merge_list import MAX_MERGES, MergeList, listed_table, refuse_merge
 from fastprep.vocabulary.ranks import RankTable
 from fastprep.vocabulary.token_list import MAX_ID, MAX_TOKEN_BYTES
 from fastprep_ext.bpe import END_OF_MERGE, SPACE, TokenRows
@@ -101,12 +100,9 @@ def character_vocabulary(
     ends = np.cumsum(np.fromiter(map(len, tokens), np.uint64, len(tokens)), dtype=np.uint64)
     table_rows = TokenRows(blob, ends)
     listed = _rows_of(merges, table_rows, marks, source)
-    digest = hashlib.sha256(b"characters")
     numbers = np.array(rows, np.uint32)
-    for part in (len(rows).to_bytes(8, "little"), blob, ends, numbers, listed):
-        digest.update(part)
-    table = RankTable(blob, ends, numbers, digest.hexdigest())
-    return MergeList(table, listed, False), others, bytes_ids or None
+    made = listed_table(blob, ends, numbers, listed, False, b"characters")
+    return made, others, bytes_ids or None
 
 
 def _rows_of(

@@ -98,9 +98,13 @@ def listed_table(
     ids: npt.NDArray[np.uint32],
     merges: npt.NDArray[np.uint32],
     whole_pieces: bool,
+    kind: bytes = b"merges",
 ) -> MergeList:
-    """Return a merge list from the fields of :class:`MergeList` and its table, unchecked."""
-    digest = hashlib.sha256(b"whole pieces" if whole_pieces else b"merges")
+    """Return a merge list from the fields of :class:`MergeList` and its table, unchecked.
+
+    `kind` tells apart tables of equal tokens that mean other texts.
+    """
+    digest = hashlib.sha256(b"whole pieces" if whole_pieces else kind)
     for part in (len(ids).to_bytes(8, "little"), blob, ends, ids, merges):
         digest.update(part)
     return MergeList(RankTable(blob, ends, ids, digest.hexdigest()), merges, whole_pieces)
