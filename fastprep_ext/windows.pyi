@@ -15,6 +15,7 @@ class TokenShards:
         *,
         in_files: bool = False,
         on_network: bool = False,
+        read_ahead: int = 0,
     ) -> None: ...
     num_tokens: int
     def open_all(self) -> None:
@@ -115,6 +116,9 @@ class BatchMaker:
         self, indices: Sequence[int], places: tuple[int, int, int, int, int]
     ) -> tuple[int, int]:
         """Fill the batch of the windows `indices`, a sequence of ints; releases the GIL."""
+
+def read_ahead(path: bytes) -> int:
+    """Return how many bytes the kernel reads ahead in the files of a directory."""
 
 def on_network(path: bytes) -> bool:
     """Return True if the file system of a path is on another machine."""

@@ -23,7 +23,7 @@ from fastprep.errors import IdOutOfRange, InvalidStore, InvalidWindow
 
 __all__ = [
     "BatchMaker", "DocumentEnds", "GatheredRows", "Order", "Prefetcher", "TokenShards", "best_fit",
-    "fill_rows", "items_by_row", "on_network", "read_tokens",
+    "fill_rows", "items_by_row", "on_network", "read_ahead", "read_tokens",
 ]
 
 include "windows/windows.pyx"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fastprep.errors import InvalidInput, InvalidStore, InvalidWindow
 from fastprep.store.reader import TokenStore
 from fastprep_ext.base import map_file
-from fastprep_ext.windows import DocumentEnds, TokenShards, on_network
+from fastprep_ext.windows import DocumentEnds, TokenShards, on_network, read_ahead
 
 if TYPE_CHECKING:
     import torch
@@ -187,24 +187,31 @@ class TokenSource:
         self.core: TokenShards
         if isinstance(origin, TokenStore):
             self.dtype: np.dtype[Any] = origin.dtype
-            self.core = self._opened_on_demand(origin.shard_sizes, network)
+            self.core = self._opened_on_demand(origin.shard_sizes, origin.directory, network)
             if origin.is_opened_whole:
                 # So that this source outlives the files, if another process removes them.
                 self.core.open_all()
         elif not self.mapped and isinstance(origin, np.ndarray) and _file_of_map(origin):
             self.dtype = origin.dtype
             path, _ = cast(tuple[str, int], _file_of_map(origin))
-            self.core = self._opened_on_demand((origin.size,), on_network(os.fsencode(path)))
+            self.core = self._opened_on_demand((origin.size,), path, on_network(os.fsencode(path)))
             self.core.open_all()
         else:
             shards = self.shards
             self.dtype = shards[0].dtype if shards else np.dtype(np.int64)
+            files = [*map(_file_of_map, shards)]
             self.core = TokenShards(
-                map(_without_byte_order, shards), in_files=all(map(_file_of_map, shards))
+                map(_without_byte_order, shards),
+                in_files=all(files),
+                read_ahead=min(
+                    (read_ahead(os.fsencode(file[0])) for file in files if file), default=0
+                ),
             )
         self.num_tokens: int = self.core.num_tokens
 
-    def _opened_on_demand(self, counts: Sequence[int], network: bool) -> TokenShards:
+    def _opened_on_demand(
+        self, counts: Sequence[int], path: str | os.PathLike[str], network: bool
+    ) -> TokenShards:
         # An empty array carries the dtype.
         nothing = _without_byte_order(np.empty(0, self.dtype))
         return TokenShards(
@@ -213,6 +220,7 @@ class TokenSource:
             _Opener(self._origin, self.mapped),
             in_files=True,
             on_network=network and not self.mapped,
+            read_ahead=read_ahead(os.fsencode(path)),
         )
 
     @property

@@ -7,12 +7,15 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #ifdef __linux__
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #endif
 
@@ -47,6 +50,30 @@ static int64_t clock_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* How many bytes the kernel reads ahead of reads in order from the file system of a path: a setting of its
+ * disk, or of the mount. 0 where it does not say. */
+static int64_t read_ahead_of(const char *path) {
+    long long kib = 0;
+#ifdef __linux__
+    /* Of a mount or a whole disk, of a partition's disk. */
+    static const char *const NAMES[] = {
+        "/sys/class/bdi/%u:%u/read_ahead_kb", "/sys/dev/block/%u:%u/../queue/read_ahead_kb"};
+    struct stat found;
+    char name[96];
+    size_t k;
+    if (stat(path, &found) != 0) return 0;
+    for (k = 0; k < sizeof NAMES / sizeof *NAMES; k++) {
+        FILE *file;
+        snprintf(name, sizeof name, NAMES[k], major(found.st_dev), minor(found.st_dev));
+        if ((file = fopen(name, "re")) == NULL) continue;
+        if (fscanf(file, "%lld", &kib) != 1) kib = 0;
+        fclose(file);
+        break;
+    }
+#endif
+    return (int64_t)kib << 10;
 }
 
 /* Whether the file system of a path is on another machine, or in another process, which answers for it. */

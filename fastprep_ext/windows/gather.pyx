@@ -41,6 +41,8 @@ cdef enum:
     # so many nanoseconds, and 8 per token. To read a row from a disk takes at least 80 microseconds.
     TIMED_ROWS = 8
     SLOW_ROW = 20000
+    # Tokens that are read at once of windows that follow each other in a file that is not mapped.
+    READ_IN_ORDER = 1 << 17
 
 cdef extern from "windows/disk.h" nogil:
     int64_t count_disk_reads()
@@ -273,6 +275,15 @@ cdef bint is_one_stretch(const Batch *batch) noexcept nogil:
     return True
 
 
+# Allocate the scratch memory of a batch; `at` is NULL if that fails.
+cdef void make_scratch(const Maker *maker, const Batch *batch, Scratch *scratch) noexcept nogil:
+    scratch.tokens = NULL
+    scratch.start = scratch.end = scratch.ahead = 0
+    if batch.rows > 1 and batch.indices != NULL and is_one_stretch(batch):
+        scratch.ahead = min(batch.rows * maker.row.length + 1, <int64_t>READ_IN_ORDER)
+    scratch.at = <char *>malloc(8 * max(maker.row.length + 1, scratch.ahead))
+
+
 # Request the rows of a batch that are not made.
 cdef void request_rest(const Maker *maker, const Batch *batch) noexcept nogil:
     cdef Requested asked
@@ -284,6 +295,7 @@ cdef void request_rest(const Maker *maker, const Batch *batch) noexcept nogil:
 
 cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
     cdef Maker own = maker[0]  # with scratch memory of this call
+    cdef Scratch scratch
     cdef int64_t *given = batch.indices
     cdef Reads *reads = maker.reads
     cdef bint measured = reads.cold
@@ -293,14 +305,15 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
         measured = reads.unmeasured >= MEASURED_AFTER
     # In order, whole pages are used, so a map is cheaper, and its faults read ahead.
     own.row.cold = reads.cold and (batch.order == NULL or batch.order.shuffle)
-    own.row.scratch = <char *>malloc((own.row.length + 1) * 8)
     if batch.order != NULL:
         batch.indices = <int64_t *>malloc((batch.rows + 1) * sizeof(int64_t))
-    if own.row.scratch == NULL or batch.indices == NULL:
+    if batch.order != NULL and batch.indices != NULL:
+        fill_order(batch.order, batch.first, batch.step, batch.rows, batch.indices)
+    make_scratch(maker, batch, &scratch)
+    own.row.scratch = &scratch
+    if scratch.at == NULL or batch.indices == NULL:
         batch.status = NO_MEMORY
     else:
-        if batch.order != NULL:
-            fill_order(batch.order, batch.first, batch.step, batch.rows, batch.indices)
         if measured:
             before = count_disk_reads()
         if reads.cold and not batch.requested and not is_one_stretch(batch):
@@ -323,7 +336,7 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
             note_reads(
                 reads, count_disk_reads() != before, 0 if batch.requested else batch.rows, batch.order
             )
-    free(own.row.scratch)
+    free(scratch.at)
     if batch.order != NULL:
         free(batch.indices)
         batch.indices = given
@@ -666,8 +679,12 @@ def read_tokens(TokenShards tokens not None, int64_t start, int64_t count):
     cdef const char *place
     if not (0 <= start and 0 < count <= tokens.num_tokens - start):
         raise InvalidWindow(f"{count} ids from {start} on, but there are {tokens.num_tokens}")
-    cdef Memory scratch = allocate(count * tokens.tokens.itemsize)
-    place = fetch(&tokens.tokens, start, count, <char *>scratch.at, False)
+    cdef Memory memory = allocate(count * tokens.tokens.itemsize)
+    cdef Scratch scratch
+    scratch.at = <char *>memory.at
+    scratch.tokens = NULL
+    scratch.ahead = 0
+    place = fetch(&tokens.tokens, start, count, &scratch, False)
     if place == NULL:
         raise InvalidStore(f"{count} ids from {start} on cannot be read")
     raw = place[:count * tokens.tokens.itemsize]

@@ -41,6 +41,16 @@ cdef struct Tokens:
     int64_t first_file
     bint in_files          # whether memory, if any, is a map of a file
     bint on_network        # whether reads of the files are not counted as reads of a disk
+    int64_t read_ahead     # bytes that the kernel reads ahead of reads in order; 0: not known
+
+# Memory for tokens that are not contiguous in memory, or only in a file: it has the tokens `start` to `end`
+# of a sequence, or none. Of a file, `ahead` tokens are read at once if fewer are needed.
+cdef struct Scratch:
+    char *at
+    int64_t ahead
+    const Tokens *tokens
+    int64_t start
+    int64_t end
 
 # How rows are written. `last` is the largest id allowed.
 cdef struct RowForm:
@@ -50,8 +60,8 @@ cdef struct RowForm:
     int64_t input_fill
     int64_t target_fill
     int64_t last
-    char *scratch  # length + 1 tokens, at least 2, for tokens that are not contiguous in memory
-    bint cold      # whether to read files also where they are mapped
+    Scratch *scratch  # of length + 1 tokens or more
+    bint cold         # whether to read files also where they are mapped
 
 # A range of tokens to request from the disk; ranges that follow each other are joined.
 cdef struct Requested:
@@ -86,10 +96,10 @@ cdef int64_t write_last(
     const Tokens *tokens, const RowForm *row, int64_t start, void *inputs, void *targets
 ) noexcept nogil
 cdef void fill(void *out, int64_t count, int64_t value, int64_t itemsize) noexcept nogil
-# Return the address of `count` consecutive tokens, in place or copied to `scratch`; NULL if they
-# cannot be read, or are in a shard that is not opened.
+# Return the address of `count` consecutive tokens, in place or in the scratch memory, until its next use;
+# NULL if they cannot be read, or are in a shard that is not opened.
 cdef const char *fetch(
-    const Tokens *tokens, int64_t start, int64_t count, char *scratch, bint cold
+    const Tokens *tokens, int64_t start, int64_t count, Scratch *scratch, bint cold
 ) noexcept nogil
 
 cdef class TokenShards:

@@ -17,6 +17,7 @@ cdef extern from "windows/disk.h" nogil:
     void request_file(int file, int64_t offset, int64_t count)
     void request_map(const char *at, int64_t count)
     bint is_on_network(const char *path)
+    int64_t read_ahead_of(const char *path)
 
 cdef extern from *:
     """
@@ -132,27 +133,36 @@ cdef int64_t read_part(
 
 
 cdef const char *fetch(
-    const Tokens *tokens, int64_t start, int64_t count, char *scratch, bint cold
+    const Tokens *tokens, int64_t start, int64_t count, Scratch *scratch, bint cold
 ) noexcept nogil:
     cdef int64_t shard = shard_of(tokens.bounds, tokens.num_shards, start)
-    cdef int64_t take
-    cdef char *out = scratch
+    cdef int64_t take, left
+    cdef char *out = scratch.at
     if (
         start + count <= tokens.bounds[shard + 1]
         and tokens.places[shard] != NULL
         and not (cold and tokens.files[shard].path != NULL)
     ):
         return tokens.places[shard] + (start - tokens.bounds[shard]) * tokens.itemsize
-    while count > 0:
-        take = min(count, tokens.bounds[shard + 1] - start)
+    if scratch.tokens == tokens and scratch.start <= start and start + count <= scratch.end:
+        return scratch.at + (start - scratch.start) * tokens.itemsize
+    if count < scratch.ahead:  # not of the next shard, which may not be open
+        count = max(count, min(scratch.ahead, tokens.bounds[shard + 1] - start))
+    scratch.tokens = NULL
+    scratch.start = start
+    scratch.end = start + count
+    left = count
+    while left > 0:
+        take = min(left, tokens.bounds[shard + 1] - start)
         if take > 0:
             if read_part(tokens, shard, start - tokens.bounds[shard], take, out, cold) != 0:
                 return NULL
             start += take
-            count -= take
+            left -= take
             out += take * tokens.itemsize
         shard += 1
-    return scratch
+    scratch.tokens = tokens
+    return scratch.at
 
 
 cdef void fill(void *out, int64_t count, int64_t value, int64_t itemsize) noexcept nogil:
@@ -188,13 +198,13 @@ cdef int64_t write_pairs(
 cdef int64_t write_last(
     const Tokens *tokens, const RowForm *row, int64_t start, void *inputs, void *targets
 ) noexcept nogil:
+    cdef int64_t pair[2]  # of the token twice, to be widened
     cdef const char *place = fetch(tokens, start, 1, row.scratch, row.cold)
     if place == NULL:
         return READ_FAILED
-    if place != row.scratch:
-        memcpy(row.scratch, place, tokens.itemsize)
-    memcpy(row.scratch + tokens.itemsize, row.scratch, tokens.itemsize)  # a pair, to be widened
-    if row.pairs(row.scratch, 1, inputs, targets, row.last) < 0:
+    memcpy(pair, place, tokens.itemsize)
+    memcpy(<char *>pair + tokens.itemsize, place, tokens.itemsize)
+    if row.pairs(pair, 1, inputs, targets, row.last) < 0:
         return BAD_ID
     fill(targets, 1, row.target_fill, row.itemsize)
     return 0
@@ -244,6 +254,8 @@ cdef class TokenShards:
         whether the buffers are maps of files.
     on_network
         whether the files are on a network.
+    read_ahead
+        number of bytes that the kernel reads ahead of reads in order.
 
     Raises
     ------
@@ -258,7 +270,8 @@ cdef class TokenShards:
     5
     """
 
-    def __cinit__(self, shards, counts=None, open=None, *, bint in_files=False, bint on_network=False):
+    def __cinit__(self, shards, counts=None, open=None, *, bint in_files=False, bint on_network=False,
+                  int64_t read_ahead=0):
         global next_file
         cdef Py_ssize_t k, n
         cdef list views = list(map(memoryview, shards))
@@ -275,6 +288,7 @@ cdef class TokenShards:
         next_file += n
         self.tokens.itemsize = 1
         self.tokens.in_files, self.tokens.on_network = in_files, on_network
+        self.tokens.read_ahead = read_ahead
         for k, view in enumerate(views):
             if k == 0:
                 self.kind = <Kind>kind_of(view)
@@ -363,3 +377,12 @@ def on_network(path) -> bool:
     False
     """
     return is_on_network(path)
+
+
+def read_ahead(path) -> int:
+    """Return how many bytes the kernel reads ahead in the files of a directory; 0 if it is not known.
+
+    >>> read_ahead(b"/proc")
+    0
+    """
+    return read_ahead_of(path)
