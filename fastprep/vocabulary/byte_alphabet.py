@@ -71,4 +71,5 @@ def codes_of(characters: str) -> npt.NDArray[np.uint16]:
     >>> codes_of("Ġa b").tolist()
     [32, 97, 257, 98]
     """
-    return _CODES[np.frombuffer(characters.encode("utf-16-le", "surrogatepass"), np.uint16)]
+    # An index in brackets crashes in numpy when memory runs out; here and elsewhere in this package.
+    return _CODES.take(np.frombuffer(characters.encode("utf-16-le", "surrogatepass"), np.uint16))

@@ -89,7 +89,9 @@ def merge_list(
         return listed_table(tokens.blob, tokens.ends, tokens.ids, listed, whole_pieces)
     renumbered = np.cumsum(kept, dtype=np.uint32) - np.uint32(1)
     blob, ends = gathered(tokens.blob, tokens.ends, np.flatnonzero(kept))
-    return listed_table(blob, ends, tokens.ids[kept], renumbered[listed], whole_pieces)
+    return listed_table(
+        blob, ends, tokens.ids.compress(kept), renumbered.take(listed), whole_pieces
+    )
 
 
 def listed_table(

@@ -199,7 +199,7 @@ def table_of(mergeable_ranks: dict[bytes, int]) -> RankTable:
         raise OverflowError(f"ids are 0 to {MAX_RANK - 1}; these are {ids.min()} to {ids.max()}")
     if not np.all(ids[1:] > ids[:-1]):
         order = np.argsort(ids, kind="stable")
-        ids = ids[order]
+        ids = ids.take(order)
         tokens = [tokens[row] for row in order.tolist()]
         if repeated := ids[1:][ids[1:] == ids[:-1]].tolist():
             raise BadVocabulary(f"two tokens have the id {repeated[0]}; give each its own")

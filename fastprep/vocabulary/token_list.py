@@ -119,7 +119,7 @@ def token_list(parts: Iterable[dict[str, int]], source: str) -> TokenList:
     if not np.all(ids[1:] > ids[:-1]):
         order = np.argsort(ids, kind="stable")
         blob, ends = gathered(blob, ends, order)
-        ids = ids[order]
+        ids = ids.take(order)
     _check(blob, ends, ids, others if empty is None else {**others, "": empty}, source)
     try:
         return TokenList(blob, ends, ids, others, TokenRows(blob, ends), empty)

@@ -171,6 +171,24 @@ def arrays(encoding: Encoding) -> list[list[int]]:
     return [out[:count].tolist(), ends.tolist()]
 
 
+def streamed(encoding: Encoding) -> str:
+    stream = encoding.decode_stream()
+    return "".join([*map(stream.push, encoding.encode_ordinary(TEXT)), stream.finish()])
+
+
+def stored_text(folder: Path) -> str:
+    return fastprep.TokenStore(folder / "store").text(3)
+
+
+def loaded(folder: Path, **options: Any) -> list[list[list[int]]]:
+    loader = fastprep.create_dataloader(folder / "store", batch_size=3, max_length=7, **options)
+    return [inputs.tolist() for inputs, _ in loader]
+
+
+def counted(folder: Path) -> Any:
+    return fastprep.count_pieces(folder / "b.txt", progress=False).items()
+
+
 VOCAB = {
     word: number for number, word in enumerate(sorted({*TEXT.split(), "<|unk|>", "<|endoftext|>"}))
 }
@@ -209,6 +227,10 @@ CALLS: dict[str, Call] = {
     "Encoding.from_file, json": in_folder(
         lambda folder: Encoding.from_file(folder / "tokenizer.json").encode("hello world")
     ),
+    "encode_with_offsets": encoded(
+        lambda enc: str(enc.encode_with_offsets(TEXT, disallowed_special=()))
+    ),
+    "decode_stream": encoded(streamed),
     "encode_file": in_folder(
         lambda folder: (
             encode_file(ENCODING, folder / "b.txt", folder / "ids.bin", None, 2),
@@ -283,6 +305,20 @@ CALLS: dict[str, Call] = {
             fastprep.TokenStore(folder / "store")[:].tolist(),
             fastprep.TokenStore(folder / "store").document(3).tolist(),
         )
+    ),
+    "TokenStore.text": in_folder(
+        lambda folder: [
+            stored_text(folder),
+            *(ids.tolist() for ids in fastprep.TokenStore(folder / "store").documents()),
+        ]
+    ),
+    "create_dataloader": in_folder(loaded),
+    "create_dataloader, packed": in_folder(
+        lambda folder: loaded(folder, layout="packed", shuffle="blocks", shuffle_block_tokens=64)
+    ),
+    "count_pieces": in_folder(lambda folder: dict(counted(folder))),
+    "train_bpe": in_folder(
+        lambda folder: fastprep.train_bpe(folder / "b.txt", 270, progress=False).merges
     ),
     "verify": in_folder(lambda folder: fastprep.verify(folder / "store").tokens),
     "export_store": in_folder(exported),

@@ -1,12 +1,16 @@
-/* A preloaded library: malloc, calloc and realloc that fail for the compiled modules of fastprep.
+/* A preloaded library: malloc, calloc and realloc that fail for the compiled modules of fastprep, and the
+ * native frames of a crash on stderr.
  *
  * cc -shared -fPIC -O1 failing_malloc.c -o failing_malloc.so
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
@@ -40,4 +44,20 @@ void *calloc(size_t items, size_t size) {
 
 void *realloc(void *block, size_t size) {
     return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(block, size);
+}
+
+/* faulthandler, which comes after, calls this handler once it has printed the frames of Python. */
+static void print_frames(int number) {
+    static const char title[] = "Native frames:\n";
+    void *frames[64];
+    int found = backtrace(frames, 64);
+    if (write(2, title, sizeof title - 1) > 0) backtrace_symbols_fd(frames, found, 2);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+__attribute__((constructor)) static void handle_crashes(void) {
+    void *frame;
+    backtrace(&frame, 1); /* loads what it needs */
+    signal(SIGSEGV, print_frames);
 }
