@@ -103,8 +103,12 @@ def _bash() -> Iterator[str]:
 
 
 def _zsh() -> Iterator[str]:
+    names = parser_of("encode").completions["encoding"]
     yield "#compdef fastprep"
     yield "# fastprep in zsh"
+    yield "_fastprep_encodings() {"
+    yield f"    _alternative 'encodings:encoding:({' '.join(names)})' 'files:file:_files'"
+    yield "}"
     yield "_fastprep() {"
     yield "    local -a commands"
     yield "    commands=("
@@ -130,7 +134,7 @@ def _zsh_of(command: Parser, action: argparse.Action) -> Iterator[str]:
     words = words_of(command, action)
     values = "_files" if words is None else f"({' '.join(words)})" if words else " "
     if action.dest == "encoding":
-        values = f'_alternative "e:encoding:({" ".join(words or ())})" "f:file:_files"'
+        values = "_fastprep_encodings"
     value = f":{str(action.metavar or action.dest).replace(':', ' ')}:{values}"
     about = (command.help_of(action)).translate({ord(c): f"\\{c}" for c in "[]:"})
     for option in action.option_strings:
@@ -151,13 +155,13 @@ def _fish() -> Iterator[str]:
     yield "# fastprep in fish"
     yield "complete -c fastprep -f"
     for name, (_, summary) in COMMANDS.items():
-        yield f"complete -c fastprep -n __fish_use_subcommand -a {name} -d {_quoted(summary)}"
+        yield f"complete -c fastprep -n __fish_use_subcommand -a {name} -d {_quoted_in_fish(summary)}"
     yield "complete -c fastprep -n __fish_use_subcommand -s V -l version -d 'print the version'"
     for name, command in _commands():
         of = f"complete -c fastprep -n '__fish_seen_subcommand_from {name}'"
         for action in command.actions():
             words = words_of(command, action)
-            about = _quoted(command.help_of(action))
+            about = _quoted_in_fish(command.help_of(action))
             names = "".join(
                 f" -l {option[2:]}" if option.startswith("--") else f" -s {option[1:]}"
                 for option in action.option_strings
@@ -165,14 +169,27 @@ def _fish() -> Iterator[str]:
             if action.nargs == 0:
                 yield f"{of}{names} -d {about}"
             elif words is None or action.dest == "encoding":
-                also = f" -a {_quoted(' '.join(words or ()))}" * bool(words)
+                also = f" -a {_quoted_in_fish(' '.join(words or ()))}" * bool(words)
                 yield f"{of}{names}{' -r' * bool(names)} -F{also} -d {about}"
             elif names:
-                yield f"{of}{names} -x -a {_quoted(' '.join(words))} -d {about}"
+                yield f"{of}{names} -x -a {_quoted_in_fish(' '.join(words))} -d {about}"
             elif words:
-                yield f"{of} -a {_quoted(' '.join(words))}"
+                yield f"{of} -a {_quoted_in_fish(' '.join(words))}"
 
 
 def _quoted(text: str) -> str:
-    """Quote a text for a shell; both quotes and backslashes are in the text of none of them."""
-    return "'" + text.replace("\\", "").replace("'", "") + "'"
+    """Quote a text for bash and zsh.
+
+    >>> print(_quoted("a model's name"))
+    'a model'\\''s name'
+    """
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _quoted_in_fish(text: str) -> str:
+    """Quote a text for fish.
+
+    >>> print(_quoted_in_fish("a model's name"))
+    'a model\\'s name'
+    """
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
