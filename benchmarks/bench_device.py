@@ -37,7 +37,7 @@ def rate(step: Callable[[], object], tokens: int, repeats: int) -> float:
             step()
         torch.cuda.synchronize()
         rates.append(BATCHES * tokens / (time.perf_counter() - start) / 1e6)
-    return round(median(rates), 1)
+    return round(median(rates), 3)
 
 
 def endless(loader: Any) -> Any:
@@ -97,7 +97,14 @@ def training(path: Path, repeats: int) -> dict[str, Any]:
         "loader": rate(lambda: step(next(batches)), tokens, repeats),
         "one batch again and again": rate(lambda: step(one), tokens, repeats),
     }
-    return {"million_tokens_per_second": rates}
+    waits = []
+    for _ in range(BATCHES):
+        start = time.perf_counter()
+        batch = next(batches)
+        waits.append(1000 * (time.perf_counter() - start))
+        step(batch)
+    found = {f"p{part}": round(float(np.percentile(waits, part)), 3) for part in (50, 99, 100)}
+    return {"million_tokens_per_second": rates, "milliseconds_waited_per_step": found}
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import _testcapi
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -48,6 +49,10 @@ LONG = TEXT * 300
 IDS = [256, 300, 104, 70_000, 259, 264]
 
 
+# CPython 3.11 raises no error where a call of Python's own has no memory for its frame.
+FRAMELESS = re.compile(
+    r"<(class '[\w.]+'|function|bound method).*> returned NULL without setting an exception"
+)
 # Without any memory at all the interpreter itself aborts.
 ON = 12
 MAX = 1 << 20
@@ -180,6 +185,14 @@ def stored_text(folder: Path) -> str:
     return fastprep.TokenStore(folder / "store").text(3)
 
 
+def stored_ids(folder: Path) -> list[list[int]]:
+    # By numbers: CPython 3.11 forgets the error of a generator or map if it cannot allocate its frame.
+    store, found = fastprep.TokenStore(folder / "store"), []
+    for number in range(store.num_documents):
+        found.append(store.document(number).tolist())  # noqa: PERF401
+    return found
+
+
 def loaded(folder: Path, **options: Any) -> list[list[list[int]]]:
     loader = fastprep.create_dataloader(folder / "store", batch_size=3, max_length=7, **options)
     return [inputs.tolist() for inputs, _ in loader]
@@ -309,7 +322,7 @@ CALLS: dict[str, Call] = {
     "TokenStore.text": in_folder(
         lambda folder: [
             stored_text(folder),
-            *(ids.tolist() for ids in fastprep.TokenStore(folder / "store").documents()),
+            *stored_ids(folder),
         ]
     ),
     "create_dataloader": in_folder(loaded),
@@ -368,7 +381,7 @@ def outcome(call: Call, made: Any, kind: str, first: int, once: bool, expected: 
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == 12:
         return "no memory"
     innermost = [*traceback.extract_tb(error.__traceback__)][-1].filename
-    by = "" if "fastprep" in innermost else " by others"
+    by = "" if "fastprep" in innermost and not FRAMELESS.match(str(error)) else " by others"
     return f"{type(error).__name__}{by}: {error}"
 
 
