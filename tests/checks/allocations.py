@@ -189,7 +189,7 @@ def stored_ids(folder: Path) -> list[list[int]]:
     # By numbers: CPython 3.11 forgets the error of a generator or map if it cannot allocate its frame.
     store, found = fastprep.TokenStore(folder / "store"), []
     for number in range(store.num_documents):
-        found.append(store.document(number).tolist())  # noqa: PERF401
+        found.append(store.document(number).tolist())
     return found
 
 
