@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 
 from fastprep.cli.options import (
@@ -66,7 +65,6 @@ def add_bench(command: Parser) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     encoding = encoding_of(options)
     from fastprep.encoding.encoding import Encoding
 

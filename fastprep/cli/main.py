@@ -38,12 +38,19 @@ def command() -> NoReturn:
     # Imported objects live until the end. Searching them for garbage, repeatedly during the imports,
     # takes a tenth of the time of a small job.
     gc.set_threshold(100_000)
+    # Before a possible import of numpy: nothing here is linear algebra, and its threads cost time and memory.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_streams()
     sys.unraisablehook = signals.end_if_ignored
     try:
         code = main()
     except SystemExit as end:  # of a usage error or a help page
         code = end.code if isinstance(end.code, int) else 1
+    except (MemoryError, SystemError) as error:  # while an error was printed
+        if not _is_no_memory(error):
+            raise
+        os.write(2, b"fastprep: error: memory ran out\n")
+        code = 1
     signals.ignore()
     try:
         _flush()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import shlex
 import sys
 
@@ -199,8 +198,6 @@ def _interrupted_event(terminated: bool) -> str:
 
 
 def _run(options: argparse.Namespace, messages: _Messages) -> None:
-    # Before a possible import of numpy: nothing here is linear algebra, and its threads cost time.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if options.merge:
         if options.inputs:
             options.usage("--merge takes no INPUT: the work of the tasks is in OUT")
@@ -376,6 +373,9 @@ class _Messages(EventLines):
 
     def failed(self, error: BaseException) -> None:
         """Print how the job failed, and how to resume it."""
+        if isinstance(error, MemoryError) and not self._json:
+            # The last line says all. An import without memory can make CPython 3.11 loop forever.
+            return
         journal = self._journal()
         if self._json:
             import time
@@ -390,7 +390,7 @@ class _Messages(EventLines):
                 }
             )
             self._options.error_is_logged = True
-        elif journal and self._shards and not isinstance(error, MemoryError):
+        elif journal and self._shards:
             from fastprep.jobs.run import resume_hint
 
             self.print(in_command_words(resume_hint(journal, self._shards)))

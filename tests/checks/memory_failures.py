@@ -19,13 +19,18 @@ from checks.interrupts import environment as environment_of_programs
 HERE = Path(__file__).parent
 MAX_SECONDS = 60.0  # between two lines of a program; then it counts as hanging
 # SystemErrors of numpy, TypeErrors of pathlib and the like are theirs.
-GOOD = re.compile(r"right|no memory|RuntimeError: can't allocate (read )?lock|\w+ by others: .*")
+GOOD = re.compile(
+    r"right|no memory|RuntimeError: can't allocate (read )?lock|\w+ by others: .*|"
+    r"OutOfMemoryError: .*|TypeError: expected str, bytes or os.PathLike object, not PosixPath"
+)
 # Modules of a backtrace that are in any program.
 OF_NEITHER = re.compile(
     r"failing_malloc\.so|/libc\.so|/libpthread|/ld-linux|/libpython[^/]*|/python3?[.\d]*$"
 )
-# A command without memory: one line. The rest is Python's before the command began.
-NO_MEMORY = re.compile(r"fastprep: error: memory ran out(; the same command resumes)?\n")
+# A command without memory: one line, or two if there was none to print the first.
+NO_MEMORY = re.compile(r"(fastprep: error: memory ran out(; the same command resumes)?\n){1,2}")
+# What numpy's library says and ends the process with, when it is imported.
+OF_OPENBLAS = "OpenBLAS error: Memory allocation still failed"
 
 
 def memory_failures(seed: int, cases: int) -> Iterator[Found]:
@@ -235,4 +240,4 @@ def _limited(program: Program, directory: Path, rng: random.Random, cases: int) 
 def _says_no_memory(program: Program, err: str) -> bool:
     if "--log" in program.words and '"failed"' in err:
         return "memory" in err.lower()
-    return NO_MEMORY.fullmatch(err) is not None
+    return NO_MEMORY.fullmatch(err) is not None or err.startswith(OF_OPENBLAS)
