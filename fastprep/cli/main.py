@@ -38,7 +38,7 @@ def command() -> NoReturn:
     # Imported objects live until the end. Searching them for garbage, repeatedly during the imports,
     # takes a tenth of the time of a small job.
     gc.set_threshold(100_000)
-    # Before a possible import of numpy: nothing here is linear algebra, and its threads cost time and memory.
+    # Before an import of numpy: nothing here is linear algebra, and its threads cost time and memory.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_streams()
     sys.unraisablehook = signals.end_if_ignored
