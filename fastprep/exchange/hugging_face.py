@@ -179,7 +179,8 @@ class FastTokenizer:
         return (
             inside.get_vocab_size(True),
             inside.get_vocab_size(False),
-            *(step and step.__getstate__() for step in steps),
+            # An empty Sequence is false.
+            *(None if step is None else step.__getstate__() for step in steps),
             *(getattr(model, name, None) for name in ("dropout", "unk_token", "ignore_merges")),
             repr(inside.get_added_tokens_decoder()) if self._is_shared else "",
         )

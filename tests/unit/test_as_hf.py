@@ -262,6 +262,19 @@ def test_tokens_that_are_added_later_are_respected(pair):
     same()
 
 
+def test_the_encoding_is_made_once(folder, monkeypatch):
+    import tokenizers
+
+    ours = as_hf(folder)
+    ours.backend_tokenizer.normalizer = tokenizers.normalizers.Sequence([])  # as DeepSeek's
+    ours("a")
+    made = ours._encoding
+    monkeypatch.setattr(ours, "_read", None)
+    assert ours("one two")["input_ids"] == as_hf(folder)("one two")["input_ids"]
+    assert ours(TEXTS)["input_ids"]
+    assert ours._encoding is made
+
+
 def test_a_change_that_is_not_supported_is_reported(pair):
     import tokenizers
 
