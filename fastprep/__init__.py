@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fastprep.encoding.shown import ShownTokens
     from fastprep.errors import FastprepError
     from fastprep.exchange.exports import export_store
+    from fastprep.exchange.hugging_face import as_hf
     from fastprep.exchange.imports import import_tokens
     from fastprep.jobs.prepare import merge_tasks, prepare
     from fastprep.model import encoding_for_model, encoding_name_for_model
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
         "WindowLoader",
         "WindowSampler",
         "WordEncoding",
+        "as_hf",
         "build_vocab",
         "collate_windows",
         "count_pieces",
@@ -125,6 +127,7 @@ _MODULE_OF = {
     "WindowLoader": "training.loader",
     "WindowSampler": "training.sampler",
     "WordEncoding": "words.encoding",
+    "as_hf": "exchange.hugging_face",
     "build_vocab": "words.tokenizers",
     "collate_windows": "training.batch",
     "count_pieces": "trainer.counting",

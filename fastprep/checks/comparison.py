@@ -36,12 +36,11 @@ def compare(
     chosen: set[int] | None = None
     if sample is not None and sample < store.num_documents:
         chosen = set(random.Random(0).sample(range(store.num_documents), sample))
-    token = [] if store.eot_token is None else [store.eot_token]
     part = store.head.part
     if store.head.shuffle is not UNSET or (
         part is not None and part.validation_documents is not UNSET
     ):
-        return _compare_ordered(store, against, oracle, chosen, token, sources)
+        return _compare_ordered(store, against, oracle, chosen, sources)
     number = compared = 0
     form = _format_of(store)
     for index, record in enumerate(store.records()):
@@ -54,9 +53,7 @@ def compare(
                     f"{record.documents} documents: they changed, or documents were lost"
                 )
             if chosen is None or number in chosen:
-                ids = oracle(document)
-                expected = [*token, *ids] if store.eot == "prepend" else [*ids, *token]
-                _check_document(store, number, expected, against)
+                _check_document(store, number, oracle(document), against)
                 compared += 1
             number += 1
         if number != stop:
@@ -84,7 +81,6 @@ def _compare_ordered(
     against: str,
     oracle: Oracle,
     chosen: set[int] | None,
-    token: list[int],
     sources: Sources,
 ) -> int:
     """Compare a store whose documents were put in order when it was made.
@@ -117,9 +113,7 @@ def _compare_ordered(
     for key, text in own():
         number = bisect_left(keys, key)
         if chosen is None or number in chosen:
-            ids = oracle(text)
-            expected = [*token, *ids] if store.eot == "prepend" else [*ids, *token]
-            _check_document(store, number, expected, against)
+            _check_document(store, number, oracle(text), against)
             compared += 1
     return compared
 
@@ -177,7 +171,10 @@ def _texts(store: TokenStore, spans: list[Span]) -> Iterator[str]:
         yield text
 
 
-def _check_document(store: TokenStore, number: int, expected: list[int], against: str) -> None:
+def _check_document(store: TokenStore, number: int, ids: list[int], against: str) -> None:
+    before = [] if store.bos_token is None else [store.bos_token]
+    after = [store.eot_token] if store.eot == "append" and store.eot_token is not None else []
+    expected = [*before, *ids, *after]
     found = store.document(number).tolist()
     if found == expected:
         return

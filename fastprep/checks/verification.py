@@ -190,6 +190,16 @@ class _Shard:
         store.fetch(index, "bin")
         self._ends = from_file(store.shard_content(index, "ends"), "Q")
         self._letter: Letter = "H" if self.itemsize == 2 else "I"
+        # The tokens at the ends of documents, and the sides on which they are.
+        begin = None if store.eot == "none" else store.bos_token
+        self._tokens: list[tuple[int, str]] = []
+        if begin is not None and begin == store.eot_token and store.eot == "append":
+            self._tokens = [(begin, "both")]
+        else:
+            if begin is not None:
+                self._tokens.append((begin, "before"))
+            if store.eot == "append" and store.eot_token is not None:
+                self._tokens.append((store.eot_token, "after"))
 
     def check_ends(self) -> int:
         """Raise InvalidStore unless document ends ascend, the last one to the end of the shard."""
@@ -226,9 +236,9 @@ class _Shard:
             checksum = crc32(content, checksum)
             ids = from_file(content, self._letter)
             max_id = max(max_id, largest(ids))
-            if store.eot_token is not None:
-                places, offset, _ = self._end_token_places(position, position + len(ids))
-                in_place &= occurs_exactly_at(ids, store.eot_token, places, offset)
+            for token, sides in self._tokens:
+                places, offset, _ = self._token_places(sides, position, position + len(ids))
+                in_place &= occurs_exactly_at(ids, token, places, offset)
             position += len(ids)
         expected = self._record.bin_crc32[number]
         if position == stop and checksum == expected and max_id < store.vocab_size and in_place:
@@ -255,8 +265,8 @@ class _Shard:
                     f"{self._path}: token {start + place} is {ids[place]}, outside the vocabulary of "
                     f"{store.vocab_size} ids; {HOW_TO_FIX}"
                 )
-            if store.eot_token is not None:
-                self._check_end_tokens(ids, store.eot_token, start, stop)
+            for token, sides in self._tokens:
+                self._check_token(ids, token, sides, start, stop)
         except InvalidStore as fault:
             return fault
         return InvalidStore(
@@ -264,43 +274,53 @@ class _Shard:
             f"differ: something writes to the file, or the disk fails; {HOW_TO_FIX}"
         )
 
-    def _check_end_tokens(self, ids: memoryview[int], token: int, start: int, stop: int) -> None:
-        expected, offset, first = self._end_token_places(start, stop)
+    def _check_token(
+        self, ids: memoryview[int], token: int, sides: str, start: int, stop: int
+    ) -> None:
+        expected, offset, first = self._token_places(sides, start, stop)
         if occurs_exactly_at(ids, token, expected, offset):
             return
         found = {place for place, value in enumerate(ids, offset) if value == token}
-        for document, place in enumerate(expected, first):
+        for number, place in enumerate(expected):
             if place not in found:
-                verb = "start" if self._store.eot == "prepend" else "end"
+                verb = {"before": "start", "after": "end"}.get(sides, "start and end")
+                document = first + (number if sides != "both" else number // 2)
                 raise InvalidStore(
-                    f"{self._path}: document {document} of the shard does not {verb} with the end "
-                    f"token {token}; {HOW_TO_FIX}"
+                    f"{self._path}: document {document} of the shard does not {verb} with the "
+                    f"{self._name(token)} {token}; {HOW_TO_FIX}"
                 )
         inside = min(found - {*expected}) - offset + start
         raise InvalidStore(
-            f"{self._path}: the end token {token} is inside a document, at token {inside}; {HOW_TO_FIX}"
+            f"{self._path}: the {self._name(token)} {token} is inside a document, at token {inside}; "
+            f"{HOW_TO_FIX}"
         )
 
-    def _end_token_places(
-        self, start: int, stop: int
-    ) -> tuple[memoryview[int] | array[int], int, int]:
-        """Return where end tokens must be in ids ``start`` to ``stop``.
+    def _name(self, token: int) -> str:
+        return "end token" if token == self._store.eot_token else "begin token"
 
-        The result is their places, the number that the id ``start`` has in the count of places,
-        and the index of the first one's document.
+    def _token_places(
+        self, sides: str, start: int, stop: int
+    ) -> tuple[memoryview[int] | array[int], int, int]:
+        """Return where a token must be in ids ``start`` to ``stop``.
+
+        That is before each document, after it, or both. The result is the places, the number that the
+        id ``start`` has in the count of places, and the index of the first one's document.
         """
         ends = self._ends
-        if self._store.eot == "append":
+        if sides == "after":
             # Documents that end in (start, stop] have their last token here.
             first, last = bisect_right(ends, start), bisect_right(ends, stop)
             return ends[first:last], start + 1, first
         # A document starts where the one before it ends; the first one at 0.
         first, last = bisect_left(ends, start), bisect_left(ends, stop)
-        if start:
-            return ends[first:last], start, first + 1
-        places = array("Q", [0])
-        places.frombytes(ends[:last].cast("B"))
-        return places, 0, 0
+        places = array("Q", [0] if not start and len(ends) else [])
+        places.frombytes(ends[first if start else 0 : last].cast("B"))
+        document = first + 1 if start else 0
+        if sides == "before":
+            return places, start, document
+        closing, _, ending = self._token_places("after", start, stop)
+        both = array("Q", sorted([*(place + 1 for place in places), *closing]))
+        return both, start + 1, min(document, ending)
 
 
 def _read_chunks(path: Path, itemsize: int, start: int, stop: int) -> Iterator[memoryview[int]]:

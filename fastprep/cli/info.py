@@ -68,6 +68,7 @@ def _info(options: argparse.Namespace) -> None:
         "unicode_version": manifest.unicode_version,
         "end_token": manifest.end_token,
         "eot": store.eot,
+        "begin_token": store.bos_token,
         "separator": manifest.separator,
         "field": manifest.field,
         "on_error": manifest.on_error,
@@ -88,6 +89,7 @@ def _info(options: argparse.Namespace) -> None:
         "unicode_version": "Unicode version",
         "end_token": "end token",
         "eot": "end token is",
+        "begin_token": "begin token",
         "on_error": "on error",
         "bad_documents": "bad documents",
         "input_bytes": "input bytes",
@@ -96,7 +98,7 @@ def _info(options: argparse.Namespace) -> None:
     for name, value in facts.items():
         shown = (
             f"{value:,}"
-            if isinstance(value, int) and name not in ("end_token", "shuffle")
+            if isinstance(value, int) and name not in ("end_token", "begin_token", "shuffle")
             else value
         )
         if name in ("separator", "field") and value is not None:

@@ -111,6 +111,16 @@ def _add_inputs(command: Parser) -> None:
 def _add_documents(command: Parser) -> None:
     group = command.add_argument_group("documents")
     add_eot_options(group)
+    for name, place in ("bos", "before"), ("eos", "after"):
+        group.add_argument(
+            f"--{name}",
+            nargs="?",
+            const=True,
+            type=_token,
+            metavar="[TOKEN]",
+            help=f"token {place} each document, as a name or an id; without TOKEN the encoding's own"
+            + ("" if name == "bos" else ", in place of --eot and --eot-token"),
+        )
     parts = group.add_mutually_exclusive_group()
     parts.add_argument(
         "--validation",
@@ -131,6 +141,11 @@ def _add_documents(command: Parser) -> None:
         metavar="SEED",
         help="write the documents in an order drawn by SEED; needs twice the space",
     )
+
+
+def _token(text: str) -> str | int:
+    """Return a special token as `prepare` takes it: its id, or its name."""
+    return int(text) if text.isascii() and text.isdigit() else text
 
 
 def _add_work(command: Parser) -> None:
@@ -208,7 +223,10 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
         _summarize(options, store, None)
         return
     if not options.inputs:
-        options.usage("INPUT is missing")
+        taken = next(
+            (name for name in ("bos", "eos") if isinstance(getattr(options, name), str)), ""
+        )
+        options.usage(f"INPUT is missing{taken and f'; write INPUT before --{taken}'}")
     from fastprep.jobs.job import Settings
     from fastprep.jobs.prepare import prepare
 

@@ -86,15 +86,11 @@ def _print_documents(
         if options.tokens:
             _print_tokens(ids, encoding)
         else:
-            _print_text(ids, store.head.end_token, encoding, last=number == numbers[-1])
+            _print_text(store.without_ends(ids), encoding, last=number == numbers[-1])
 
 
-def _print_text(
-    ids: list[int], end_token: int | None, encoding: StoreEncoding, *, last: bool
-) -> None:
-    """Print the text of a document without its end token: exactly as it was, or escaped."""
-    if end_token is not None:
-        ids = ids[1:] if ids[:1] == [end_token] else ids[:-1] if ids[-1:] == [end_token] else ids
+def _print_text(ids: list[int], encoding: StoreEncoding, *, last: bool) -> None:
+    """Print the text of a document: exactly as it was, or escaped."""
     between = b" " if encoding.kind == "words" else b""
     text = between.join(map(encoding.decode_single_token_bytes, ids))
     sys.stdout.flush()

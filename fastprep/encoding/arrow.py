@@ -20,12 +20,15 @@ from fastprep.system.threads import map_in_order
 
 if TYPE_CHECKING:
     from fastprep.encoding.encoders import AnyEncoder
+    from fastprep.vocabulary.recipe import Template
 
 # Bytes of the rows that one thread encodes at a time: enough to outweigh the cost of a work item.
 _PART_BYTES = 1 << 20
 
 
-def encode_arrow(encoder: AnyEncoder, column: Any, *, num_threads: int = 8) -> Any:
+def encode_arrow(
+    encoder: AnyEncoder, column: Any, *, num_threads: int = 8, template: Template = ((), ())
+) -> Any:
     """Encode a column of strings as ordinary text.
 
     Parameters
@@ -37,6 +40,8 @@ def encode_arrow(encoder: AnyEncoder, column: Any, *, num_threads: int = 8) -> A
         large_string, string_view, or a dictionary of these.
     num_threads
         the number of threads; they release the GIL.
+    template
+        ids to put before and after those of each text.
 
     Returns
     -------
@@ -56,9 +61,9 @@ def encode_arrow(encoder: AnyEncoder, column: Any, *, num_threads: int = 8) -> A
     source = _column(column, pa)
     check_threads(num_threads)
     if isinstance(source, pa.Array):
-        return _encode_chunk(encoder, source, num_threads, pa)
-    kind = _encode_chunk(encoder, pa.array([], source.type), 1, pa).type
-    chunks = [_encode_chunk(encoder, chunk, num_threads, pa) for chunk in source.chunks]
+        return _encode_chunk(encoder, source, num_threads, template, pa)
+    kind = _encode_chunk(encoder, pa.array([], source.type), 1, template, pa).type
+    chunks = [_encode_chunk(encoder, chunk, num_threads, template, pa) for chunk in source.chunks]
     return pa.chunked_array(chunks, type=kind)
 
 
@@ -75,7 +80,9 @@ def _column(column: Any, pa: Any) -> Any:
     )
 
 
-def _encode_chunk(encoder: AnyEncoder, chunk: Any, threads: int, pa: Any) -> Any:
+def _encode_chunk(
+    encoder: AnyEncoder, chunk: Any, threads: int, template: Template, pa: Any
+) -> Any:
     types = pa.types
     kind = chunk.type.value_type if types.is_dictionary(chunk.type) else chunk.type
     strings = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
@@ -85,11 +92,13 @@ def _encode_chunk(encoder: AnyEncoder, chunk: Any, threads: int, pa: Any) -> Any
     offset_type = np.dtype(np.int64 if types.is_large_string(chunk.type) else np.int32)
     text, starts, ends, _, _ = column_of(chunk)
     arrays, counts = _encode_rows(encoder, text, starts, ends, threads)
+    ids = np.concatenate(arrays) if arrays else np.empty(0, np.uint32)
+    if template != ((), ()):
+        ids, counts = _framed(ids, counts, template, chunk)
     offsets = np.zeros(len(chunk) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     if offset_type.itemsize == 4 and offsets[-1] >> 31:
         raise OverflowError(f"{offsets[-1]} ids in one chunk; cast the column to large_string")
-    ids = np.concatenate(arrays) if arrays else np.empty(0, np.uint32)
     values = pa.Array.from_buffers(pa.uint32(), len(ids), [None, pa.py_buffer(ids)])
     lists = pa.list_ if offset_type.itemsize == 4 else pa.large_list
     return pa.Array.from_buffers(
@@ -99,6 +108,27 @@ def _encode_chunk(encoder: AnyEncoder, chunk: Any, threads: int, pa: Any) -> Any
         null_count=chunk.null_count,
         children=[values],
     )
+
+
+def _framed(
+    ids: npt.NDArray[np.uint32], counts: Offsets, template: Template, chunk: Any
+) -> tuple[npt.NDArray[np.uint32], Offsets]:
+    """Return the ids of rows with those of a template around each row that is not null."""
+    before, after = (np.array(side, np.uint32) for side in template)
+    rows = np.ones(len(counts), bool)
+    if chunk.null_count:
+        rows = chunk.is_valid().to_numpy(zero_copy_only=False)
+    added = np.where(rows, len(before) + len(after), 0)
+    ends = np.cumsum(counts + added)[rows]
+    starts = ends - (counts + added)[rows]
+    framed = np.empty(len(ids) + int(added.sum()), np.uint32)
+    of_text = np.ones(len(framed), bool)
+    for side, places in (before, starts), (after, ends - len(after)):
+        for number, id in enumerate(side.tolist()):
+            framed[places + number] = id
+            of_text[places + number] = False
+    framed[of_text] = ids
+    return framed, counts + added
 
 
 def _validity(chunk: Any) -> Any:

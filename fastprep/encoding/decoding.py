@@ -224,6 +224,91 @@ class Decoding:
         """
         return self.recipe.special_tokens[ENDOFTEXT]
 
+    @property
+    def bos_token_id(self) -> int | None:
+        """The id of the token that begins a text, or None if none is known.
+
+        The configuration files beside a vocabulary say which one it is (:meth:`Encoding.from_file`).
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").bos_token_id is None
+        True
+        """
+        return self.recipe.roles.get("bos")
+
+    @property
+    def eos_token_id(self) -> int | None:
+        """The id of the token that ends a text; by default that of ``<|endoftext|>``, else None.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").eos_token_id
+        50256
+        """
+        return self.recipe.roles.get("eos", self.recipe.special_tokens.get(ENDOFTEXT))
+
+    @property
+    def pad_token_id(self) -> int | None:
+        """The id of the token that fills up a row, or None if none is known.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").pad_token_id is None
+        True
+        """
+        return self.recipe.roles.get("pad")
+
+    @property
+    def unk_token_id(self) -> int | None:
+        """The id of the token for what is unknown, or None if none is known.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").unk_token_id is None
+        True
+        """
+        return self.recipe.roles.get("unk")
+
+    @property
+    def bos_token(self) -> str | None:
+        """The token that begins a text, or None; see :attr:`bos_token_id`.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").bos_token is None
+        True
+        """
+        return self._name(self.bos_token_id)
+
+    @property
+    def eos_token(self) -> str | None:
+        """The token that ends a text, or None; see :attr:`eos_token_id`.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").eos_token
+        '<|endoftext|>'
+        """
+        return self._name(self.eos_token_id)
+
+    @property
+    def pad_token(self) -> str | None:
+        """The token that fills up a row, or None; see :attr:`pad_token_id`.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").pad_token is None
+        True
+        """
+        return self._name(self.pad_token_id)
+
+    @property
+    def unk_token(self) -> str | None:
+        """The token for what is unknown, or None; see :attr:`unk_token_id`.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").unk_token is None
+        True
+        """
+        return self._name(self.unk_token_id)
+
+    def _name(self, id: int | None) -> str | None:
+        return None if id is None else self._decoder.decode_token(id).decode("utf-8", "replace")
+
     @cached_property
     def special_tokens_set(self) -> set[str]:
         """The special tokens.

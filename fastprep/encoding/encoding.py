@@ -188,12 +188,16 @@ class Encoding(Decoding):
                 f"tokenizer is a {kind.__module__}.{kind.__qualname__}; pass a tokenizers.Tokenizer, "
                 "or a fast tokenizer of transformers"
             )
+        from fastprep.vocabulary.configuration import ROLES, ids_of
         from fastprep.vocabulary.tokenizer_json import from_tokenizer_json
 
         known = str(getattr(tokenizer, "name_or_path", "") or "").rstrip("/").rpartition("/")[2]
         found = name or known or "tokenizers"
         source = f"the tokenizer {found!r}"
-        return cls._from_recipe(from_tokenizer_json(backend.to_str().encode(), found, source))
+        recipe = from_tokenizer_json(backend.to_str().encode(), found, source)
+        named = {role: getattr(tokenizer, f"{role}_token", None) for role in ROLES}
+        roles = ids_of(recipe, {role: str(token) for role, token in named.items() if token})
+        return cls._from_recipe(recipe.replaced(roles=roles) if roles else recipe)
 
     @classmethod
     def from_file(
@@ -236,9 +240,15 @@ class Encoding(Decoding):
         tokenizers library of Hugging Face (0.23): ``encode(text, allowed_special="all")`` gives the
         ids of ``Tokenizer.encode(text, add_special_tokens=False)``, and :meth:`encode_ordinary` those
         with ``encode_special_tokens`` set. Added tokens that are not special are recognized by both.
-        No token is added at the start of a text, and nothing is padded or truncated: the sections of
-        a ``tokenizer.json`` for that (``post_processor``, ``padding``, ``truncation``) must be ones
-        that the library takes, and have no effect.
+        The tokens that its ``post_processor`` puts before and after a text are added with
+        ``add_special_tokens=True``. Nothing is padded or truncated: the sections of a
+        ``tokenizer.json`` for that must be ones that the library takes, and have no effect.
+
+        ``tokenizer_config.json``, ``special_tokens_map.json`` and ``generation_config.json`` in the
+        same directory say which tokens begin, end and pad a text (:attr:`bos_token_id`,
+        :attr:`eos_token_id`, :attr:`pad_token_id`, :attr:`unk_token_id`), and with ``add_bos_token``
+        and ``add_eos_token`` what ``add_special_tokens=True`` adds if the vocabulary file has no
+        template of its own.
 
         >>> from fastprep import get_encoding
         >>> from pathlib import Path
@@ -336,7 +346,11 @@ class Encoding(Decoding):
         return super().__reduce_ex__(protocol)
 
     def __getstate__(self) -> dict[str, Any]:
-        if self.recipe.merge_list is not None:
+        if (
+            self.recipe.merge_list is not None
+            or self.recipe.roles
+            or self.recipe.template != ((), ())
+        ):
             return {"recipe": self.recipe}
         return {
             "name": self.name,
@@ -379,6 +393,7 @@ class Encoding(Decoding):
         allowed_special: Allowed = NOTHING,
         disallowed_special: Disallowed = "all",
         max_tokens: int | None = None,
+        add_special_tokens: bool = False,
     ) -> list[int]:
         """Encode `text`; special tokens in it are an error unless they are allowed.
 
@@ -394,6 +409,9 @@ class Encoding(Decoding):
         max_tokens
             the largest number of ids, at least 0. Disallowed tokens are still searched for in all
             of the text.
+        add_special_tokens
+            whether to add the ids that the vocabulary's files put before and after a text, as
+            transformers does by default. A published encoding has none.
 
         >>> from fastprep import get_encoding
         >>> enc = get_encoding("gpt2")
@@ -408,6 +426,17 @@ class Encoding(Decoding):
         :class:`~fastprep.errors.InvalidInput` for a wrong `max_tokens`, and
         :class:`~fastprep.errors.MissingByte` if the vocabulary lacks a byte that the text needs.
         """
+        if add_special_tokens:
+            before, after = self.recipe.template
+            if max_tokens is not None:
+                max_tokens = self._room(max_tokens)
+            ids = self.encode(
+                text,
+                allowed_special=allowed_special,
+                disallowed_special=disallowed_special,
+                max_tokens=max_tokens,
+            )
+            return [*before, *ids, *after]
         specials = self._specials.screen(text, allowed_special, disallowed_special)
         try:
             if max_tokens is None:
@@ -427,6 +456,7 @@ class Encoding(Decoding):
         *,
         allowed_special: Allowed = NOTHING,
         disallowed_special: Disallowed = "all",
+        add_special_tokens: bool = False,
     ) -> tuple[list[int], list[tuple[int, int]]]:
         """Encode `text` as :meth:`encode` does, and return for each id the characters it comes from.
 
@@ -449,7 +479,12 @@ class Encoding(Decoding):
         from fastprep.encoding.offsets import encode_with_offsets
 
         specials = self._specials.screen(text, allowed_special, disallowed_special)
-        return encode_with_offsets(self, text, specials)
+        ids, spans = encode_with_offsets(self, text, specials)
+        if not add_special_tokens:
+            return ids, spans
+        before, after = self.recipe.template
+        none = (0, 0)
+        return [*before, *ids, *after], [*(none for _ in before), *spans, *(none for _ in after)]
 
     @overload
     def encode_to_numpy(  # noqa: D102
@@ -460,6 +495,7 @@ class Encoding(Decoding):
         disallowed_special: Disallowed = ...,
         max_tokens: int | None = ...,
         out: None = ...,
+        add_special_tokens: bool = ...,
     ) -> npt.NDArray[np.uint32]: ...
     @overload
     def encode_to_numpy(  # noqa: D102, F811
@@ -470,6 +506,7 @@ class Encoding(Decoding):
         disallowed_special: Disallowed = ...,
         max_tokens: int | None = ...,
         out: npt.NDArray[IdType],
+        add_special_tokens: bool = ...,
     ) -> npt.NDArray[IdType]: ...
     def encode_to_numpy(  # noqa: F811
         self,
@@ -479,6 +516,7 @@ class Encoding(Decoding):
         disallowed_special: Disallowed = "all",
         max_tokens: int | None = None,
         out: npt.NDArray[Any] | None = None,
+        add_special_tokens: bool = False,
     ) -> npt.NDArray[Any]:
         """Encode `text` as :meth:`encode` does, into a uint32 array ``[n]`` of numpy.
 
@@ -497,6 +535,19 @@ class Encoding(Decoding):
         >>> get_encoding("gpt2").encode_to_numpy("hello world", out=out)
         array([31373,   995], dtype=uint16)
         """
+        if add_special_tokens:
+            from fastprep.encoding.templates import encode_to_numpy
+
+            if out is not None:
+                _check_out(out)
+            return encode_to_numpy(
+                self,
+                text,
+                out,
+                allowed_special=allowed_special,
+                disallowed_special=disallowed_special,
+                max_tokens=None if max_tokens is None else self._room(max_tokens),
+            )
         specials = self._specials.screen(text, allowed_special, disallowed_special)
         limit = () if max_tokens is None else (_limit(max_tokens),)
         if out is None:
@@ -525,6 +576,7 @@ class Encoding(Decoding):
         *,
         allowed_special: Allowed = NOTHING,
         disallowed_special: Disallowed = "all",
+        add_special_tokens: bool = False,
     ) -> int:
         """Count the ids that :meth:`encode` returns, without storing them.
 
@@ -535,10 +587,11 @@ class Encoding(Decoding):
         Raises what :meth:`encode` does.
         """
         specials = self._specials.screen(text, allowed_special, disallowed_special)
+        added = sum(map(len, self.recipe.template)) if add_special_tokens else 0
         try:
-            return self._encoder.count(text, specials)
+            return self._encoder.count(text, specials) + added
         except UnicodeEncodeError:
-            return self._encoder.count(_repaired(text), specials)
+            return self._encoder.count(_repaired(text), specials) + added
 
     def count_missing(self, text: str | bytes | memoryview) -> int:
         """Count the bytes of a text that are no tokens: without merges that have them, they are lost.
@@ -577,6 +630,7 @@ class Encoding(Decoding):
         num_threads: int = 8,
         allowed_special: Allowed = NOTHING,
         disallowed_special: Disallowed = "all",
+        add_special_tokens: bool = False,
     ) -> list[list[int]]:
         """Encode each text with :meth:`encode`, on up to `num_threads` threads.
 
@@ -599,7 +653,11 @@ class Encoding(Decoding):
         def screen(text: str) -> Specials | None:
             return self._specials.screen(text, allowed_special, disallowed_special)
 
-        return batches.encode_batch(self._encoder, text, num_threads, one, screen)
+        found = batches.encode_batch(self._encoder, text, num_threads, one, screen)
+        before, after = self.recipe.template
+        if add_special_tokens and (before or after):
+            return [[*before, *ids, *after] for ids in found]
+        return found
 
     def encode_file(
         self,
@@ -682,11 +740,14 @@ class Encoding(Decoding):
             texts, out, ends, end_token=end_token, close_last=close_last
         )
 
-    def encode_arrow(self, column: Any, *, num_threads: int = 8) -> Any:
+    def encode_arrow(
+        self, column: Any, *, num_threads: int = 8, add_special_tokens: bool = False
+    ) -> Any:
         """Encode an Arrow column of strings; see :func:`fastprep.encoding.arrow.encode_arrow`.
 
         `column` is any object with Arrow's PyCapsule interface: an array of pyarrow, a Series of
-        polars or pandas, a column of a dataset. An array of ``list<uint32>`` is returned.
+        polars or pandas, a column of a dataset. An array of ``list<uint32>`` is returned. Special
+        tokens in the text are ordinary text; `add_special_tokens` is that of :meth:`encode`.
 
         >>> from fastprep import get_encoding
         >>> import pyarrow as pa
@@ -698,7 +759,13 @@ class Encoding(Decoding):
         """
         from fastprep.encoding.arrow import encode_arrow
 
-        return encode_arrow(self._encoder, column, num_threads=num_threads)
+        template = self.recipe.template if add_special_tokens else ((), ())
+        return encode_arrow(self._encoder, column, num_threads=num_threads, template=template)
+
+    def _room(self, max_tokens: int) -> int:
+        """Return how many of `max_tokens` ids are left for a text beside those that are added."""
+        added = sum(map(len, self.recipe.template))
+        return whole_number(max_tokens, "max_tokens, with the special tokens,", added) - added
 
     # -- single pieces, and text that is not complete ----------------------------------------------
 

@@ -287,7 +287,9 @@ def _split_ranges(
         middle = store.token_start(validation)
         return _TokenRange(store, middle, store.num_tokens), _TokenRange(store, 0, middle)
     other = validation if isinstance(validation, TokenStore) else TokenStore(validation)
-    ours, theirs = ((one.head.encoding, one.eot_token, one.eot) for one in (store, other))
+    ours, theirs = (
+        (one.head.encoding, one.eot_token, one.eot, one.bos_token) for one in (store, other)
+    )
     if ours != theirs:
         raise InvalidInput(
             f"{other.path}: made with {other.encoding_name!r}, end token {other.eot_token} "

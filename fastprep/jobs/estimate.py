@@ -106,7 +106,11 @@ def _sample_tasks(job: Job, tasks: list[Task]) -> list[Task]:
 def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, int]:
     """Return the bytes of input that were read, and the number of documents and tokens in them."""
     writer = ShardWriter(
-        encoding, job.end_token, prepend=job.end_token_first, on_error=job.on_error
+        encoding,
+        job.end_token,
+        prepend=job.end_token_first,
+        begin_token=job.begin_token,
+        on_error=job.on_error,
     )
     sampled = documents = tokens = 0
     for span in task:

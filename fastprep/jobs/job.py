@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 from msgspec import UNSET
@@ -18,6 +18,7 @@ from fastprep.corpus.sources import empty
 from fastprep.errors import InvalidArgument
 from fastprep.store.manifest import (
     MAX_SEED,
+    ConfigurationRecord,
     Count,
     EncodingRecord,
     Eot,
@@ -34,6 +35,11 @@ from fastprep.vocabulary.published import ENDOFTEXT
 if TYPE_CHECKING:
     from fastprep.store.encodings import StoreEncoding
 
+#: A special token by its name or id, True for the encoding's own, False for none; None is the default.
+SpecialLike: TypeAlias = str | int | bool | None
+# Settings whose name in a job is another one.
+_OPTIONS = {"input_format": "format", "begin_token": "bos"}
+
 
 class Settings(NamedTuple):
     """The settings of :func:`fastprep.prepare` that the store's bytes depend on, with its defaults."""
@@ -49,6 +55,8 @@ class Settings(NamedTuple):
     zstd_window: int | None = None
     validation_documents: int | None = None
     shuffle: int | None = None
+    bos: SpecialLike = None
+    eos: SpecialLike = None
 
     @property
     def form(self) -> Format:
@@ -79,7 +87,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     `first_shard` on, and `base` has the sha256 of the manifest of each part before. `moves` are the old
     and new numbers of finished shards, which are being renumbered unless the `phase` is ``"run"``; see
     :mod:`fastprep.jobs.replan`. `passed_over` is what folders and patterns among the inputs passed over;
-    it is recorded, and jobs that differ only in it are the same.
+    it is recorded, and jobs that differ only in it, or in `configuration`, are the same.
     """
 
     format: Literal["fastprep job"] = "fastprep job"
@@ -88,6 +96,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     n_vocab: Annotated[int, msgspec.Meta(ge=1, le=1 << 32)]
     end_token: TokenId | None
     end_token_first: bool
+    begin_token: TokenId | None = None
     separator: str | None
     field: str
     on_error: OnError
@@ -99,6 +108,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     shuffle: Seed | None = None
     input_format: str | None = None
     zstd_window: int | None = None
+    configuration: ConfigurationRecord | None = None
     passed_over: list[PassedOver] = []
     first_shard: Count = 0
     base: list[str] = []
@@ -167,7 +177,7 @@ def make_job(
         shuffle = whole_number(shuffle, "shuffle", 0, MAX_SEED)
     validation, validation_documents = validation_of(settings)
     form = settings.form
-    closing = end_token(encoding, settings.eot, settings.eot_token)
+    ends = document_tokens(encoding, settings)
     passed = Tally()
     spans = find(inputs, form, passed)
     if base is not None:
@@ -184,8 +194,9 @@ def make_job(
     job = Job(
         encoding=encoding_record(encoding),
         n_vocab=encoding.n_vocab,
-        end_token=closing,
-        end_token_first=settings.eot == "prepend",
+        end_token=ends.end,
+        end_token_first=ends.end_first,
+        begin_token=ends.begin,
         separator=settings.separator,
         field=settings.field,
         on_error=settings.on_error,
@@ -197,6 +208,7 @@ def make_job(
         inputs=[Input(span.path, span.size) for span in spans],
         input_format=form.format,
         zstd_window=form.zstd_window,
+        configuration=configuration_record(encoding),
         passed_over=passed.records(),
         first_shard=0 if base is None else base.shards,
         base=[] if base is None else base.sha256,
@@ -216,6 +228,7 @@ def job_of(manifest: Manifest) -> Job:
         n_vocab=manifest.n_vocab,
         end_token=manifest.end_token,
         end_token_first=manifest.end_token_first,
+        begin_token=None if manifest.begin_token is UNSET else manifest.begin_token,
         separator=manifest.separator,
         field=manifest.field,
         on_error=manifest.on_error,
@@ -287,6 +300,90 @@ def encoding_record(encoding: StoreEncoding) -> EncodingRecord:
     )
 
 
+def configuration_record(encoding: StoreEncoding) -> ConfigurationRecord | None:
+    """Return the record of what the files beside a vocabulary say, or None if they say nothing."""
+    recipe = getattr(encoding, "recipe", None)
+    if recipe is None or not (recipe.roles or any(recipe.template)):
+        return None
+    before, after = map(list, recipe.template)
+    return ConfigurationRecord(dict(recipe.roles), before, after)
+
+
+class DocumentTokens(NamedTuple):
+    """The ids at the ends of each document: `end` after it, or before it with `end_first`.
+
+    `begin` is before it, if there is one at each end.
+    """
+
+    begin: int | None
+    end: int | None
+    end_first: bool
+
+
+def document_tokens(encoding: StoreEncoding, settings: Settings) -> DocumentTokens:
+    """Return the tokens that settings put at the ends of documents.
+
+    >>> from fastprep import get_encoding
+    >>> document_tokens(get_encoding("gpt2"), Settings(bos="<|endoftext|>"))
+    DocumentTokens(begin=50256, end=50256, end_first=False)
+    >>> document_tokens(get_encoding("gpt2"), Settings(bos=50256, eos=False))
+    DocumentTokens(begin=None, end=50256, end_first=True)
+
+    Raises InvalidArgument for a token that the encoding does not have, and for settings that exclude
+    each other.
+    """
+    bos, eos, eot = settings.bos, settings.eos, settings.eot
+    if eos is not None and (eot != "append" or settings.eot_token is not None):
+        raise InvalidArgument(
+            "eos is the end token, so it cannot be used with eot or eot_token; pass eos alone"
+        )
+    begin = None if bos is None or bos is False else _special_id(encoding, "bos", bos)
+    if begin is not None and eot == "prepend":
+        raise InvalidArgument(
+            "bos begins each document, so it cannot be used with eot='prepend'; pass one of the two"
+        )
+    if eos is None:
+        end = end_token(encoding, eot, settings.eot_token)
+    else:
+        end = None if eos is False else _special_id(encoding, "eos", eos)
+    if end is None and begin is not None:
+        return DocumentTokens(None, begin, True)
+    return DocumentTokens(begin, end, eot == "prepend")
+
+
+def _special_id(encoding: StoreEncoding, role: str, token: str | int) -> int:
+    """Return the id of the token for `bos` or `eos`."""
+    special = encoding.special_tokens
+    known = ", ".join(sorted(encoding.special_tokens_set)[:10]) or "none"
+    hint = f"pass one of its special tokens as {role} (--{role}): {known}"
+    if token is True:
+        found = own_token(encoding, role)
+        if found is None:
+            raise InvalidArgument(
+                f"the files of the encoding {encoding.name!r} do not say which token is its {role}; "
+                f"{hint}"
+            )
+    elif isinstance(token, str):
+        found = special.get(token)
+    else:
+        found = whole_number(token, role, 0, encoding.n_vocab - 1)
+    if found is None or found not in special.values():
+        which = found if token is True else token
+        raise InvalidArgument(
+            f"{role} is {which!r}, and the encoding {encoding.name!r} has no such special token; "
+            f"{hint}"
+        )
+    return found
+
+
+def own_token(encoding: StoreEncoding, role: str) -> int | None:
+    """Return the id of the token that an encoding has for a role, as far as it is known."""
+    found: int | None = getattr(encoding, f"{role}_token_id", None)
+    if found is None and role == "eos":
+        return encoding.special_tokens.get(ENDOFTEXT)
+    return found
+
+
 def end_token(encoding: StoreEncoding, eot: Eot, eot_token: str | None) -> int | None:
     """Return the id of the token that ends or begins each document, or None if there is none.
 
@@ -304,7 +401,9 @@ def end_token(encoding: StoreEncoding, eot: Eot, eot_token: str | None) -> int |
         return None
     token = ENDOFTEXT if eot_token is None else eot_token
     found = encoding.special_tokens.get(token) if isinstance(token, str) else None
-    if found is None:
+    if eot_token is None and found is None:
+        found = own_token(encoding, "eos")
+    if found is None or found not in encoding.special_tokens.values():
         known = ", ".join(sorted(encoding.special_tokens_set)[:10]) or "none"
         raise InvalidArgument(
             f"the encoding {encoding.name!r} has no {token} to {eot} to documents; pass eot='none' "
@@ -350,10 +449,11 @@ def setting_differences(old: Job, new: Job) -> list[str]:
         found.append(f"the encoding {new.encoding.name!r} has other tables, pattern or tokens")
     elif old.eot == new.eot:
         names.append("end_token")  # in the same tables, so another eot_token was given
+        names.append("begin_token")
     for name in names:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
-            option = "format" if name == "input_format" else name
+            option = _OPTIONS.get(name, name)
             found.append(f"{option} was {before!r} and is {after!r}")
     return found
 

@@ -18,7 +18,7 @@ from fastprep.corpus.inputs import Inputs
 from fastprep.corpus.passed_over import Tally, in_words
 from fastprep.corpus.remote import from_file_url, url_of
 from fastprep.errors import InvalidArgument, UnfinishedJob, WrongType
-from fastprep.jobs.job import Settings, make_job, shards_of_share
+from fastprep.jobs.job import Settings, SpecialLike, make_job, shards_of_share
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import check_parent, find_manifests
 from fastprep.jobs.parts import check_first_documents
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
         on_error: OnError
         eot: Eot
         eot_token: str | None
+        bos: SpecialLike
+        eos: SpecialLike
         validation: float | str
         validation_documents: int | None
         shuffle: int | None
@@ -88,6 +90,8 @@ def prepare(
     on_error: OnError = "raise",
     eot: Eot = "append",
     eot_token: str | None = None,
+    bos: SpecialLike = None,
+    eos: SpecialLike = None,
     validation: float | str = 0.0,
     validation_documents: int | None = None,
     shuffle: int | None = None,
@@ -162,7 +166,15 @@ def prepare(
         where to put the end token: ``"append"`` it to each document, including the last,
         ``"prepend"`` it, or ``"none"``.
     eot_token
-        the special token of the encoding to use as the end token; by default ``<|endoftext|>``.
+        the special token of the encoding to use as the end token; by default ``<|endoftext|>``, or
+        the encoding's own if it does not have that one.
+    bos
+        a token before each document, beside the end token after it: the name or the id of a special
+        token, or True for the encoding's own (:attr:`Encoding.bos_token_id`). With ``eos=False`` it is
+        the only one, which is what `eot` ``"prepend"`` makes of it.
+    eos
+        the end token after each document, in place of `eot` and `eot_token`: a name or an id, True
+        for the encoding's own (:attr:`Encoding.eos_token_id`), or False for none.
     validation
         the fraction of the documents to set aside for validation, as 0.01 or ``"1%"``, drawn by a hash
         of their bytes. Then there are two stores, ``output/train`` and ``output/validation``, and
@@ -281,6 +293,8 @@ def prepare(
         zstd_window,
         validation_documents,
         shuffle,
+        bos,
+        eos,
     )
     if overwrite and append:
         raise InvalidArgument("overwrite and append exclude each other; pass one of them")

@@ -185,6 +185,8 @@ def _manifest(job: Job, records: list[ShardRecord], part: PartRecord | None) -> 
         encoding=job.encoding,
         end_token=job.end_token,
         end_token_first=job.end_token_first,
+        begin_token=UNSET if job.begin_token is None else job.begin_token,
+        configuration=job.configuration or UNSET,
         separator=job.separator,
         field=job.field,
         on_error=job.on_error,

@@ -79,6 +79,7 @@ def run_task(
             work.encoding,
             job.end_token,
             prepend=job.end_token_first,
+            begin_token=job.begin_token,
             on_error=job.on_error,
             draw=None if job.has_drafts else job.draw,
             hashes=job.has_drafts and job.has_parts,

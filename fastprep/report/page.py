@@ -278,6 +278,7 @@ def _settings(store: TokenStore) -> str:
         ("pattern", f"<code>{visible(record.pattern)}</code>"),
         ("special tokens", special or "none"),
         ("end token", end_token),
+        *([] if store.bos_token is None else [("begin token", str(store.bos_token))]),
         ("separator of .txt", "none" if manifest.separator is None else _code(manifest.separator)),
         ("field", _code(manifest.field)),
         ("ids on disk", f"{manifest.dtype}, little-endian"),

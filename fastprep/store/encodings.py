@@ -21,7 +21,12 @@ from fastprep.errors import (
     UnknownEncoding,
     UnknownModel,
 )
-from fastprep.store.manifest import HOW_TO_FIX, EncodingRecord, VocabularyRecord
+from fastprep.store.manifest import (
+    HOW_TO_FIX,
+    ConfigurationRecord,
+    EncodingRecord,
+    VocabularyRecord,
+)
 from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
 
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from fastprep.encoding.encoding import Encoding
     from fastprep.store.reader import TokenStore
     from fastprep.vocabulary.ranks import RankTable
+    from fastprep.vocabulary.recipe import Recipe
     from fastprep.words.encoding import WordEncoding
     from fastprep.words.tokenizers import SimpleTokenizerV2
 
@@ -206,7 +212,7 @@ def encoding_of_store(store: TokenStore) -> Encoding | WordEncoding:
         return _word_encoding_in(store.directory, record.rank_table_sha256)
     if store.head.vocabulary:
         check_vocabulary(store)
-        return _kept_encoding(store.vocabulary_file(), record)
+        return _kept_encoding(store.vocabulary_file(), record, store.head.configuration)
     from fastprep.registry import get_encoding
     from fastprep.vocabulary.ranks import SHA256, published_table
 
@@ -218,7 +224,7 @@ def encoding_of_store(store: TokenStore) -> Encoding | WordEncoding:
         return encoding
     for name, sha256 in SHA256.items():
         if sha256 == record.rank_table_sha256:
-            return _with_ranks(published_table(name), record)
+            return _with_ranks(published_table(name), record, store.head.configuration)
     if encoding is not None:
         raise InvalidStore(
             f"{store.path}: made with another rank table under the name {record.name!r}: sha256 "
@@ -239,25 +245,41 @@ def _is_of(record: EncodingRecord, encoding: StoreEncoding) -> bool:
     )
 
 
-def _with_ranks(table: RankTable, record: EncodingRecord) -> Encoding:
+def _with_ranks(
+    table: RankTable, record: EncodingRecord, configuration: ConfigurationRecord | UnsetType
+) -> Encoding:
     """Return the encoding of a rank table, with the pattern and special tokens of a record."""
     from fastprep.encoding.encoding import Encoding
     from fastprep.vocabulary.recipe import Recipe
 
     specials = dict(record.special_tokens)
-    return Encoding._from_recipe(Recipe(record.name, (record.pattern,), specials, ranks=table))
+    recipe = Recipe(record.name, (record.pattern,), specials, ranks=table)
+    return Encoding._from_recipe(_configured(recipe, configuration))
 
 
-def _kept_encoding(path: Path, record: EncodingRecord) -> Encoding:
+def _configured(recipe: Recipe, configuration: ConfigurationRecord | UnsetType) -> Recipe:
+    """Return a recipe with what a manifest records of the files that were beside its vocabulary."""
+    if configuration is UNSET:
+        return recipe
+    template = (tuple(configuration.before), tuple(configuration.after))
+    return recipe.replaced(roles=configuration.roles, template=template)
+
+
+def _kept_encoding(
+    path: Path, record: EncodingRecord, configuration: ConfigurationRecord | UnsetType
+) -> Encoding:
     """Read the encoding in a store. Raises InvalidStore if it is another one."""
     from fastprep.encoding.encoding import Encoding
+    from fastprep.vocabulary import files
     from fastprep.vocabulary.ranks import parse
 
     try:
         if path.suffix == ".json":
-            encoding = Encoding.from_file(path, name=record.name)
+            recipe = files.load(path, name=record.name)
+            encoding = Encoding._from_recipe(_configured(recipe, configuration))
         else:
-            encoding = _with_ranks(parse(path.read_bytes(), str(path)), record)
+            table = parse(path.read_bytes(), str(path))
+            encoding = _with_ranks(table, record, configuration)
     except BadVocabulary as error:
         raise InvalidStore(f"{error}; {HOW_TO_FIX}") from None
     if not _is_of(record, encoding):

@@ -101,6 +101,19 @@ class VocabularyRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
+class ConfigurationRecord(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """The ids of the tokens that begin, end and pad a text, and those that are added on request.
+
+    See :class:`fastprep.vocabulary.recipe.Recipe`. A store that has no such file reads them here.
+    """
+
+    roles: dict[Literal["bos", "eos", "pad", "unk"], TokenId] = {}
+    before: list[TokenId] = []
+    after: list[TokenId] = []
+
+
 class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One shard: its sizes, its largest id (None without tokens), and its inputs.
 
@@ -156,17 +169,19 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The facts about a store, except for the ids and document ends themselves.
 
     ``end_token`` is the id at the end of each document, or at its beginning if ``end_token_first``,
-    or None. ``separator``, ``field``, ``on_error``, ``input_format`` and ``zstd_window`` are how
-    the inputs were read; ``shard_bytes`` is how they were divided, which manifests of version 1 do
-    not record. ``part`` is None for a store of the whole corpus. ``unicode_version`` is that of the
-    pattern's character classes. ``passed_over`` counts and names what folders and patterns among
-    the inputs passed over. ``appended`` lists the appends to the store, if there were any.
-    ``vocabulary`` names the file of the vocabulary, where the store has one and a word tokenizer
-    did not make it. ``files`` is the directory of the other files, for the moments in which a store
-    is moved to the place of the one that it replaces. ``index`` is the record of the index of a
-    long manifest (:mod:`fastprep.store.index`). ``shuffle`` is the seed that drew the order of the
-    documents. In a store that has one, the documents of a shard come from the inputs of all shards;
-    :mod:`fastprep.store.order` says which from where.
+    or None; ``begin_token`` is one at the beginning, if each document has both. ``separator``,
+    ``field``, ``on_error``, ``input_format`` and ``zstd_window`` are how the inputs were read;
+    ``shard_bytes`` is how they were divided, which manifests of version 1 do not record. ``part``
+    is None for a store of the whole corpus. ``unicode_version`` is that of the pattern's character
+    classes. ``passed_over`` counts and names what folders and patterns among the inputs passed
+    over. ``appended`` lists the appends to the store, if there were any. ``configuration`` is what
+    the files beside the vocabulary say. ``vocabulary`` names the file of the vocabulary, where the
+    store has one and a word tokenizer did not make it. ``files`` is the directory of the other
+    files, for the moments in which a store is moved to the place of the one that it replaces.
+    ``index`` is the record of the index of a long manifest (:mod:`fastprep.store.index`).
+    ``shuffle`` is the seed that drew the order of the documents. In a store that has one, the
+    documents of a shard come from the inputs of all shards; :mod:`fastprep.store.order` says which
+    from where.
     """
 
     format: Literal["fastprep token store"]
@@ -176,6 +191,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     encoding: EncodingRecord
     end_token: TokenId | None
     end_token_first: bool = False
+    begin_token: TokenId | msgspec.UnsetType = msgspec.UNSET
     separator: str | None
     field: str
     on_error: OnError = "raise"
@@ -188,6 +204,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tokens: Count
     documents: Count
     appended: list[Appended] | msgspec.UnsetType = msgspec.UNSET
+    configuration: ConfigurationRecord | msgspec.UnsetType = msgspec.UNSET
     vocabulary: VocabularyRecord | msgspec.UnsetType = msgspec.UNSET
     files: (
         Literal["replacement", "../replacement/train", "../replacement/validation"]
@@ -463,6 +480,11 @@ def _contradiction(manifest: Manifest) -> str | None:
         return f"version {manifest.version} {'with' if manifest.index else 'without'} an index"
     if manifest.end_token is None and manifest.end_token_first:
         return "end_token_first is true, but end_token is null"
+    if manifest.begin_token is not msgspec.UNSET:
+        if manifest.begin_token >= manifest.n_vocab:
+            return f"begin_token {manifest.begin_token} is outside the vocabulary"
+        if manifest.end_token is None or manifest.end_token_first:
+            return "begin_token is there without an end_token at the end"
     if manifest.part is not None and (
         (manifest.part.validation > 0) is (manifest.part.validation_documents is not msgspec.UNSET)
     ):
@@ -496,8 +518,9 @@ def shard_contradiction(manifest: Manifest, shard: ShardRecord) -> str | None:
         return f"max_id {shard.max_id} is outside the vocabulary of {manifest.n_vocab} ids"
     if shard.tokens and not shard.documents:
         return f"{shard.tokens} tokens in no document"
-    if manifest.end_token is not None and shard.documents > shard.tokens:
-        return f"{shard.documents} documents, each closed by a token, in {shard.tokens} tokens"
+    least = (manifest.end_token is not None) + (manifest.begin_token is not msgspec.UNSET)
+    if least * shard.documents > shard.tokens:
+        return f"{shard.documents} documents, each with {least} or more tokens, in {shard.tokens}"
     if len(shard.bad) > shard.bad_documents:
         return (
             f"{len(shard.bad)} bad documents are listed, but bad_documents is {shard.bad_documents}"

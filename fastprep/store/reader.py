@@ -25,7 +25,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from fastprep.corpus.remote import from_file_url, is_url, normal_url
 from fastprep.errors import IdOutOfRange, InvalidIndex, InvalidInput, InvalidStore
@@ -113,6 +113,8 @@ class TokenStore:
         the end token: the id at one end of each document, or None if there is none.
     eot
         its place: after each document (``"append"``), before it (``"prepend"``), or ``"none"``.
+    bos_token
+        the id before each document, or None if there is none; with ``"prepend"`` it is the end token.
 
     Raises
     ------
@@ -156,6 +158,9 @@ class TokenStore:
         self.eot: Eot = "none"
         if self.eot_token is not None:
             self.eot = "prepend" if self.head.end_token_first else "append"
+        self.bos_token: int | None = self.eot_token if self.eot == "prepend" else None
+        if self.head.begin_token is not UNSET:
+            self.bos_token = self.head.begin_token
         # Filled on first use. Two threads may both fill an item, with equal maps, which is harmless.
         self._tokens: list[Ids | None] = [None] * self.num_shards
         self._ends: list[npt.NDArray[np.uint64] | None] = [None] * self.num_shards
@@ -487,7 +492,7 @@ class TokenStore:
         return self.directory / record.file
 
     def text(self, index: int) -> str:
-        """Return the text of one document, without its end token.
+        """Return the text of one document, without the tokens at its ends.
 
         Bytes that are not UTF-8 become U+FFFD. A word tokenizer's text is the words with spaces
         between them.
@@ -511,12 +516,15 @@ class TokenStore:
         >>> prepare(tmp / "two.txt", tmp / "store", progress=False).text(1)
         'Two.'
         """
-        ids: Any = self.document(index)
-        if len(ids) and self.eot == "append" and ids[-1] == self.eot_token:
-            ids = ids[:-1]
-        elif len(ids) and self.eot == "prepend" and ids[0] == self.eot_token:
+        return self.encoding.decode(self.without_ends(self.document(index)))
+
+    def without_ends(self, ids: Any) -> Any:
+        """Return the ids of a document without those before and after its text."""
+        if self.bos_token is not None and len(ids) and ids[0] == self.bos_token:
             ids = ids[1:]
-        return self.encoding.decode(ids)
+        if self.eot == "append" and len(ids) and ids[-1] == self.eot_token:
+            ids = ids[:-1]
+        return ids
 
     def documents(self) -> Documents[Ids]:
         """Return the ids of all documents as a sequence; each is what :meth:`document` returns.

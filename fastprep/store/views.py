@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from msgspec import UNSET
+
 from fastprep.errors import FastprepError, IdOutOfRange, InvalidIndex, InvalidInput, MissingExtra
 from fastprep.system.arrow import pyarrow
 
@@ -157,6 +159,8 @@ def fingerprint_of(store: TokenStore) -> str:
         *(sorted(record.special_tokens.items()), manifest.end_token, manifest.end_token_first),
     )
     digest.update(repr(facts).encode())
+    if manifest.begin_token is not UNSET:
+        digest.update(f"begin_token {manifest.begin_token}".encode())
     for shard in store.records():
         if shard.documents:
             record_of = (shard.tokens, shard.documents, shard.bin_crc32, shard.ends_crc32)
@@ -177,6 +181,7 @@ def as_html(store: TokenStore) -> str:
         ("documents", store.num_documents),
         ("encoding", f"{record.name}, {store.vocab_size:,} ids"),
         ("end token", f"{store.eot_token} {end}" if end else "none"),
+        *([] if store.bos_token is None else [("begin token", store.bos_token)]),
         ("ids on disk", f"{store.head.dtype}, {len(store.shard_sizes):,} shards"),
         ("path", store._url or store.path),
     ]

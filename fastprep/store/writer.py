@@ -18,7 +18,7 @@ from fastprep.store.validation import ValidationDraw
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import empty_array, to_file
 from fastprep.system.threads import map_in_order
-from fastprep_ext.base import largest, shift_ends
+from fastprep_ext.base import begin_rows, largest, shift_ends
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -80,11 +80,12 @@ class ShardWriter:
     Buffers are reused from batch to batch: 2 or 4 bytes per byte of a batch and 8 bytes per document,
     for each thread and for two more batches.
 
-    ``end_token`` is the id after each document, or before it with ``prepend``, or None. ``on_error`` is
-    what to do with a document that is not UTF-8. ``draw`` draws the documents of a second part of the
-    corpus, whose shards have their own files. With ``draw``, or if ``on_error`` is not ``"raise"``, each
-    batch must hold whole documents, as with ``hashes``, which are then computed. ``threads`` batches are
-    encoded at a time; the shard's bytes do not depend on it.
+    ``end_token`` is the id after each document, or before it with ``prepend``, or None.
+    ``begin_token`` is an id before each document that has ``end_token`` after it. ``on_error`` is
+    what to do with a document that is not UTF-8. ``draw`` draws the documents of a second part of
+    the corpus, whose shards have their own files. With ``draw``, or if ``on_error`` is not
+    ``"raise"``, each batch must hold whole documents, as with ``hashes``, which are then computed.
+    ``threads`` batches are encoded at a time; the shard's bytes do not depend on it.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class ShardWriter:
         end_token: int | None,
         *,
         prepend: bool = False,
+        begin_token: int | None = None,
         on_error: OnError = "raise",
         draw: ValidationDraw | None = None,
         hashes: bool = False,
@@ -101,6 +103,7 @@ class ShardWriter:
         self._encoding = encoding
         self._end_token = end_token
         self._leading = end_token if prepend else None  # before each document
+        self._begin_token = begin_token
         self._on_error = on_error
         self._draw = draw
         self._hashes = hashes
@@ -192,7 +195,7 @@ class ShardWriter:
             return readable(batch, self._on_error)
         from fastprep.store.ids import faults
 
-        found = faults(batch, self._encoding, self._end_token, prepend=self._leading is not None)
+        found = faults(batch, self._encoding, self._sides)
         wrong = [Bad(batch.place(index, 0)[0], fault) for index, fault in found]
         # There is nothing that could replace an id.
         return batch.texts.without([index for index, _ in found]), wrong
@@ -202,8 +205,8 @@ class ShardWriter:
         batch = job.batch
         if batch.ids:
             return self._encode_ids(job)
-        # One end token per document, and one before the first.
-        wanted = self._encoding.most_ids(batch.size, len(batch.texts)) + len(batch.texts) + 1
+        # One end token per document, and one before the first; or two per document.
+        wanted = self._encoding.most_ids(batch.size, len(batch.texts)) + 2 * len(batch.texts) + 1
         ids, ends = (
             self._spare.pop() if self._spare else (empty_array(0, self.letter), empty_array(0, "Q"))
         )
@@ -229,7 +232,11 @@ class ShardWriter:
         except InvalidUtf8 as error:
             place, position = batch.place(error.index, error.offset)
             raise InvalidUtf8.at(place, position) from None
-        ids, ends = ids[: count + before], ends[: len(batch.texts)]
+        ends = ends[: len(batch.texts)]
+        if self._begin_token is not None:
+            begin_rows(ids, ends, self._begin_token, int(job.continues))
+            count = ends[-1]
+        ids = ids[: count + before]
         if before:
             shift_ends(ends, 1)
         if self._leading is not None:
@@ -244,20 +251,26 @@ class ShardWriter:
         from fastprep.store.ids import copy_ids, faults
 
         batch = job.batch
-        prepend = self._leading is not None
-        for index, fault in faults(batch, self._encoding, self._end_token, prepend=prepend):
+        for index, fault in faults(batch, self._encoding, self._sides):
             raise InvalidInput(
                 f"{batch.place(index, 0)[0].partition(', byte ')[0]}: {fault}; pass the encoding that "
                 "made the ids and its end token, or on_error='skip' (--on-error skip)"
             )
         memory = (
-            empty_array(batch.size // 4 + len(batch.texts), self.letter),
+            empty_array(batch.size // 4 + 2 * len(batch.texts), self.letter),
             empty_array(len(batch.texts), "Q"),
         )
-        count = copy_ids(batch.texts, *memory, self._end_token, prepend=prepend)
+        count = copy_ids(batch.texts, *memory, self._sides)
         ids = memory[0][:count]
         hashes = batch.texts.hashes() if self._hashes else None
         return _Done(job.part, batch.size, ids, memory[1], self._largest(ids), hashes, memory)
+
+    @property
+    def _sides(self) -> tuple[int | None, int | None]:
+        """The ids before and after each document."""
+        if self._leading is not None:
+            return self._leading, None
+        return self._begin_token, self._end_token
 
     def _largest(self, ids: Ids) -> int:
         found = largest(ids)

@@ -19,6 +19,7 @@ import numpy as np
 from fastprep.errors import BadVocabulary
 from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
+from fastprep.vocabulary.configuration import configured
 from fastprep.vocabulary.json_values import decoded, fields, number_parts
 from fastprep.vocabulary.known_files import known_file
 from fastprep.vocabulary.merge_list import merge_list
@@ -56,6 +57,18 @@ def load(
     path = local_path(path, "a vocabulary file")
     if path.is_dir():
         path = _in_directory(path)
+    recipe = _load(path, name, pat_str, special_tokens, missing)
+    return configured(recipe, path.parent, _read)
+
+
+def _load(
+    path: Path,
+    name: str | None,
+    pat_str: str | None,
+    special_tokens: dict[str, int] | None,
+    missing: str,
+) -> Recipe:
+    """Read a vocabulary file without the configuration files beside it."""
     pair = _pair(path)
     if pair is not None:
         return _from_pair(*pair, name or path.stem, pat_str, special_tokens, missing)

@@ -11,11 +11,15 @@ from fastprep.vocabulary.ranks import sha256_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, TypeVar
 
     from fastprep.vocabulary.characters import Fallback
     from fastprep.vocabulary.merge_list import MergeList
     from fastprep.vocabulary.ranks import RankTable
+
+    V = TypeVar("V", bound="_Value")
+    #: The ids before a text, and those after it.
+    Template = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class _Value:
@@ -35,6 +39,11 @@ class _Value:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, name) for name in self.__slots__)
+
+    def replaced(self: V, **changes: object) -> V:
+        """Return the value with other fields."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return type(self)(**(fields | changes))
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
@@ -138,12 +147,17 @@ class Recipe(_Value):
         what becomes of bytes of a text that are no tokens: "drop" or "error".
     source
         where the recipe was read from, for error messages; empty if it was not.
+    roles
+        the ids of the tokens that begin ("bos"), end ("eos") and pad ("pad") a text, and of that for
+        what is unknown ("unk"), as far as they are known. No id of a text depends on them.
+    template
+        the ids before and after a text that is encoded with the special tokens of its file.
     """
 
     __slots__ = (
         *("name", "patterns", "special_tokens", "ranks", "merge_list", "added", "normalize"),
         *("space_before", "empty", "others", "missing", "source"),
-        *("marks", "steps", "fallback", "strips"),
+        *("marks", "steps", "fallback", "strips", "roles", "template"),
     )
     name: str
     patterns: tuple[str, ...]
@@ -161,6 +175,8 @@ class Recipe(_Value):
     steps: tuple[tuple[str, ...], ...]
     fallback: Fallback | None
     strips: bool
+    roles: Mapping[str, int]
+    template: Template
 
     def __init__(
         self,
@@ -180,13 +196,15 @@ class Recipe(_Value):
         steps: Sequence[tuple[str, ...]] = (),
         fallback: Fallback | None = None,
         strips: bool = False,
+        roles: Mapping[str, int] | None = None,
+        template: Template = ((), ()),
     ) -> None:
         if special_tokens is None:
             special_tokens = {token.content: token.id for token in added if token.special}
         super().__init__(
             *(name, patterns, special_tokens, ranks, merge_list, tuple(added), normalize),
             *(space_before, empty, others or {}, missing, source, marks, tuple(steps), fallback),
-            strips,
+            *(strips, roles or {}, template),
         )
 
     @property
@@ -207,6 +225,15 @@ class Recipe(_Value):
         if self.added:
             return {token.content: token.id for token in self.added}
         return self.special_tokens
+
+    def is_token(self, id: int) -> bool:
+        """Return whether an id is that of a token."""
+        return (
+            id in self.ids_outside.values()
+            or id == self.empty
+            or id in self.table.ids
+            or id in self.others.values()
+        )
 
     @property
     def is_plain(self) -> bool:

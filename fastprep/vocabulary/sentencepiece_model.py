@@ -140,7 +140,15 @@ def _read(data: bytes, name: str, source: str) -> Recipe:
         source=source,
         fallback=Fallback(of_bytes, unknown[0] if unknown else None, True),
         strips=prefix,
+        roles=_roles(trainer, len(pieces)),
     )
+
+
+def _roles(trainer: dict[int, int | bytes], size: int) -> dict[str, int]:
+    """Return the ids of a trainer's fields 40 to 43, of which one that is too large means none."""
+    numbers = {"unk": (40, 0), "bos": (41, 1), "eos": (42, 2), "pad": (43, size)}
+    found = {role: trainer.get(number, default) for role, (number, default) in numbers.items()}
+    return {role: id for role, id in found.items() if isinstance(id, int) and id < size}
 
 
 def _merges(scores: dict[str, float]) -> Iterator[list[str | tuple[str, str]]]:

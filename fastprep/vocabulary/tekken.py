@@ -22,6 +22,9 @@ _SPECIAL = (
 )
 
 
+_ROLES = {"bos": "<s>", "eos": "</s>", "pad": "<pad>", "unk": "<unk>"}
+
+
 class _Config(msgspec.Struct):
     pattern: str
     default_vocab_size: int
@@ -77,4 +80,5 @@ def from_tekken(data: bytes, name: str, source: str) -> Recipe:
         raise BadVocabulary(f"{source}: a special token is there twice; the file is damaged")
     table = RankTable(b"".join(tokens), ends, ids, "")
     specials = {token: id for id, token in enumerate(names)}
-    return Recipe(name, (file.config.pattern,), specials, ranks=table, source=source)
+    roles = {role: specials[token] for role, token in _ROLES.items() if token in specials}
+    return Recipe(name, (file.config.pattern,), specials, ranks=table, source=source, roles=roles)

@@ -1,16 +1,16 @@
 """Reader of ``tokenizer.json``, the file format of the tokenizers library of Hugging Face.
 
 Such a file describes a chain: normalizer, pre-tokenizer, model, post-processor. BPE is read, of bytes
-with patterns or of characters; everything else is refused by its name. The post-processor, truncation
-and padding change ids afterwards, and the decoder changes text: they are not applied, but for a space
-that decoding leaves out. It is only checked that each is null or has the keys and values by which the
-library recognizes it; what a post-processor contains beside its type is not read.
+with patterns or of characters; everything else is refused by its name. Of the post-processor the ids
+that it puts before and after a text are read, which are added on request. Truncation and padding change
+ids afterwards, and the decoder changes text: they are not applied, but for a space that decoding leaves
+out. It is only checked that each is null or has the keys and values by which the library recognizes it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import msgspec
 
@@ -39,6 +39,9 @@ from fastprep.vocabulary.token_list import MAX_ID, TokenList, token_list
 from fastprep.vocabulary.word_ends import ending, merges_of_ends, with_ends
 from fastprep_ext.base import json_outline
 from fastprep_ext.bpe import missing_bytes
+
+if TYPE_CHECKING:
+    from fastprep.vocabulary.recipe import Template
 
 MAX_ADDED = 1 << 18
 MAX_ADDED_CHARACTERS = 1 << 23
@@ -161,6 +164,14 @@ class _Padding(msgspec.Struct):
     pad_to_multiple_of: Number | None = None
 
 
+class _Named(msgspec.Struct):
+    id: str
+
+
+class _TemplateToken(msgspec.Struct):
+    ids: list[Number]
+
+
 class _PostProcessor(msgspec.Struct):
     # Old files leave the type of BertProcessing and RobertaProcessing out.
     type: Literal[
@@ -168,6 +179,9 @@ class _PostProcessor(msgspec.Struct):
     ] = None
     sep: tuple[str, Number] | None = None
     cls: tuple[str, Number] | None = None
+    single: list[dict[Literal["SpecialToken", "Sequence"], _Named]] = []
+    special_tokens: dict[str, _TemplateToken] = {}
+    processors: list[msgspec.Raw] = []
 
 
 class _Decoder(msgspec.Struct):
@@ -227,13 +241,15 @@ def from_tokenizer_json(data: bytes, name: str, source: str, missing: str = "dro
     values = fields(data, source)
     settings(values, _Document, values.keys() - {"version"}, source)  # which keys there are
     _check_not_applied(values, source)
+    template = _template(values.get("post_processor", NULL), f"{source}, post_processor")
     changes = _changes(_normalizers(values.get("normalizer", NULL), source))
     model, parts = _model(values["model"], source)
     steps = _pre_tokenizer(values.get("pre_tokenizer", NULL), source)
     added = _added_tokens(values.get("added_tokens", NULL), changes, source)
     if not any(isinstance(step, _ByteLevel) for step in steps):
         spaces = _spaces(steps, changes, model, source)
-        return _of_characters(model, parts, added, changes, spaces, values, name, source)
+        recipe = _of_characters(model, parts, added, changes, spaces, values, name, source)
+        return _with_template(recipe, template, source)
     if changes.marks:
         _refuse(source, "U+2581 for spaces before a ByteLevel")
     if model.byte_fallback:
@@ -265,7 +281,7 @@ def from_tokenizer_json(data: bytes, name: str, source: str, missing: str = "dro
         if known:
             _refuse(source, f"the unk_token {model.unk_token!r:.80} for bytes that are not tokens")
     _check_ids(added, vocab, f"{source}, added_tokens")
-    return Recipe(
+    recipe = Recipe(
         name,
         splitting.patterns,
         merge_list=listed,
@@ -278,6 +294,7 @@ def from_tokenizer_json(data: bytes, name: str, source: str, missing: str = "dro
         missing=missing,
         source=source,
     )
+    return _with_template(recipe, template, source)
 
 
 # -- vocabularies of characters --------------------------------------------------------------------
@@ -406,6 +423,55 @@ def _check_not_applied(values: dict[str, msgspec.Raw], source: str) -> None:
             and not (found.sep and found.cls)
         ):
             raise BadVocabulary(f"{place}: it has no type; it is damaged, so write null there")
+
+
+def _template(data: msgspec.Raw, place: str) -> Template:
+    """Return the ids that a post-processor puts before and after one text."""
+    if _is_none(data):
+        return (), ()
+    found = decoded(data, _PostProcessor, place)
+    if found.type == "ByteLevel":
+        return (), ()
+    if found.type == "Sequence":
+        before: tuple[int, ...] = ()
+        after: tuple[int, ...] = ()
+        for number, processor in enumerate(found.processors):
+            outer = _template(processor, f"{place}.processors[{number}]")
+            before, after = outer[0] + before, after + outer[1]
+        return before, after
+    if found.type != "TemplateProcessing":
+        return _ids_of(found.cls), _ids_of(found.sep)
+    sides: list[list[int]] = [[]]
+    for piece in found.single:
+        for kind, named in piece.items():
+            if kind == "Sequence":
+                sides.append([])
+            elif named.id in found.special_tokens:
+                sides[-1] += found.special_tokens[named.id].ids
+            else:
+                raise BadVocabulary(
+                    f"{place}.single: {named.id!r:.80} is not among its special_tokens; add it there"
+                )
+    if len(sides) != 2:
+        raise BadVocabulary(
+            f"{place}.single: it has the text {len(sides) - 1} times, where a template has it once; "
+            "the file is damaged"
+        )
+    return tuple(sides[0]), tuple(sides[1])
+
+
+def _with_template(recipe: Recipe, template: Template, source: str) -> Recipe:
+    for id in (*template[0], *template[1]):
+        if not recipe.is_token(id):
+            raise BadVocabulary(
+                f"{source}, post_processor: it puts the id {id} beside a text, which is not a token; "
+                "the file contradicts itself"
+            )
+    return recipe if template == ((), ()) else recipe.replaced(template=template)
+
+
+def _ids_of(token: tuple[str, int] | None) -> tuple[int, ...]:
+    return () if token is None else (token[1],)
 
 
 def _refuse(source: str, what: str) -> NoReturn:

@@ -67,7 +67,7 @@ def to_tokenizer_json(recipe: Recipe) -> bytes:
         "added_tokens": [_added(token) for token in added],
         "normalizer": {"type": "NFC"} if recipe.normalize else None,
         "pre_tokenizer": _pre_tokenizer(recipe),
-        "post_processor": None,
+        "post_processor": _post_processor(recipe, vocab),
         "decoder": _byte_level(space_before=True, use_regex=True),
         "model": {
             "type": "BPE",
@@ -85,6 +85,31 @@ def to_tokenizer_json(recipe: Recipe) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=2)
 
 
+def _post_processor(recipe: Recipe, vocab: dict[str, int]) -> dict[str, Any] | None:
+    """Return the template of a recipe; of a pair of texts each has what a single one has."""
+    before, after = recipe.template
+    if not before and not after:
+        return None
+    names = {id: key for key, id in vocab.items()} | {t.id: t.content for t in recipe.added}
+
+    def pieces(text: str, type: int) -> list[dict[str, Any]]:
+        return [
+            *({"SpecialToken": {"id": names[id], "type_id": type}} for id in before),
+            {"Sequence": {"id": text, "type_id": type}},
+            *({"SpecialToken": {"id": names[id], "type_id": type}} for id in after),
+        ]
+
+    tokens = {names[id]: id for id in (*before, *after)}
+    return {
+        "type": "TemplateProcessing",
+        "single": pieces("A", 0),
+        "pair": pieces("A", 0) + pieces("B", 1),
+        "special_tokens": {
+            name: {"id": name, "ids": [id], "tokens": [name]} for name, id in tokens.items()
+        },
+    }
+
+
 def with_merges(recipe: Recipe) -> tuple[Recipe, MergeList]:
     """Return a recipe with a merge list, and that list, for the same ids as one with ranks."""
     family = TIKTOKEN.get(recipe.pat_str)
@@ -96,7 +121,11 @@ def with_merges(recipe: Recipe) -> tuple[Recipe, MergeList]:
     merge_list = by_merges(recipe.mergeable_ranks())
     added = [AddedToken(token, id) for token, id in recipe.special_tokens.items()]
     return Recipe(
-        recipe.name, HUGGING_FACE[family][0], merge_list=merge_list, added=added
+        recipe.name,
+        HUGGING_FACE[family][0],
+        merge_list=merge_list,
+        added=added,
+        template=recipe.template,
     ), merge_list
 
 

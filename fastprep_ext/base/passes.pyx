@@ -132,6 +132,54 @@ def shift_ends(ends, int64_t by) -> None:
         at[i] += <uint64_t>by
 
 
+cdef void begin_all(
+    Id *ids, uint64_t *ends, Py_ssize_t rows, Py_ssize_t first, Id token
+) noexcept nogil:
+    # From the last row on, so that each moves to where nothing is that has not moved yet.
+    cdef Py_ssize_t i = rows - 1
+    cdef uint64_t start, before
+    while i >= first:
+        start = ends[i - 1] if i else 0
+        before = i - first
+        memmove(ids + start + before + 1, ids + start, (ends[i] - start) * sizeof(Id))
+        ids[start + before] = token
+        ends[i] += before + 1
+        i -= 1
+
+
+def begin_rows(ids, ends, uint32_t token, Py_ssize_t first=0) -> None:
+    """Put `token` before each row of `ids` from row `first` on, in place, and move `ends` along.
+
+    `ids` is a buffer of uint16 or uint32 with room for one more id per row.
+
+    >>> from array import array
+    >>> ids, ends = array("H", [1, 2, 3, 0, 0]), array("Q", [2, 3])
+    >>> begin_rows(ids, ends, 9)
+    >>> ids.tolist(), ends.tolist()
+    ([9, 1, 2, 9, 3], [3, 5])
+
+    Raises ValueError if there is no room, or the ends do not ascend.
+    """
+    cdef bint narrow = memoryview(ids).itemsize == 2
+    cdef Array held = array_of(ids, ITEM_UINT16 if narrow else ITEM_UINT32, True)
+    cdef Array held_ends = array_of(ends, ITEM_UINT64, True)
+    cdef uint64_t *end = <uint64_t *>held_ends.at
+    cdef Py_ssize_t rows = held_ends.count, i
+    if not 0 <= first <= rows or (narrow and token > 0xFFFF):
+        raise ValueError(f"row {first} of {rows}, and the token {token}")
+    for i in range(1, rows):
+        if end[i] < end[i - 1]:
+            raise ValueError(f"row {i} ends before it starts")
+    if rows and (end[rows - 1] > <uint64_t>held.count
+                 or held.count - <Py_ssize_t>end[rows - 1] < rows - first):
+        raise ValueError(f"{rows - first} more ids than {end[rows - 1]}; there is room for {held.count}")
+    with nogil:
+        if narrow:
+            begin_all(<uint16_t *>held.at, end, rows, first, <uint16_t>token)
+        else:
+            begin_all(<uint32_t *>held.at, end, rows, first, token)
+
+
 def count_newlines(text, Py_ssize_t start, Py_ssize_t stop) -> int:
     r"""Count the newlines in ``text[start:stop]``, at four times the speed of bytes.count.
 
