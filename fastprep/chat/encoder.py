@@ -11,6 +11,7 @@ from typing import Any
 
 from fastprep.chat.conversations import messages_of, strings_of, with_strings
 from fastprep.chat.templates import Messages, Template, TemplateFunction, find_template
+from fastprep.corpus.documents import is_unicode
 from fastprep.encoding.encoding import Encoding
 from fastprep.errors import BadConversation, InvalidArgument
 
@@ -51,6 +52,16 @@ class ChatEncoder:
         self.special_text: bool = special_text
         names = sorted(filter(None, encoding.special_tokens), key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, names)) or r"(?!)")
+        self._sizes = _Sizes(encoding)
+        recipe = encoding.recipe
+        # Whether tokens may spell another text than the one that is encoded.
+        self._changes = bool(
+            recipe.normalize
+            or recipe.steps
+            or recipe.space_before
+            or recipe.marks
+            or recipe.fallback
+        )
         self._special_ids = frozenset(encoding.special_tokens.values())
 
     def encode(self, content: bytes) -> tuple[list[int], bytearray]:
@@ -59,8 +70,15 @@ class ChatEncoder:
         Raises BadConversation for content that is no conversation, that the template refuses, or of
         which it cannot be known what the assistant wrote.
         """
-        messages = messages_of(content)
+        try:
+            return self._encode(messages_of(content))
+        except RecursionError:
+            raise BadConversation("nested too deeply") from None
+
+    def _encode(self, messages: Messages) -> tuple[list[int], bytearray]:
         text, trained = self.template.render(messages)
+        if not is_unicode(text):
+            raise BadConversation("the template writes a lone surrogate, which is no character")
         if trained is None:
             trained = self._turns(messages, text)
         marked = None if self.special_text else self._marked(messages, text)
@@ -76,20 +94,22 @@ class ChatEncoder:
     def _masked(self, text: str, trained: list[tuple[int, int]]) -> tuple[list[int], bytearray]:
         """Return the ids and the mask of a text in which all special tokens are the template's."""
         ids = self._encoding.encode(text, allowed_special="all", disallowed_special=())
-        tokens = self._encoding._decoder.decode_each(ids)
-        if b"".join(tokens) != text.encode():  # the vocabulary changes text before it is split
+        ends = [*itertools.accumulate(map(self._sizes.__getitem__, ids))]
+        size = len(text) if text.isascii() else len(text.encode())
+        if self._changes or (ends[-1] if ends else 0) != size:
             found, offsets = self._encoding.encode_with_offsets(
                 text, allowed_special="all", disallowed_special=()
             )
             return found, _mask_of(offsets, trained)
-        ends = [*itertools.accumulate(map(len, tokens))]
-        starts = [0, *ends[:-1]]
         mask = bytearray(len(ids))
         for begin, end in trained:
+            if not end:
+                continue
             if not text.isascii():
                 begin, end = len(text[:begin].encode()), len(text[:end].encode())
-            first, last = bisect_right(ends, begin), bisect_left(starts, end)
-            mask[first:last] = b"\1" * (last - first)
+            # The last token is the first that ends at the end of the span, or after it.
+            first, last = bisect_right(ends, begin), bisect_left(ends, end) + 1
+            mask[first:last] = b"\1" * (min(last, len(ids)) - first)
         return ids, mask
 
     # -- what the assistant wrote, where the template does not say it ------------------------------
@@ -218,6 +238,21 @@ class ChatEncoder:
             reached = end
         flush(len(marked))
         return ids, spans
+
+
+class _Sizes(dict[int, int]):
+    """The number of bytes of each token, found when it is first asked for."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    def __missing__(self, token: int) -> int:
+        size = self[token] = len(self._encoding._decoder.decode_each([token])[0])
+        return size
+
+    def __reduce__(self) -> tuple[type[_Sizes], tuple[Encoding]]:
+        return _Sizes, (self._encoding,)
 
 
 def _mask_of(offsets: list[tuple[int, int]], trained: list[tuple[int, int]]) -> bytearray:

@@ -88,11 +88,11 @@ class JinjaTemplate:
         tracker = _Tracker()
         token = _TRACKER.set(tracker)
         dates = _Date(self.variables.get("strftime_now"))
-        known = {**self.variables, "strftime_now": dates}
+        known = {"tools": None, "documents": None, **self.variables, "strftime_now": dates}
         try:
             blocks = []
             for block in template.generate(
-                messages=messages, tools=None, documents=None, add_generation_prompt=prompt, **known
+                messages=messages, add_generation_prompt=prompt, **known
             ):
                 blocks.append(block)
                 tracker.length += len(block)
@@ -146,7 +146,8 @@ class FunctionTemplate:
         trained: list[tuple[int, int]] = []
         length = 0
         try:
-            for text, is_trained in self._function(messages):
+            # A copy, since a function may change what it is given.
+            for text, is_trained in self._function([dict(message) for message in messages]):
                 if not isinstance(text, str):
                     raise TypeError(f"a part is a {type(text).__name__}, not a str")
                 if is_trained and text:
@@ -197,7 +198,7 @@ class _Date:
 
     def __call__(self, format: str) -> str:
         if self._given is None:
-            raise BadConversation(
+            raise InvalidArgument(
                 "the chat template writes the date of today, so that another store would be made on "
                 "another day; pass the date in template_variables={'strftime_now': '2026-07-26'} "
                 "(--template-variables), or the variable that the template reads instead, as "
@@ -381,7 +382,7 @@ def _plain(variables: Mapping[str, Any] | None) -> dict[str, Any]:
         raise InvalidArgument(
             f"template_variables is {variables!r:.80}: {error}; pass a dict of what JSON can hold"
         ) from None
-    wrong = plain.keys() & {"messages", "tools", "documents", "add_generation_prompt"}
+    wrong = plain.keys() & {"messages", "add_generation_prompt"}
     if wrong:
         raise InvalidArgument(f"template_variables cannot have {sorted(wrong)[0]!r}, which is set")
     return plain

@@ -85,11 +85,17 @@ def json_of(chunk: Any) -> Column:
     import json
 
     values = chunk.to_pylist()
-    texts = [b"" if value is None else json.dumps(value, default=str).encode() for value in values]
+    texts, wrong = [], []
+    for row, value in enumerate(values):
+        try:
+            texts.append(b"" if value is None else json.dumps(value).encode())
+        except (TypeError, ValueError) as error:  # bytes, dates
+            texts.append(b"")
+            wrong.append((row, str(error)))
     places = np.zeros(len(texts) + 1, np.int64)
     np.cumsum([len(text) for text in texts], out=places[1:])
     nulls = np.flatnonzero([value is None for value in values])
-    return Column(memoryview(b"".join(texts)), places[:-1], places[1:], nulls)
+    return Column(memoryview(b"".join(texts)), places[:-1], places[1:], nulls, tuple(wrong))
 
 
 def is_ids(kind: Any) -> bool:

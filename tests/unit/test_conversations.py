@@ -227,6 +227,24 @@ def test_a_function_says_which_parts_are_trained(encoding: Encoding) -> None:
     )
 
 
+def test_spans_without_text_and_texts_that_are_none(encoding: Encoding) -> None:
+    def spell(messages: list[dict[str, Any]]) -> list[tuple[str, bool]]:
+        return [("", True), ("tea", False), ("", True), (" two", True), ("", True)]
+
+    ids, mask = ChatEncoder(encoding, spell).encode(json.dumps(say("a")).encode())
+    own = len(encoding.encode(" two"))
+    assert list(mask) == [0] * (len(ids) - own) + [1] * own
+    leading = "{% generation %}{% endgeneration %}tea"
+    ids, mask = ChatEncoder(encoding, leading).encode(json.dumps(say("a")).encode())
+    assert not any(mask)
+    with pytest.raises(BadConversation, match="lone surrogate"):
+        ChatEncoder(encoding, lambda messages: [("\ud83d", True)]).encode(
+            json.dumps(say("a")).encode()
+        )
+    with pytest.raises(BadConversation, match="no text of it"):
+        ChatEncoder(encoding, lambda messages: []).encode(json.dumps(say("a")).encode())
+
+
 def test_a_block_whose_place_is_not_known_is_refused(encoding: Encoding) -> None:
     template = "x{% set y %}{% generation %}a{% endgeneration %}{% endset %}z{{ y }}"
     with pytest.raises(BadConversation, match="in a macro, or in a set"):
@@ -253,6 +271,10 @@ def test_a_block_whose_place_is_not_known_is_refused(encoding: Encoding) -> None
         ),
         ('[{"from": "human", "value": "a"}, {"from": "bard", "value": "b"}]', "from 'bard'"),
         ('[{"from": "human"}]', "has no content"),
+        (
+            '[{"role": "user", "content": ' + "[" * 700 + "]" * 700 + "}]",
+            "template fails|nested|part",
+        ),
         ('[{"role": "user", "content": ["a"]}]', "template fails on it.*TypeError"),
     ],
 )
@@ -330,7 +352,9 @@ def test_variables_and_the_date(encoding: Encoding) -> None:
     dated = {"day": True, "strftime_now": "2026-07-26"}
     ids, _ = ChatEncoder(encoding, template, dated).encode(content)
     assert encoding.decode(ids) == "26 Jul 2026"
-    with pytest.raises(BadConversation, match="date of today"):
+    tools = ChatEncoder(encoding, "{{ tools | tojson }}", {"tools": [{"name": "é"}]})
+    assert encoding.decode(tools.encode(content)[0]) == '[{"name": "é"}]'
+    with pytest.raises(InvalidArgument, match="date of today"):
         ChatEncoder(encoding, template, {"day": True}).encode(content)
     for wrong in ({"messages": 1}, {"a": object()}, 5):
         with pytest.raises(InvalidArgument, match="template_variables"):
