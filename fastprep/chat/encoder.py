@@ -96,7 +96,9 @@ class ChatEncoder:
         ids = self._encoding.encode(text, allowed_special="all", disallowed_special=())
         ends = [*itertools.accumulate(map(self._sizes.__getitem__, ids))]
         size = len(text) if text.isascii() else len(text.encode())
-        if self._changes or (ends[-1] if ends else 0) != size:
+        if (ends[-1] if ends else 0) != size or (
+            self._changes and b"".join(self._encoding._decoder.decode_each(ids)) != text.encode()
+        ):
             found, offsets = self._encoding.encode_with_offsets(
                 text, allowed_special="all", disallowed_special=()
             )
