@@ -106,6 +106,14 @@ class WrongType(InvalidArgument, TypeError):
     """
 
 
+class BadConversation(InvalidInput):
+    """A document that is no conversation, or one of which the chat template makes no training data.
+
+    What to do: correct the conversation, which the message names by file and line, or pass another
+    template; ``on_error="skip"`` leaves out such conversations and lists them in the manifest.
+    """
+
+
 class DamagedInput(InvalidInput):
     """A compressed or columnar file that is truncated, or whose bytes are not those written.
 

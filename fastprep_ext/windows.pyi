@@ -90,6 +90,7 @@ class GatheredRows:
         segments: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]] | None = None,
         joined: bool = False,
         ends: DocumentEnds | None = None,
+        mask: TokenShards | None = None,
         describe: Callable[[int], str] | None = None,
         blocks: tuple[NDArray[np.int64], Callable[[int], object]] | None = None,
         max_stretches: int = ...,

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from fastprep.errors import InvalidArgument, InvalidStore
+from fastprep.errors import InvalidArgument, InvalidInput, InvalidStore
 from fastprep.store.checksums import crc32
 from fastprep.store.encodings import EncodingLike, as_encoding, check_vocabulary, encoding_of_store
 from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, itemsize_of
@@ -56,7 +56,8 @@ def verify(
     Checked are the sizes and checksums of all files; that every id is in the vocabulary and the
     largest one is the recorded one; that document ends ascend and the last one is the number of
     tokens; that the end token, if there is one, is at its end of each document and nowhere else; and
-    the vocabulary of a word tokenizer. Blocks of 16 MiB are checked on several threads.
+    the vocabulary of a word tokenizer; and that a mask of conversations has a 0 or a 1 for each token,
+    as many ones as are recorded. Blocks of 16 MiB are checked on several threads.
 
     Parameters
     ----------
@@ -126,6 +127,12 @@ def verify(
 
         check_made_with(opened, made_with)
     allowed: Sources | None = None
+    if against is not None and (opened.head.messages or opened.head.infill):
+        what = "conversations" if opened.head.messages else "documents rearranged by fim_rate"
+        raise InvalidInput(
+            f"{opened.path}: made of {what}, whose texts are not those of the inputs, so ids cannot be "
+            "compared; leave out against (--against)"
+        )
     if against is not None:
         from fastprep.checks.sources import Sources
 
@@ -134,7 +141,8 @@ def verify(
     check_vocabulary(opened)
     opened.check_manifest()
     max_id = -1
-    size = opened.num_tokens * itemsize_of(opened.head.dtype) + 8 * opened.num_documents
+    itemsize = itemsize_of(opened.head.dtype) + opened.has_mask
+    size = opened.num_tokens * itemsize + 8 * opened.num_documents
     with bar_of(progress, size, "verify") as update:
         # In order, so that the first fault is the one that is reported.
         for step, largest_id in map_in_order(_Step.run, _steps(opened), threads):
@@ -153,7 +161,7 @@ def verify(
 
 
 class _Step(NamedTuple):
-    """A part of a store that is checked independently: the ends of a shard, or a block of its ids."""
+    """A part of a store that is checked independently: a shard's ends or mask, or a block of its ids."""
 
     check: Callable[[], int]  # returns the largest id of the block, -1 for ends
     shard: _Shard
@@ -171,6 +179,8 @@ def _steps(store: TokenStore) -> Iterator[_Step]:
         shard = _Shard(store, index, record)
         blocks = shard.ranges
         yield _Step(shard.check_ends, shard, 8 * record.documents, not blocks)
+        if store.has_mask:
+            yield _Step(shard.check_mask, shard, record.tokens, False)
         for number, (start, stop) in enumerate(blocks):
             size = (stop - start) * shard.itemsize
             check = partial(shard.check_ids, number)
@@ -184,6 +194,7 @@ class _Shard:
         self.itemsize = itemsize_of(store.head.dtype)
         self.ranges = block_ranges(record.tokens, self.itemsize)
         self._store = store
+        self._index = index
         self._record = record
         self._path = store.shard_file(index, "bin")
         self._ends_path = store.shard_file(index, "ends")
@@ -224,6 +235,29 @@ class _Shard:
             raise InvalidStore(
                 f"{path}: the last document ends at token {before}, but the shard has "
                 f"{record.tokens}; {HOW_TO_FIX}"
+            )
+        return -1
+
+    def check_mask(self) -> int:
+        """Raise InvalidStore unless each token has a 0 or a 1, and as many ones as are recorded."""
+        store, record = self._store, self._record
+        store.fetch(self._index, "mask")
+        path = store.shard_file(self._index, "mask")
+        ones = 0
+        for number, (start, stop) in enumerate(block_ranges(record.tokens, 1)):
+            block = bytes(_read_block(path, "B", start, stop, record.checksums("mask")[number]))
+            more = block.count(1)
+            if more + block.count(0) != len(block):
+                place = next(place for place, value in enumerate(block) if value > 1)
+                raise InvalidStore(
+                    f"{path}: byte {start + place} is {block[place]}, and a mask has 0 and 1; "
+                    f"{HOW_TO_FIX}"
+                )
+            ones += more
+        if ones != record.mask_tokens:
+            raise InvalidStore(
+                f"{path}: {ones} tokens are marked, but the manifest says {record.mask_tokens}; "
+                f"{HOW_TO_FIX}"
             )
         return -1
 
@@ -344,10 +378,10 @@ def _read_chunks(path: Path, itemsize: int, start: int, stop: int) -> Iterator[m
 
 
 def _read_block(
-    path: Path, letter: Letter, start: int, stop: int, expected: int
+    path: Path, letter: Letter | Literal["B"], start: int, stop: int, expected: int
 ) -> memoryview[int]:
     """Return items ``[start, stop)`` of a file, one block, after a check of its checksum."""
-    itemsize = BYTES_OF[letter]
+    itemsize = 1 if letter == "B" else BYTES_OF[letter]
     size = (stop - start) * itemsize
     with path.open("rb") as file:
         file.seek(start * itemsize)
@@ -359,4 +393,4 @@ def _read_block(
             f"{path}: bytes {start * itemsize} to {stop * itemsize} are damaged: their crc32 is "
             f"{found}, but the manifest says {expected:08x}; {HOW_TO_FIX}"
         )
-    return from_file(content, letter)
+    return memoryview(content) if letter == "B" else from_file(content, letter)

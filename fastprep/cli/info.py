@@ -49,10 +49,11 @@ def _info(options: argparse.Namespace) -> None:
             write_report(store, options.report, encoding=encoding)
     manifest = store.head
     inputs: dict[str, int] = {}
-    bad = 0
+    bad = trained = 0
     for shard in store.records():
         inputs.update((span.path, span.size) for span in shard.inputs)
         bad += shard.bad_documents
+        trained += shard.mask_tokens or 0
     facts: dict[str, object] = {
         "path": str(store.path),
         "version": manifest.version,
@@ -75,6 +76,10 @@ def _info(options: argparse.Namespace) -> None:
         "bad_documents": bad,
         "part": None if manifest.part is None else manifest.part.name,
         "shuffle": None if manifest.shuffle is UNSET else manifest.shuffle,
+        "template": manifest.messages.template if manifest.messages else None,
+        "template_sha256": manifest.messages.sha256 if manifest.messages else None,
+        "assistant_tokens": trained if store.has_mask else None,
+        "fim_rate": manifest.infill.rate if manifest.infill else None,
         "inputs": len(inputs),
         "input_bytes": sum(inputs.values()),
         "passed_over": sum(record.count for record in store.passed_over),
@@ -92,6 +97,9 @@ def _info(options: argparse.Namespace) -> None:
         "begin_token": "begin token",
         "on_error": "on error",
         "bad_documents": "bad documents",
+        "template_sha256": "template sha256",
+        "assistant_tokens": "assistant's tokens",
+        "fim_rate": "infill rate",
         "input_bytes": "input bytes",
         "passed_over": "passed over",
     }
@@ -103,6 +111,11 @@ def _info(options: argparse.Namespace) -> None:
         )
         if name in ("separator", "field") and value is not None:
             shown = repr(value)
+        if name == "template" and manifest.messages:
+            is_text = manifest.messages.kind == "jinja"
+            shown = f"Jinja, {len(str(value)):,} characters" if is_text else value
+        if name == "assistant_tokens" and store.has_mask:
+            shown = f"{trained:,} of {store.num_tokens:,}"
         if name in ("bytes", "input_bytes") and sys.stdout.isatty():
             shown = f"{shown} ({in_units(float(str(value)), 'B')})"
         print(f"{labels.get(name, name):<18} {'none' if value is None else shown}")

@@ -328,10 +328,11 @@ def counted(count: int, noun: str) -> str:
 
 
 def size_of(store: TokenStore) -> int:
-    """Return the bytes of a store's ids and document ends."""
+    """Return the bytes of a store's ids, document ends and mask."""
     from fastprep.store.manifest import itemsize_of
 
-    return store.num_tokens * itemsize_of(store.head.dtype) + store.num_documents * 8
+    itemsize = itemsize_of(store.head.dtype) + store.has_mask
+    return store.num_tokens * itemsize + store.num_documents * 8
 
 
 def in_units(count: float, unit: str) -> str:

@@ -56,6 +56,7 @@ def add_prepare(command: Parser) -> None:
         r"fastprep prepare 'books/*.txt' -o books.store --separator '\n\n\n'",
         "fastprep prepare 'corpus/*.jsonl' -o store --encoding gpt-4o --workers 8",
         "fastprep prepare 'corpus/*.jsonl' -o parts --validation 1%",
+        "fastprep prepare a.jsonl -o chats --messages messages --encoding-file model",
         "fastprep prepare 'corpus/*.jsonl' -o shares --task 0/2",
     )
     command.common = (
@@ -83,6 +84,8 @@ def add_prepare(command: Parser) -> None:
     _add_inputs(command)
     add_encoding_options(command, words=True)
     _add_documents(command)
+    _add_conversations(command)
+    _add_infill(command)
     _add_work(command)
     add_message_options(command)
     command.set_defaults(run=_prepare, resumable="; the same command resumes")
@@ -146,6 +149,71 @@ def _add_documents(command: Parser) -> None:
 def _token(text: str) -> str | int:
     """Return a special token as `prepare` takes it: its id, or its name."""
     return int(text) if text.isascii() and text.isdigit() else text
+
+
+def _add_conversations(command: Parser) -> None:
+    group = command.add_argument_group("conversations")
+    group.add_argument(
+        "--messages",
+        metavar="F",
+        help="key or column of the messages of conversations; the store gets a mask of the tokens that "
+        "the assistant wrote",
+    )
+    group.add_argument(
+        "--template",
+        metavar="T",
+        help="the chat template: a file, a directory, or the text of one of Jinja (default: the one "
+        "beside the vocabulary)",
+    )
+    group.add_argument(
+        "--template-variables",
+        type=_variables,
+        metavar="JSON",
+        help="values for the template, as '{\"enable_thinking\": false}'",
+    )
+    group.add_argument(
+        "--special-text",
+        action="store_true",
+        help="make special tokens of text in messages that spells them",
+    )
+
+
+def _add_infill(command: Parser) -> None:
+    group = command.add_argument_group("fill-in-the-middle")
+    group.add_argument(
+        "--fim-rate",
+        default=0.0,
+        metavar="F",
+        help="fraction of the documents to rearrange, as 0.5 or 50%%",
+    )
+    group.add_argument(
+        "--fim-spm-rate",
+        default=0.5,
+        metavar="F",
+        help="of these, the fraction with the suffix first (default: 0.5)",
+    )
+    group.add_argument(
+        "--fim-seed", type=seed, default=0, metavar="SEED", help="seed of the draw (default: 0)"
+    )
+    group.add_argument(
+        "--fim-tokens",
+        nargs=3,
+        metavar=("PREFIX", "SUFFIX", "MIDDLE"),
+        help="the special tokens before each part (default: those of the encoding, if they are known)",
+    )
+
+
+def _variables(text: str) -> dict[str, object]:
+    """Parse an object of JSON; raise argparse.ArgumentTypeError if it is not one."""
+    import json
+
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r:.80}: no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f"{text!r:.80}: write an object of JSON")
+    return found
 
 
 def _add_work(command: Parser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import accumulate
 
 from fastprep.cli.options import add_encoding_options, counted, encoding_of, encoding_of_file
 from fastprep.errors import InvalidArgument
@@ -80,11 +81,13 @@ def _print_documents(
     numbers = [number for chosen in options.documents or [0] for number in _chosen(chosen, store)]
     for number in numbers:
         ids = store.document(number).tolist()
+        mask = store.document_mask(number).tolist() if store.has_mask else []
         if len(numbers) > 1 or sys.stdout.isatty():
             named = number if number >= 0 else number + store.num_documents
-            pen.print(pen(f"document {named:,}: {counted(len(ids), 'token')}", DIM))
+            own = f", {sum(mask):,} of the assistant{' (*)' * options.tokens}" if mask else ""
+            pen.print(pen(f"document {named:,}: {counted(len(ids), 'token')}{own}", DIM))
         if options.tokens:
-            _print_tokens(ids, encoding)
+            _print_tokens(ids, encoding, mask)
         else:
             _print_text(store.without_ends(ids), encoding, last=number == numbers[-1])
 
@@ -100,31 +103,41 @@ def _print_text(ids: list[int], encoding: StoreEncoding, *, last: bool) -> None:
         sys.stdout.buffer.write(text if last else text + b"\n")
 
 
-def _print_tokens(ids: Sequence[int], encoding: StoreEncoding) -> None:
+def _print_tokens(ids: Sequence[int], encoding: StoreEncoding, mask: Sequence[int] = ()) -> None:
+    """Print tokens; those of which `mask` has a 1 get a mark, since the assistant wrote them."""
     from fastprep.encoding.shown import printable
     from fastprep.encoding.token_html import grouped
 
     special = frozenset(encoding.special_tokens.values())
-    groups = grouped(ids, encoding.decode_single_token_bytes)
+    groups = [*grouped(ids, encoding.decode_single_token_bytes)]
+    starts = accumulate((len(group.ids) for group in groups), initial=0)
+    own = [
+        any(mask[start : start + len(group.ids)])
+        for start, group in zip(starts, groups, strict=False)
+    ]
     pen = Pen(sys.stdout)
     if pen.colours:
-        for line in _cells(groups, special, pen, columns_of(sys.stdout)):
+        for line in _cells(groups, own, special, pen, columns_of(sys.stdout)):
             pen.print(line)
         return
-    for group in groups:
-        print(f"{_label(group)}\t{printable(group)}")
+    for group, is_own in zip(groups, own, strict=True):
+        print(f"{_label(group)}\t{printable(group)}" + "\tassistant" * is_own)
 
 
 def _cells(
-    groups: Iterable[TokenGroup], special: frozenset[int], pen: Pen, columns: int
+    groups: Iterable[TokenGroup],
+    own: Iterable[bool],
+    special: frozenset[int],
+    pen: Pen,
+    columns: int,
 ) -> Iterator[str]:
     """Yield pairs of lines: tokens in colours, and their ids below them."""
     from fastprep.encoding.shown import printable, style_of
 
     above = below = ""
     used = 0
-    for index, group in enumerate(groups):
-        text, label = printable(group), _label(group)
+    for index, (group, is_own) in enumerate(zip(groups, own, strict=True)):
+        text, label = printable(group), _label(group) + "*" * is_own
         width = max(_width(text), len(label))
         if used and used + width > columns:
             yield above

@@ -125,7 +125,7 @@ class _Column:
             self._file.seek(0)
             schema = opening(self._file).schema
             kind = type_of(schema, self.keys)
-            if not can_be_read(kind):
+            if not can_be_read(kind, self._form):
                 raise InvalidInput(f"{self._path}: {no_text(schema, kind, self._form)} (--field)")
         with arrow_errors(self._path, what):
             self._file.seek(0)

@@ -10,7 +10,17 @@ import numpy as np
 
 from fastprep.corpus.documents import Bad, Format, keys_of
 from fastprep.errors import DamagedInput, InvalidInput
-from fastprep.system.arrow import column_of, ids_of, is_ids, is_text, pyarrow, without_views
+from fastprep.system.arrow import (
+    Column,
+    column_of,
+    ids_of,
+    is_ids,
+    is_list,
+    is_text,
+    json_of,
+    pyarrow,
+    without_views,
+)
 from fastprep_ext.base import Rows
 
 _MAX_ALLOCATION = 1 << 40
@@ -59,8 +69,8 @@ class Nulls:
         ``on_error`` is ``"raise"``, and DamagedInput for offsets and indices that are out of range.
         """
         with arrow_errors(self._place(first), "the values from there on are damaged"):
-            self.ids = is_ids(chunk.type)
-            column = ids_of(chunk) if self.ids else column_of(chunk)
+            self.ids = is_ids(chunk.type) and not self._form.messages
+            column = column_for(chunk, self._form)
             numbers = np.arange(first, first + len(column.starts))
             rows = Rows(column.text, column.starts, column.stops, numbers)
         faults = {
@@ -93,16 +103,25 @@ def type_of(schema: Any, keys: tuple[str, ...]) -> Any:
     return kind
 
 
-def can_be_read(kind: Any) -> bool:
-    """Return whether an Arrow type, if there is one, holds texts or lists of ids."""
-    return kind is not None and (is_text(kind) or is_ids(kind))
+def can_be_read(kind: Any, form: Format) -> bool:
+    """Return whether an Arrow type, if there is one, holds texts or lists of ids, or messages."""
+    if kind is None or (form.messages and not is_text(kind)):
+        return kind is not None and is_list(kind)
+    return is_text(kind) or is_ids(kind)
+
+
+def column_for(chunk: Any, form: Format) -> Column:
+    """Return the column of an Arrow array that :func:`can_be_read` accepts the type of."""
+    if form.messages and is_list(chunk.type):
+        return json_of(chunk)
+    return ids_of(chunk) if is_ids(chunk.type) else column_of(chunk)
 
 
 def has_indices(kind: Any) -> bool:
     """Return whether the values of an Arrow type are found by indices, views, or lists' offsets."""
     types = pyarrow("a column of text").types
     return bool(
-        is_ids(kind)
+        is_list(kind)
         or types.is_dictionary(kind)
         or types.is_string_view(kind)
         or types.is_binary_view(kind)
@@ -120,8 +139,11 @@ def walk(batch: Any, keys: tuple[str, ...]) -> Any:
 
 def no_text(schema: Any, kind: Any, form: Format) -> str:
     """Return a message about a column that is missing or not text, with the columns that exist."""
-    found = "has no column" if kind is None else f"holds {kind}, not text, in the column"
+    what = "messages" if form.messages else "text"
+    found = "has no column" if kind is None else f"holds {kind}, not {what}, in the column"
     fix = "pass one of text, or of lists of ids, as field"
+    if form.messages:
+        fix = "pass one of lists of messages as messages"
     name = ".".join(keys_of(form.field))
     if kind is None and (count := schema.names.count(keys_of(form.field)[0])) > 1:
         found, fix = f"has {count} columns of one name for", "rename all but one of them"

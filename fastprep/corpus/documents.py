@@ -58,7 +58,8 @@ class Format(msgspec.Struct, frozen=True):
     ``"replace"`` bytes that are not UTF-8 become U+FFFD, and a document that is not a text becomes an
     empty one, so that documents after it keep their numbers. ``format`` names the format of all files,
     as a suffix like ``"jsonl"`` or ``"csv.gz"``; with None each file's name says it. ``zstd_window`` is
-    the base-2 logarithm of the largest window of a .zst file, from 10 to 31; None is 27, 128 MiB.
+    the base-2 logarithm of the largest window of a .zst file, from 10 to 31; None is 27, 128 MiB. With
+    ``messages`` the field holds the messages of a conversation, whose JSON is the document.
 
     Raises InvalidArgument for an empty separator or field, one that is not text, an unknown
     ``on_error`` or ``format``, or a ``zstd_window`` out of range.
@@ -72,6 +73,7 @@ class Format(msgspec.Struct, frozen=True):
     on_error: Literal["raise", "skip", "replace"] = "raise"
     format: str | None = None
     zstd_window: int | None = None
+    messages: bool = False
 
     def kind(self, path: str) -> Kind | None:
         """Return the kind of a file by its name and the format, or None if it cannot be read."""

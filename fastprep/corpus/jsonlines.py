@@ -53,13 +53,19 @@ class LineDecoder:
         self._on_error = form.on_error
         self._field = form.field
         self._keys = keys_of(form.field)
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_line_type(form.field))
+        self._messages = form.messages
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+            _line_type(form.field, msgspec.Raw if form.messages else str)
+        )
         self._reader = LineReader([key.encode() for key in self._keys])
+        what, option = "a string, or a list of token ids,", "--field"
+        if form.messages:
+            what, option = "a list of messages", "--messages"
         dotted = f", or {form.field.replace('.', chr(92) + '.')} for a key with dots"
         self._advice = (
-            f"each line must be one JSON object with a string, or a list of token ids, under "
+            f"each line must be one JSON object with {what} under "
             f'"{form.field}"; fix it, name '
-            f"another field (--field){dotted if len(self._keys) > 1 else ''}, or pass "
+            f"another field ({option}){dotted if len(self._keys) > 1 else ''}, or pass "
             "on_error='skip' (--on-error skip) to skip such lines"
         )
 
@@ -90,7 +96,7 @@ class LineDecoder:
         bad: list[Bad] = []
         at, line = start, line + origin
         while True:
-            if not self.ids:  # the compiled reader takes texts only
+            if not self.ids and not self._messages:  # the compiled reader takes texts only
                 at, line = self._reader.read(lines, at, size, rows, line)
                 if len(rows):
                     self.ids = False
@@ -126,6 +132,8 @@ class LineDecoder:
 
     def _document(self, content: bytes) -> bytes:
         """Return the text of a line, or its ids where the field has a list of them."""
+        if self._messages:
+            return self._json(content)
         ids = None
         try:
             text = self.text(content)
@@ -141,6 +149,25 @@ class LineDecoder:
                 f"`{self._field}` is {'text' if ids is None else 'a list of ids'}, unlike before it"
             )
         return text.encode() if ids is None else ids
+
+    def _json(self, line: bytes) -> bytes:
+        """Return the JSON in the field of a line, which may be any value. Raises like :meth:`text`."""
+        try:
+            return bytes(self._value(self._decoder.decode(line)))
+        except UnicodeDecodeError:
+            raise _invalid_utf8(line) from None
+        except msgspec.ValidationError as error:
+            raise InvalidInput(str(error)) from None
+        except RecursionError:
+            raise InvalidInput("nested too deeply") from None
+        except msgspec.DecodeError as error:
+            fault = str(error)
+        import json
+
+        value = self._value_by_json(line, fault)
+        if value is None:
+            raise InvalidInput(f"`{'.'.join(self._keys)}` is missing")
+        return json.dumps(value).encode()
 
     def _ids(self, content: bytes) -> bytes | None:
         """Return the ids of a line as uint32, or None if its field has no list of integers."""
@@ -161,7 +188,7 @@ class LineDecoder:
         'One.'
         """
         try:
-            return self._value(self._decoder.decode(line))
+            text: str = self._value(self._decoder.decode(line))
         except UnicodeDecodeError:
             raise _invalid_utf8(line) from None
         except msgspec.ValidationError as error:
@@ -170,10 +197,10 @@ class LineDecoder:
             raise InvalidInput("nested too deeply") from None
         except msgspec.DecodeError as error:
             return self._text_by_json(line, str(error))
-
-    def _value(self, line: Any) -> str:
-        text: str = functools.reduce(lambda found, _: found.text, self._keys, line)
         return text
+
+    def _value(self, line: Any) -> Any:
+        return functools.reduce(lambda found, _: found.text, self._keys, line)
 
     def _text_by_json(self, line: bytes, fault: str) -> str:
         """Return the text of a line with NaN, Infinity or a lone surrogate, which msgspec refuses.
@@ -181,6 +208,16 @@ class LineDecoder:
         A lone surrogate in the text becomes U+FFFD. Raises InvalidInput, with the fault that msgspec
         found, for a line that `json.loads` refuses, too.
         """
+        value = self._value_by_json(line, fault)
+        if not isinstance(value, str):
+            wrong = "is missing" if value is None else f"is a {type(value).__name__}, not a string"
+            raise InvalidInput(f"`{'.'.join(self._keys)}` {wrong}")
+        if _first_invalid(line) is not None and any("\udc80" <= c <= "\udcff" for c in value):
+            raise _invalid_utf8(line)
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    def _value_by_json(self, line: bytes, fault: str) -> Any:
+        """Return what `json.loads` finds in the field, None if it is missing."""
         import json
 
         try:
@@ -190,12 +227,21 @@ class LineDecoder:
             raise InvalidInput(fault) from None
         for key in self._keys:
             value = value.get(key) if isinstance(value, dict) else None
-        if not isinstance(value, str):
-            wrong = "is missing" if value is None else f"is a {type(value).__name__}, not a string"
-            raise InvalidInput(f"`{'.'.join(self._keys)}` {wrong}")
-        if _first_invalid(line) is not None and any("\udc80" <= c <= "\udcff" for c in value):
-            raise _invalid_utf8(line)
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value
+
+
+def as_json(value: Any) -> tuple[bytes, str | None]:
+    """Return an object as JSON, and why it has none, if so.
+
+    >>> as_json([{"role": "user"}]), as_json({5})[1]
+    ((b'[{"role": "user"}]', None), 'Object of type set is not JSON serializable')
+    """
+    import json
+
+    try:
+        return json.dumps(value).encode(), None
+    except (TypeError, ValueError, RecursionError) as error:
+        return b"", str(error)
 
 
 def ids_as_bytes(ids: list[int]) -> bytes:

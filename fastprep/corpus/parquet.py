@@ -94,7 +94,7 @@ class _TextColumn:
             schema = self._file.schema_arrow
             paths = [self._file.schema.column(i).path for i in range(len(self._file.schema))]
             kind = type_of(schema, self._keys)
-            if not can_be_read(kind):
+            if not can_be_read(kind, form):
                 raise InvalidInput(f"{span.path}: {no_text(schema, kind, form)} (--field)")
         self._selected = ".".join(self._keys)
         # A list's leaf is below it, as in input_ids.list.element.

@@ -10,7 +10,7 @@ from typing import Any
 from fastprep.corpus.batches import as_batches
 from fastprep.corpus.documents import Bad, Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.in_memory import Documents, TableSpan, span_of
-from fastprep.corpus.jsonlines import ids_as_bytes
+from fastprep.corpus.jsonlines import as_json, ids_as_bytes
 from fastprep.errors import InvalidInput
 from fastprep_ext.base import Rows
 
@@ -87,10 +87,12 @@ class _Dicts:
         for number, document in enumerate(self._dicts):
             fault = None
             are_ids = False
-            found: object = document
+            found: Any = document
             for key in self._keys:
                 found = found.get(key) if isinstance(found, Mapping) else None
-            if isinstance(found, str):
+            if self._form.messages and found is not None:
+                text, fault = as_json(found)
+            elif isinstance(found, str):
                 try:
                     text = found.encode()
                 except UnicodeEncodeError:  # a lone surrogate, as of a line of JSON

@@ -21,11 +21,19 @@ from typing import Any
 import numpy as np
 
 from fastprep.corpus.batches import as_batches
-from fastprep.corpus.columns import Nulls, arrow_errors, can_be_read, no_text, type_of, walk
+from fastprep.corpus.columns import (
+    Nulls,
+    arrow_errors,
+    can_be_read,
+    column_for,
+    no_text,
+    type_of,
+    walk,
+)
 from fastprep.corpus.documents import Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.in_memory import TableSource, TableSpan, is_of_datasets, is_scan, span_of
 from fastprep.errors import InvalidInput
-from fastprep.system.arrow import column_of, ids_of, is_ids, pyarrow
+from fastprep.system.arrow import pyarrow
 
 # Rows of a stream that are read at a time.
 _ROWS = 4096
@@ -106,7 +114,7 @@ class _TextColumn:
 
     def _check(self, schema: Any) -> None:
         kind = type_of(schema, self._keys)
-        if not can_be_read(kind):
+        if not can_be_read(kind, self._form):
             raise InvalidInput(f"{self._name}: {no_text(schema, kind, self._form)}")
 
     def _texts(self, chunk: Any, first: int, block_bytes: int, cut: bool) -> Iterator[Batch]:
@@ -130,7 +138,7 @@ class _Table(_TextColumn):
         for batch in table.select([self._keys[0]]).to_batches():
             if len(batch):
                 with arrow_errors(self._place_of(row), "the values from there on are damaged"):
-                    chunk = _Chunk(walk(batch, self._keys), row, self.size)
+                    chunk = _Chunk(walk(batch, self._keys), row, self.size, form)
                 self._chunks.append(chunk)
                 self.size = chunk.end
                 row += len(batch)
@@ -151,7 +159,7 @@ class _Table(_TextColumn):
 class _Chunk:
     """An array of a table's column; its first row has number ``row`` and starts at ``start``."""
 
-    def __init__(self, array: Any, row: int, start: int) -> None:
+    def __init__(self, array: Any, row: int, start: int, form: Format) -> None:
         types = pyarrow("a table").types
         self.array = array
         self.row = row
@@ -166,7 +174,7 @@ class _Chunk:
             sizes = [np.zeros(1, np.int64)]
             for first in range(0, len(array), _ROWS):
                 part = array.slice(first, _ROWS)
-                column = ids_of(part) if is_ids(part.type) else column_of(part)
+                column = column_for(part, form)
                 sizes.append(column.stops - column.starts)
             self._offsets = np.cumsum(np.concatenate(sizes))
         self.end = self.position(len(array))

@@ -121,6 +121,11 @@ def export_store(
     if validation is not None and format not in ("nanogpt", "llmc"):
         raise InvalidArgument("validation applies to nanoGPT's and llm.c's files only")
     opened = store if isinstance(store, TokenStore) else TokenStore(store)
+    if opened.has_mask:
+        raise InvalidInput(
+            f"{opened.path}: it has a mask of the tokens that the assistant wrote, and {format} has no "
+            "place for it; train from the store, or use its table of Arrow, which has it as a column"
+        )
     directory = opened.path if output is None else local_path(output, "the output")
     check_parent(directory)
     for index in range(opened.num_shards) if link else ():

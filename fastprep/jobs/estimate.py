@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
+from fastprep.chat.encoder import ChatEncoder
 from fastprep.corpus import reader as corpus
 from fastprep.corpus.documents import BLOCK_BYTES, Batch, Format, Span
 from fastprep.corpus.in_memory import TableSpan
@@ -13,7 +14,7 @@ from fastprep.corpus.inputs import Inputs
 from fastprep.corpus.passed_over import PassedOver
 from fastprep.corpus.plan import Task, plan, task_bytes
 from fastprep.corpus.sources import open_bytes
-from fastprep.jobs.job import Job, Settings, make_job
+from fastprep.jobs.job import Job, Settings, chats_of, make_job, with_own_template
 from fastprep.jobs.parts import check_first_documents
 from fastprep.store.encodings import EncodingLike, StoreEncoding, as_encoding
 from fastprep.store.manifest import dtype_for, itemsize_of
@@ -66,17 +67,21 @@ def estimate(
     (1, 2, 6, 28)
     """
     chosen = as_encoding(encoding)
-    job, tasks = make_job(inputs, chosen, Settings(**settings))
+    chosen_settings = with_own_template(Settings(**settings), encoding)
+    chats = chats_of(chosen_settings, chosen)
+    if chats is not None:
+        chosen_settings = chosen_settings._replace(template=chats)
+    job, tasks = make_job(inputs, chosen, chosen_settings)
     check_first_documents(job, tasks)
     size = sum(entry.size for entry in job.inputs)
     sampled = documents = tokens = 0
     for task in _sample_tasks(job, tasks):
-        more_bytes, more_documents, more_tokens = _sample(chosen, job, task)
+        more_bytes, more_documents, more_tokens = _sample(chosen, chats, job, task)
         sampled += more_bytes
         documents += more_documents
         tokens += more_tokens
     scale = size / sampled if sampled else 0.0
-    dtype = dtype_for(job.n_vocab)
+    dtype, masked = dtype_for(job.n_vocab), job.messages is not None
     documents, tokens = round(documents * scale), round(tokens * scale)
     return Estimate(
         inputs=len(job.inputs),
@@ -86,9 +91,10 @@ def estimate(
         dtype=dtype,
         documents=documents,
         tokens=tokens,
-        store_bytes=tokens * itemsize_of(dtype) + documents * 8,
+        store_bytes=tokens * (itemsize_of(dtype) + masked) + documents * 8,
         passed_over=job.passed_over,
-        draft_bytes=(tokens * itemsize_of(dtype) + documents * 24) * job.has_drafts,
+        draft_bytes=(tokens * (4 if masked else itemsize_of(dtype)) + documents * 24)
+        * job.has_drafts,
     )
 
 
@@ -103,7 +109,9 @@ def _sample_tasks(job: Job, tasks: list[Task]) -> list[Task]:
     return [parts[number * len(parts) // count] for number in range(count)]
 
 
-def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, int]:
+def _sample(
+    encoding: StoreEncoding, chats: ChatEncoder | None, job: Job, task: Task
+) -> tuple[int, int, int]:
     """Return the bytes of input that were read, and the number of documents and tokens in them."""
     writer = ShardWriter(
         encoding,
@@ -111,7 +119,10 @@ def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, in
         prepend=job.end_token_first,
         begin_token=job.begin_token,
         on_error=job.on_error,
+        chats=chats,
+        infill=job.infill,
     )
+    cut = encoding.may_be_cut and chats is None and job.infill is None
     sampled = documents = tokens = 0
     for span in task:
         if sampled >= _SAMPLE_BYTES:
@@ -121,7 +132,7 @@ def _sample(encoding: StoreEncoding, job: Job, task: Task) -> tuple[int, int, in
             stop = min(stop, span.start + _SAMPLE_BYTES)
         part = span.part(span.start, stop)
         text_sizes: list[int] = []
-        batches = _batches(part, job.form, encoding.may_be_cut, text_sizes)
+        batches = _batches(part, job.form, cut, text_sizes)
         more_documents, more_tokens = writer.count(batches)
         sampled += _bytes_of(part, job.form, sum(text_sizes), more_documents)
         documents, tokens = documents + more_documents, tokens + more_tokens

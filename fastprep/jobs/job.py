@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias, get_args
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    cast,
+    get_args,
+)
 
 import msgspec
 from msgspec import UNSET
 
+from fastprep.chat.encoder import ChatEncoder
 from fastprep.corpus.documents import Format, OnError
 from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.inputs import Inputs, find
@@ -16,13 +26,16 @@ from fastprep.corpus.plan import Task, default_shard_bytes, plan
 from fastprep.corpus.reader import import_readers
 from fastprep.corpus.sources import empty
 from fastprep.errors import InvalidArgument
+from fastprep.store.infill import infill_of
 from fastprep.store.manifest import (
     MAX_SEED,
     ConfigurationRecord,
     Count,
     EncodingRecord,
     Eot,
+    InfillRecord,
     Manifest,
+    MessagesRecord,
     Seed,
     TokenId,
     part_directories,
@@ -33,12 +46,19 @@ from fastprep.system.sizes import fraction, number_of_bytes
 from fastprep.vocabulary.published import ENDOFTEXT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastprep.chat.templates import TemplateFunction
     from fastprep.store.encodings import StoreEncoding
 
 #: A special token by its name or id, True for the encoding's own, False for none; None is the default.
 SpecialLike: TypeAlias = str | int | bool | None
 # Settings whose name in a job is another one.
-_OPTIONS = {"input_format": "format", "begin_token": "bos"}
+_OPTIONS = {"input_format": "format", "begin_token": "bos", "infill": "fim_rate"}
+
+
+#: The bit of a token in a draft of conversations that is its mask; see fastprep.store.drafts.
+MASK_BIT = 31
 
 
 class Settings(NamedTuple):
@@ -57,11 +77,26 @@ class Settings(NamedTuple):
     shuffle: int | None = None
     bos: SpecialLike = None
     eos: SpecialLike = None
+    messages: str | None = None
+    template: str | Path | TemplateFunction | ChatEncoder | None = None
+    template_variables: Mapping[str, Any] | None = None
+    special_text: bool = False
+    fim_rate: float | str = 0.0
+    fim_spm_rate: float | str = 0.5
+    fim_seed: int = 0
+    fim_tokens: Sequence[str] | None = None
 
     @property
     def form(self) -> Format:
         """How documents are stored in the inputs."""
-        return Format(self.separator, self.field, self.on_error, self.format, self.zstd_window)
+        return Format(
+            self.separator,
+            self.field if self.messages is None else self.messages,
+            self.on_error,
+            self.format,
+            self.zstd_window,
+            self.messages is not None,
+        )
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -106,6 +141,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     inputs: list[Input]
     validation_documents: Annotated[int, msgspec.Meta(ge=1)] | None = None
     shuffle: Seed | None = None
+    messages: MessagesRecord | None = None
+    infill: InfillRecord | None = None
     input_format: str | None = None
     zstd_window: int | None = None
     configuration: ConfigurationRecord | None = None
@@ -131,7 +168,12 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     def form(self) -> Format:
         """How documents are stored in the inputs."""
         return Format(
-            self.separator, self.field, self.on_error, self.input_format, self.zstd_window
+            self.separator,
+            self.field,
+            self.on_error,
+            self.input_format,
+            self.zstd_window,
+            self.messages is not None,
         )
 
     @property
@@ -176,8 +218,22 @@ def make_job(
     if shuffle is not None:
         shuffle = whole_number(shuffle, "shuffle", 0, MAX_SEED)
     validation, validation_documents = validation_of(settings)
+    chats = chats_of(settings, encoding)
+    infill = infill_of(
+        settings.fim_rate,
+        settings.fim_spm_rate,
+        settings.fim_seed,
+        settings.fim_tokens,
+        encoding,
+    )
+    if chats is not None and infill is not None:
+        raise InvalidArgument(
+            "fim_rate (--fim-rate) rearranges documents of text, not conversations; omit it, or messages"
+        )
     form = settings.form
-    ends = document_tokens(encoding, settings)
+    ends = DocumentTokens(None, None, False)
+    if chats is None:
+        ends = document_tokens(encoding, settings)
     passed = Tally()
     spans = find(inputs, form, passed)
     if base is not None:
@@ -198,11 +254,13 @@ def make_job(
         end_token_first=ends.end_first,
         begin_token=ends.begin,
         separator=settings.separator,
-        field=settings.field,
+        field=form.field,
         on_error=settings.on_error,
         validation=validation,
         validation_documents=validation_documents,
         shuffle=shuffle,
+        messages=None if chats is None else messages_record(chats),
+        infill=infill,
         shard_bytes=shard_bytes,
         shards=len(tasks),
         inputs=[Input(span.path, span.size) for span in spans],
@@ -235,11 +293,81 @@ def job_of(manifest: Manifest) -> Job:
         validation=part.validation if part else 0.0,
         validation_documents=(part.validation_documents or None) if part else None,
         shuffle=None if manifest.shuffle is UNSET else manifest.shuffle,
+        messages=manifest.messages or None,
+        infill=manifest.infill or None,
         shard_bytes=manifest.shard_bytes or 1,
         shards=max(len(manifest.shards), 1),
         inputs=[Input(path, size) for path, size in sizes.items()],
         input_format=manifest.input_format,
         zstd_window=manifest.zstd_window,
+    )
+
+
+def chats_of(settings: Settings, encoding: StoreEncoding) -> ChatEncoder | None:
+    """Return the encoder of conversations of a job, None if its documents are texts.
+
+    Raises InvalidArgument for settings that exclude each other, and for a template that cannot be used.
+    """
+    if isinstance(settings.template, ChatEncoder):
+        return settings.template
+    if settings.messages is None:
+        for name in ("template", "template_variables", "special_text"):
+            if getattr(settings, name):
+                raise InvalidArgument(
+                    f"{name} is for conversations; name the field of the messages with messages "
+                    "(--messages)"
+                )
+        return None
+    given = [name for name in ("eot_token", "bos", "eos") if getattr(settings, name) is not None]
+    if settings.eot != "append":
+        given.append("eot")
+    if given:
+        raise InvalidArgument(
+            "a chat template writes the tokens at the ends of a conversation; omit "
+            f"{' and '.join(given)} (--eot, --eot-token, --bos, --eos)"
+        )
+    if settings.on_error == "replace":
+        raise InvalidArgument(
+            "on_error='replace' has nothing to replace a conversation by; pass 'skip' (--on-error skip)"
+        )
+    if settings.field != "text":
+        raise InvalidArgument(
+            "field (--field) is for documents of text; messages (--messages) names the field of messages"
+        )
+    if (settings.shuffle is not None or settings.validation_documents) and (
+        encoding.n_vocab > 1 << MASK_BIT
+    ):
+        raise InvalidArgument(
+            "conversations are shuffled with ids below 2**31; omit shuffle and validation_documents"
+        )
+    return ChatEncoder(
+        cast(Any, encoding),
+        settings.template,
+        settings.template_variables,
+        bool(settings.special_text),
+    )
+
+
+def with_own_template(settings: Settings, encoding: object) -> Settings:
+    """Return settings with the chat template of a tokenizer of transformers, unless one is given."""
+    text = getattr(encoding, "chat_template", None)
+    if settings.messages is None or settings.template is not None or not isinstance(text, str):
+        return settings
+    named = getattr(encoding, "special_tokens_map", {})
+    tokens = {key: str(value) for key, value in named.items() if key.endswith("_token")}
+    variables = {**tokens, **(settings.template_variables or {})}
+    return settings._replace(template=text, template_variables=variables)
+
+
+def messages_record(chats: ChatEncoder) -> MessagesRecord:
+    """Return the record of an encoder of conversations for a manifest."""
+    template = chats.template
+    return MessagesRecord(
+        template=template.name,
+        kind=template.kind,
+        sha256=template.sha256,
+        variables=template.variables,
+        special_text=chats.special_text,
     )
 
 
@@ -440,7 +568,7 @@ def setting_differences(old: Job, new: Job) -> list[str]:
     """Return the differences between the settings of two jobs, as :func:`differences` does."""
     found = []
     names = ["eot", "separator", "field", "validation", "validation_documents", "shuffle"]
-    names += ["shard_bytes", "input_format"]
+    names += ["shard_bytes", "input_format", "infill"]
     if old.on_error != "raise":
         names.append("zstd_window")
     if old.encoding.name != new.encoding.name:
@@ -450,11 +578,33 @@ def setting_differences(old: Job, new: Job) -> list[str]:
     elif old.eot == new.eot:
         names.append("end_token")  # in the same tables, so another eot_token was given
         names.append("begin_token")
+    found += _message_differences(old.messages, new.messages)
     for name in names:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             option = _OPTIONS.get(name, name)
             found.append(f"{option} was {before!r} and is {after!r}")
+    return found
+
+
+def _message_differences(old: MessagesRecord | None, new: MessagesRecord | None) -> list[str]:
+    """Return the differences in how conversations become documents; templates are long."""
+    if old == new:
+        return []
+    if old is None or new is None:
+        kinds = ["texts" if each is None else "conversations" for each in (old, new)]
+        return [f"documents were {kinds[0]} and are {kinds[1]} (messages)"]
+    found = []
+    if (old.kind, old.sha256) != (new.kind, new.sha256):
+        found.append(f"the template had the sha256 {old.sha256[:16]} and has {new.sha256[:16]}")
+    elif old.template != new.template:
+        found.append(f"template was {old.template} and is {new.template}")
+    for name in sorted(old.variables.keys() | new.variables.keys()):
+        before, after = old.variables.get(name), new.variables.get(name)
+        if before != after:
+            found.append(f"the template's variable {name} was {before!r:.80} and is {after!r:.80}")
+    if old.special_text != new.special_text:
+        found.append(f"special_text was {old.special_text} and is {new.special_text}")
     return found
 
 

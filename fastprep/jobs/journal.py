@@ -208,7 +208,7 @@ class Journal:
         if job.has_drafts:
             from fastprep.store.drafts import draft_files
 
-            files = draft_files(done.records[0], itemsize)
+            files = draft_files(done.records[0], itemsize if job.messages is None else 4)
             return first_fault(
                 (self._shard_file(index, kind), size, 1, checksums)
                 for kind, size, checksums in files
@@ -244,7 +244,9 @@ def fault_of_shard(
         for file in (
             (shard_path(directory, index, "bin"), record.tokens, itemsize, record.bin_crc32),
             (shard_path(directory, index, "ends"), record.documents, 8, record.ends_crc32),
+            (shard_path(directory, index, "mask"), record.tokens, 1, record.checksums("mask")),
         )
+        if record.mask_crc32 is not msgspec.UNSET or file[0].suffix != ".mask"
     )
 
 

@@ -37,6 +37,7 @@ from fastprep.store.drafts import (
     in_order,
     read_document,
     read_tokens,
+    split_mask,
 )
 from fastprep.store.manifest import ShardRecord, dtype_for
 from fastprep.store.order import KEY_BITS, key_range
@@ -50,6 +51,7 @@ from fastprep_ext.base import largest
 if TYPE_CHECKING:
     from fastprep.store.drafts import Entries
     from fastprep.store.order import Keys
+    from fastprep.store.writer import Ends, Ids
     from fastprep.system.byte_order import Letter
 
 
@@ -65,7 +67,10 @@ class Ordered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Drafts(NamedTuple):
-    """The drafts of a job: their runs in the order of the drafts, and what all of them hold."""
+    """The drafts of a job: their runs in the order of the drafts, and what all of them hold.
+
+    `letter` is the type of their tokens.
+    """
 
     output: Path
     job: Job
@@ -73,6 +78,11 @@ class _Drafts(NamedTuple):
     letter: Letter
     runs: list[list[Run]]
     limit: Limit | None
+
+    @property
+    def ids_letter(self) -> Letter:
+        """The type of the ids of a shard."""
+        return _letter_of(self.job)
 
     @property
     def tokens(self) -> int:
@@ -151,7 +161,7 @@ def order_documents(
 
 def _checked(output: Path, job: Job, shards: list[Done], workers: int, tick: Tick) -> _Drafts:
     """Check all drafts, and that no part will be empty."""
-    letter: Letter = "H" if dtype_for(job.n_vocab) == "uint16" else "I"
+    letter: Letter = _letter_of(job) if job.messages is None else "I"
     runs: list[list[Run]] = [[] for _ in shards]
 
     def check(index: int, stop: StopFlag) -> list[Run]:
@@ -167,6 +177,10 @@ def _checked(output: Path, job: Job, shards: list[Done], workers: int, tick: Tic
             runs[index] = found
     drafts = _Drafts(output, job, shards, letter, runs, None)
     return drafts._replace(limit=_limit(drafts)) if job.has_parts else drafts
+
+
+def _letter_of(job: Job) -> Letter:
+    return "H" if dtype_for(job.n_vocab) == "uint16" else "I"
 
 
 def _limit(drafts: _Drafts) -> Limit:
@@ -216,7 +230,8 @@ def _finished(drafts: _Drafts, index: int, source: str) -> list[ShardRecord] | N
     if (
         found.source != source
         or len(found.records) != len(directories)
-        or fault_of_shard(directories, index, found.records, BYTES_OF[drafts.letter]) is not None
+        or fault_of_shard(directories, index, found.records, BYTES_OF[drafts.ids_letter])
+        is not None
     ):
         remove(path)
         return None
@@ -257,12 +272,12 @@ def _write_shard(
     bad.passed.add_records(task.passed_over or ())
     with contextlib.ExitStack() as stack:
         parts = [
-            open_shard(directory, index, stack)
+            open_shard(directory, index, stack, masked=drafts.job.messages is not None)
             for directory in drafts.job.directories(drafts.output)
         ]
         for portion in portions:
             stop.check()
-            portion.write(parts)
+            portion.write(parts, None if drafts.job.messages is None else drafts.ids_letter)
             del portion  # its buffer, before the next one is filled
         return [
             part.record(task.inputs, bad if number == 0 else BadDocuments())
@@ -292,8 +307,8 @@ class _Portion(NamedTuple):
         drawn = None if self.drawn is None else self.drawn[first:last]
         return _Portion(self.buffer, self.letter, keys, starts, stops, drawn)
 
-    def write(self, parts: list[Files]) -> None:
-        """Append the documents to the files of their parts."""
+    def write(self, parts: list[Files], masked: Letter | None) -> None:
+        """Append the documents to the files of their parts; `masked` is the type of masked ids."""
         for number, part in enumerate(parts):
             own = slice(None) if self.drawn is None else self.drawn == bool(number)
             starts, stops = self.starts[own], self.stops[own]
@@ -302,7 +317,7 @@ class _Portion(NamedTuple):
             for first, last, chunk in in_order(self.buffer, starts, stops, BYTES_OF[self.letter]):
                 ids = chunk.cast(self.letter)
                 ends = np.cumsum(stops[first:last] - starts[first:last], dtype=np.uint64)
-                part.write(ids, memoryview(ends), largest(ids))
+                _append(part, ids, memoryview(ends), masked)
 
 
 class _LongDocument(NamedTuple):
@@ -313,13 +328,22 @@ class _LongDocument(NamedTuple):
     letter: Letter
     part: int
 
-    def write(self, parts: list[Files]) -> None:
-        """Append the document to the files of its part."""
+    def write(self, parts: list[Files], masked: Letter | None) -> None:
+        """Append the document to the files of its part, like :meth:`_Portion.write`."""
         left = self.document.tokens
         for ids in read_document(self.output, self.document, self.letter):
             left -= len(ids)
             ends = np.array([] if left else [len(ids)], np.uint64)
-            parts[self.part].write(ids, memoryview(ends), largest(ids))
+            _append(parts[self.part], ids, memoryview(ends), masked)
+
+
+def _append(part: Files, ids: Ids, ends: Ends, masked: Letter | None) -> None:
+    """Append tokens of a draft to the files of a shard."""
+    if masked is None:
+        part.write(ids, ends, largest(ids))
+    else:
+        plain, mask = split_mask(ids, masked)
+        part.write(plain, ends, largest(plain), None, mask)
 
 
 def _portions(drafts: _Drafts, index: int, stop: StopFlag) -> Iterator[_Portion | _LongDocument]:

@@ -69,7 +69,9 @@ def _foreign_files(output: Path, prefix: str = "") -> list[str]:
     foreign = []
     for entry in sorted(output.iterdir()):
         name = prefix + entry.name
-        if entry.is_symlink() and (entry.is_dir() or entry.suffix not in (".bin", ".ends", ".idx")):
+        if entry.is_symlink() and (
+            entry.is_dir() or entry.suffix not in (".bin", ".ends", ".mask", ".idx")
+        ):
             foreign.append(name)
         elif entry.is_dir() and entry.name in parts:
             foreign += [f"{name}/{each}" for each in _foreign_in_part(entry)]

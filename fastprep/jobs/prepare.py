@@ -18,7 +18,14 @@ from fastprep.corpus.inputs import Inputs
 from fastprep.corpus.passed_over import Tally, in_words
 from fastprep.corpus.remote import from_file_url, url_of
 from fastprep.errors import InvalidArgument, UnfinishedJob, WrongType
-from fastprep.jobs.job import Settings, SpecialLike, make_job, shards_of_share
+from fastprep.jobs.job import (
+    Settings,
+    SpecialLike,
+    chats_of,
+    make_job,
+    shards_of_share,
+    with_own_template,
+)
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import check_parent, find_manifests
 from fastprep.jobs.parts import check_first_documents
@@ -32,9 +39,12 @@ from fastprep.system.arguments import MAX_WORKERS, local_path, path_name, whole_
 from fastprep.system.sizes import number_of_bytes
 
 if TYPE_CHECKING:
-    from typing import TypedDict
+    from collections.abc import Mapping, Sequence
+    from typing import Any, TypedDict
 
     from typing_extensions import Unpack
+
+    from fastprep.chat.templates import TemplateFunction
 
     class PrepareOptions(TypedDict, total=False):
         """The options of :func:`prepare` that do not change the type of its result."""
@@ -52,6 +62,14 @@ if TYPE_CHECKING:
         validation: float | str
         validation_documents: int | None
         shuffle: int | None
+        messages: str | None
+        template: str | PathLike[str] | TemplateFunction | None
+        template_variables: Mapping[str, Any] | None
+        special_text: bool
+        fim_rate: float | str
+        fim_spm_rate: float | str
+        fim_seed: int
+        fim_tokens: Sequence[str] | None
         workers: int | None
         engine: Engine
         shard_bytes: int | str | None
@@ -95,6 +113,14 @@ def prepare(
     validation: float | str = 0.0,
     validation_documents: int | None = None,
     shuffle: int | None = None,
+    messages: str | None = None,
+    template: str | PathLike[str] | TemplateFunction | None = None,
+    template_variables: Mapping[str, Any] | None = None,
+    special_text: bool = False,
+    fim_rate: float | str = 0.0,
+    fim_spm_rate: float | str = 0.5,
+    fim_seed: int = 0,
+    fim_tokens: Sequence[str] | None = None,
     workers: int | None = None,
     engine: Engine = "threads",
     task: tuple[int, int] | None = None,
@@ -187,6 +213,31 @@ def prepare(
         order of all documents is as likely as any other. It depends on the seed, inputs and settings
         alone. Until the store is made, this takes its size on the disk twice. Without a seed the order
         is that of the inputs.
+    messages
+        the field that holds the messages of a conversation, as ``"messages"``, in place of `field`:
+        each document is then a conversation, written by `template`, and the store has a mask of the
+        tokens that the assistant wrote, which loaders train on alone. A message has a ``role`` and a
+        ``content``, or ShareGPT's ``from`` and ``value``. See ``docs/conversations.md``.
+    template
+        the chat template: the text of one of Jinja, the path of its file, of ``tokenizer_config.json``
+        or of a directory with one of these, or a function that takes the messages and returns pairs of
+        a str and a bool, whether that part is trained on. By default the one beside the vocabulary.
+    template_variables
+        values of JSON that a template of Jinja may ask for, as ``{"enable_thinking": False}``.
+    special_text
+        whether text in a message that spells a special token becomes that token, as transformers does
+        it. By default it stays text, and only the template writes special tokens.
+    fim_rate
+        the fraction of the documents that are rearranged for fill-in-the-middle, from 0 to 1: cut at
+        two characters into prefix, middle and suffix, with the middle last
+        (:mod:`fastprep.store.infill`). Documents are then read whole.
+    fim_spm_rate
+        of these, the fraction in which the suffix comes first.
+    fim_seed
+        the seed that draws documents and places, with the bytes of the document alone.
+    fim_tokens
+        the special tokens before prefix, suffix and middle; by default those of StarCoder, Qwen or
+        DeepSeek, if the encoding has them.
     workers
         number of threads, up to 4096; by default the number of cores that this process may use. Each
         runs a task of its own; with fewer tasks, as for one large compressed file, several share one.
@@ -235,8 +286,8 @@ def prepare(
     InvalidInput
         for a missing, damaged or unsupported input, with file and place, if no input has a document,
         and if the train or the validation part would have none. Its subclasses are
-        :class:`~fastprep.errors.InvalidUtf8` and, for a wrong argument,
-        :class:`~fastprep.errors.InvalidArgument`.
+        :class:`~fastprep.errors.InvalidUtf8`, :class:`~fastprep.errors.BadConversation` and, for a
+        wrong argument, :class:`~fastprep.errors.InvalidArgument`.
     StoreExists
         if the output is a store already, of other inputs or settings, which it names, or has files
         that are not a store's.
@@ -295,7 +346,19 @@ def prepare(
         shuffle,
         bos,
         eos,
+        messages,
+        local_path(template, "the template") if isinstance(template, PathLike) else template,
+        template_variables,
+        special_text,
+        fim_rate,
+        fim_spm_rate,
+        fim_seed,
+        fim_tokens,
     )
+    settings = with_own_template(settings, encoding)
+    chats = chats_of(settings, chosen)
+    if chats is not None:
+        settings = settings._replace(template=chats)
     if overwrite and append:
         raise InvalidArgument("overwrite and append exclude each other; pass one of them")
     planner = partial(make_job, inputs, chosen, settings)
@@ -304,7 +367,7 @@ def prepare(
         check_first_documents(job, tasks)
     if log is None and job.passed_over:
         warnings.warn(in_words(job.passed_over), stacklevel=2)
-    work = Work(path, job, chosen, block_bytes)
+    work = Work(path, job, chosen, block_bytes, chats=chats)
     run = Run(work, tasks, engine, workers, task, planner, shard_bytes is None)
     if url is not None:
         store: TokenStore | None = Upload(url, run).execute(

@@ -51,7 +51,7 @@ def finish_moves(journal: Journal, job: Job) -> Job:
         for directory in directories:
             for index, number in job.moves:
                 if index != number:
-                    for kind in ("bin", "ends", "done"):
+                    for kind in ("bin", "ends", "mask", "done"):
                         name = f"shard-{number:05d}.{kind}{_MOVED}"
                         move(directory / f"shard-{index:05d}.{kind}", directory / name)
             for path, number in _shard_files(directory):

@@ -195,6 +195,8 @@ def _manifest(job: Job, records: list[ShardRecord], part: PartRecord | None) -> 
         shard_bytes=job.shard_bytes,
         part=part,
         shuffle=UNSET if job.shuffle is None else job.shuffle,
+        messages=job.messages or UNSET,
+        infill=job.infill or UNSET,
         unicode_version=manifests.UNICODE_VERSION,
         tokens=sum(record.tokens for record in records),
         documents=sum(record.documents for record in records),

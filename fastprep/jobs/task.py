@@ -16,6 +16,7 @@ from fastprep.store.writer import ShardWriter
 from fastprep.system.threads import StopFlag
 
 if TYPE_CHECKING:
+    from fastprep.chat.encoder import ChatEncoder
     from fastprep.store.encodings import StoreEncoding
 
 
@@ -27,6 +28,7 @@ class Work(NamedTuple):
     encoding: StoreEncoding
     block_bytes: int
     threads: int = 1  # per task
+    chats: ChatEncoder | None = None
 
 
 class TaskCounter:
@@ -75,6 +77,7 @@ def run_task(
             return finished
         before: list[int | None] = []
         whole_documents = job.on_error != "raise" or job.has_parts
+        whole_documents |= job.messages is not None or job.infill is not None
         writer = ShardWriter(
             work.encoding,
             job.end_token,
@@ -84,13 +87,18 @@ def run_task(
             draw=None if job.has_drafts else job.draw,
             hashes=job.has_drafts and job.has_parts,
             threads=work.threads,
+            chats=work.chats,
+            infill=job.infill,
         )
         open_files = None
         directories = job.directories(work.output)
         if job.has_drafts:
             from fastprep.store.drafts import drafts_of
 
-            directories, open_files = [work.output], drafts_of(job.shuffle, writer.letter)
+            directories, open_files = (
+                [work.output],
+                drafts_of(job.shuffle, writer.letter if work.chats is None else "I"),
+            )
         found = corpus.read(
             task,
             job.form,

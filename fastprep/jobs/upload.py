@@ -27,6 +27,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from fastprep.corpus.remote import normal_url
 from fastprep.corpus.remote_directory import RemoteDirectory
@@ -45,7 +46,7 @@ from fastprep.jobs.progress import Event, Log, say_reused, send
 from fastprep.jobs.reuse import changed_since, settings_differ
 from fastprep.jobs.workers import call_on_threads
 from fastprep.store import manifest as manifests
-from fastprep.store.manifest import HOW_TO_FIX, MANIFEST, Manifest, ShardRecord
+from fastprep.store.manifest import HOW_TO_FIX, MANIFEST, FileKind, Manifest, ShardRecord
 from fastprep.store.reader import TokenStore
 from fastprep.store.remote import cache_root, fill_cache
 from fastprep.system.atomic import remove, replacing, sync_directory
@@ -438,9 +439,12 @@ def _files(part: str, manifest: Manifest) -> Iterator[_File]:
 
 
 def _shard(part: str, index: int, shard: ShardRecord) -> Iterator[_File]:
-    """Yield the two files of a shard."""
-    for kind, checksums in (("bin", shard.bin_crc32), ("ends", shard.ends_crc32)):
-        yield _File(f"{part}shard-{index:05d}.{kind}", str(checksums))
+    """Yield the files of a shard."""
+    kinds: list[FileKind] = (
+        ["bin", "ends"] if shard.mask_crc32 is UNSET else ["bin", "ends", "mask"]
+    )
+    for kind in kinds:
+        yield _File(f"{part}shard-{index:05d}.{kind}", str(shard.checksums(kind)))
 
 
 def _record(directory: Path, file: _File) -> Path:

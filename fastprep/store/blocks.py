@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import InvalidStore
 from fastprep.store.checksums import crc32
-from fastprep.store.manifest import HOW_TO_FIX, block_ranges
+from fastprep.store.manifest import HOW_TO_FIX, FileKind, block_ranges
 from fastprep.store.reader import TokenStore
 
 
 def read_blocks(
     store: TokenStore,
     index: int,
-    kind: Literal["bin", "ends"],
+    kind: FileKind,
     start: int = 0,
     stop: int | None = None,
 ) -> Iterator[npt.NDArray[Any]]:
@@ -39,10 +39,9 @@ def read_blocks(
     [[3, 6]]
     """
     record = store.record(index)
-    if kind == "bin":
-        dtype, count, checksums = store.dtype, record.tokens, record.bin_crc32
-    else:
-        dtype, count, checksums = np.dtype("<u8"), record.documents, record.ends_crc32
+    dtype = {"bin": store.dtype, "ends": np.dtype("<u8"), "mask": np.dtype(np.uint8)}[kind]
+    count = record.documents if kind == "ends" else record.tokens
+    checksums = record.checksums(kind)
     stop = count if stop is None else stop
     store.fetch(index, kind)
     path = store.shard_file(index, kind)

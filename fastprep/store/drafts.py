@@ -2,8 +2,9 @@
 
 A task of a job with drafts writes two files, which are removed when the store is made::
 
-    shard-00007.draft    token ids, as in a shard
-    shard-00007.index    three uint64 per document: its key, its end in tokens from the draft's start,
+    shard-00007.draft    token ids, as in a shard; of conversations uint32, with the mask in the
+    highest bit shard-00007.index    three uint64 per document: its key, its end in tokens from the
+    draft's start,
                          and the hash by which documents are drawn for validation, else 0
 
 Documents are sorted by key in *runs* of 32 MiB of ids: as much as a task holds in memory. So the
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
     Entries: TypeAlias = npt.NDArray[Any]
 
+#: The bit of a token in a draft of conversations that is its mask.
+MASK_BIT = 31
 INDEX = np.dtype([("key", "<u8"), ("end", "<u8"), ("hash", "<u8")])
 # Ids in memory: of a run while it is filled, of a part of a shard while it is put in order.
 RUN_BYTES = 32 << 20
@@ -120,8 +123,18 @@ class DraftFiles:
         # Whether the beginning of a document longer than a run is in the file already.
         self._continues = False
 
-    def write(self, ids: Ids, ends: Ends, largest: int, hashes: Ends | None = None, /) -> None:
+    def write(
+        self,
+        ids: Ids,
+        ends: Ends,
+        largest: int,
+        hashes: Ends | None = None,
+        mask: memoryview[int] | None = None,
+        /,
+    ) -> None:
         """See :class:`fastprep.store.writer.Files`."""
+        if mask is not None:
+            ids = with_mask(ids, mask)
         self._max_id = max(self._max_id, largest)
         # Copies, because the caller reuses its buffers.
         more = np.array(ends, np.uint64)
@@ -199,6 +212,26 @@ class DraftFiles:
         entries["key"], entries["end"], entries["hash"] = keys, ends, hashes
         self._index.write(memoryview(entries.view(np.uint8)))
         self._documents += len(keys)
+
+
+def with_mask(ids: Ids, mask: memoryview[int]) -> Ids:
+    """Return ids as uint32 with the mask in the highest bit.
+
+    >>> from array import array
+    >>> ids, mask = split_mask(with_mask(memoryview(array("H", [5, 6])), memoryview(b"\\0\\1")), "H")
+    >>> ids.tolist(), mask.tolist()
+    ([5, 6], [0, 1])
+    """
+    joined = np.asarray(ids).astype(np.uint32)
+    joined |= np.asarray(mask).astype(np.uint32) << np.uint32(MASK_BIT)
+    return memoryview(joined)
+
+
+def split_mask(joined: Ids, letter: Letter) -> tuple[Ids, memoryview[int]]:
+    """Return ids of a type, and their mask, from what :func:`with_mask` returned."""
+    found = np.asarray(joined)
+    ids = (found & np.uint32((1 << MASK_BIT) - 1)).astype(np.uint16 if letter == "H" else np.uint32)
+    return memoryview(ids), memoryview((found >> np.uint32(MASK_BIT)).astype(np.uint8))
 
 
 def in_order(

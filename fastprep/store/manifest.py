@@ -4,6 +4,7 @@ A store is a directory of raw little-endian arrays and one ``manifest.json``, wr
 
     shard-00000.bin      token ids: uint16 if the vocabulary has at most 65536 ids, else uint32
     shard-00000.ends     uint64: the end of each document, in tokens from the shard's start
+    shard-00000.mask     only of conversations: a byte per token, 1 if the assistant wrote it, else 0
     manifest.json        everything else
     manifest-00000.index only of a manifest over 64 KiB: what a reader needs of it, in binary form
     vocabulary.json      only if a word tokenizer made the ids: words to ids, in the order of the ids
@@ -27,7 +28,7 @@ from collections.abc import Iterable, Iterator
 from io import FileIO
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypeAlias, cast, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 import msgspec
 
@@ -56,7 +57,7 @@ _OPENING, _CLOSING = b'{\n  "": [', b"\n  ]\n}"
 #: The names of the files of vocabularies.
 VOCABULARIES = ("vocabulary.json", "vocabulary.tiktoken", "tokenizer.json")
 _OUR_NAME = re.compile(
-    r"(shard-[0-9]{5,12}\.(bin|ends|idx|done|draft|index|ordered)|(manifest|job|vocabulary|tokenizer)\.json"
+    r"(shard-[0-9]{5,12}\.(bin|ends|mask|idx|done|draft|index|ordered)|(manifest|job|vocabulary|tokenizer)\.json"
     r"|vocabulary\.tiktoken|manifest-[0-9]{5,12}\.index)"
     r"(\.tmp|\.moved)?"
     r"|shard-[0-9]{5,12}\.lock|(job|run)\.lock",
@@ -74,8 +75,8 @@ Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 MAX_SEED = (1 << 64) - 1
 Seed = Annotated[int, msgspec.Meta(ge=0)]
 PartName: TypeAlias = Literal["train", "validation"]
-#: The two files of a shard.
-FileKind: TypeAlias = Literal["bin", "ends"]
+#: The files of a shard; only conversations have a mask.
+FileKind: TypeAlias = Literal["bin", "ends", "mask"]
 #: Which end of each document the end token is at.
 Eot: TypeAlias = Literal["append", "prepend", "none"]
 
@@ -120,7 +121,8 @@ class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     The checksums are zlib's crc32 of each 16 MiB of the file; the last block may be shorter. They
     protect against accidents, not against an attacker. ``bad_documents`` counts the documents that were
     skipped or repaired; ``bad`` lists the place and the fault of the first thousand. ``passed_over`` is
-    what was passed over in the archives among the inputs.
+    what was passed over in the archives among the inputs. A shard of conversations has the checksums of
+    its mask, and the number of its tokens that the assistant wrote.
     """
 
     tokens: Count
@@ -132,6 +134,44 @@ class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bad_documents: Count = 0
     bad: list[Bad] = []
     passed_over: list[PassedOver] | msgspec.UnsetType = msgspec.UNSET
+    mask_crc32: list[Checksum] | msgspec.UnsetType = msgspec.UNSET
+    mask_tokens: Count | msgspec.UnsetType = msgspec.UNSET
+
+    def checksums(self, kind: FileKind) -> list[Checksum]:
+        """Return the checksums of one file of the shard."""
+        if kind == "mask":
+            return self.mask_crc32 or []
+        return self.bin_crc32 if kind == "bin" else self.ends_crc32
+
+
+class MessagesRecord(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
+    """How conversations became documents.
+
+    ``template`` is the text of a Jinja template, or the name of a function of Python whose source has
+    this ``sha256``. ``variables`` are what a template knows besides the messages, as ``bos_token``. With
+    ``special_text`` the text of a message that spells a special token is that token.
+    """
+
+    template: str
+    kind: Literal["jinja", "function"] = "jinja"
+    sha256: Sha256
+    variables: dict[str, Any] = {}
+    special_text: bool = False
+
+
+class InfillRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How documents were rearranged for fill-in-the-middle.
+
+    ``rate`` is the fraction of the documents that were, ``spm_rate`` of these the fraction with the
+    suffix first; ``tokens`` are the ids of the tokens before prefix, suffix and middle.
+    """
+
+    rate: Annotated[float, msgspec.Meta(gt=0, le=1)]
+    spm_rate: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    seed: Seed
+    tokens: tuple[TokenId, TokenId, TokenId]
 
 
 class PartRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,6 +219,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     store has one and a word tokenizer did not make it. ``files`` is the directory of the other
     files, for the moments in which a store is moved to the place of the one that it replaces.
     ``index`` is the record of the index of a long manifest (:mod:`fastprep.store.index`).
+    ``messages`` says how conversations became documents, ``infill`` how documents were rearranged.
     ``shuffle`` is the seed that drew the order of the documents. In a store that has one, the
     documents of a shard come from the inputs of all shards; :mod:`fastprep.store.order` says which
     from where.
@@ -200,6 +241,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     shard_bytes: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
     part: PartRecord | None = None
     shuffle: Seed | msgspec.UnsetType = msgspec.UNSET
+    messages: MessagesRecord | msgspec.UnsetType = msgspec.UNSET
+    infill: InfillRecord | msgspec.UnsetType = msgspec.UNSET
     unicode_version: str
     tokens: Count
     documents: Count
@@ -233,7 +276,12 @@ class _Header(msgspec.Struct):
     version: int
 
 
-def shard_path(directory: Path, index: int, kind: Literal["bin", "ends"]) -> Path:
+def kinds_of(manifest: Manifest) -> tuple[FileKind, ...]:
+    """Return the kinds of files that each shard of a store has."""
+    return ("bin", "ends", "mask") if manifest.messages else ("bin", "ends")
+
+
+def shard_path(directory: Path, index: int, kind: FileKind) -> Path:
     """Return the path of one file of a shard.
 
     >>> shard_path(Path("store"), 7, "bin").as_posix()
@@ -528,9 +576,14 @@ def shard_contradiction(manifest: Manifest, shard: ShardRecord) -> str | None:
     for span in shard.inputs:
         if not span.start <= span.end <= span.size:
             return f"bytes {span.start} to {span.end} of an input of {span.size}"
+    if (shard.mask_crc32 is msgspec.UNSET) is not (manifest.messages is msgspec.UNSET):
+        return "checksums of a mask without messages, or messages without them"
+    if shard.mask_crc32 is not msgspec.UNSET and (shard.mask_tokens or 0) > shard.tokens:
+        return f"mask_tokens is {shard.mask_tokens} of {shard.tokens} tokens"
     for name, size, stated in (
         ("bin", shard.tokens * itemsize, len(shard.bin_crc32)),
         ("ends", shard.documents * 8, len(shard.ends_crc32)),
+        ("mask", shard.tokens * bool(manifest.messages), len(shard.checksums("mask"))),
     ):
         if stated != -(-size // CHECKSUM_BYTES):
             return f"{stated} checksums in {name}_crc32 for {-(-size // CHECKSUM_BYTES)} blocks"

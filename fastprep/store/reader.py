@@ -164,6 +164,7 @@ class TokenStore:
         # Filled on first use. Two threads may both fill an item, with equal maps, which is harmless.
         self._tokens: list[Ids | None] = [None] * self.num_shards
         self._ends: list[npt.NDArray[np.uint64] | None] = [None] * self.num_shards
+        self._masks: list[npt.NDArray[np.uint8] | None] = [None] * self.num_shards
         self._mapped: deque[tuple[FileKind, int]] = deque()
         self._all_ends: npt.NDArray[np.uint64] | None = None
 
@@ -263,7 +264,7 @@ class TokenStore:
         return tuple(self.shard_file(index, "bin") for index in range(len(self._tokens)))
 
     def shard_file(self, index: int, kind: FileKind) -> Path:
-        """Return one file of a shard: its ids (``"bin"``) or its document ends."""
+        """Return one file of a shard: its ids (``"bin"``), its document ends or its mask."""
         return manifests.shard_path(self.directory, index, kind)
 
     @property
@@ -328,6 +329,11 @@ class TokenStore:
         --------
         See :class:`TokenStore`.
         """
+        shard, start, stop = self._place_of_document(index)
+        return self.shard_ids(shard)[start:stop]
+
+    def _place_of_document(self, index: int) -> tuple[int, int, int]:
+        """Return the shard of a document, and its first token and the end of its last in the shard."""
         try:
             number = operator.index(index)
         except TypeError:
@@ -343,8 +349,65 @@ class TokenStore:
         shard = bisect.bisect_right(self._document_starts, number) - 1
         number -= self._document_starts[shard]
         ends = self._shard_ends(shard)
-        start = int(ends[number - 1]) if number else 0
-        return self.shard_ids(shard)[start : int(ends[number])]
+        return shard, int(ends[number - 1]) if number else 0, int(ends[number])
+
+    @property
+    def has_mask(self) -> bool:
+        """True if the store is of conversations, and records which tokens the assistant wrote."""
+        return bool(self.head.messages)
+
+    def shard_mask(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return the mask of one shard, a byte per token: 1 where the assistant wrote it, else 0.
+
+        It is a read-only array over the mapped file. Raises InvalidInput if the store has no mask.
+        """
+        mask = self._masks[index]
+        if mask is None:
+            import numpy as np
+
+            if not self.has_mask:
+                raise InvalidInput(
+                    f"{self.path}: it has no mask, because it was not made of conversations; make it "
+                    "with messages= (--messages)"
+                )
+            mask = np.frombuffer(self.shard_content(index, "mask"), np.uint8)
+            self._masks[index] = mask
+            self._count_map("mask", index)
+        return mask
+
+    def document_mask(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return which tokens of a conversation the assistant wrote: 1 for those, else 0.
+
+        Parameters
+        ----------
+        index
+            the number of the document; negative ones count from the end.
+
+        Returns
+        -------
+        numpy.ndarray
+            read-only, uint8, as long as :meth:`document` of the same number.
+
+        Raises
+        ------
+        InvalidInput
+            if the store was not made of conversations.
+        IdOutOfRange, InvalidIndex
+            for a number of no document, as :meth:`document`.
+
+        Examples
+        --------
+        >>> from fastprep import prepare
+        >>> path = tmp / "chats.jsonl"
+        >>> _ = path.write_text('{"messages": [{"role": "assistant", "content": "Hi."}]}')
+        >>> def spell(messages):
+        ...     return [(each["content"], each["role"] == "assistant") for each in messages]
+        >>> store = prepare(path, tmp / "store", messages="messages", template=spell, progress=False)
+        >>> store.document_mask(0)
+        array([1, 1], dtype=uint8)
+        """
+        shard, start, stop = self._place_of_document(index)
+        return self.shard_mask(shard)[start:stop]
 
     def token_start(self, document: int) -> int:
         """Return the position of a document's first token; of document `num_documents`, the end.
@@ -393,10 +456,13 @@ class TokenStore:
         # A store that is checked whole may stay mapped whole, so that it outlives its files.
         if len(self._mapped) > MAX_MAPPED and not self.is_opened_whole:
             kind, index = self._mapped.popleft()
-            (self._tokens if kind == "bin" else self._ends)[index] = None
+            if kind == "mask":
+                self._masks[index] = None
+            else:
+                (self._tokens if kind == "bin" else self._ends)[index] = None
 
     def shard_content(self, index: int, kind: FileKind, *, private: bool = False) -> memoryview:
-        """Map one file of a shard, without numpy: its ids (``"bin"``) or its document ends.
+        """Map one file of a shard, without numpy: its ids (``"bin"``), its document ends or its mask.
 
         The buffer is read-only, or with `private` writable, and writes do not reach the file. Raises
         InvalidStore if the file has not the manifest's size, or belongs to another store by now.
@@ -443,22 +509,22 @@ class TokenStore:
             self._check_unchanged(index)
         return path.parent != self.directory
 
-    def checked_file(self, index: int) -> tuple[Path, os.stat_result]:
-        """Return the file of a shard's ids and its status, for reads without a map.
+    def checked_file(self, index: int, kind: FileKind = "bin") -> tuple[Path, os.stat_result]:
+        """Return the file of a shard's ids, or another one, and its status, for reads without a map.
 
         Raises InvalidStore like :meth:`shard_content`.
         """
-        self.fetch(index, "bin")
+        self.fetch(index, kind)
         while True:
-            path = self.shard_file(index, "bin")
+            path = self.shard_file(index, kind)
             try:
-                status = self._check_file(index, "bin")
+                status = self._check_file(index, kind)
             except InvalidStore:
                 if not self._is_moved(index, path):
                     raise
                 continue
             self._check_unchanged(index)
-            if self.shard_file(index, "bin") == path:
+            if self.shard_file(index, kind) == path:
                 return path, status
 
     @cached_property
@@ -585,9 +651,11 @@ class TokenStore:
         Returns
         -------
         pyarrow.Table
-            one chunk per shard, of ``list<uint16>`` or ``list<uint32>``, or ``large_list`` of these for
-            shards of 2**31 ids and more. The ids are the mapped files, without a copy; only the
-            offsets are made, 4 or 8 bytes per document.
+            one chunk per shard, of ``list<uint16>`` or ``list<uint32>``, or ``large_list`` of these
+            for shards of 2**31 ids and more. Of conversations there is a second column,
+            ``assistant_masks``, of ``list<uint8>``: 1 for each token that the assistant wrote. The
+            ids are the mapped files, without a copy; only the offsets are made, 4 or 8 bytes per
+            document.
 
         Raises
         ------
@@ -683,8 +751,9 @@ class TokenStore:
         """Return a checksum of the checksums of all files, or of a manifest that has an index."""
         if self._read.entries is not None:
             return crc32(self.digest.encode())
+        kinds = manifests.kinds_of(self.head)
         shards = self.manifest.shards
-        return crc32(repr([(shard.bin_crc32, shard.ends_crc32) for shard in shards]).encode())
+        return crc32(repr([tuple(map(shard.checksums, kinds)) for shard in shards]).encode())
 
     def _take(self, key: Any) -> Ids:
         """Return the ids at an array of positions, in the shape of the array, or those of a mask."""
@@ -809,13 +878,13 @@ class TokenStore:
         if kind == "ends":
             return 8 * (self._document_starts[index + 1] - self._document_starts[index])
         tokens = self._token_starts[index + 1] - self._token_starts[index]
-        return tokens * manifests.itemsize_of(self.head.dtype)
+        return tokens if kind == "mask" else tokens * manifests.itemsize_of(self.head.dtype)
 
     def _check_files(self) -> None:
         """Check the size of each file, or of a store of many shards only that it exists."""
         if self._remote is not None or self._read.entries is not None:
             return  # checked when they are copied, or first used
-        kinds: tuple[FileKind, ...] = ("bin", "ends")
+        kinds = manifests.kinds_of(self.head)
         names = None if self.is_opened_whole else {*os.listdir(self.directory)}  # noqa: PTH208
         for index in range(self.num_shards):
             for kind in kinds:

@@ -47,7 +47,8 @@ def fill_cache(url: str, directory: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for entry in sorted(directory.iterdir()):
         is_content = (
-            entry.suffix in (".bin", ".ends", ".index") or entry.name in manifests.VOCABULARIES
+            entry.suffix in (".bin", ".ends", ".mask", ".index")
+            or entry.name in manifests.VOCABULARIES
         )
         if is_content and not (target / entry.name).exists():
             link_or_copy(entry, target / entry.name)
@@ -101,8 +102,8 @@ class RemoteFiles:
         Raises InvalidStore if its checksums are not those of the manifest, and InvalidInput if it cannot
         be read.
         """
-        checksums = record.bin_crc32 if kind == "bin" else record.ends_crc32
-        self._copy(manifests.shard_path(self.directory, index, kind).name, checksums=checksums)
+        name = manifests.shard_path(self.directory, index, kind).name
+        self._copy(name, checksums=record.checksums(kind))
 
     def _copy(self, name: str, *, checksums: list[int] | None = None, sha256: str = "") -> None:
         target = self.directory / name

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from msgspec import UNSET
 
 from fastprep.errors import FastprepError, IdOutOfRange, InvalidIndex, InvalidInput, MissingExtra
+from fastprep.store.manifest import kinds_of
 from fastprep.system.arrow import pyarrow
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 # Tokens that a notebook shows.
+#: The column of the masks of conversations, by the name that trl gives it.
+MASK_COLUMN = "assistant_masks"
 _SHOWN = 100
 # Lists with 32-bit offsets hold fewer values.
 _MAX_OFFSET = (1 << 31) - 1
@@ -116,7 +119,7 @@ def to_arrow(store: TokenStore, column: str) -> Any:
     wide = longest > _MAX_OFFSET
     kind = pa.large_list(ids_type) if wide else pa.list_(ids_type)
     lists = pa.LargeListArray if wide else pa.ListArray
-    chunks = []
+    chunks, masks = [], []
     for index, (size, ends) in enumerate(zip(store.shard_sizes, store.shard_ends, strict=True)):
         if len(ends) and int(ends[-1]) > size:
             raise InvalidInput(
@@ -127,9 +130,16 @@ def to_arrow(store: TokenStore, column: str) -> Any:
         offsets[1:] = ends
         values = pa.Array.from_buffers(ids_type, size, [None, pa.py_buffer(store.shard_ids(index))])
         chunks.append(lists.from_arrays(pa.array(offsets), values))
+        if store.has_mask:
+            mask = pa.py_buffer(store.shard_mask(index))
+            bits = pa.Array.from_buffers(pa.uint8(), size, [None, mask])
+            masks.append(lists.from_arrays(pa.array(offsets), bits))
     if not chunks:
         chunks = [pa.array([], kind)]
-    return pa.table({column: pa.chunked_array(chunks, kind)})
+    columns = {column: pa.chunked_array(chunks, kind)}
+    if masks:
+        columns[MASK_COLUMN] = pa.chunked_array(masks)
+    return pa.table(columns)
 
 
 def to_dataset(store: TokenStore, column: str) -> Any:
@@ -149,6 +159,11 @@ def to_dataset(store: TokenStore, column: str) -> Any:
     return Dataset(InMemoryTable(to_arrow(store, column)), fingerprint=fingerprint)
 
 
+def assistant_tokens(store: TokenStore) -> int:
+    """Return the number of tokens that the assistant wrote, by the manifest of a store with a mask."""
+    return sum(record.mask_tokens or 0 for record in store.records())
+
+
 def fingerprint_of(store: TokenStore) -> str:
     """Return the sha256 of what a store holds, from the facts and checksums in its manifest."""
     manifest = store.head
@@ -163,8 +178,8 @@ def fingerprint_of(store: TokenStore) -> str:
         digest.update(f"begin_token {manifest.begin_token}".encode())
     for shard in store.records():
         if shard.documents:
-            record_of = (shard.tokens, shard.documents, shard.bin_crc32, shard.ends_crc32)
-            digest.update(repr(record_of).encode())
+            checksums = [*map(shard.checksums, kinds_of(manifest))]
+            digest.update(repr((shard.tokens, shard.documents, *checksums)).encode())
     return digest.hexdigest()
 
 
@@ -185,6 +200,8 @@ def as_html(store: TokenStore) -> str:
         ("ids on disk", f"{store.head.dtype}, {len(store.shard_sizes):,} shards"),
         ("path", store._url or store.path),
     ]
+    if store.has_mask:
+        facts.insert(2, ("assistant's tokens", assistant_tokens(store)))
     shown = ""
     if store.num_tokens:
         try:

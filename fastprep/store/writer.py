@@ -1,9 +1,11 @@
-"""Writer of shards: encodes batches of documents into the two files of a shard."""
+"""Writer of shards: encodes batches of documents into the files of a shard."""
 
 from __future__ import annotations
 
 import contextlib
+from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
@@ -12,8 +14,8 @@ from msgspec import UNSET
 from fastprep.corpus.batches import as_batches, readable
 from fastprep.corpus.documents import BLOCK_BYTES, Bad, Batch, OnError, Span
 from fastprep.corpus.passed_over import Tally
-from fastprep.errors import IdOutOfRange, InvalidInput, InvalidUtf8
-from fastprep.store.manifest import BlockChecksum, ShardRecord, dtype_for, shard_path
+from fastprep.errors import BadConversation, IdOutOfRange, InvalidInput, InvalidUtf8
+from fastprep.store.manifest import BlockChecksum, FileKind, ShardRecord, dtype_for, shard_path
 from fastprep.store.validation import ValidationDraw
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import empty_array, to_file
@@ -23,7 +25,9 @@ from fastprep_ext.base import begin_rows, largest, shift_ends
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from fastprep.chat.encoder import ChatEncoder
     from fastprep.store.encodings import StoreEncoding
+    from fastprep.store.manifest import InfillRecord
     from fastprep.system.byte_order import Letter
     from fastprep_ext.base import Rows
 
@@ -59,10 +63,19 @@ class BadDocuments:
 class Files(Protocol):
     """The files that a writer writes the documents of one shard, or of a part of it, to."""
 
-    def write(self, ids: Ids, ends: Ends, largest: int, hashes: Ends | None = None, /) -> None:
+    def write(
+        self,
+        ids: Ids,
+        ends: Ends,
+        largest: int,
+        hashes: Ends | None = None,
+        mask: memoryview[int] | None = None,
+        /,
+    ) -> None:
         """Append the ids of a batch, with its document ends counted from the batch's start.
 
-        `largest` is the largest of the ids, `hashes` are those of the documents if they were asked for.
+        `largest` is the largest of the ids, `hashes` are those of the documents if they were asked for,
+        and `mask` has a byte per token of conversations.
         """
 
     def record(self, inputs: list[Span], bad: BadDocuments) -> ShardRecord:
@@ -81,11 +94,13 @@ class ShardWriter:
     for each thread and for two more batches.
 
     ``end_token`` is the id after each document, or before it with ``prepend``, or None.
-    ``begin_token`` is an id before each document that has ``end_token`` after it. ``on_error`` is
-    what to do with a document that is not UTF-8. ``draw`` draws the documents of a second part of
-    the corpus, whose shards have their own files. With ``draw``, or if ``on_error`` is not
-    ``"raise"``, each batch must hold whole documents, as with ``hashes``, which are then computed.
-    ``threads`` batches are encoded at a time; the shard's bytes do not depend on it.
+    ``begin_token`` is an id before each document that has ``end_token`` after it.
+    ``on_error`` is what to do with a document that is not UTF-8. ``draw`` draws the documents of a
+    second part of the corpus, whose shards have their own files. ``chats`` encodes conversations,
+    which are what the batches have then, and ``infill`` rearranges documents. With ``draw`` or one
+    of these, or if ``on_error`` is not ``"raise"``, each batch must hold whole documents, as with
+    ``hashes``, which are then computed. ``threads`` batches are encoded at a time; the shard's
+    bytes do not depend on it.
     """
 
     def __init__(
@@ -99,6 +114,8 @@ class ShardWriter:
         draw: ValidationDraw | None = None,
         hashes: bool = False,
         threads: int = 1,
+        chats: ChatEncoder | None = None,
+        infill: InfillRecord | None = None,
     ) -> None:
         self._encoding = encoding
         self._end_token = end_token
@@ -111,6 +128,8 @@ class ShardWriter:
         #: struct's name of the type of the ids.
         self.letter: Letter = "H" if dtype_for(encoding.n_vocab) == "uint16" else "I"
         self._threads = threads
+        self._chats = chats
+        self._infill = infill
         self._spare: list[tuple[Ids, Ends]] = []
 
     def write(
@@ -130,7 +149,8 @@ class ShardWriter:
         outside its own vocabulary, and the system's OSError.
         """
         bad = BadDocuments()
-        open_files = open_files or _PartFiles
+        if open_files is None:
+            open_files = partial(_PartFiles, masked=self._chats is not None)
         with contextlib.ExitStack() as stack:
             parts = [open_files(directory, index, stack) for directory in directories]
             # Closed also if writing fails, so that its threads have ended.
@@ -138,9 +158,10 @@ class ShardWriter:
                 contextlib.closing(self._encoded(self._jobs(batches, bad)))
             )
             for done in encoded:
-                parts[done.part].write(done.ids, done.ends, done.largest, done.hashes)
+                bad.add(done.bad)
+                parts[done.part].write(done.ids, done.ends, done.largest, done.hashes, done.mask)
                 report(done.size, len(done.ends), len(done.ids))
-                self._spare.append(done.memory)
+                self._keep(done)
             # Before the files are closed, because a record may need a last write.
             return [
                 part.record(inputs, bad if number == 0 else BadDocuments())
@@ -153,23 +174,36 @@ class ShardWriter:
         for done in self._encoded(self._jobs(batches, BadDocuments())):
             documents += len(done.ends)
             tokens += len(done.ids)
-            self._spare.append(done.memory)
+            self._keep(done)
         return documents, tokens
+
+    def _keep(self, done: _Done) -> None:
+        """Keep the buffers of a batch for another one."""
+        if done.memory is not None:
+            self._spare.append(done.memory)
 
     def _jobs(self, batches: Iterable[Batch], bad: BadDocuments) -> Iterator[_Job]:
         """Yield the batches to encode for each part, in order, without skipped documents."""
         open_parts = [False, False]
         for batch in batches:
             texts, wrong = self._checked(batch)
-            bad.add(batch.bad)
-            bad.add(wrong)
+            waiting: Sequence[Bad] = ()
+            if self._chats is None:
+                bad.add(batch.bad)
+                bad.add(wrong)
+            else:
+                # Listed when the batch is written, because encoding it finds more, and this runs ahead.
+                waiting = [*batch.bad, *wrong]
             if batch.passed is not None:
                 bad.passed.add_records(batch.passed.records())
             drawn = (texts,) if self._draw is None else texts.draw(self._draw.below)
             for part, share in enumerate(drawn):
                 for piece in self._pieces(batch._replace(texts=share)):
-                    yield _Job(part, piece, open_parts[part])
+                    yield _Job(part, piece, open_parts[part], waiting)
                     open_parts[part] = not piece.closed
+                    waiting = ()
+            if waiting:
+                yield _Job(0, Batch.of_bad(), False, waiting)
 
     def _pieces(self, batch: Batch) -> Iterable[Batch]:
         """Return a batch, or a long document that had to be read whole in several batches.
@@ -179,6 +213,7 @@ class ShardWriter:
         if not len(batch.texts):
             return ()
         may_be_cut = self._encoding.may_be_cut and batch.closed and not self._hashes
+        may_be_cut = may_be_cut and self._chats is None and self._infill is None
         if batch.size <= _LONG_BATCHES * BLOCK_BYTES or batch.ids or not may_be_cut:
             return (batch,)
         return as_batches(batch.texts, batch.places, (), BLOCK_BYTES, cut=True)
@@ -203,8 +238,18 @@ class ShardWriter:
     def _encode(self, job: _Job) -> _Done:
         """Return the ids of a batch, and the ends of the documents that end in it."""
         batch = job.batch
+        if self._chats is not None:
+            return self._encode_chats(self._chats, job)
+        if batch.ids and self._infill is not None:
+            place = batch.place(0, 0)[0].partition(", byte ")[0]
+            raise InvalidInput(
+                f"{place}: token ids, and fim_rate (--fim-rate) rearranges texts; omit it, or pass the "
+                "field of the texts"
+            )
         if batch.ids:
             return self._encode_ids(job)
+        if self._infill is not None:
+            return self._encode_infilled(self._infill, job)
         # One end token per document, and one before the first; or two per document.
         wanted = self._encoding.most_ids(batch.size, len(batch.texts)) + 2 * len(batch.texts) + 1
         ids, ends = (
@@ -246,6 +291,65 @@ class ShardWriter:
         hashes = batch.texts.hashes() if self._hashes else None
         return _Done(job.part, batch.size, ids, ends, self._largest(ids), hashes, memory)
 
+    def _encode_chats(self, chats: ChatEncoder, job: _Job) -> _Done:
+        """Return the ids and the mask of a batch of conversations, and those that cannot be encoded."""
+        batch = job.batch
+        ids, mask, ends = array(self.letter), bytearray(), array("Q")
+        bad, wrong = [*job.waiting], []
+        for index, text in enumerate(batch.texts):
+            try:
+                own, own_mask = chats.encode(text)
+            except BadConversation as error:
+                place = batch.place(index, 0)[0].partition(", byte ")[0]
+                if self._on_error == "raise":
+                    raise BadConversation(f"{place}: {error}") from error
+                bad.append(Bad(place, str(error).partition("; ")[0]))
+                wrong.append(index)
+                continue
+            ids.extend(own)
+            mask += own_mask
+            ends.append(len(ids))
+        hashes = batch.texts.without(wrong).hashes() if self._hashes else None
+        return self._done(job, memoryview(ids), memoryview(ends), hashes, memoryview(mask), bad)
+
+    def _encode_infilled(self, infill: InfillRecord, job: _Job) -> _Done:
+        """Return the ids of a batch of which some documents are rearranged."""
+        from fastprep.store.infill import encode_infilled
+
+        try:
+            ids, ends = encode_infilled(
+                self._encoding,
+                infill,
+                job.batch.texts,
+                self.letter,
+                self._end_token,
+                prepend=self._leading is not None,
+            )
+        except InvalidUtf8 as error:
+            place, position = job.batch.place(error.index, error.offset)
+            raise InvalidUtf8.at(place, position) from None
+        if self._begin_token is not None and len(ends):
+            room = empty_array(len(ids) + len(ends), self.letter)
+            room[: len(ids)] = ids
+            begin_rows(room, ends, self._begin_token)
+            ids = room[: ends[-1]]
+        hashes = job.batch.texts.hashes() if self._hashes else None
+        return self._done(job, ids, ends, hashes)
+
+    def _done(
+        self,
+        job: _Job,
+        ids: Ids,
+        ends: Ends,
+        hashes: Ends | None,
+        mask: memoryview[int] | None = None,
+        bad: Sequence[Bad] = (),
+    ) -> _Done:
+        """Return the result of a job whose buffers are its own."""
+        size = job.batch.size
+        largest_id = self._largest(ids) if len(ids) else -1
+        return _Done(job.part, size, ids, ends, largest_id, hashes, None, mask, bad)
+
     def _encode_ids(self, job: _Job) -> _Done:
         """Return the ids of a batch of ids, with an end token where a document has none."""
         from fastprep.store.ids import copy_ids, faults
@@ -263,7 +367,7 @@ class ShardWriter:
         count = copy_ids(batch.texts, *memory, self._sides)
         ids = memory[0][:count]
         hashes = batch.texts.hashes() if self._hashes else None
-        return _Done(job.part, batch.size, ids, memory[1], self._largest(ids), hashes, memory)
+        return _Done(job.part, batch.size, ids, memory[1], self._largest(ids), hashes, None)
 
     @property
     def _sides(self) -> tuple[int | None, int | None]:
@@ -283,15 +387,19 @@ class ShardWriter:
 
 
 class _Job(NamedTuple):
-    """A batch for a part; with ``continues`` its first text continues the previous batch's last."""
+    """A batch for a part; with ``continues`` its first text continues the previous batch's last.
+
+    ``waiting`` are bad documents that are listed once the batch is written.
+    """
 
     part: int
     batch: Batch
     continues: bool
+    waiting: Sequence[Bad] = ()
 
 
 class _Done(NamedTuple):
-    """The ids and document ends of a batch for a part, and the buffers that hold them."""
+    """The ids and document ends of a batch for a part, and the buffers to use again, if any."""
 
     part: int
     size: int
@@ -299,30 +407,49 @@ class _Done(NamedTuple):
     ends: Ends
     largest: int
     hashes: Ends | None
-    memory: tuple[Ids, Ends]
+    memory: tuple[Ids, Ends] | None
+    mask: memoryview[int] | None = None
+    bad: Sequence[Bad] = ()
 
 
-def open_shard(directory: Path, index: int, stack: contextlib.ExitStack) -> Files:
-    """Open the two files of a store's shard, which appear when the stack is closed without an error."""
-    return _PartFiles(directory, index, stack)
+def open_shard(
+    directory: Path, index: int, stack: contextlib.ExitStack, *, masked: bool = False
+) -> Files:
+    """Open the files of a store's shard, which appear when the stack is closed without an error."""
+    return _PartFiles(directory, index, stack, masked=masked)
 
 
 class _PartFiles:
-    """The two files of a shard while they are written."""
+    """The files of a shard while they are written; with ``masked`` it has a mask."""
 
-    def __init__(self, directory: Path, index: int, stack: contextlib.ExitStack) -> None:
+    def __init__(
+        self, directory: Path, index: int, stack: contextlib.ExitStack, *, masked: bool = False
+    ) -> None:
         # The names are synced once, with the file that marks the shard as finished.
-        ids, ends = (
-            stack.enter_context(_new_file(shard_path(directory, index, kind)))
-            for kind in ("bin", "ends")
-        )
-        self._ids_file = CheckedFile(ids)
-        self._ends_file = CheckedFile(ends)
+        kinds: list[FileKind] = ["bin", "ends", "mask"] if masked else ["bin", "ends"]
+        files = [
+            CheckedFile(stack.enter_context(_new_file(shard_path(directory, index, kind))))
+            for kind in kinds
+        ]
+        self._ids_file, self._ends_file = files[:2]
+        self._mask_file = files[2] if masked else None
+        self._mask_tokens = 0
         self._tokens = self._documents = 0
         self._max_id = -1
 
-    def write(self, ids: Ids, ends: Ends, largest: int, _: Ends | None = None, /) -> None:
+    def write(
+        self,
+        ids: Ids,
+        ends: Ends,
+        largest: int,
+        _: Ends | None = None,
+        mask: memoryview[int] | None = None,
+        /,
+    ) -> None:
         """See :class:`Files`."""
+        if self._mask_file is not None and mask is not None:
+            self._mask_file.write(mask)
+            self._mask_tokens += bytes(mask).count(1)
         self._max_id = max(self._max_id, largest)
         shift_ends(ends, self._tokens)
         self._ids_file.write(ids)
@@ -342,6 +469,8 @@ class _PartFiles:
             bad_documents=bad.count,
             bad=bad.listed,
             passed_over=bad.passed.records() or UNSET,
+            mask_crc32=UNSET if self._mask_file is None else self._mask_file.checksum.values(),
+            mask_tokens=UNSET if self._mask_file is None else self._mask_tokens,
         )
 
 

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         mask_targets: bool | None
         document_ends: NDArray[np.integer[Any]] | Sequence[int] | None
         dtype: torch.dtype | Literal["store"]
+        loss_mask: bool | None
         vocab_size: int | None
         mmap: bool | None
 
@@ -125,6 +126,10 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
         take: not shifted, so label i is the target of input i - 1, and label 0 is -100; "tokens" for
         one tensor of `max_length` + 1 ids, of which all but the last are the input and all but the
         first the target. It has no place for -100, so it excludes padding and document marks.
+    loss_mask
+        whether targets that the assistant did not write are -100: those of stores that were made of
+        conversations (``prepare(..., messages=...)``), which record it. By default they are in each
+        source that records it; True requires that of all sources, False ignores it.
     vocab_size
         the model's vocabulary size: an id not below it is an error, raised at once if the store's
         manifest records it, otherwise when it is read.
@@ -186,6 +191,7 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
     layout: Layout
     crop: bool
     mask_targets: bool
+    loss_mask: bool
     mixture: Mixture | None
     num_tokens: int
     document_ends: NDArray[np.uint64] | None
@@ -257,6 +263,7 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
         document_ids: bool = False,
         cu_seqlens: bool = False,
         mask_targets: bool | None = None,
+        loss_mask: bool | None = None,
         document_ends: NDArray[np.integer[Any]] | Sequence[int] | None = None,
         dtype: torch.dtype | Literal["store"] = torch.int64,
         outputs: Outputs = "pair",
@@ -283,14 +290,6 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
         self.mask_targets = bool(marked if mask_targets is None else mask_targets)
         if outputs not in ("pair", "dict", "tokens"):
             raise InvalidWindow(f"outputs must be 'pair', 'dict' or 'tokens'; found {outputs!r}")
-        if outputs == "tokens" and (
-            self.pad_last or self.mask_targets or marked or layout in ("documents", "packed")
-        ):
-            raise InvalidWindow(
-                "outputs='tokens' has no place for targets of -100; pass 'pair' or 'dict', or "
-                "leave out pad_last, document marks, mask_targets, and the layouts 'documents' "
-                "and 'packed'"
-            )
         self.outputs = outputs
         self.mixture = tokens.in_windows(self.max_length) if isinstance(tokens, Mixture) else None
         self._mmap = mmap
@@ -298,6 +297,19 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
             TokenSource(source, mmap=mmap)
             for source in (tokens.sources if isinstance(tokens, Mixture) else (tokens,))
         ]
+        self.loss_mask = self._checked_mask(loss_mask)
+        if outputs == "tokens" and (
+            self.pad_last
+            or self.mask_targets
+            or self.loss_mask
+            or marked
+            or layout in ("documents", "packed")
+        ):
+            raise InvalidWindow(
+                "outputs='tokens' has no place for targets of -100; pass 'pair' or 'dict', or "
+                "leave out pad_last, document marks, mask_targets, and the layouts 'documents' "
+                "and 'packed', and of conversations pass loss_mask=False"
+            )
         self.num_tokens = sum(source.num_tokens for source in self._sources)
         self.document_ends = None
         if document_ends is not None:
@@ -319,6 +331,20 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
         self._check_vocabulary()
         self._build()
 
+    def _checked_mask(self, loss_mask: bool | None) -> bool:
+        """Return whether a source has a mask that is to be used."""
+        masked = [bool(getattr(source.store, "has_mask", False)) for source in self._sources]
+        if loss_mask is not None and loss_mask is not True and loss_mask is not False:
+            raise InvalidWindow(f"loss_mask is {loss_mask!r:.80}; pass True, False or None")
+        if loss_mask and not all(masked):
+            store = self._sources[masked.index(False)].store
+            raise InvalidWindow(
+                f"loss_mask=True, but {store or 'a source of ids in memory'} does not record "
+                "which tokens the assistant wrote; make it with prepare(..., messages=...), or leave "
+                "loss_mask out"
+            )
+        return any(masked) and loss_mask is not False
+
     def _checked_dtype(self, dtype: torch.dtype | str) -> np.dtype[Any]:
         known: dict[Any, np.dtype[Any]] = {
             torch.int64: np.dtype(np.int64),
@@ -338,13 +364,15 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
         has_ignored_targets = (
             self.layout in ("documents", "packed")
             or self.mask_targets
+            or self.loss_mask
             or self.pad_last
             or self.outputs == "dict"
         )
         if own.kind == "u" and has_ignored_targets:
             raise InvalidWindow(
                 f"{own} cannot hold the target -100; pass torch.int32, or leave out pad_last, "
-                f"document marks, mask_targets and outputs='dict'"
+                f"document marks, mask_targets and outputs='dict', and of conversations pass "
+                f"loss_mask=False"
             )
         return own
 
@@ -375,6 +403,7 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
                         source.core,
                         len(in_blocks),
                         self.stride,
+                        mask=source.mask() if self.loss_mask else None,
                         describe=source.describe,
                         blocks=(in_blocks.row_starts, in_blocks.plan),
                     )
@@ -407,6 +436,7 @@ class WindowDataset(Dataset[SampleType], Generic[SampleType]):
                     segments=None if packed is None else packed.segments,
                     joined=self.layout == "filled",
                     ends=self._document_ends(source) if needs_ends else None,
+                    mask=source.mask() if self.loss_mask else None,
                     describe=source.describe,
                 )
             )

@@ -48,6 +48,7 @@ class WindowOptions(TypedDict, total=False):
     document_ids: bool
     cu_seqlens: bool
     mask_targets: bool | None
+    loss_mask: bool | None
     document_ends: NDArray[np.integer[Any]] | Sequence[int] | None
     vocab_size: int | None
     mmap: bool | None
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
         pad_token: int
         crop: bool
         mask_targets: bool | None
+        loss_mask: bool | None
         document_ends: NDArray[np.integer[Any]] | Sequence[int] | None
         vocab_size: int | None
         mmap: bool | None
@@ -549,6 +551,7 @@ class WindowLoader(DataLoader[Any], Generic[BatchType]):
             or dataset.pad_last
             or not dataset.format.is_plain
             or dataset.mask_targets
+            or dataset.loss_mask
             or dataset.outputs == "dict"
             or dataset.vocab_size
             or dataset.format.dtype.name != dataset.sources[0].dtype.name

@@ -12,7 +12,7 @@ import operator
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -259,6 +259,26 @@ class TokenSource:
         parts = zip(self._origin.shard_sizes, counts, strict=True)
         return DocumentEnds(parts, self._origin.shard_document_ends)
 
+    def mask(self) -> TokenShards | None:
+        """Return which tokens the assistant wrote, for compiled code: a byte per token.
+
+        None if that is not recorded. The files are read as those of the ids are.
+        """
+        origin = self._origin
+        if not isinstance(origin, TokenStore) or not origin.has_mask:
+            return None
+        network = on_network(os.fsencode(origin.directory))
+        mask = TokenShards(
+            [np.empty(0, np.uint8)],
+            origin.shard_sizes,
+            _Opener(origin, self.mapped, "mask"),
+            in_files=True,
+            on_network=network and not self.mapped,
+        )
+        if origin.is_opened_whole:
+            mask.open_all()
+        return mask
+
     def file_sizes(self) -> Sequence[int] | None:
         """Return the number of ids in each file; None for ids in memory."""
         if isinstance(self._origin, TokenStore):
@@ -307,23 +327,33 @@ class TokenSource:
 
 
 class _Opener:
-    """The function that opens a shard at its first use.
+    """The function that opens a shard at its first use, or its mask.
 
     Returns its ids if they are mapped, and where they can be read with pread.
     """
 
-    def __init__(self, origin: ShardedTokens | IdArray, mapped: bool) -> None:
+    def __init__(
+        self,
+        origin: ShardedTokens | IdArray,
+        mapped: bool,
+        kind: Literal["bin", "mask"] = "bin",
+    ) -> None:
         self._origin = origin
         self._mapped = mapped
+        self._kind: Literal["bin", "mask"] = kind
 
     def __call__(self, shard: int) -> tuple[IdArray | None, tuple[bytes, int, int] | None]:
         if not isinstance(self._origin, TokenStore):
             name, offset = _file_of_map(cast(IdArray, self._origin)) or ("", 0)
             path = Path(name).absolute()
             return None, (os.fsencode(path), path.stat().st_ino, offset)
-        ids = _without_byte_order(self._origin.shard_ids(shard)) if self._mapped else None
+        ids: IdArray | None = None
+        if self._mapped and self._kind == "mask":
+            ids = self._origin.shard_mask(shard)
+        elif self._mapped:
+            ids = _without_byte_order(self._origin.shard_ids(shard))
         try:
-            file, status = self._origin.checked_file(shard)
+            file, status = self._origin.checked_file(shard, self._kind)
         except InvalidStore:
             if ids is None:
                 raise

@@ -25,6 +25,7 @@ cdef struct Plan:
 
 cdef struct Source:
     const Tokens *tokens
+    const Tokens *mask  # NULL, or a byte per token: targets whose own byte is 0 are masked
     Ends *ends  # NULL: documents do not matter
     int64_t num_tokens
     int64_t num_rows
@@ -74,6 +75,7 @@ cdef struct Batch:
     int64_t status         # 0, or the error in `row`
 
 # Request windows of a batch from the disk. Return False if some are not planned, which are not requested.
+# `asked` are two ranges: of tokens, and of masks.
 cdef bint request_rows(
     const Maker *maker, const int64_t *indices, int64_t count, Requested *asked
 ) noexcept nogil
@@ -88,7 +90,7 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil
 
 cdef class GatheredRows:
     cdef Source source
-    cdef TokenShards tokens
+    cdef TokenShards tokens, mask
     cdef DocumentEnds ends
     cdef object describe
     cdef Array row_first, starts, sizes, block_rows

@@ -70,25 +70,31 @@ cdef inline void prefetch_window(const Maker *maker, int64_t index) noexcept nog
         return
     index -= maker.first_index[number]
     prefetch_tokens(source.tokens, first_token(source, index), maker.row.length)
+    if source.mask != NULL:
+        prefetch_tokens(source.mask, first_token(source, index), maker.row.length)
+
+
+# Request `count` tokens of a row from `start` on, fewer at the end of all, and their mask.
+cdef inline void request_stretch(
+    const Source *source, int64_t start, int64_t count, Requested *asked
+) noexcept nogil:
+    count = min(count, source.num_tokens - start)
+    request(&asked[0], source.tokens, start, count)
+    if source.mask != NULL:
+        request(&asked[1], source.mask, start, count)
 
 
 # Request one row.
 cdef void request_row(
     const Maker *maker, const Source *source, int64_t row, Requested *asked
 ) noexcept nogil:
-    cdef int64_t start, stretch
+    cdef int64_t stretch
     if source.row_first == NULL:
-        start = row * source.stride
-        request(
-            asked, source.tokens, start,
-            min(maker.row.length + 1, source.num_tokens - start),
-        )
+        request_stretch(source, row * source.stride, maker.row.length + 1, asked)
         return
     for stretch in range(source.row_first[row], source.row_first[row + 1]):
-        start = source.starts[stretch]
-        request(
-            asked, source.tokens, start,
-            min(<int64_t>source.sizes[stretch] + 1, source.num_tokens - start),
+        request_stretch(
+            source, source.starts[stretch], <int64_t>source.sizes[stretch] + 1, asked
         )
 
 
@@ -163,6 +169,8 @@ cdef int64_t write_row(
                 status = write_last(
                     source.tokens, form, start, targets - form.itemsize, &ignored
                 )
+                if status == 0 and source.mask != NULL:
+                    status = mask_targets(source.mask, form, start, 1, targets - form.itemsize)
                 if status != 0:
                     return status
             # Of the row's tokens all are inputs, or all but the last.
@@ -173,6 +181,8 @@ cdef int64_t write_row(
             alone = 1 if source.row_first == NULL and count < form.length else 0
         if count > 0:
             status = write_pairs(source.tokens, form, start, count, inputs, targets)
+            if status == 0 and source.mask != NULL:
+                status = mask_targets(source.mask, form, start + 1, count, targets)
             if status != 0:
                 return status
         if alone:
@@ -286,16 +296,15 @@ cdef void make_scratch(const Maker *maker, const Batch *batch, Scratch *scratch)
 
 # Request the rows of a batch that are not made.
 cdef void request_rest(const Maker *maker, const Batch *batch) noexcept nogil:
-    cdef Requested asked
-    asked.tokens = NULL
-    asked.start = asked.end = 0
-    request_rows(maker, batch.indices + batch.row, batch.rows - batch.row, &asked)
-    end_requests(&asked)
+    cdef Requested asked[2]
+    no_requests(asked)
+    request_rows(maker, batch.indices + batch.row, batch.rows - batch.row, asked)
+    end_both(asked)
 
 
 cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
     cdef Maker own = maker[0]  # with scratch memory of this call
-    cdef Scratch scratch
+    cdef Scratch scratch, mask_scratch
     cdef int64_t *given = batch.indices
     cdef Reads *reads = maker.reads
     cdef bint measured = reads.cold
@@ -310,8 +319,9 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
     if batch.order != NULL and batch.indices != NULL:
         fill_order(batch.order, batch.first, batch.step, batch.rows, batch.indices)
     make_scratch(maker, batch, &scratch)
-    own.row.scratch = &scratch
-    if scratch.at == NULL or batch.indices == NULL:
+    make_scratch(maker, batch, &mask_scratch)
+    own.row.scratch, own.row.mask_scratch = &scratch, &mask_scratch
+    if scratch.at == NULL or mask_scratch.at == NULL or batch.indices == NULL:
         batch.status = NO_MEMORY
     else:
         if measured:
@@ -337,6 +347,7 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
                 reads, count_disk_reads() != before, 0 if batch.requested else batch.rows, batch.order
             )
     free(scratch.at)
+    free(mask_scratch.at)
     if batch.order != NULL:
         free(batch.indices)
         batch.indices = given
@@ -361,6 +372,8 @@ cdef class GatheredRows:
         more than it has places.
     ends
         None, or a :class:`~DocumentEnds` of the same tokens.
+    mask
+        None, or a :class:`~TokenShards` of as many uint8: a target whose own byte is 0 is masked.
     describe
         returns the name of the file that holds a position in the tokens.
     blocks
@@ -373,10 +386,19 @@ cdef class GatheredRows:
     """
 
     def __cinit__(self, TokenShards tokens not None, int64_t num_rows, int64_t stride, *,
-                  segments=None, bint joined=False, DocumentEnds ends=None, describe=None,
+                  segments=None, bint joined=False, DocumentEnds ends=None,
+                  TokenShards mask=None, describe=None,
                   blocks=None, int64_t max_stretches=MAX_STRETCHES):
-        self.tokens, self.ends = tokens, ends
+        self.tokens, self.ends, self.mask = tokens, ends, mask
         self.describe = describe
+        self.source.mask = NULL
+        if mask is not None:
+            if mask.num_tokens != tokens.num_tokens or mask.kind != UINT8:
+                raise InvalidWindow(
+                    f"a mask is a byte per token; found {mask.num_tokens} items of "
+                    f"{mask.tokens.itemsize} bytes for {tokens.num_tokens} tokens"
+                )
+            self.source.mask = &mask.tokens
         self.source.tokens = &tokens.tokens
         self.source.num_tokens = tokens.num_tokens
         self.source.num_rows = num_rows
@@ -614,6 +636,8 @@ cdef class BatchMaker:
             row = rows.select(row)
         for first, count in self.stretches(rows, row):
             found |= rows.tokens.open_shards(first, count + 1)
+            if rows.mask is not None:
+                found |= rows.mask.open_shards(first, count + 1)
             if rows.ends is not None:
                 found |= rows.ends.open_parts(first, count + 1)
         return found
@@ -646,6 +670,8 @@ cdef class BatchMaker:
         start = first_token(&rows.source, row)
         if batch.status in (READ_FAILED, FAULTED):
             place = rows.describe(start) if rows.describe is not None else "the tokens"
+            if rows.mask is not None:
+                place += " or the mask beside it"
             raise InvalidStore(
                 f"{place}: cannot be read near token {start} of all; the file was cut or its "
                 f"disk failed while it was open, so restore it and open the store again"

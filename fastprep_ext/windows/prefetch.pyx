@@ -78,19 +78,18 @@ cdef struct Queue:
 # is not requested.
 cdef int64_t request_batches(Queue *queue, const Batch *batch, int64_t first, int64_t end) noexcept nogil:
     cdef int64_t rows
-    cdef Requested asked
+    cdef Requested asked[2]
     cdef int64_t *indices = <int64_t *>malloc((batch.rows + 1) * sizeof(int64_t))
     if indices == NULL:
         return first
-    asked.tokens = NULL
-    asked.start = asked.end = 0
+    no_requests(asked)
     while first < end:
         rows = min(batch.rows, (batch.order.length - first + batch.step - 1) // batch.step)
         fill_order(batch.order, first, batch.step, rows, indices)
-        if not request_rows(queue.maker, indices, rows, &asked):
+        if not request_rows(queue.maker, indices, rows, asked):
             break
         first += queue.ahead.step
-    end_requests(&asked)
+    end_both(asked)
     free(indices)
     return first
 
@@ -103,7 +102,7 @@ cdef int64_t request_blocks(Queue *queue, const Batch *batch) noexcept nogil:
     cdef Ahead *ahead = &queue.ahead
     cdef Blocks blocks
     cdef Located at
-    cdef Requested asked
+    cdef Requested asked[2]
     cdef int64_t known_source = NO_SOURCE
     cdef int64_t known_epoch = NO_SOURCE
     cdef int64_t windows = 0
@@ -111,8 +110,7 @@ cdef int64_t request_blocks(Queue *queue, const Batch *batch) noexcept nogil:
     cdef bint complete = True
     cdef int64_t r, group, first, size, next_size, end, slot, place, window
     at.phase = 0
-    asked.tokens = NULL
-    asked.start = asked.end = 0
+    no_requests(asked)
     for r in range(batch.rows):
         locate(order, batch.first + r * batch.step, &at)
         if at.source != known_source or at.epoch != known_epoch:
@@ -139,9 +137,9 @@ cdef int64_t request_blocks(Queue *queue, const Batch *batch) noexcept nogil:
             place = slot * order.block
             while place < min((slot + 1) * order.block, <int64_t>blocks.size):
                 window = order.offsets[at.source] + <int64_t>window_to_read(&blocks, place)
-                request_rows(queue.maker, &window, 1, &asked)
+                request_rows(queue.maker, &window, 1, asked)
                 place += 1
-            end_requests(&asked)
+            end_both(asked)
             ahead.blocks[at.source] += 1
             windows += order.block
         complete &= ahead.blocks[at.source] >= (first + size) // order.block

@@ -60,8 +60,9 @@ cdef struct RowForm:
     int64_t input_fill
     int64_t target_fill
     int64_t last
-    Scratch *scratch  # of length + 1 tokens or more
-    bint cold         # whether to read files also where they are mapped
+    Scratch *scratch       # of length + 1 tokens or more
+    Scratch *mask_scratch  # the same for a mask
+    bint cold              # whether to read files also where they are mapped
 
 # A range of tokens to request from the disk; ranges that follow each other are joined.
 cdef struct Requested:
@@ -96,6 +97,16 @@ cdef int64_t write_last(
     const Tokens *tokens, const RowForm *row, int64_t start, void *inputs, void *targets
 ) noexcept nogil
 cdef void fill(void *out, int64_t count, int64_t value, int64_t itemsize) noexcept nogil
+
+# Fill the targets of which the byte of the mask is 0; they are `count` tokens from `start` on. 0, or
+# READ_FAILED.
+cdef int64_t mask_targets(
+    const Tokens *mask, const RowForm *row, int64_t start, int64_t count, void *targets
+) noexcept nogil
+
+# Leave two ranges to request empty.
+cdef void no_requests(Requested *asked) noexcept nogil
+cdef void end_both(Requested *asked) noexcept nogil
 # Return the address of `count` consecutive tokens, in place or in the scratch memory, until its next use;
 # NULL if they cannot be read, or are in a shard that is not opened.
 cdef const char *fetch(

@@ -8,6 +8,9 @@ widened, into rows of the caller.
 cdef extern from "<unistd.h>" nogil:
     ssize_t pread(int file, void *buffer, size_t count, long long offset)
 
+cdef extern from "windows/mask.h" nogil:
+    void mask_row(const void *mask, int64_t count, void *targets, int64_t value, int64_t itemsize)
+
 cdef extern from "windows/open_files.h" nogil:
     int acquire_file(int64_t number, const char *path, int64_t inode)
     void release_file(int64_t number, int file)
@@ -92,6 +95,18 @@ cdef void end_requests(Requested *asked) noexcept nogil:
             asked.start += take
         shard += 1
     asked.end = asked.start
+
+
+cdef void no_requests(Requested *asked) noexcept nogil:
+    cdef int k
+    for k in range(2):
+        asked[k].tokens = NULL
+        asked[k].start = asked[k].end = 0
+
+
+cdef void end_both(Requested *asked) noexcept nogil:
+    end_requests(&asked[0])
+    end_requests(&asked[1])
 
 
 cdef void request(
@@ -179,6 +194,16 @@ cdef void fill(void *out, int64_t count, int64_t value, int64_t itemsize) noexce
     else:
         for i in range(count):
             (<uint8_t *>out)[i] = <uint8_t>value
+
+
+cdef int64_t mask_targets(
+    const Tokens *mask, const RowForm *row, int64_t start, int64_t count, void *targets
+) noexcept nogil:
+    cdef const char *place = fetch(mask, start, count, row.mask_scratch, row.cold)
+    if place == NULL:
+        return READ_FAILED
+    mask_row(place, count, targets, row.target_fill, row.itemsize)
+    return 0
 
 
 cdef int64_t write_pairs(

@@ -23,6 +23,7 @@ STAGES = (
     "registry",
     "model",
     "corpus",
+    "chat",
     "words",
     "store",
     "jobs",
