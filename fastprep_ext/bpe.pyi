@@ -18,14 +18,24 @@ class Program:
         of_bytes: int = ...,
     ) -> None: ...
 
+class RunSplitter:
+    number: int
+    def __init__(
+        self, classes: Buffer, cuts: Buffer, takers: Buffer, digit_bytes: bool
+    ) -> None: ...
+
 class CharacterBorders:
     number: int
     def __init__(
         self, blob: bytes, ends: Buffer, rows: Buffer, cut_before: str, whole_unknown: bool
     ) -> None: ...
 
-def split_pieces(text: Buffer, pattern: int | Program | CharacterBorders = 0) -> list[int]: ...
-def count_pieces(text: Buffer, pattern: int | Program | CharacterBorders = 0) -> int: ...
+def split_pieces(
+    text: Buffer, pattern: int | Program | RunSplitter | CharacterBorders = 0
+) -> list[int]: ...
+def count_pieces(
+    text: Buffer, pattern: int | Program | RunSplitter | CharacterBorders = 0
+) -> int: ...
 def lanes_of(block: Buffer, path: str) -> dict[str, int] | None: ...
 def places_of(bits: int, path: str) -> list[int] | None: ...
 
@@ -62,13 +72,13 @@ class Vocabulary:
     largest_id: int
     added: Specials | None
     pattern: int
-    splitter: int | Program | CharacterBorders
+    splitter: int | Program | RunSplitter | CharacterBorders
     def __init__(
         self,
         blob: bytes,
         ends: Buffer,
         ids: Buffer,
-        pattern: int | Program | CharacterBorders,
+        pattern: int | Program | RunSplitter | CharacterBorders,
         merges: Buffer | None = None,
         whole_pieces: bool = True,
         lefts: bytes | None = None,
