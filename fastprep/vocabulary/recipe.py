@@ -129,6 +129,8 @@ class Recipe(_Value):
         with a vocabulary of characters: what becomes of those that are not tokens.
     strips
         whether decoding leaves out a space at the start.
+    content
+        the sha256 of the file that it was read from, if it was one file; empty otherwise.
     empty
         the id of the token without bytes, which a rank table cannot hold; None if there is none.
     others
@@ -143,7 +145,7 @@ class Recipe(_Value):
     __slots__ = (
         *("name", "patterns", "special_tokens", "ranks", "merge_list", "added", "normalize"),
         *("space_before", "empty", "others", "missing", "source"),
-        *("marks", "steps", "fallback", "strips"),
+        *("marks", "steps", "fallback", "strips", "content"),
     )
     name: str
     patterns: tuple[str, ...]
@@ -161,6 +163,7 @@ class Recipe(_Value):
     steps: tuple[tuple[str, ...], ...]
     fallback: Fallback | None
     strips: bool
+    content: str
 
     def __init__(
         self,
@@ -180,14 +183,21 @@ class Recipe(_Value):
         steps: Sequence[tuple[str, ...]] = (),
         fallback: Fallback | None = None,
         strips: bool = False,
+        content: str = "",
     ) -> None:
         if special_tokens is None:
             special_tokens = {token.content: token.id for token in added if token.special}
         super().__init__(
             *(name, patterns, special_tokens, ranks, merge_list, tuple(added), normalize),
             *(space_before, empty, others or {}, missing, source, marks, tuple(steps), fallback),
-            strips,
+            *(strips, content),
         )
+
+    def read_from(self, content: str) -> Recipe:
+        """Return the recipe with the sha256 of its file."""
+        fields = [getattr(self, name) for name in self.__slots__[:-1]]
+        fields.append(content)
+        return Recipe(*fields)
 
     @property
     def pat_str(self) -> str:
