@@ -31,7 +31,7 @@ from fastprep_ext.base import simd
 
 __all__ = [
     "END_OF_MERGE", "MERGE_METHODS", "NO_BYTE", "PATTERNS", "SPACE", "CharacterBorders",
-    "Decoder", "Encoder", "Program", "RunSplitter", "Specials",
+    "Decoder", "Encoder", "Json", "list_pairs_of", "Program", "RunSplitter", "Specials",
     "TextBatch", "TextChange", "TokenRows", "Vocabulary", "count_bytes", "count_pieces", "missing_bytes", "parse_tiktoken",
     "split_pieces",
 ]
