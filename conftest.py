@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
+
+# No test writes into the cache of the user who runs it, unless it chooses another one.
+os.environ.setdefault("FASTPREP_CACHE", "0")
 
 
 @pytest.fixture(autouse=True)

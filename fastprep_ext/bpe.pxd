@@ -11,6 +11,7 @@ from fastprep_ext.base cimport (
 
 include "split/machine.pxd"
 include "split/borders.pxd"
+include "split/runs.pxd"
 include "split/frame.pxd"
 include "split/algebra.pxd"
 include "bpe/ranks.pxd"

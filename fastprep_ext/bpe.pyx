@@ -31,16 +31,18 @@ from fastprep_ext.base import simd
 
 __all__ = [
     "END_OF_MERGE", "MERGE_METHODS", "NO_BYTE", "PATTERNS", "SPACE", "CharacterBorders",
-    "Decoder", "Encoder", "Program", "Specials",
+    "Decoder", "Encoder", "Json", "list_pairs_of", "Program", "RunSplitter", "Specials",
     "TextBatch", "TextChange", "TokenRows", "Vocabulary", "count_bytes", "count_pieces", "missing_bytes", "parse_tiktoken",
     "split_pieces",
 ]
 
 include "split/machine.pyx"
 include "split/borders.pyx"
+include "split/runs.pyx"
 include "split/r50k.pyx"
 include "split/cl100k.pyx"
 include "split/o200k.pyx"
+include "split/kimi.pyx"
 include "split/deepseek3.pyx"
 include "split/frame.pyx"
 include "split/splitters.pyx"

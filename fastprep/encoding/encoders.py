@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastprep.vocabulary.merge_list import MergeList
     from fastprep.vocabulary.ranks import RankTable
     from fastprep.vocabulary.recipe import Recipe
-    from fastprep_ext.bpe import Program
+    from fastprep_ext.bpe import Program, RunSplitter
 
     AnyEncoder: TypeAlias = Encoder | GeneralEncoder
 
@@ -72,8 +72,10 @@ def _by_ranks(table: RankTable, pattern: str, largest: int) -> AnyEncoder:
         return _compiled(table, number, largest)
     if number is None:
         from fastprep.vocabulary.regex_program import compile_tiktoken
+        from fastprep.vocabulary.spellings import equal_family
 
-        chosen: int | Program = compile_tiktoken(pattern)
+        family = equal_family((pattern,), "tiktoken")
+        chosen: int | Program = compile_tiktoken(pattern) if family is None else PATTERNS[family]
     else:
         chosen = number
     if not missing:
@@ -140,14 +142,7 @@ def _by_merges(recipe: Recipe, merge_list: MergeList) -> AnyEncoder:
     if recipe.fallback is not None:
         return _by_characters(recipe, merge_list, recipe.fallback)
     table = merge_list.table
-    family = family_of(recipe.patterns)
-    if family is not None:
-        chosen: int | Program = PATTERNS[family]
-    else:
-        from fastprep.vocabulary.regex_program import compile_tokenizers
-
-        patterns = recipe.patterns if recipe.space_before != 5 else ("[^ ]* ",)
-        chosen = compile_tokenizers(patterns)
+    chosen = chain_splitter(recipe.patterns if recipe.space_before != 5 else ("[^ ]* ",))
     from fastprep.encoding.sections import AddedTokens
 
     return Encoder(
@@ -162,6 +157,23 @@ def _by_merges(recipe: Recipe, merge_list: MergeList) -> AnyEncoder:
         largest_added=max(recipe.ids_outside.values(), default=0),
         growth=recipe.growth,
     )
+
+
+def chain_splitter(patterns: tuple[str, ...]) -> int | Program | RunSplitter:
+    """Return the splitter of a chain of patterns as the tokenizers library reads them.
+
+    Raises BadVocabulary as :func:`encoder_of`.
+    """
+    family = family_of(patterns)
+    if family is None:
+        from fastprep.vocabulary.regex_program import compile_tokenizers
+        from fastprep.vocabulary.run_rules import run_splitter
+        from fastprep.vocabulary.spellings import equal_family
+
+        family = equal_family(patterns, "tokenizers")
+        if family is None:
+            return run_splitter(patterns) or compile_tokenizers(patterns)
+    return PATTERNS[family]
 
 
 def _by_characters(recipe: Recipe, merge_list: MergeList, fallback: Fallback) -> Encoder:

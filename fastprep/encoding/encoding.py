@@ -215,10 +215,10 @@ class Encoding(Decoding):
         Parameters
         ----------
         path
-            a ``.tiktoken`` file; a ``tokenizer.json``; a ``tekken.json``; a ``.model`` of tiktoken,
-            or of SentencePiece if it is BPE; one of ``vocab.bpe`` and ``encoder.json``,
-            or of ``merges.txt`` and ``vocab.json``, with the other one in the same directory; a
-            directory that holds one of these.
+            a ``.tiktoken`` file; a ``tokenizer.json``; a ``tekken.json``; a ``.fastprep`` file; a
+            ``.model`` of tiktoken, or of SentencePiece if it is BPE; one of ``vocab.bpe`` and
+            ``encoder.json``, or of ``merges.txt`` and ``vocab.json``, with the other one in the
+            same directory; a directory that holds one of these.
         name
             the name of the encoding; by default that of the file.
         pat_str
@@ -257,6 +257,9 @@ class Encoding(Decoding):
         >>> Encoding.from_file(path, name="again").encode("hello world")
         [31373, 995]
 
+        What large files hold is kept in a cache, so that they load faster the second time. Pickles
+        name the file, if it is still as it was read: they are loaded where it is there.
+
         Raises :class:`~fastprep.errors.BadVocabulary` for a file that is damaged, too large, or not
         supported: anything but BPE.
         """
@@ -279,7 +282,7 @@ class Encoding(Decoding):
         ``encoder.json`` and ``merges.txt`` with ``vocab.json``, which do not hold the pattern. A
         ``.tiktoken`` file holds ranks only: keep the pattern and the special tokens elsewhere. From
         a ``tokenizer.json`` the tokenizers library of Hugging Face gives the same ids for all
-        texts.
+        texts. A ``.fastprep`` file holds any encoding, for :meth:`from_file` alone.
 
         >>> from fastprep import get_encoding
         >>> get_encoding("gpt2").save(tmp / "gpt2.tiktoken")
@@ -346,6 +349,12 @@ class Encoding(Decoding):
         return super().__reduce_ex__(protocol)
 
     def __getstate__(self) -> dict[str, Any]:
+        if self.recipe.content:
+            from fastprep.vocabulary.files import by_reference
+
+            reference = by_reference(self.recipe)
+            if reference is not None:
+                return {"file": reference}
         if (
             self.recipe.merge_list is not None
             or self.recipe.roles
@@ -360,7 +369,11 @@ class Encoding(Decoding):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "recipe" in state:
+        if "file" in state:
+            from fastprep.vocabulary.files import of_reference
+
+            self._assemble(of_reference(state["file"]))
+        elif "recipe" in state:
             self._assemble(state["recipe"])
         else:
             Encoding.__init__(self, **state)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import combining, decomposition
 
@@ -22,24 +22,32 @@ from fastprep.vocabulary import changes
 from fastprep.vocabulary.nfc import nfc, nfkc
 from fastprep.vocabulary.recipe import Recipe
 from fastprep.vocabulary.regex_program import compile_tokenizers
-from fastprep_ext.bpe import Program, Specials, split_pieces
+from fastprep_ext.bpe import Decoder, Program, Specials, TextChange, list_pairs_of, split_pieces
 
 if TYPE_CHECKING:
     from fastprep.encoding.encoding import Encoding
 
 
+_PART = 200  # characters that are normalized together
+
+
 class _Aligned(NamedTuple):
-    """A text, and for each of its characters the first original character and the end of the last."""
+    """A text, and for each of its characters the first original character and the end of the last.
+
+    `shift`: characters are those of the original one by one, from there on; None if not.
+    """
 
     text: str
     starts: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
+    shift: int | None = None
 
     def span(self) -> tuple[int, int]:
         return int(self.starts[0]), int(self.ends[-1])
 
     def part(self, begin: int, end: int) -> _Aligned:
-        return _Aligned(self.text[begin:end], self.starts[begin:end], self.ends[begin:end])
+        shift = None if self.shift is None else self.shift + begin
+        return _Aligned(self.text[begin:end], self.starts[begin:end], self.ends[begin:end], shift)
 
 
 def encode_with_offsets(
@@ -62,17 +70,18 @@ def encode_with_offsets(
     cutter = default if specials is None else specials
     # Parts are encoded as they are, without the tokens and changes that the encoder has by default.
     nothing = None if default is None else Specials([])
+    change = getattr(encoding._specials, "change", None)
     ids: list[int] = []
     spans: list[tuple[int, int]] = []
     places = np.arange(len(text) + 1)
-    whole = _Aligned(text, places[:-1], places[1:])
+    whole = _Aligned(text, places[:-1], places[1:], 0)
     for section, token in _cut(whole, cutter, late=False):
         if token is not None:
             ids.append(token)
             spans.append(section.span())
             continue
         first = section.starts[0] == 0
-        for part, found in _cut(_changed(section, recipe), cutter, late=True):
+        for part, found in _cut(_changed(section, recipe, change), cutter, late=True):
             if found is not None:
                 ids.append(found)
                 spans.append(part.span())
@@ -82,7 +91,7 @@ def encode_with_offsets(
             first = False
             found_ids = encoder.encode(spaced.text, nothing)
             ids += found_ids
-            spans += _spans(spaced, encoding._decoder.decode_each(found_ids))
+            spans += _spans(spaced, found_ids, encoding._decoder)
     return ids, spans
 
 
@@ -111,14 +120,41 @@ def _cut(
 # -- changes of text, with the alignment of their results ------------------------------------------
 
 
-def _changed(section: _Aligned, recipe: Recipe) -> _Aligned:
+def _changed(section: _Aligned, recipe: Recipe, change: TextChange | None) -> _Aligned:
     """Return a section between the tokens that are found first, changed as changes.pyx does it."""
+    if change is None or change.leaves(section.text.encode()):
+        return _prepended(section, " ") if recipe.space_before in (3, 4) else section
     steps: list[tuple[str, ...]] = [("NFC",)] if recipe.normalize else [*recipe.steps]
-    for name, *arguments in steps:
-        section = _step(section, name, *arguments)
+    if steps == [("NFC",)] and not recipe.marks:
+        section = _joined([_normalized_part(part, change) for part in _at_spaces(section)])
+    else:
+        for name, *arguments in steps:
+            section = _step(section, name, *arguments)
     if recipe.marks:
         section = section._replace(text=section.text.replace("\u2581", " "))
     return _prepended(section, " ") if recipe.space_before in (3, 4) else section
+
+
+def _at_spaces(given: _Aligned) -> Iterator[_Aligned]:
+    """Yield parts that start with spaces, which normal form C composes with no text before them."""
+    begin = 0
+    while begin < len(given.text):
+        end = given.text.find(" ", begin + _PART)
+        end = len(given.text) if end < 0 else end
+        yield given.part(begin, end)
+        begin = end
+
+
+def _normalized_part(part: _Aligned, change: TextChange) -> _Aligned:
+    return part if change.leaves(part.text.encode()) else _normalized(part, nfc)
+
+
+def _joined(parts: list[_Aligned]) -> _Aligned:
+    return _Aligned(
+        "".join(part.text for part in parts),
+        np.concatenate([part.starts for part in parts]),
+        np.concatenate([part.ends for part in parts]),
+    )
 
 
 def _step(given: _Aligned, name: str, *arguments: str) -> _Aligned:
@@ -233,17 +269,25 @@ def _characters(data: bytes) -> npt.NDArray[np.int64]:
     return places
 
 
-def _spans(aligned: _Aligned, tokens: list[bytes]) -> list[tuple[int, int]]:
+def _spans(aligned: _Aligned, ids: list[int], decoder: Decoder) -> list[tuple[int, int]]:
+    """Return the spans of tokens that spell a text, or what is left of it without some bytes."""
     data = aligned.text.encode()
-    ends = np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)))
-    begins, lasts = np.concatenate([[0], ends[:-1]]).astype(np.int64), ends - 1
-    if len(tokens) and ends[-1] != len(data):
+    first, end = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
+    if not decoder.places(ids, data, first, end):
+        tokens = decoder.decode_each(ids)
+        if not tokens:
+            return []
+        ends = np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)))
         kept = np.array(_found(data, b"".join(tokens)), np.int64)
-        begins, lasts = kept[begins], kept[lasts]
-    places = _characters(data)
-    first = aligned.starts[places[begins[: len(tokens)]]].tolist()
-    end = aligned.ends[places[lasts]].tolist()
-    return list(zip(first, end, strict=True))
+        places = _characters(data)
+        first = places[kept[np.concatenate([[0], ends[:-1]])]]
+        end = places[kept[ends - 1]] + 1
+    if aligned.shift is None:
+        first, end = aligned.starts[first], aligned.ends[end - 1]
+    else:
+        first += aligned.shift
+        end += aligned.shift
+    return list_pairs_of(first, end)
 
 
 def _found(data: bytes, spelled: bytes) -> list[int]:

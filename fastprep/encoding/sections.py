@@ -31,7 +31,7 @@ class AddedTokens(SpecialTokens):
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._change = _change(recipe)
+        self.change = _change(recipe)
         super().__init__(recipe.special_tokens)
 
     def order(self) -> list[str]:
@@ -56,12 +56,12 @@ class AddedTokens(SpecialTokens):
             allowed,
             changes.function(self._recipe),
         )
-        if not early and not late and self._change is None:
+        if not early and not late and self.change is None:
             return None
         words = None
         if any(token.single_word for token in added):
             words = np.array(word("tiktoken"), np.uint32).ravel()
-        return Specials(early, late, self._change, passes_over=True, words=words)
+        return Specials(early, late, self.change, passes_over=True, words=words)
 
 
 def _table(

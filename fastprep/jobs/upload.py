@@ -48,8 +48,9 @@ from fastprep.jobs.workers import call_on_threads
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import HOW_TO_FIX, MANIFEST, FileKind, Manifest, ShardRecord
 from fastprep.store.reader import TokenStore
-from fastprep.store.remote import cache_root, fill_cache
+from fastprep.store.remote import fill_cache
 from fastprep.system.atomic import remove, replacing, sync_directory
+from fastprep.system.caches import cache_root
 from fastprep.system.locking import holding
 from fastprep.system.threads import Crew, StopFlag, Stopped
 

@@ -274,7 +274,7 @@ def _kept_encoding(
     from fastprep.vocabulary.ranks import parse
 
     try:
-        if path.suffix == ".json":
+        if path.suffix in (".json", ".fastprep"):
             recipe = files.load(path, name=record.name)
             encoding = Encoding._from_recipe(_configured(recipe, configuration))
         else:
@@ -373,20 +373,22 @@ def _kept_file(encoding: StoreEncoding) -> tuple[str, Callable[[], bytes]] | Non
     recipe = encoding.recipe
     if recipe.merge_list is None and recipe.empty is None:
         return "vocabulary.tiktoken", partial(to_tiktoken, recipe.table)
+    from fastprep.vocabulary.recipe_file import to_recipe_file
     from fastprep.vocabulary.tokenizer_json_writer import to_tokenizer_json
 
     try:
         content = to_tokenizer_json(recipe)
-    except BadVocabulary:  # no file can hold it: the store needs it from its reader
-        return None
+    except BadVocabulary:  # as for vocabularies of characters: a file for fastprep alone
+        return "vocabulary.fastprep", partial(to_recipe_file, recipe)
     return "tokenizer.json", lambda: content
 
 
 def vocabulary_record(directory: Path) -> VocabularyRecord | UnsetType:
     """Return the record of the vocabulary that :func:`keep_vocabulary` wrote, for a manifest."""
-    names: tuple[Literal["vocabulary.tiktoken", "tokenizer.json"], ...] = (
+    names: tuple[Literal["vocabulary.tiktoken", "tokenizer.json", "vocabulary.fastprep"], ...] = (
         "vocabulary.tiktoken",
         "tokenizer.json",
+        "vocabulary.fastprep",
     )
     for name in names:
         found = _sha256_of(directory / name)

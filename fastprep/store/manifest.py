@@ -10,6 +10,7 @@ A store is a directory of raw little-endian arrays and one ``manifest.json``, wr
     vocabulary.json      only if a word tokenizer made the ids: words to ids, in the order of the ids
     vocabulary.tiktoken  only if an encoding made the ids whose rank table is not bundled: the table
     tokenizer.json       only if an encoding with a list of merges made them: all of the encoding
+    vocabulary.fastprep  only if no tokenizer.json can be written for it: likewise
 
 A shard may also have an index for Megatron-LM, ``shard-00000.idx``.
 
@@ -55,7 +56,7 @@ MAX_MANIFEST_BYTES = 1 << 30
 _CHUNK_ITEMS = 1024
 _OPENING, _CLOSING = b'{\n  "": [', b"\n  ]\n}"
 #: The names of the files of vocabularies.
-VOCABULARIES = ("vocabulary.json", "vocabulary.tiktoken", "tokenizer.json")
+VOCABULARIES = ("vocabulary.json", "vocabulary.tiktoken", "tokenizer.json", "vocabulary.fastprep")
 _OUR_NAME = re.compile(
     r"(shard-[0-9]{5,12}\.(bin|ends|mask|idx|done|draft|index|ordered)|(manifest|job|vocabulary|tokenizer)\.json"
     r"|vocabulary\.tiktoken|manifest-[0-9]{5,12}\.index)"
@@ -98,7 +99,7 @@ class EncodingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 class VocabularyRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file in the store that holds its vocabulary, if fastprep does not bundle it."""
 
-    file: Literal["vocabulary.tiktoken", "tokenizer.json"]
+    file: Literal["vocabulary.tiktoken", "tokenizer.json", "vocabulary.fastprep"]
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 

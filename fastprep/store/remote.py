@@ -9,8 +9,6 @@ that copies it.
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,21 +18,12 @@ from fastprep.errors import InvalidInput, InvalidStore
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import BlockChecksum, ShardRecord, VocabularyRecord
 from fastprep.system.atomic import link_or_copy, replacing
+from fastprep.system.caches import cache_root
 from fastprep.system.locking import holding
 
 _CHUNK_BYTES = 1 << 20
 # Seconds to wait for another process that copies the same file.
 _LOCK_TIMEOUT = 3600.0
-
-
-def cache_root() -> Path:
-    """Return the directory of all caches: ``$FASTPREP_CACHE``, or the user's cache directory."""
-    chosen = os.environ.get("FASTPREP_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "fastprep"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastprep"
 
 
 def fill_cache(url: str, directory: Path) -> None:

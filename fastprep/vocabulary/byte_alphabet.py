@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fastprep_ext.bpe import END_OF_MERGE, NO_BYTE, SPACE
+from fastprep_ext.bpe import END_OF_MERGE, NO_BYTE, SPACE, Json
 
 _VISIBLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 
@@ -25,6 +25,11 @@ _CODES = np.full(1 << 16, NO_BYTE, np.uint16)
 _CODES[list(map(ord, ALPHABET))] = np.arange(256)
 _CODES[ord(" ")] = SPACE
 _CODES[ord("\n")] = END_OF_MERGE
+
+
+def json_reader() -> Json:
+    """Return a reader of tokens and merges in this alphabet. No two calls may use one at a time."""
+    return Json(_CODES)
 
 
 def to_characters(data: bytes) -> str:

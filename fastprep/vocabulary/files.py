@@ -9,9 +9,11 @@ found, and the fix.
 from __future__ import annotations
 
 import base64
+import hashlib
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -19,6 +21,7 @@ import numpy as np
 from fastprep.errors import BadVocabulary
 from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
+from fastprep.vocabulary.cached import recipe_of
 from fastprep.vocabulary.configuration import configured
 from fastprep.vocabulary.json_values import decoded, fields, number_parts
 from fastprep.vocabulary.known_files import known_file
@@ -27,6 +30,7 @@ from fastprep.vocabulary.patterns import HUGGING_FACE, TIKTOKEN
 from fastprep.vocabulary.published import ENDOFTEXT, PUBLISHED
 from fastprep.vocabulary.ranks import SHA256, RankTable, parse, published_table
 from fastprep.vocabulary.recipe import AddedToken, Recipe
+from fastprep.vocabulary.recipe_file import MAGIC, from_recipe_file, to_recipe_file
 from fastprep.vocabulary.sentencepiece_model import from_model, is_model
 from fastprep.vocabulary.tekken import from_tekken
 from fastprep.vocabulary.token_list import MAX_ID, MAX_TOKEN_BYTES, token_list
@@ -74,12 +78,24 @@ def _load(
         return _from_pair(*pair, name or path.stem, pat_str, special_tokens, missing)
     data = _read(path)
     _name_others(data, path)
+    name_, source = name or path.stem, str(path)
+
+    def cached(kind: str, read: Callable[[], Recipe]) -> Recipe:
+        return recipe_of(data, kind, read, name=name_, source=source, missing=missing)
+
     if is_model(data):
         if pat_str is not None or special_tokens is not None:
             raise BadVocabulary(
                 f"{path}: a SentencePiece model has neither pat_str nor special_tokens"
             )
-        return from_model(data, name or path.stem, str(path))
+        return cached("sentencepiece", lambda: from_model(data, name_, source))
+    if data.startswith(MAGIC):
+        if pat_str is not None or special_tokens is not None:
+            raise BadVocabulary(
+                f"{path}: a file of fastprep has a pattern and special tokens itself"
+            )
+        digest = hashlib.sha256(data).hexdigest()
+        return from_recipe_file(data, name, source, missing).read_from(digest)
     if path.suffix == ".json" or (path.suffix != ".tiktoken" and data.lstrip()[:1] == b"{"):
         if pat_str is not None or special_tokens is not None:
             raise BadVocabulary(
@@ -87,9 +103,61 @@ def _load(
                 "leave out pat_str and special_tokens"
             )
         if _is_tekken(data):
-            return from_tekken(data, name or path.stem, str(path))
-        return from_tokenizer_json(data, name or path.stem, str(path), missing)
-    return _from_tiktoken(data, path, name, pat_str, special_tokens)
+            return cached("tekken", lambda: from_tekken(data, name_, source))
+        return cached("json", lambda: from_tokenizer_json(data, name_, source, missing))
+    digest = hashlib.sha256(data).hexdigest()
+    return _from_tiktoken(data, path, name, pat_str, special_tokens).read_from(digest)
+
+
+class Reference(NamedTuple):
+    """A vocabulary file by path and content, how it is read, and what files beside it said."""
+
+    path: str
+    content: str
+    arguments: dict[str, Any]
+    configuration: dict[str, Any]
+
+
+def by_reference(recipe: Recipe) -> Reference | None:
+    """Return the reference to the file of a recipe, if it still has the content that was read.
+
+    None also for a file that its recipe may not be read from again, as one that needs others.
+    """
+    path = Path(recipe.source).absolute()
+    arguments: dict[str, Any] = {"name": recipe.name}
+    if recipe.ranks is None or recipe.fallback is not None:
+        arguments["missing"] = recipe.missing
+    elif recipe.ranks.sha256 == recipe.content:  # a rank file, which has nothing else
+        arguments |= {"pat_str": recipe.pat_str, "special_tokens": recipe.special_tokens}
+    elif path.suffix != ".json":
+        return None
+    try:
+        if hashlib.sha256(_read(path)).hexdigest() != recipe.content:
+            return None
+    except (OSError, BadVocabulary):
+        return None
+    configuration = {"roles": recipe.roles, "template": recipe.template}
+    return Reference(str(path), recipe.content, arguments, configuration)
+
+
+def of_reference(reference: Reference) -> Recipe:
+    """Return the recipe of a reference. Raises BadVocabulary if the file is another one, or gone."""
+    arguments: dict[str, Any] = {
+        "name": None,
+        "pat_str": None,
+        "special_tokens": None,
+        "missing": "drop",
+    }
+    try:
+        recipe = _load(Path(reference.path), **(arguments | reference.arguments))
+    except FileNotFoundError:
+        recipe = None
+    if recipe is None or recipe.content != reference.content:
+        how = "missing" if recipe is None else "changed"
+        raise BadVocabulary(
+            f"{reference.path}: {how} since an encoding of it was pickled; make it from its file here"
+        )
+    return recipe.replaced(**reference.configuration)
 
 
 def save(recipe: Recipe, path: str | Path) -> None:
@@ -107,9 +175,11 @@ def save(recipe: Recipe, path: str | Path) -> None:
         data = _to_tiktoken(recipe)
     elif path.suffix == ".json":
         data = to_tokenizer_json(recipe)
+    elif path.suffix == ".fastprep":
+        data = to_recipe_file(recipe)
     else:
         raise ValueError(
-            f"{path}: name it .tiktoken, tokenizer.json or vocab.bpe, to choose the format"
+            f"{path}: name it .tiktoken, tokenizer.json, vocab.bpe or .fastprep, to choose the format"
         )
     with replacing(path) as file:
         file.write(data)

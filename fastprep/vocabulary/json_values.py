@@ -22,6 +22,7 @@ NULL = msgspec.Raw(b"null")
 MAX_STRING_BYTES = 1 << 16
 MAX_KEYS = 1000  # of an object of settings
 PART_ITEMS = 1 << 14
+MAX_AT_ONCE = 3 << 23  # bytes that are read without parts: more than any vocabulary in use has
 ESCAPE_BYTES = 6  # of a character written as \u0041
 
 

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastprep.vocabulary.patterns import LLAMA3_PATTERN, O200K_PATTERN, QWEN2_PATTERN, R50K_PATTERN
+from fastprep.vocabulary.patterns import (
+    KIMI_PATTERN,
+    LLAMA3_PATTERN,
+    QWEN2_PATTERN,
+    R50K_PATTERN,
+)
 from fastprep.vocabulary.ranks import RankTable, published_table
 
 _LANGUAGES = [
@@ -111,20 +116,6 @@ _LANGUAGES = [
     "jw",
     "su",
 ]
-_HAN = r"[\p{Han}]+"
-_CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-_UPPER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"
-_LOWER = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"
-_BEFORE = r"[^\r\n\p{L}\p{N}]?"
-#: Kimi K2's, with what tiktoken calls an intersection of sets.
-KIMI_PATTERN = "|".join(
-    [
-        _HAN,
-        f"{_BEFORE}{_UPPER}*{_LOWER}+{_CONTRACTION}?",
-        f"{_BEFORE}{_UPPER}+{_LOWER}*{_CONTRACTION}?",
-        *O200K_PATTERN.split("|")[-6:],
-    ]
-)
 
 
 @dataclass(frozen=True)

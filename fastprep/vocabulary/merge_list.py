@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary.byte_alphabet import codes_of, is_spelled
+from fastprep.vocabulary.byte_alphabet import codes_of, is_spelled, json_reader
+from fastprep.vocabulary.json_values import MAX_AT_ONCE, Json
 from fastprep.vocabulary.ranks import RankTable
 from fastprep.vocabulary.token_list import TokenList, gathered
 from fastprep_ext.bpe import NO_BYTE
@@ -51,6 +52,7 @@ def merge_list(
     whole_pieces: bool,
     apart: Collection[str],
     source: str,
+    rows: npt.NDArray[np.uint32] | None = None,
 ) -> MergeList:
     """Check a vocabulary as files write it, and return it as a :class:`MergeList`.
 
@@ -67,6 +69,8 @@ def merge_list(
         no merge produces it, it is left out of the table.
     source
         the file's name in errors.
+    rows
+        what :func:`rows_of_json` returns; if it is given, `merges` is not read.
 
     >>> from fastprep.vocabulary.byte_alphabet import ALPHABET
     >>> from fastprep.vocabulary.token_list import token_list
@@ -78,7 +82,7 @@ def merge_list(
 
     Raises BadVocabulary naming the token or merge that is wrong.
     """
-    listed = _rows_of(merges, tokens, source)
+    listed = _rows_of(merges, tokens, source) if rows is None else rows
     kept = np.ones(len(tokens.ids), bool)
     for key in apart:
         row = -1 if whole_pieces else tokens.row_of(key)
@@ -110,6 +114,20 @@ def listed_table(
     for part in (len(ids).to_bytes(8, "little"), blob, ends, ids, merges):
         digest.update(part)
     return MergeList(RankTable(blob, ends, ids, digest.hexdigest()), merges, whole_pieces)
+
+
+def rows_of_json(data: Json, tokens: TokenList) -> npt.NDArray[np.uint32] | None:
+    """Return the rows of the merges in a JSON array; None if it has to be read part by part."""
+    text = memoryview(data)
+    if len(text) > MAX_AT_ONCE:
+        return None
+    codes = np.empty(len(text), np.uint16)
+    count, written = json_reader().merges(text, codes)
+    if not 0 < count <= MAX_MERGES:
+        return None
+    rows = np.empty((count, 3), np.uint32)
+    wrong, found = tokens.rows.of_merges(codes[:written], rows.ravel())
+    return rows if not wrong and found == count else None
 
 
 def _rows_of(

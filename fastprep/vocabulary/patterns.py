@@ -21,11 +21,15 @@ family        models whose files have its pattern
 ``tekken``    Mistral NeMo and later Mistral models, Nemotron 3
 ``starcoder`` StarCoder, SmolLM 1 and 2, Granite, Command R
 ``deepseek3`` DeepSeek V3, R1 and later
+``nanochat``  nanochat
+``kimi``      Kimi K2 and later
 ============= ==================================================================================
 
-Others are run as programs: Kimi K2, nanochat, BLOOM, DeepSeek LLM and Coder, CLIP, and Falcon, whose
-chain splits the letters of the byte alphabet as well. Gemma, Llama 1 and 2, and Mistral 7B have no
-pattern (:mod:`fastprep.vocabulary.characters`), and T5 is not BPE.
+Other spellings of the same are recognized, too (:mod:`fastprep.vocabulary.spellings`). Chains of
+patterns for runs of characters, as those of BLOOM, DeepSeek Coder and Falcon, have a splitter that is
+made from them (:mod:`fastprep.vocabulary.run_rules`). Others are run as programs: DeepSeek LLM, CLIP.
+Gemma, Llama 1 and 2, and Mistral 7B have no pattern (:mod:`fastprep.vocabulary.characters`), and T5 is
+not BPE.
 """
 
 from __future__ import annotations
@@ -61,6 +65,12 @@ O200K_PATTERN: Final = (
     + (_CONTRACTION + "?")
     + (r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + _BLANK)
 )
+NANOCHAT_PATTERN: Final = LLAMA3_PATTERN.replace("{1,3}", "{1,2}")
+_NO_HAN = r"\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"
+#: Kimi K2's, with what tiktoken calls an intersection of sets.
+KIMI_PATTERN: Final = r"[\p{Han}]+|" + O200K_PATTERN.replace(
+    r"\p{Lm}\p{Lo}\p{M}]", _NO_HAN
+).replace(r"[\r\n/]*", r"[\r\n]*")
 TEKKEN_PATTERN: Final = O200K_PATTERN.replace(_CONTRACTION + "?", "").replace("{1,3}", "")
 
 #: The pattern that the tokenizers library gives its ByteLevel step: GPT-2's first one.
@@ -109,7 +119,11 @@ TIKTOKEN: Final = {
     r"""| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+""": "llama3",
     QWEN2_PATTERN: "qwen2",
     QWEN35_PATTERN: "qwen35",
+    NANOCHAT_PATTERN: "nanochat",
+    r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}"""
+    r"""| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+""": "nanochat",
     O200K_PATTERN: "o200k",
+    KIMI_PATTERN: "kimi",
     TEKKEN_PATTERN: "tekken",
 }
 
@@ -132,6 +146,14 @@ HUGGING_FACE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
         (*_DEEPSEEK3[:2], _DEEPSEEK3[2].replace(r"\r", "\r").replace(r"\n", "\n")),
         _DEEPSEEK3,
     ),
+    "nanochat": (
+        (NANOCHAT_PATTERN,),
+        (
+            r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}"""
+            r"""| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+""",
+        ),
+    ),
+    "kimi": ((KIMI_PATTERN,),),
 }
 
 _FAMILIES = {chain: family for family, chains in HUGGING_FACE.items() for chain in chains}

@@ -138,6 +138,8 @@ class Recipe(_Value):
         with a vocabulary of characters: what becomes of those that are not tokens.
     strips
         whether decoding leaves out a space at the start.
+    content
+        the sha256 of the file that it was read from, if it was one file; empty otherwise.
     empty
         the id of the token without bytes, which a rank table cannot hold; None if there is none.
     others
@@ -157,7 +159,7 @@ class Recipe(_Value):
     __slots__ = (
         *("name", "patterns", "special_tokens", "ranks", "merge_list", "added", "normalize"),
         *("space_before", "empty", "others", "missing", "source"),
-        *("marks", "steps", "fallback", "strips", "roles", "template"),
+        *("marks", "steps", "fallback", "strips", "roles", "template", "content"),
     )
     name: str
     patterns: tuple[str, ...]
@@ -177,6 +179,7 @@ class Recipe(_Value):
     strips: bool
     roles: Mapping[str, int]
     template: Template
+    content: str
 
     def __init__(
         self,
@@ -198,14 +201,19 @@ class Recipe(_Value):
         strips: bool = False,
         roles: Mapping[str, int] | None = None,
         template: Template = ((), ()),
+        content: str = "",
     ) -> None:
         if special_tokens is None:
             special_tokens = {token.content: token.id for token in added if token.special}
         super().__init__(
             *(name, patterns, special_tokens, ranks, merge_list, tuple(added), normalize),
             *(space_before, empty, others or {}, missing, source, marks, tuple(steps), fallback),
-            *(strips, roles or {}, template),
+            *(strips, roles or {}, template, content),
         )
+
+    def read_from(self, content: str) -> Recipe:
+        """Return the recipe with the sha256 of its file."""
+        return self.replaced(content=content)
 
     @property
     def pat_str(self) -> str:

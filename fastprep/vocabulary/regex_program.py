@@ -128,7 +128,7 @@ class _Compiler:
             entries.append(len(self.code))
             self._emit(option, is_last=True)
             self.code.append(MATCH)
-            for byte in _first_bytes(_start_of(option), of_bytes):
+            for byte in _first_bytes(start_of(option), of_bytes):
                 masks[byte] |= 1 << number
         if len(self.code) > _MAX_CODE:
             raise self._refused("is too long")
@@ -196,7 +196,7 @@ class _Compiler:
 
     def _guard(self, node: Node) -> int | None:
         """Append a jump to a place to be set if a node cannot match the next character."""
-        start = _start_of(node)
+        start = start_of(node)
         if start.nullable:
             return None
         self.code.extend((IF, self._set(start.points), 0))
@@ -257,7 +257,7 @@ class _Compiler:
         if node.mode == "possessive":
             self._emit(Atomic(node._replace(mode="greedy")))
             return
-        if (node.most is None or node.most > 1) and _start_of(body).nullable:
+        if (node.most is None or node.most > 1) and start_of(body).nullable:
             raise self._refused("repeats what can be empty")
         for _ in range(node.least):
             self._emit(body)
@@ -327,26 +327,26 @@ def _has(points: Points, point: int) -> bool:
     return any(first <= point <= last for first, last in points)
 
 
-def _start_of(node: Node) -> _Start:
+def start_of(node: Node) -> _Start:
     """Return what a node can start with; every character if that depends on a condition."""
     if isinstance(node, Set):
         return _Start(node.points, False)
     if isinstance(node, Choice):
-        starts = [_start_of(option) for option in node.options]
+        starts = [start_of(option) for option in node.options]
         return _Start(united(s.points for s in starts), any(s.nullable for s in starts))
     if isinstance(node, Sequence):
         points: list[Points] = []
         for part in node.parts:
-            start = _start_of(part)
+            start = start_of(part)
             points.append(start.points)
             if not start.nullable:
                 return _Start(united(points), False)
         return _Start(united(points), True)
     if isinstance(node, Repeat):
-        start = _start_of(node.node)
+        start = start_of(node.node)
         return _Start(start.points, start.nullable or node.least == 0)
     if isinstance(node, Atomic):
-        return _start_of(node.node)
+        return start_of(node.node)
     return _Start(EMPTY, True)  # a condition
 
 

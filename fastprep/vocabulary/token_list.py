@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NoReturn
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import BadVocabulary
-from fastprep.vocabulary.byte_alphabet import codes_of, to_bytes, to_characters
+from fastprep.vocabulary.byte_alphabet import codes_of, json_reader, to_bytes, to_characters
+from fastprep.vocabulary.json_values import MAX_AT_ONCE, Json
 from fastprep_ext.bpe import TokenRows
 
 MAX_ID = 1 << 20
@@ -114,8 +116,51 @@ def token_list(parts: Iterable[dict[str, int]], source: str) -> TokenList:
             blobs.append(to_bytes("".join(part)))
         sizes.append(np.fromiter(map(len, part), np.uint64, len(part)))
         numbers.append(np.fromiter(part.values(), np.uint32, len(part)))
-    blob, ids = b"".join(blobs), np.concatenate(numbers)
     ends = np.cumsum(np.concatenate(sizes), dtype=np.uint64)
+    return _checked(b"".join(blobs), ends, np.concatenate(numbers), others, empty, source)
+
+
+def token_list_of_json(data: Json, source: str) -> TokenList | None:
+    """Return the tokens of a JSON object from tokens to ids, without an object for each.
+
+    None for one that has to be read by :func:`token_list`, which names what is wrong.
+
+    >>> from fastprep.vocabulary.byte_alphabet import ALPHABET
+    >>> import json
+    >>> letters = {letter: id for id, letter in enumerate(ALPHABET)}
+    >>> token_list_of_json(json.dumps({**letters, "ab": 256}).encode(), "an example").blob[-2:]
+    b'ab'
+    """
+    text = memoryview(data)
+    if len(text) > MAX_AT_ONCE:
+        return None
+    most = min(MAX_ID, len(text) // 4) + 1  # each takes five bytes, the last one four
+    blob = np.empty(len(text), np.uint8)
+    ends, ids = np.empty(most, np.uint64), np.empty(most, np.uint32)
+    places = np.empty((MAX_OTHERS, 3), np.uint64)
+    count, strange = json_reader().tokens(text, blob, ends, ids, places.ravel())
+    if count < 1 or count + strange > MAX_ID:
+        return None
+    rows = places[:strange].tolist()
+    others: dict[str, int] = {msgspec.json.decode(text[a:b], type=str): id for a, b, id in rows}
+    if len(others) < strange or max([int(ids[:count].max()), *others.values()]) >= MAX_ID:
+        return None
+    empty = others.pop("", None)
+    found = blob[: int(ends[count - 1])].tobytes()
+    try:
+        return _checked(found, ends[:count].copy(), ids[:count].copy(), others, empty, source)
+    except BadVocabulary:
+        return None
+
+
+def _checked(
+    blob: bytes,
+    ends: npt.NDArray[np.uint64],
+    ids: npt.NDArray[np.uint32],
+    others: dict[str, int],
+    empty: int | None,
+    source: str,
+) -> TokenList:
     if not np.all(ids[1:] > ids[:-1]):
         order = np.argsort(ids, kind="stable")
         blob, ends = gathered(blob, ends, order)

@@ -25,7 +25,7 @@ from fastprep.vocabulary.json_values import (
     settings,
     string_parts,
 )
-from fastprep.vocabulary.merge_list import MAX_MERGES, merge_list
+from fastprep.vocabulary.merge_list import MAX_MERGES, merge_list, rows_of_json
 from fastprep.vocabulary.patterns import (
     BYTE_LEVEL_PATTERN,
     CLIP_PATTERN,
@@ -35,7 +35,7 @@ from fastprep.vocabulary.patterns import (
     family_of,
 )
 from fastprep.vocabulary.recipe import AddedToken, Recipe
-from fastprep.vocabulary.token_list import MAX_ID, TokenList, token_list
+from fastprep.vocabulary.token_list import MAX_ID, TokenList, token_list, token_list_of_json
 from fastprep.vocabulary.word_ends import ending, merges_of_ends, with_ends
 from fastprep_ext.base import json_outline
 from fastprep_ext.bpe import missing_bytes
@@ -264,7 +264,9 @@ def from_tokenizer_json(data: bytes, name: str, source: str, missing: str = "dro
         if changes.normalize or changes.space or model.ignore_merges:
             _refuse(source, "an end_of_word_suffix without Lowercase, or with ignore_merges")
         tokens, merges = with_ends(tokens, merges, suffix)
-    vocab = token_list(tokens, source)
+    vocab = None if suffix else token_list_of_json(parts["vocab"], source)
+    rows = None if vocab is None else rows_of_json(parts["merges"], vocab)
+    vocab = token_list(tokens, source) if vocab is None else vocab
     if suffix:
         merges_of_ends(vocab.rows, suffix, source)
     listed = merge_list(
@@ -273,6 +275,7 @@ def from_tokenizer_json(data: bytes, name: str, source: str, missing: str = "dro
         whole_pieces=model.ignore_merges,
         apart=[token.content for token in added],
         source=source,
+        rows=rows,
     )
     if suffix:
         listed = ending(listed, suffix, source)

@@ -248,6 +248,13 @@ cdef class TextChange:
         The pattern of these pieces.
     """
 
+    def leaves(self, text not None) -> bool:
+        """Return whether a UTF-8 text stays as it is, but for spaces that it gets; True is certain."""
+        cdef Array bytes = array_of(text, ITEM_UINT8)
+        cdef Change change = self.change
+        change.space = SPACE_NEVER
+        return is_unchanged(&change, <const uint8_t *>bytes.at, bytes.count)
+
     def __cinit__(self, normalize=None, nfc=None, bint marks=False, int space=0, pieces=0):
         cdef NfcTables *tables = &self.change.tables
         cdef Array held

@@ -128,3 +128,211 @@ cdef class TokenRows:
                 <uint32_t *>out.at, out.count // 3, &count,
             )
         return status, count
+
+
+# -- tokens and merges in JSON ---------------------------------------------------------------------
+
+cdef enum:
+    MAX_JSON_STRING = 1 << 16
+
+
+cdef inline size_t skip_white(const uint8_t *text, size_t n, size_t at) noexcept nogil:
+    while at < n and (text[at] == c' ' or text[at] == c'\n' or text[at] == c'\r' or text[at] == c'\t'):
+        at += 1
+    return at
+
+
+cdef inline int hex_value(uint8_t byte) noexcept nogil:
+    if c'0' <= byte <= c'9':
+        return byte - c'0'
+    byte |= 0x20
+    return byte - c'a' + 10 if c'a' <= byte <= c'f' else -1
+
+
+# Write the codes of the characters of a string, whose quote is at text[at]. Returns where the string
+# ends, after its quote; 0 for what is not such a string, or is a rare one: those are read elsewhere.
+cdef size_t read_string(
+    const uint8_t *text, size_t n, size_t at, const uint16_t *code_of, uint16_t *out, size_t *count
+) noexcept nogil:
+    cdef uint32_t point
+    cdef int length, k, value
+    count[0] = 0
+    if at >= n or text[at] != c'"':
+        return 0
+    at += 1
+    while at < n and count[0] < MAX_JSON_STRING:
+        point = text[at]
+        if point == c'"':
+            return at + 1
+        if point < 0x20:
+            return 0
+        if point == c'\\':
+            if at + 1 >= n:
+                return 0
+            point = text[at + 1]
+            at += 2
+            if point == c'u':
+                if at + 4 > n:
+                    return 0
+                point = 0
+                for k in range(4):
+                    value = hex_value(text[at + k])
+                    if value < 0:
+                        return 0
+                    point = point << 4 | <uint32_t>value
+                at += 4
+                if 0xD800 <= point < 0xE000:
+                    return 0
+            elif point != c'"' and point != c'\\' and point != c'/':
+                return 0
+        elif point < 0x80:
+            at += 1
+        else:
+            length = utf8_decode(text + at, n - at, &point)
+            if length == 0:
+                return 0
+            at += length
+        out[count[0]] = code_of[point] if point < 0x10000 else <uint16_t>CODE_NO_BYTE
+        count[0] += 1
+    return 0
+
+
+cdef class Json:
+    """Readers of the large parts of a vocabulary in JSON, without an object per token.
+
+    They take what programs write, and return -1 for anything else, so that it is read, or refused with
+    the place, by a reader of all of JSON.
+
+    Parameters
+    ----------
+    codes : buffer of uint16, [65536]
+        The code of each UTF-16 unit: a byte, SPACE, END_OF_MERGE or NO_BYTE.
+    """
+
+    cdef Array codes
+    cdef Memory scratch
+
+    def __cinit__(self, codes):
+        self.codes = array_of(codes, ITEM_UINT16)
+        if self.codes.count != 1 << 16:
+            raise ValueError(f"{self.codes.count} codes")
+        self.scratch = allocate(2 * (MAX_JSON_STRING + 1))
+
+    def tokens(self, text, blob, ends, ids, others) -> tuple:
+        """Read an object from tokens to ids.
+
+        Fills `blob`, as long as the text, and `ends` and `ids` with the tokens of bytes, and `others`,
+        [3 * m], with the first byte, the end, and the id of the others. Returns the numbers of both.
+        """
+        cdef Array held = array_of(text, ITEM_UINT8), out = array_of(blob, ITEM_UINT8, True)
+        cdef Array held_ends = array_of(ends, ITEM_UINT64, True), held_ids = array_of(ids, ITEM_UINT32, True)
+        cdef Array held_others = array_of(others, ITEM_UINT64, True)
+        cdef const uint8_t *json = <const uint8_t *>held.at
+        cdef uint8_t *bytes = <uint8_t *>out.at
+        cdef uint64_t *other = <uint64_t *>held_others.at
+        cdef uint16_t *codes = <uint16_t *>self.scratch.at
+        cdef size_t n = held.count, at, start, length, k, size = 0, count = 0, strange = 0, digits
+        cdef uint32_t id
+        cdef uint16_t all
+        if out.count < held.count or held_ends.count != held_ids.count:
+            raise ValueError(f"room for {out.count} bytes, {held_ends.count} ends, {held_ids.count} ids")
+        at = skip_white(json, n, 0)
+        if at >= n or json[at] != c'{':
+            return -1, 0
+        at += 1
+        while True:
+            start = skip_white(json, n, at)
+            at = read_string(json, n, start, <const uint16_t *>self.codes.at, codes, &length)
+            if at == 0:
+                return -1, 0
+            k = at
+            at = skip_white(json, n, at)
+            if at >= n or json[at] != c':':
+                return -1, 0
+            at = skip_white(json, n, at + 1)
+            id = 0
+            digits = at
+            while at < n and c'0' <= json[at] <= c'9' and at - digits < 8:
+                id = 10 * id + (json[at] - c'0')
+                at += 1
+            if at == digits or (json[digits] == c'0' and at - digits > 1):
+                return -1, 0
+            if 3 * strange + 3 > <size_t>held_others.count or count >= <size_t>held_ids.count:
+                return -1, 0
+            other[3 * strange] = start
+            other[3 * strange + 1] = k
+            other[3 * strange + 2] = id
+            all = 0
+            for k in range(length):
+                bytes[size + k] = <uint8_t>codes[k]
+                all |= codes[k]
+            if all > 0xFF or length == 0:
+                strange += 1
+            else:
+                size += length
+                (<uint64_t *>held_ends.at)[count] = size
+                (<uint32_t *>held_ids.at)[count] = id
+                count += 1
+            at = skip_white(json, n, at)
+            if at < n and json[at] == c',':
+                at += 1
+                continue
+            if at >= n or json[at] != c'}' or skip_white(json, n, at + 1) < n:
+                return -1, 0
+            break
+        return count, strange
+
+    def merges(self, text, codes) -> tuple:
+        """Read an array of merges, as strings or pairs, as the codes that `TokenRows.of_merges` takes.
+
+        Fills `codes`, as long as the text. Returns the numbers of merges and codes.
+        """
+        cdef Array held = array_of(text, ITEM_UINT8), out = array_of(codes, ITEM_UINT16, True)
+        cdef const uint8_t *json = <const uint8_t *>held.at
+        cdef uint16_t *to = <uint16_t *>out.at
+        cdef uint16_t *read = <uint16_t *>self.scratch.at
+        cdef size_t n = held.count, at, length, k, part, parts, written = 0, count = 0
+        cdef bint is_pair
+        if out.count < held.count:
+            raise ValueError(f"room for {out.count} codes of {held.count} bytes")
+        at = skip_white(json, n, 0)
+        if at >= n or json[at] != c'[':
+            return -1, 0
+        at += 1
+        while True:
+            at = skip_white(json, n, at)
+            is_pair = at < n and json[at] == c'['
+            at += is_pair
+            parts = 2 if is_pair else 1
+            for part in range(parts):
+                at = skip_white(json, n, at)
+                if part:
+                    if at >= n or json[at] != c',':
+                        return -1, 0
+                    at = skip_white(json, n, at + 1)
+                    to[written] = CODE_SPACE
+                    written += 1
+                at = read_string(json, n, at, <const uint16_t *>self.codes.at, read, &length)
+                if at == 0:
+                    return -1, 0
+                for k in range(length):
+                    if read[k] == CODE_END:
+                        return -1, 0
+                    to[written + k] = read[k]
+                written += length
+            if is_pair:
+                at = skip_white(json, n, at)
+                if at >= n or json[at] != c']':
+                    return -1, 0
+                at += 1
+            to[written] = CODE_END
+            written += 1
+            count += 1
+            at = skip_white(json, n, at)
+            if at < n and json[at] == c',':
+                at += 1
+                continue
+            if at >= n or json[at] != c']' or skip_white(json, n, at + 1) < n:
+                return -1, 0
+            break
+        return count, written

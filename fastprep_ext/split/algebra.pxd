@@ -2,7 +2,20 @@
 
 cdef enum:
     KIND_NONE = 15         # not a UTF-8 character
-    KIND_CJK = 16          # a flag beside the class: deepseek3 sets the character apart
+    KIND_CJK = 16          # a flag beside the class: deepseek3 or kimi sets the character apart
+
+
+# Return whether a character is in \p{Han}, of Unicode 16.
+cdef inline bint is_han(uint32_t point) noexcept nogil:
+    if 0x3400 <= point < 0xA000:
+        return not 0x4DC0 <= point < 0x4E00
+    return (0x2E80 <= point < 0x2EF4 and point != 0x2E9A) or 0x2F00 <= point < 0x2FD6 \
+        or point == 0x3005 or point == 0x3007 or 0x3021 <= point < 0x302A or 0x3038 <= point < 0x303C \
+        or (0xF900 <= point < 0xFADA and not 0xFA6E <= point < 0xFA70) \
+        or 0x16FE2 <= point < 0x16FE4 or 0x16FF0 <= point < 0x16FF2 \
+        or 0x20000 <= point < 0x2A6E0 or 0x2A700 <= point < 0x2B73A or 0x2B740 <= point < 0x2B81E \
+        or 0x2B820 <= point < 0x2CEA2 or 0x2CEB0 <= point < 0x2EBE1 or 0x2EBF0 <= point < 0x2EE5E \
+        or 0x2F800 <= point < 0x2FA1E or 0x30000 <= point < 0x3134B or 0x31350 <= point < 0x323B0
 
 
 # Return the class of a character as a chain of patterns leaves it to its last pattern: characters
@@ -11,6 +24,9 @@ cdef inline uint8_t kind_apart(int chain, uint32_t point, uint8_t kind) noexcept
     if chain == PATTERN_DEEPSEEK3:
         # [一-龥぀-ゟ゠-ヿ], including marks, signs and unassigned code points.
         if 0x4E00 <= point <= 0x9FA5 or 0x3040 <= point <= 0x30FF:
+            return kind | KIND_CJK
+    elif chain == PATTERN_KIMI:
+        if point >= 0x2E80 and is_han(point):
             return kind | KIND_CJK
     # The Digits step of the tokenizers library has a table of its own, of Unicode 17.
     elif 0x11DE0 <= point <= 0x11DE9 or 0x16FF4 <= point <= 0x16FF6:
@@ -111,12 +127,18 @@ cdef inline bint newline_follows(const Split *self, size_t at) noexcept nogil:
     return not self.cuts_at_end
 
 
+# Return whether no run of digits has more bytes than a group has characters.
+cdef inline bint digits_fit(uint64_t digit, int group) noexcept nogil:
+    cdef uint64_t three = digit & digit << 1 & digit << 2
+    return group > 1 and (three if group == 2 else three & digit << 3) == 0
+
+
 # Return the starts of groups of digits within a run, each of self.group characters.
 cdef inline uint64_t cut_digits(Split *self, const Block *block, uint64_t digit) noexcept nogil:
     cdef uint64_t starts = 0, leads, run_starts
     cdef int at
     if self.digits_in_group == 0 and digit >> 63 == 0 \
-            and (digit & digit << 1 & digit << 2 & digit << 3) == 0 and self.group == 3:
+            and digits_fit(digit, self.group):
         return 0
     leads = digit & ~block.tail
     run_starts = digit & ~(digit << 1 | self.digit)

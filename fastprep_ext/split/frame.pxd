@@ -37,7 +37,7 @@ cdef struct Block:
     uint64_t slash
     uint64_t high          # bytes of characters of several bytes
     uint64_t tail          # bytes that are not the first of their character
-    uint64_t cjk           # Chinese characters and kana, which deepseek3 sets apart
+    uint64_t cjk           # what deepseek3 sets apart: Chinese characters and kana; what kimi does: \p{Han}
     uint64_t apart         # characters that an earlier pattern of the chain removes from the text
     uint64_t last_white    # start of the last character of a run of \s, if text follows the run
 
@@ -74,6 +74,7 @@ cdef struct Split:
     uint64_t other
     uint64_t alone
     uint64_t taken
+    uint64_t han
     # Starts that a contraction of the previous block adds to this one and removes from it.
     uint64_t added
     uint64_t removed
@@ -85,6 +86,8 @@ cdef struct Split:
     # Of a program (machine.pxd); NULL: a splitter by masks.
     const Code *program
     const Borders *borders  # of a vocabulary of characters (borders.pxd), or NULL
+    const Runs *runs        # of a chain of runs (runs.pxd), or NULL
+    uint32_t before         # there: the class of the character before `at`
     int failure             # SPLIT_..., 0: none
     size_t steps_left
     Level levels[MAX_PATTERNS]
@@ -99,12 +102,15 @@ cdef enum:
     PATTERN_TEKKEN = 6       # as o200k, but each digit is a piece, and contractions are ordinary text
     PATTERN_STARCODER = 7    # each digit is a piece; the text between digits is split by r50k
     PATTERN_DEEPSEEK3 = 8
+    PATTERN_NANOCHAT = 9     # as llama3, but groups of two digits
+    PATTERN_KIMI = 10        # as o200k, but Chinese characters are pieces of their own, and slashes are others
     MIN_SPLIT_CAPACITY = 72  # the least capacity that split_next can work with
 
 # The patterns: return the bytes of the block at which a piece starts.
 cdef uint64_t starts_r50k(Split *self, const Block *block) noexcept nogil
 cdef uint64_t starts_cl100k(Split *self, const Block *block) noexcept nogil
 cdef uint64_t starts_o200k(Split *self, const Block *block) noexcept nogil
+cdef uint64_t starts_kimi(Split *self, const Block *block) noexcept nogil
 cdef uint64_t starts_deepseek3(Split *self, const Block *block) noexcept nogil
 
 # Initialize `self` for a text of n bytes.

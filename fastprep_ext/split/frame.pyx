@@ -12,6 +12,10 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
     self.text = text
     self.n = n
     self.done = n == 0
+    if pattern >= FIRST_RUNS:
+        self.runs = RUNS[pattern - FIRST_RUNS]
+        runs_begin(self)
+        return
     if pattern >= FIRST_BORDERS:
         self.borders = BORDERS[pattern - FIRST_BORDERS]
         borders_begin(self)
@@ -28,6 +32,8 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
     self.contractions = ~<uint64_t>0
     if pattern == PATTERN_QWEN2 or pattern == PATTERN_QWEN35 or pattern == PATTERN_TEKKEN:
         self.group = 1
+    if pattern == PATTERN_NANOCHAT:
+        self.group = 2
     if pattern == PATTERN_QWEN35:
         self.marks_in_words = ~<uint64_t>0
     if pattern == PATTERN_TEKKEN:
@@ -35,10 +41,14 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
     if pattern == PATTERN_STARCODER or pattern == PATTERN_DEEPSEEK3:
         self.chain = pattern
         self.sets_apart = ~<uint64_t>0
+    if pattern == PATTERN_KIMI:
+        self.chain = pattern
     if pattern == PATTERN_R50K or pattern == PATTERN_STARCODER:
         self.starts = starts_r50k
     elif pattern == PATTERN_O200K or pattern == PATTERN_TEKKEN:
         self.starts = starts_o200k
+    elif pattern == PATTERN_KIMI:
+        self.starts = starts_kimi
     elif pattern == PATTERN_DEEPSEEK3:
         self.starts = starts_deepseek3
     else:
@@ -54,6 +64,8 @@ cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogi
         return program_next(self, ends, capacity)
     if self.borders != NULL:
         return borders_next(self, ends, capacity)
+    if self.runs != NULL:
+        return runs_next(self, ends, capacity)
     while self.at < self.n and capacity - count >= MIN_SPLIT_CAPACITY:
         read_block(self, &block)
         if self.invalid:
@@ -202,7 +214,7 @@ cdef inline bint white_at(const Split *self, size_t at) noexcept nogil:
     if at >= self.n:
         return True
     kind = kind_at(self, at)
-    return kind == UC_SPACE or (self.chain != 0 and (kind == UC_N or kind & KIND_CJK))
+    return kind == UC_SPACE or (self.sets_apart and (kind == UC_N or kind & KIND_CJK))
 
 
 def lanes_of(block, str path):

@@ -20,7 +20,7 @@ Like cl100k, except:
 
 cdef uint64_t starts_o200k(Split *self, const Block *block) noexcept nogil:
     cdef uint64_t digit = block.digit, space = block.space, word = block.letter
-    cdef uint64_t other = ~(word | digit | block.white)
+    cdef uint64_t other = ~(word | digit | block.white | block.cjk)
     cdef uint64_t after_other, after_space = space << 1 | self.space
     cdef uint64_t taken, white, newline, blank, free_other, alone, starts, apostrophes
     cdef uint64_t both, undecided
@@ -72,7 +72,7 @@ cdef uint64_t starts_o200k(Split *self, const Block *block) noexcept nogil:
 
 # Return the marks that belong to words; the others belong to the characters before them.
 cdef uint64_t marks_of_words(const Split *self, const Block *block) noexcept nogil:
-    cdef uint64_t word = block.letter, other = ~(word | block.digit | block.white | block.mark)
+    cdef uint64_t word = block.letter, other = ~(word | block.digit | block.white | block.mark | block.cjk)
     cdef uint64_t of_words = flood(block.mark, block.mark & (word << 1 | self.letter))
     cdef uint64_t left = block.mark & ~of_words
     cdef uint64_t run, bit, seeds, taken, standing, after_other, alone
@@ -150,6 +150,11 @@ cdef inline size_t first_of_both(const Split *self, size_t at) noexcept nogil:
     return at
 
 
+# Return the class of a character; none of a word for what kimi sets apart.
+cdef inline uint8_t class_of(const Split *self, uint32_t point) noexcept nogil:
+    return self.classes[point] if self.chain == 0 else kind_apart(self.chain, point, self.classes[point])
+
+
 cdef inline uint8_t class_before(const Split *self, size_t at) noexcept nogil:
     cdef uint32_t point
     cdef size_t end = at
@@ -158,7 +163,7 @@ cdef inline uint8_t class_before(const Split *self, size_t at) noexcept nogil:
         at -= 1
     if utf8_decode(self.text + at, end - at, &point) == 0:
         return 0
-    return self.classes[point]
+    return class_of(self, point)
 
 
 # Return whether more of the word follows the upper-case letters at byte `at`: then the first
@@ -171,7 +176,7 @@ cdef inline bint goes_on_after_upper(const Split *self, size_t at) noexcept nogi
         length = utf8_decode(self.text + at, self.n - at, &point)
         if length == 0:
             return False
-        kind = self.classes[point]
+        kind = class_of(self, point)
         if kind != UC_LU and kind != UC_LT:
             return kind == UC_LL or kind == UC_LM or kind == UC_LO or kind == UC_M
         at += length

@@ -11,6 +11,8 @@ PATTERNS = {
     "tekken": PATTERN_TEKKEN,
     "starcoder": PATTERN_STARCODER,
     "deepseek3": PATTERN_DEEPSEEK3,
+    "nanochat": PATTERN_NANOCHAT,
+    "kimi": PATTERN_KIMI,
 }
 
 
@@ -20,7 +22,7 @@ def split_pieces(text, pattern=PATTERN_R50K) -> list:
     >>> split_pieces(b"two words", PATTERNS["o200k"])
     [3, 9]
 
-    `pattern` is a number of PATTERNS, or a :class:`Program`. Raises InvalidUtf8, and BadVocabulary if a
+    `pattern` is a number of PATTERNS, or a splitter object. Raises InvalidUtf8, and BadVocabulary if a
     program matches nothing at a place.
     """
     cdef Array bytes = array_of(text, ITEM_UINT8)
@@ -72,6 +74,8 @@ cdef int pattern_number(pattern) except -1:
         return (<Program>pattern).number
     if isinstance(pattern, CharacterBorders):
         return (<CharacterBorders>pattern).number
+    if isinstance(pattern, RunSplitter):
+        return (<RunSplitter>pattern).number
     if pattern not in PATTERNS.values():
         raise ValueError(f"pattern {pattern} is not one of {PATTERNS}")
     return pattern

@@ -13,6 +13,7 @@ from reference import splits as reference
 from texts import dense_texts, mixed
 from tokenizers import Regex, normalizers, pre_tokenizers
 
+from fastprep.vocabulary import code_points
 from fastprep.vocabulary.nfc import nfc
 from fastprep.vocabulary.patterns import DIGIT_PATTERN, HUGGING_FACE
 from fastprep_ext.base import unicode_class
@@ -31,6 +32,8 @@ REFERENCES: dict[str, Callable[[str], list[str]]] = {
     "tekken": functools.partial(reference.split_o200k, digits=1, contractions=False),
     "starcoder": reference.split_starcoder,
     "deepseek3": reference.split_deepseek3,
+    "nanochat": functools.partial(reference.split_llama3, digits=2),
+    "kimi": functools.partial(reference.split_o200k, apart=code_points.named("Han") or ()),
 }
 #: One character for each class that a pattern distinguishes, and those that contractions need.
 REPRESENTATIVES = {
@@ -38,6 +41,7 @@ REPRESENTATIVES = {
     "tekken": "aA中1 \n'!s/\u0301",
     "starcoder": "aé1½ \n'!s\u3000",
     "deepseek3": "aÉ1 \n!，\x01\u3000\u0301中・\u3040",
+    "kimi": "aA中〇⺀\U00016ff0ʰ1 \n'!s/\u0301",
 }
 USUAL = "aA1 \n'!sſ/\u3000é\u0301中l"
 CHAINS = [(family, chain) for family, chains in HUGGING_FACE.items() for chain in chains]
@@ -94,7 +98,7 @@ def test_known_patterns_split_as_the_reference_splits(family):
         assert split_pieces(text.encode(), PATTERNS[family]) == expected, repr(text)
 
 
-@pytest.mark.parametrize("family", ["starcoder", "deepseek3"])
+@pytest.mark.parametrize("family", ["starcoder", "deepseek3", "kimi", "nanochat"])
 @pytest.mark.parametrize("context", ["{}", "a{}b", " {}!", "中{}é", "\u200b{}\n", "1{}\u0301"])
 def test_every_character_in_context(family, context):
     theirs = splitter_of(HUGGING_FACE[family][0])

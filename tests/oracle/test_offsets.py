@@ -155,3 +155,12 @@ def test_a_stream_has_the_errors_of_decoding():
         stream.finish()
     stream = enc.decode_stream("ignore")
     assert stream.push(half[0]) + stream.push(64) + stream.finish() == "a"
+
+
+def test_spans_of_long_text_that_is_in_part_not_normal(tmp_path):
+    tokenizer, encoding = read(qwen2_style(), tmp_path)
+    parts = ["plain words ", "e\u0301 ", "\u1100\u1161\u11a8", " \u0301", "中文 ", "a" * 300]
+    rnd = random.Random(5)
+    for _ in range(20):
+        text = "".join(rnd.choices(parts, k=120))
+        assert encoding.encode_with_offsets(text) == expected(untrimmed(tokenizer), text)

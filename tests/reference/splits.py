@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
+from fastprep.vocabulary.code_points import Points
 from fastprep_ext.base import unicode_class
 
 CONTRACTIONS = ("'s", "'d", "'m", "'t", "'ll", "'ve", "'re")
@@ -99,10 +100,13 @@ def split_cl100k(text: str) -> list[str]:
     return _pieces(text, piece)
 
 
-def split_o200k(text: str, *, digits: int = 3, contractions: bool = True) -> list[str]:
+def split_o200k(
+    text: str, *, digits: int = 3, contractions: bool = True, apart: Points = ()
+) -> list[str]:
     r"""Split `text` by the pattern of o200k_base.
 
-    Tekken's has one digit where this has three, and no C.
+    Tekken's has one digit where this has three, and no C. In that of Kimi K2 a run of Chinese
+    characters, those `apart`, is a piece if it starts one, and is in no word; and there is no slash.
 
     P?U*L+C?|P?U+L*C?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+  with
 
@@ -113,7 +117,16 @@ def split_o200k(text: str, *, digits: int = 3, contractions: bool = True) -> lis
     ['Hello', 'World', " it's", '\n\n', ' ', ' you']
     """
 
+    def is_apart(at: int) -> bool:
+        return at < len(text) and any(first <= ord(text[at]) <= last for first, last in apart)
+
+    def run(first: int, classes: AbstractSet[str]) -> int:
+        end = _while(text, first, classes)
+        return next((at for at in range(first, end) if is_apart(at)), end)
+
     def piece(at: int) -> int:
+        if is_apart(at):
+            return next(end for end in range(at, len(text) + 1) if not is_apart(end))
         prefix = kind(text[at]) in ("space", "other") and text[at] not in "\r\n"
         for word in (lower_last, upper_first):
             for first in (at + 1, at) if prefix else (at,):
@@ -122,22 +135,22 @@ def split_o200k(text: str, *, digits: int = 3, contractions: bool = True) -> lis
                     return (contractions and _any_case_contraction(text, end)) or end
         return (
             _digits(text, at, digits)
-            or _others(text, at, "\r\n/")
+            or _others(text, at, "\r\n" if apart else "\r\n/")
             or _newlines(text, at)
             or _whitespace(text, at)
         )
 
     def lower_last(first: int) -> int:
         # The run of U gives back characters one by one until an L follows it.
-        for middle in range(_while(text, first, UPPER), first - 1, -1):
-            end = _while(text, middle, LOWER)
+        for middle in range(run(first, UPPER), first - 1, -1):
+            end = run(middle, LOWER)
             if end > middle:
                 return end
         return 0
 
     def upper_first(first: int) -> int:
-        end = _while(text, first, UPPER)
-        return _while(text, end, LOWER) if end > first else 0
+        end = run(first, UPPER)
+        return run(end, LOWER) if end > first else 0
 
     return _pieces(text, piece)
 
