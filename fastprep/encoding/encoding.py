@@ -7,8 +7,10 @@ from fastprep.encoding.encoders import decoder_of, encoder_of, specials_of
 from fastprep.encoding.special import NOTHING
 from fastprep.errors import BadVocabulary, FastprepError, InvalidArgument, WrongSize
 from fastprep.system.arguments import whole_number
+from fastprep.system.cached import cached_property
 from fastprep.vocabulary.ranks import table_of
 from fastprep.vocabulary.recipe import Recipe
+from fastprep_ext.bpe import NO_LIMIT, is_row, missing_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastprep.encoding.shown import ShownTokens
-    from fastprep.encoding.special import Allowed, Disallowed
-    from fastprep_ext.bpe import Specials
+    from fastprep.encoding.special import Allowed, Disallowed, Rule
 
     Self = TypeVar("Self", bound="Encoding")
     IdType = TypeVar("IdType", np.uint16, np.uint32)
@@ -31,10 +32,6 @@ else:
     def overload(function: object) -> object:
         """Replace typing.overload at run time, without the import of typing."""
         return function
-
-
-# The largest number of ids that the compiled encoder takes as a limit.
-_NO_LIMIT = (1 << 63) - 1
 
 
 class Encoding(Decoding):
@@ -408,18 +405,21 @@ class Encoding(Decoding):
         :class:`~fastprep.errors.InvalidInput` for a wrong `max_tokens`, and
         :class:`~fastprep.errors.MissingByte` if the vocabulary lacks a byte that the text needs.
         """
-        specials = self._specials.screen(text, allowed_special, disallowed_special)
+        rule = self._specials.rule(text, allowed_special, disallowed_special)
+        limit = NO_LIMIT if max_tokens is None else _limit(max_tokens)
         try:
-            if max_tokens is None:
-                return self._encoder.encode(text, specials)
-            return self._encoder.encode(text, specials, _limit(max_tokens))
+            ids = self._encoder.encode(text, rule.cutter, limit, rule.guard)
         except UnicodeEncodeError:
+            self._specials.screen(text, allowed_special, disallowed_special)
             return self.encode(
                 _repaired(text),
                 allowed_special=allowed_special,
                 disallowed_special=(),
                 max_tokens=max_tokens,
             )
+        if ids is None:
+            self._specials.refuse(text, allowed_special, disallowed_special)
+        return ids
 
     def encode_with_offsets(
         self,
@@ -497,14 +497,22 @@ class Encoding(Decoding):
         >>> get_encoding("gpt2").encode_to_numpy("hello world", out=out)
         array([31373,   995], dtype=uint16)
         """
-        specials = self._specials.screen(text, allowed_special, disallowed_special)
-        limit = () if max_tokens is None else (_limit(max_tokens),)
-        if out is None:
-            import numpy as np
-
-            return np.frombuffer(self._encoder.encode_to_buffer(text, specials, *limit), np.uint32)
-        _check_out(out)
-        return out[: self._encoder.encode_into(text, out, specials, *limit)]
+        rule = self._specials.rule(text, allowed_special, disallowed_special)
+        limit = NO_LIMIT if max_tokens is None else _limit(max_tokens)
+        ids: Any
+        try:
+            if out is None:
+                ids = self._encoder.encode_to_array(text, rule.cutter, limit, rule.guard)
+            else:
+                if not is_row(out):
+                    _check_out(out)
+                ids = self._encoder.encode_into(text, out, rule.cutter, limit, rule.guard)
+        except UnicodeEncodeError:
+            self._specials.screen(text, allowed_special, disallowed_special)
+            raise
+        if ids is None:
+            self._specials.refuse(text, allowed_special, disallowed_special)
+        return ids if out is None or type(ids) is not int else out[:ids]
 
     def encode_bytes(self, data: bytes | bytearray | memoryview) -> npt.NDArray[np.uint32]:
         """Encode a buffer of UTF-8 as ordinary text, without decoding it to a str: uint32 ``[n]``.
@@ -515,9 +523,7 @@ class Encoding(Decoding):
 
         Raises :class:`~fastprep.errors.InvalidUtf8` naming the byte.
         """
-        import numpy as np
-
-        return np.frombuffer(self._encoder.encode_to_buffer(data), np.uint32)
+        return self._encoder.encode_buffer(data)
 
     def count(
         self,
@@ -525,6 +531,7 @@ class Encoding(Decoding):
         *,
         allowed_special: Allowed = NOTHING,
         disallowed_special: Disallowed = "all",
+        limit: int | None = None,
     ) -> int:
         """Count the ids that :meth:`encode` returns, without storing them.
 
@@ -532,13 +539,95 @@ class Encoding(Decoding):
         >>> get_encoding("gpt2").count("hello world")
         2
 
-        Raises what :meth:`encode` does.
+        With `limit`, counting stops there, and the rest of the text is not read: the result is `limit`
+        for a text of as many ids or more. So ``count(text, limit=n + 1) <= n`` tells in short time
+        whether a text of any length has at most n ids.
+
+        >>> get_encoding("gpt2").count("to be or not to be", limit=3)
+        3
+
+        Raises what :meth:`encode` does, with `limit` for `max_tokens`.
         """
-        specials = self._specials.screen(text, allowed_special, disallowed_special)
+        rule = self._specials.rule(text, allowed_special, disallowed_special)
+        most = NO_LIMIT if limit is None else _limit(limit, "limit")
         try:
-            return self._encoder.count(text, specials)
+            count = self._encoder.count(text, rule.cutter, most, rule.guard)
         except UnicodeEncodeError:
-            return self._encoder.count(_repaired(text), specials)
+            self._specials.screen(text, allowed_special, disallowed_special)
+            return self.count(
+                _repaired(text),
+                allowed_special=allowed_special,
+                disallowed_special=(),
+                limit=limit,
+            )
+        if count is None:
+            self._specials.refuse(text, allowed_special, disallowed_special)
+        return count
+
+    def truncate(
+        self,
+        text: str,
+        n: int,
+        *,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> tuple[str, int]:
+        """Cut `text` where a character ends after at most `n` ids, and count the ids of all of it.
+
+        Returns
+        -------
+        (str, int)
+            the start of `text` that most of its first `n` ids spell: all `n`, unless the last of them
+            end within a character; the number of ids of the whole text, which is at most `n` only if
+            nothing was cut.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").truncate("hello world, hello", 3)
+        ('hello world,', 4)
+
+        The ids are those of :meth:`encode`, found once. What is left out are whole ids, so a cut may
+        be within a word. Encoded by itself the start usually has the ids that it was cut from, and may
+        have others where what follows a text decides how it is split, as after spaces.
+
+        Raises what :meth:`encode` does; :class:`~fastprep.errors.TextIsChanged` where
+        :meth:`encode_with_offsets` does.
+        """
+        n = whole_number(n, "n", 0)
+        try:
+            if self._ids_spell_text:
+                array = self.encode_to_numpy(
+                    text, allowed_special=allowed_special, disallowed_special=disallowed_special
+                )
+                if len(array) <= n:
+                    return text, len(array)
+                return self._decoder.cut(text, array[:n]), len(array)
+            ids, spans = self.encode_with_offsets(
+                text, allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
+        except UnicodeEncodeError:
+            found, total = self.truncate(
+                _repaired(text), n, allowed_special=allowed_special, disallowed_special=()
+            )
+            return text if total <= n else found, total
+        if len(ids) <= n:
+            return text, len(ids)
+        while n and spans[n][0] < spans[n - 1][1]:
+            n -= 1
+        return text[: spans[n][0]] if n else "", len(ids)
+
+    @cached_property
+    def _ids_spell_text(self) -> bool:
+        """Whether the bytes of a text's ids are, one after another, those of the text."""
+        recipe, table = self.recipe, self.recipe.table
+        return (
+            recipe.is_plain
+            and recipe.fallback is None
+            and not missing_bytes(table.blob, table.ends_buffer)
+            and all(
+                self._decoder.decode_token(id) == token.encode()
+                for token, id in recipe.ids_outside.items()
+            )
+        )
 
     def count_missing(self, text: str | bytes | memoryview) -> int:
         """Count the bytes of a text that are no tokens: without merges that have them, they are lost.
@@ -549,7 +638,7 @@ class Encoding(Decoding):
 
         In a vocabulary with merges each is left out before merging (:meth:`from_file`).
         """
-        from fastprep_ext.bpe import count_bytes, missing_bytes
+        from fastprep_ext.bpe import count_bytes
 
         table = self.recipe.table
         return count_bytes(text, missing_bytes(table.blob, table.ends_buffer))
@@ -589,17 +678,157 @@ class Encoding(Decoding):
         """
         from fastprep.encoding import batches
 
-        self._specials.screen("", allowed_special, disallowed_special)
+        rule = self._batch_rule(allowed_special, disallowed_special)
 
         def one(text: str) -> list[int]:
             return self.encode(
                 text, allowed_special=allowed_special, disallowed_special=disallowed_special
             )
 
-        def screen(text: str) -> Specials | None:
-            return self._specials.screen(text, allowed_special, disallowed_special)
+        return batches.encode_batch(self._encoder, text, num_threads, one, rule)
 
-        return batches.encode_batch(self._encoder, text, num_threads, one, screen)
+    def encode_batch_to_numpy(
+        self,
+        texts: Any,
+        offsets: Any = None,
+        *,
+        num_threads: int = 8,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        """Encode each text with :meth:`encode` into one flat array, on up to `num_threads` threads.
+
+        Parameters
+        ----------
+        texts
+            an iterable of str and buffers of UTF-8; or an Arrow column of strings, as
+            :meth:`encode_arrow` takes it, whose nulls have no ids; or, with `offsets`, one buffer of
+            UTF-8 that holds all texts.
+        offsets
+            whole numbers ``[n + 1]``: text i is bytes ``offsets[i]`` to ``offsets[i + 1]`` of `texts`.
+        num_threads
+            the largest number of threads; they do not hold the GIL.
+
+        Returns
+        -------
+        (uint32 ``[total]``, int64 ``[n + 1]``)
+            the ids of all texts back to back; where those of each text begin, and the last end.
+
+        >>> from fastprep import get_encoding
+        >>> ids, offsets = get_encoding("gpt2").encode_batch_to_numpy(["hello world", "tea"])
+        >>> ids, offsets
+        (array([31373,   995,   660,    64], dtype=uint32), array([0, 2, 4]))
+        >>> ids[offsets[1] : offsets[2]].tolist()
+        [660, 64]
+
+        No Python object is made per text or id. Raises what :meth:`encode` does for the first text
+        that has an error, :class:`~fastprep.errors.InvalidUtf8` naming text and byte,
+        :class:`~fastprep.errors.InvalidArgument` for wrong offsets, and
+        :class:`~fastprep.errors.InvalidInput` without a thread.
+        """
+        from fastprep.encoding import batches
+
+        rule = self._batch_rule(allowed_special, disallowed_special)
+
+        def one(text: str) -> list[int]:
+            return self.encode(
+                text, allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
+
+        return batches.encode_flat(self._encoder, texts, offsets, num_threads, one, rule)
+
+    def encode_padded(
+        self,
+        texts: Any,
+        length: int,
+        *,
+        pad: int = 0,
+        side: Literal["left", "right"] = "right",
+        num_threads: int = 8,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Encode each text with :meth:`encode` into a row of `length` ids, on several threads.
+
+        Parameters
+        ----------
+        texts
+            an iterable of str and buffers of UTF-8, or an Arrow column of strings.
+        length
+            the number of columns, L. Of a text that has more ids the first L are kept.
+        pad
+            the number in the places that have no id: of a padding token, or -100 for labels that a
+            loss leaves out.
+        side
+            where those places are: after the ids of a text, or before them (``"left"``).
+        num_threads
+            the largest number of threads; they do not hold the GIL.
+
+        Returns
+        -------
+        (int64 ``[B, L]``, bool ``[B, L]``)
+            the ids of B texts; the mask, which is True where an id of the text is.
+
+        >>> from fastprep import get_encoding
+        >>> rows, mask = get_encoding("gpt2").encode_padded(["hello world", "tea time now"], 3)
+        >>> rows
+        array([[31373,   995,     0],
+               [  660,    64,   640]])
+        >>> mask.sum(axis=1)
+        array([2, 3])
+
+        Raises what :meth:`encode_batch_to_numpy` does, and
+        :class:`~fastprep.errors.InvalidArgument` for a wrong length, pad or side.
+        """
+        from fastprep.encoding import batches
+
+        length, pad = batches.check_padding(length, pad, side)
+        rule = self._batch_rule(allowed_special, disallowed_special)
+
+        def one(text: str) -> list[int]:
+            return self.encode(
+                text,
+                allowed_special=allowed_special,
+                disallowed_special=disallowed_special,
+                max_tokens=length,
+            )
+
+        found = batches.encode_flat(self._encoder, texts, None, num_threads, one, rule, length)
+        return batches.pad_rows(*found, length, pad, side)
+
+    def count_batch(
+        self,
+        texts: Any,
+        *,
+        num_threads: int = 8,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> npt.NDArray[np.int64]:
+        """Count the ids of each text as :meth:`count` does, on several threads: int64 ``[n]``.
+
+        `texts` are an iterable of str and buffers of UTF-8, or an Arrow column of strings.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").count_batch(["hello world", "tea"])
+        array([2, 2])
+
+        Raises what :meth:`encode_batch_to_numpy` does.
+        """
+        from fastprep.encoding import batches
+
+        rule = self._batch_rule(allowed_special, disallowed_special)
+
+        def one(text: str) -> int:
+            return self.count(
+                text, allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
+
+        return batches.count_batch(self._encoder, texts, num_threads, one, rule)
+
+    def _batch_rule(self, allowed: Allowed, disallowed: Disallowed) -> Rule:
+        """Return what each text of a batch is searched for. Raises what an empty text does."""
+        self._specials.screen("", allowed, disallowed)
+        return self._specials.rule("", allowed, disallowed)
 
     def encode_file(
         self,
@@ -756,11 +985,11 @@ class Encoding(Decoding):
         return pieces.encode_bytes(as_bytes(text), self._encoder, self._decoder.decode_token)
 
 
-def _limit(max_tokens: int) -> int:
+def _limit(most: int, name: str = "max_tokens") -> int:
     """Return a largest number of ids as the compiled encoder takes it."""
-    if type(max_tokens) is int and 0 <= max_tokens < _NO_LIMIT:
-        return max_tokens
-    return min(whole_number(max_tokens, "max_tokens", 0), _NO_LIMIT)
+    if type(most) is int and 0 <= most < NO_LIMIT:
+        return most
+    return min(whole_number(most, name, 0), NO_LIMIT)
 
 
 def _check_out(out: npt.NDArray[Any]) -> None:

@@ -4,6 +4,9 @@
 cdef class Scratch:
     cdef Worker worker
     cdef unsigned long thread  # that used it last
+    cdef uint32_t *ids         # room for the ids of a call, and slack
+    cdef size_t capacity
+    cdef Memory large          # for those of one call that are too many to keep room for
 
 
 cdef class Vocabulary:

@@ -28,6 +28,7 @@ cdef class Scratch:
 
     def __dealloc__(self):
         worker_free(&self.worker)
+        free(self.ids)
 
 
 cdef class Vocabulary:
@@ -200,6 +201,7 @@ cdef class Vocabulary:
         scratch.thread = PyThread_get_thread_ident()
         if scratch.worker.lost:
             self.tell_loss(scratch)
+        scratch.large = None
         self._idle_scratch.append(scratch)
         return 0
 
