@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from fastprep.encoding.segments import Segments
     from fastprep.encoding.shown import ShownTokens
     from fastprep.encoding.special import Allowed, Disallowed, Rule
 
@@ -829,6 +830,44 @@ class Encoding(Decoding):
         """Return what each text of a batch is searched for. Raises what an empty text does."""
         self._specials.screen("", allowed, disallowed)
         return self._specials.rule("", allowed, disallowed)
+
+    def encode_segments(self, segments: Iterable[tuple[str, bool]]) -> list[int]:
+        """Encode a text of several parts, of which only those of the caller have special tokens.
+
+        Parameters
+        ----------
+        segments
+            pairs of a text and whether special tokens in it are encoded as themselves: True for the
+            parts of a chat template, False for what a user or a model wrote, in which they are
+            ordinary text.
+
+        Returns
+        -------
+        list of int
+            the ids of each part, one after another, as if each were encoded by itself: by
+            ``encode(text, allowed_special="all")`` or by ``encode_ordinary(text)``. No token
+            reaches from one part into the next, and no special token forms across their border. The
+            ids of the joined text may differ: merge parts that should be split as one text.
+
+        >>> from fastprep import get_encoding
+        >>> enc = get_encoding("gpt2")
+        >>> enc.encode_segments([("a<|endoftext|>", True), ("tea <|", False), ("endoftext|>", False)])
+        [64, 50256, 660, 64, 1279, 91, 437, 1659, 5239, 91, 29]
+
+        The ids of parts are kept, up to 4 million characters of them per encoding, so of a chat that
+        grows only the new parts are encoded. Raises :class:`~fastprep.errors.WrongType` for anything
+        but such pairs, and what :meth:`encode_ordinary` does.
+        """
+        return self._segments.encode(segments)
+
+    @cached_property
+    def _segments(self) -> Segments:
+        from fastprep.encoding.segments import Segments
+
+        return Segments(
+            lambda text: self.encode(text, allowed_special="all", disallowed_special=()),
+            self.encode_ordinary,
+        )
 
     def encode_file(
         self,
