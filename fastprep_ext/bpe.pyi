@@ -91,8 +91,6 @@ class Vocabulary:
 
 NO_LIMIT: int
 
-def is_row(out: object) -> bool: ...
-
 class Encoder(Vocabulary):
     @overload
     def encode(
@@ -118,6 +116,7 @@ class Encoder(Vocabulary):
         specials: Specials | None = None,
         limit: int = ...,
         guard: Specials | None = None,
+        is_checked: bool = False,
     ) -> Any: ...
     def last_piece(self, text: Buffer) -> int: ...
     @overload

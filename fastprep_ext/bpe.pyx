@@ -32,7 +32,7 @@ from fastprep_ext.base import simd
 __all__ = [
     "END_OF_MERGE", "MERGE_METHODS", "NO_BYTE", "NO_LIMIT", "PATTERNS", "SPACE", "CharacterBorders",
     "Decoder", "Encoder", "Program", "Specials",
-    "TextBatch", "TextChange", "TokenRows", "Vocabulary", "count_bytes", "count_pieces", "is_row", "missing_bytes", "parse_tiktoken",
+    "TextBatch", "TextChange", "TokenRows", "Vocabulary", "count_bytes", "count_pieces", "missing_bytes", "parse_tiktoken",
     "split_pieces",
 ]
 

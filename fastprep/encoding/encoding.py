@@ -10,7 +10,7 @@ from fastprep.system.arguments import whole_number
 from fastprep.system.cached import cached_property
 from fastprep.vocabulary.ranks import table_of
 from fastprep.vocabulary.recipe import Recipe
-from fastprep_ext.bpe import NO_LIMIT, is_row, missing_bytes
+from fastprep_ext.bpe import NO_LIMIT, missing_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ else:
     def overload(function: object) -> object:
         """Replace typing.overload at run time, without the import of typing."""
         return function
+
+
+# What most calls give as disallowed_special, and what is one object wherever it is written.
+_ALL = "all"
+_NONE = ()
 
 
 class Encoding(Decoding):
@@ -406,10 +411,19 @@ class Encoding(Decoding):
         :class:`~fastprep.errors.InvalidInput` for a wrong `max_tokens`, and
         :class:`~fastprep.errors.MissingByte` if the vocabulary lacks a byte that the text needs.
         """
-        rule = self._specials.rule(text, allowed_special, disallowed_special)
-        limit = NO_LIMIT if max_tokens is None else _limit(max_tokens)
+        specials = self._specials
         try:
-            ids = self._encoder.encode(text, rule.cutter, limit, rule.guard)
+            # The choices of most calls, without a call to find what they mean. Others are compared
+            # there.
+            usual = allowed_special is NOTHING and max_tokens is None
+            if usual and disallowed_special is _NONE:
+                return self._encoder.encode(text)
+            if usual and disallowed_special is _ALL and specials.is_usual:
+                ids = self._encoder.encode(text, None, NO_LIMIT, specials.guard)
+            else:
+                rule = specials.rule(text, allowed_special, disallowed_special)
+                limit = NO_LIMIT if max_tokens is None else _limit(max_tokens)
+                ids = self._encoder.encode(text, rule.cutter, limit, rule.guard)
         except UnicodeEncodeError:
             self._specials.screen(text, allowed_special, disallowed_special)
             return self.encode(
@@ -498,22 +512,33 @@ class Encoding(Decoding):
         >>> get_encoding("gpt2").encode_to_numpy("hello world", out=out)
         array([31373,   995], dtype=uint16)
         """
-        rule = self._specials.rule(text, allowed_special, disallowed_special)
-        limit = NO_LIMIT if max_tokens is None else _limit(max_tokens)
-        ids: Any
+        specials = self._specials
         try:
+            usual = allowed_special is NOTHING and max_tokens is None
+            cutter = guard = None
+            limit = NO_LIMIT
+            if usual and disallowed_special is _ALL and specials.is_usual:
+                guard = specials.guard
+            elif not usual or disallowed_special is not _NONE:
+                rule = specials.rule(text, allowed_special, disallowed_special)
+                cutter, guard = rule.cutter, rule.guard
+                if max_tokens is not None:
+                    limit = _limit(max_tokens)
             if out is None:
-                ids = self._encoder.encode_to_array(text, rule.cutter, limit, rule.guard)
+                ids: Any = self._encoder.encode_to_array(text, cutter, limit, guard)
             else:
-                if not is_row(out):
+                ids = self._encoder.encode_into(text, out, cutter, limit, guard)
+                if ids is NotImplemented:
                     _check_out(out)
-                ids = self._encoder.encode_into(text, out, rule.cutter, limit, rule.guard)
+                    ids = self._encoder.encode_into(text, out, cutter, limit, guard, True)
+                    ids = None if ids is None else out[:ids]
         except UnicodeEncodeError:
-            self._specials.screen(text, allowed_special, disallowed_special)
+            specials.screen(text, allowed_special, disallowed_special)
             raise
         if ids is None:
-            self._specials.refuse(text, allowed_special, disallowed_special)
-        return ids if out is None or type(ids) is not int else out[:ids]
+            specials.refuse(text, allowed_special, disallowed_special)
+        found: npt.NDArray[Any] = ids
+        return found
 
     def encode_bytes(self, data: bytes | bytearray | memoryview) -> npt.NDArray[np.uint32]:
         """Encode a buffer of UTF-8 as ordinary text, without decoding it to a str: uint32 ``[n]``.
@@ -549,9 +574,13 @@ class Encoding(Decoding):
 
         Raises what :meth:`encode` does, with `limit` for `max_tokens`.
         """
-        rule = self._specials.rule(text, allowed_special, disallowed_special)
-        most = NO_LIMIT if limit is None else _limit(limit, "limit")
+        specials = self._specials
         try:
+            usual = allowed_special is NOTHING and limit is None
+            if usual and disallowed_special is _NONE:
+                return self._encoder.count(text)
+            rule = specials.rule(text, allowed_special, disallowed_special)
+            most = NO_LIMIT if limit is None else _limit(limit, "limit")
             count = self._encoder.count(text, rule.cutter, most, rule.guard)
         except UnicodeEncodeError:
             self._specials.screen(text, allowed_special, disallowed_special)

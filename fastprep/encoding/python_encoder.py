@@ -78,8 +78,11 @@ class GeneralEncoder:
         specials: Specials | None = None,
         limit: int = NO_LIMIT,
         guard: Specials | None = None,
+        is_checked: bool = False,
     ) -> Any:
-        """Write the ids into `out`; return its part that holds them."""
+        """Write the ids into a checked `out`; return their number."""
+        if not is_checked:
+            return NotImplemented
         ids = self.encode_to_array(text, specials, limit, guard)
         if ids is None:
             return None
@@ -89,7 +92,7 @@ class GeneralEncoder:
         if len(ids) and ids.max() > np.iinfo(target.dtype).max:
             raise OverflowError(f"id {ids.max()} does not fit {target.dtype}; give a uint32 buffer")
         target[: len(ids)] = ids
-        return target[: len(ids)]
+        return len(ids)
 
     def encode_documents(
         self,
@@ -103,7 +106,7 @@ class GeneralEncoder:
         """Write the ids of all texts into `out`; return their number."""
         written = 0
         for number, text in enumerate(texts):
-            written += len(self.encode_into(text_of(text, number), out[written:]))
+            written += self.encode_into(text_of(text, number), out[written:], is_checked=True)
             if end_token is not None and (close_last or number + 1 < len(texts)):
                 out[written] = end_token
                 written += 1
@@ -116,7 +119,7 @@ class GeneralEncoder:
         specials: Specials | None = None,
         limit: int = NO_LIMIT,
         guard: Specials | None = None,
-    ) -> int | None:
+    ) -> Any:
         """Count the ids of a str, up to `limit`."""
         ids = self.encode(text, specials, limit, guard)
         return None if ids is None else len(ids)

@@ -69,6 +69,9 @@ class SpecialTokens:
         )
         self._default = self._rule(NOTHING, "all")
         self._ordinary = self._rule(NOTHING, NOTHING)
+        # Whether calls with the default arguments need nothing but a search for the tokens of `guard`.
+        self.is_usual: bool = not self._default.refuses_all
+        self.guard: Specials | None = self._default.guard
 
     def order(self) -> list[str]:
         """Return the tokens by priority: the first one that matches wins."""

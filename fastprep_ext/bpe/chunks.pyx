@@ -132,9 +132,8 @@ cdef class TextBatch:
     """Texts that threads encode together: each thread in :meth:`work`, one in :meth:`lists`,
     :meth:`arrays` or :meth:`counts`.
 
-    Threads encode without the GIL, and only one makes lists. Sharing that work was tried: each list
-    increments the reference counts of the same int objects, whose cache lines then move between the
-    cores, and a thread that waits for the GIL does not encode; two threads took longer than one.
+    Threads encode without the GIL, and only one makes lists. Sharing that work was tried: a thread that
+    waits for the GIL does not encode; two threads took longer than one.
 
     Parameters
     ----------
