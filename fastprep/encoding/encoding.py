@@ -265,8 +265,18 @@ class Encoding(Decoding):
             )
         )
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, as_published: bool = False) -> None:
         """Write the vocabulary to the kind of file that `path` is named as.
+
+        Parameters
+        ----------
+        path
+            the file.
+        as_published
+            for a ``tokenizer.json`` that libraries with a fast path for published files should
+            recognize: each id has a token, ``<|unused_...|>`` where the vocabulary has none, and the
+            pattern is the published one. It means the same but for cl100k, where whitespace at
+            the end of a text is split after its last newline, which tiktoken does not do.
 
         These are ``.tiktoken``, ``tokenizer.json``, and the pairs ``vocab.bpe`` with
         ``encoder.json`` and ``merges.txt`` with ``vocab.json``, which do not hold the pattern. A
@@ -280,11 +290,12 @@ class Encoding(Decoding):
         b'IQ== 0'
 
         Raises :class:`~fastprep.errors.BadVocabulary` if the format cannot express the encoding,
-        and ValueError for another file name.
+        :class:`~fastprep.errors.InvalidArgument` for `as_published` with another kind of file, and
+        ValueError for another file name.
         """
         from fastprep.vocabulary import files
 
-        files.save(self.recipe, path)
+        files.save(self.recipe, path, as_published=as_published)
 
     def show(
         self,

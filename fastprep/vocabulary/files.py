@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from fastprep.errors import BadVocabulary
+from fastprep.errors import BadVocabulary, InvalidArgument
 from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
 from fastprep.vocabulary.json_values import decoded, fields, number_parts
@@ -79,10 +79,12 @@ def load(
     return _from_tiktoken(data, path, name, pat_str, special_tokens)
 
 
-def save(recipe: Recipe, path: str | Path) -> None:
+def save(recipe: Recipe, path: str | Path, *, as_published: bool = False) -> None:
     """Write a vocabulary file; see :meth:`fastprep.Encoding.save`."""
     path = local_path(path, "a vocabulary file")
     pair = _pair(path)
+    if as_published and (pair is not None or path.suffix != ".json"):
+        raise InvalidArgument(f"{path}: as_published is for a tokenizer.json; leave it out")
     if pair is not None:
         from fastprep.vocabulary.pair_writer import to_pair
 
@@ -93,7 +95,7 @@ def save(recipe: Recipe, path: str | Path) -> None:
     if path.suffix == ".tiktoken":
         data = _to_tiktoken(recipe)
     elif path.suffix == ".json":
-        data = to_tokenizer_json(recipe)
+        data = to_tokenizer_json(recipe, as_published=as_published)
     else:
         raise ValueError(
             f"{path}: name it .tiktoken, tokenizer.json or vocab.bpe, to choose the format"
