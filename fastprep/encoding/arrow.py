@@ -13,7 +13,7 @@ import numpy as np
 
 from fastprep.encoding.batches import encode_rows
 from fastprep.encoding.decoding import check_threads
-from fastprep.system.arrow import Column, column_of, plain, pyarrow
+from fastprep.system.arrow import arrow_column, column_of, pyarrow, strings
 from fastprep_ext.base import Rows
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def encode_arrow(encoder: AnyEncoder, column: Any, *, num_threads: int = 8) -> A
     bytes that are not UTF-8, and ModuleNotFoundError if pyarrow is not installed.
     """
     pa = pyarrow("encode_arrow")
-    source = _column(column, pa)
+    source = arrow_column(column)
     check_threads(num_threads)
     if isinstance(source, pa.Array):
         return _encode_chunk(encoder, source, num_threads, pa)
@@ -57,47 +57,8 @@ def encode_arrow(encoder: AnyEncoder, column: Any, *, num_threads: int = 8) -> A
     return pa.chunked_array(chunks, type=kind)
 
 
-def _column(column: Any, pa: Any) -> Any:
-    if isinstance(column, (pa.Array, pa.ChunkedArray)):
-        return column
-    if hasattr(column, "__arrow_c_stream__"):
-        return pa.chunked_array(column)
-    if hasattr(column, "__arrow_c_array__"):
-        return pa.array(column)
-    raise TypeError(
-        f"a {type(column).__name__} is not an Arrow column; give a pyarrow array, a polars or pandas "
-        "Series, or another object with __arrow_c_stream__"
-    )
-
-
-def text_columns(column: Any) -> list[Column]:
-    """Return the chunks of a column of strings as buffers and the places of their rows.
-
-    >>> import pyarrow as pa
-    >>> [found] = text_columns(pa.array(["one", None, "two"]))
-    >>> found.starts.tolist(), found.stops.tolist()
-    ([0, 3, 3], [3, 3, 6])
-
-    Raises TypeError for anything but a column of strings.
-    """
-    pa = pyarrow("a column of text")
-    source = _column(column, pa)
-    chunks = [source] if isinstance(source, pa.Array) else source.chunks
-    return [column_of(_strings(chunk, pa)) for chunk in chunks]
-
-
-def _strings(chunk: Any, pa: Any) -> Any:
-    """Return a chunk of strings with offsets. TypeError for another type."""
-    types = pa.types
-    kind = chunk.type.value_type if types.is_dictionary(chunk.type) else chunk.type
-    strings = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
-    if not any(check(kind) for check in strings):
-        raise TypeError(f"a column of {kind}, not of strings; select one column of text")
-    return plain(chunk)
-
-
 def _encode_chunk(encoder: AnyEncoder, chunk: Any, threads: int, pa: Any) -> Any:
-    chunk = _strings(chunk, pa)
+    chunk = strings(chunk)
     is_large = pa.types.is_large_string(chunk.type)
     text, starts, stops, _, _ = column_of(chunk)
     ids, offsets = encode_rows(encoder, Rows(text, starts, stops), threads)

@@ -215,7 +215,7 @@ def _sources(texts: Any, offsets: Any) -> list[Any]:
     if offsets is not None:
         return [_rows(texts, offsets)]
     if hasattr(texts, "__arrow_c_stream__") or hasattr(texts, "__arrow_c_array__"):
-        from fastprep.encoding.arrow import text_columns
+        from fastprep.system.arrow import text_columns
 
         return [Rows(column.text, column.starts, column.stops) for column in text_columns(texts)]
     return [list(texts)]

@@ -44,7 +44,7 @@ class Rule:
         self.disallowed = disallowed
         self.guard = guard
         self.cutter = cutter
-        self.refuses_all = "" in disallowed
+        self.refuses_all: bool = "" in disallowed
 
 
 class SpecialTokens:
