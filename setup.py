@@ -11,11 +11,11 @@ from setuptools import Extension, setup
 #
 # The modules declare that they do not need the GIL. Objects that threads may share are immutable once
 # constructed: rank tables, special tokens, decoders, word tables, shards; tables of a module are filled
-# when it is imported. Two members of a Vocabulary do change: its list of idle scratch memory, by the
-# list's append and pop, which are atomic, so a scratch serves one call at a time; and its ints, each
-# created in a critical section and published by an atomic store. Buffers that a caller changes while a
-# call reads them are the caller's to guard, as with a GIL, which kernels release. This is reasoned, not
-# tested: no free-threaded Python was available.
+# when it is imported. A Vocabulary's list of idle scratch memory does change, by the list's append and
+# pop, which are atomic, so a scratch serves one call at a time; the ints that lists of ids share are
+# published by an atomic exchange. Buffers that a caller changes while a call reads them are the caller's
+# to guard, as with a GIL, which kernels release. This is reasoned, not tested: no free-threaded Python
+# was available.
 #
 # Two forms are not used, because of Cython 3.3.1. Where the append of a comprehension ([f(x) for x
 # in y]) has no memory, the item is released twice: loops, or list(map(f, y)). Where there is no

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from fastprep_ext.base cimport (
-    NO_RANK, UC_N, UC_SPACE, Array, lowest_bit, mul_fold, pthread_cond_t, pthread_mutex_t,
+    NO_RANK, UC_N, UC_SPACE, Array, Memory, lowest_bit, mul_fold, pthread_cond_t, pthread_mutex_t,
     utf8_decode,
 )
 

@@ -7,23 +7,20 @@ in place. The result is an array of pyarrow, which all of these accept without a
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fastprep.encoding.batches import encode_rows
 from fastprep.encoding.decoding import check_threads
-from fastprep.errors import InvalidUtf8
-from fastprep.system.arrow import Offsets, column_of, plain, pyarrow
-from fastprep.system.threads import map_in_order
+from fastprep.system.arrow import arrow_column, column_of, pyarrow, strings
+from fastprep_ext.base import Rows
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from fastprep.encoding.encoders import AnyEncoder
     from fastprep.vocabulary.recipe import Template
-
-# Bytes of the rows that one thread encodes at a time: enough to outweigh the cost of a work item.
-_PART_BYTES = 1 << 20
 
 
 def encode_arrow(
@@ -58,7 +55,7 @@ def encode_arrow(
     bytes that are not UTF-8, and ModuleNotFoundError if pyarrow is not installed.
     """
     pa = pyarrow("encode_arrow")
-    source = _column(column, pa)
+    source = arrow_column(column)
     check_threads(num_threads)
     if isinstance(source, pa.Array):
         return _encode_chunk(encoder, source, num_threads, template, pa)
@@ -67,54 +64,34 @@ def encode_arrow(
     return pa.chunked_array(chunks, type=kind)
 
 
-def _column(column: Any, pa: Any) -> Any:
-    if isinstance(column, (pa.Array, pa.ChunkedArray)):
-        return column
-    if hasattr(column, "__arrow_c_stream__"):
-        return pa.chunked_array(column)
-    if hasattr(column, "__arrow_c_array__"):
-        return pa.array(column)
-    raise TypeError(
-        f"a {type(column).__name__} is not an Arrow column; give a pyarrow array, a polars or pandas "
-        "Series, or another object with __arrow_c_stream__"
-    )
-
-
 def _encode_chunk(
     encoder: AnyEncoder, chunk: Any, threads: int, template: Template, pa: Any
 ) -> Any:
-    types = pa.types
-    kind = chunk.type.value_type if types.is_dictionary(chunk.type) else chunk.type
-    strings = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
-    if not any(check(kind) for check in strings):
-        raise TypeError(f"a column of {kind}, not of strings; select one column of text")
-    chunk = plain(chunk)
-    offset_type = np.dtype(np.int64 if types.is_large_string(chunk.type) else np.int32)
-    text, starts, ends, _, _ = column_of(chunk)
-    arrays, counts = _encode_rows(encoder, text, starts, ends, threads)
-    ids = np.concatenate(arrays) if arrays else np.empty(0, np.uint32)
+    chunk = strings(chunk)
+    is_large = pa.types.is_large_string(chunk.type)
+    text, starts, stops, _, _ = column_of(chunk)
+    ids, offsets = encode_rows(encoder, Rows(text, starts, stops), threads)
     if template != ((), ()):
-        ids, counts = _framed(ids, counts, template, chunk)
-    offsets = np.zeros(len(chunk) + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    if offset_type.itemsize == 4 and offsets[-1] >> 31:
+        ids, offsets = _framed(ids, offsets, template, chunk)
+    if not is_large and offsets[-1] >> 31:
         raise OverflowError(f"{offsets[-1]} ids in one chunk; cast the column to large_string")
     values = pa.Array.from_buffers(pa.uint32(), len(ids), [None, pa.py_buffer(ids)])
-    lists = pa.list_ if offset_type.itemsize == 4 else pa.large_list
+    lists = pa.large_list if is_large else pa.list_
     return pa.Array.from_buffers(
         lists(pa.uint32()),
         len(chunk),
-        [_validity(chunk), pa.py_buffer(offsets.astype(offset_type, copy=False))],
+        [_validity(chunk), pa.py_buffer(offsets if is_large else offsets.astype(np.int32))],
         null_count=chunk.null_count,
         children=[values],
     )
 
 
 def _framed(
-    ids: npt.NDArray[np.uint32], counts: Offsets, template: Template, chunk: Any
-) -> tuple[npt.NDArray[np.uint32], Offsets]:
+    ids: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64], template: Template, chunk: Any
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
     """Return the ids of rows with those of a template around each row that is not null."""
     before, after = (np.array(side, np.uint32) for side in template)
+    counts = np.diff(offsets)
     rows = np.ones(len(counts), bool)
     if chunk.null_count:
         rows = chunk.is_valid().to_numpy(zero_copy_only=False)
@@ -128,34 +105,8 @@ def _framed(
             framed[places + number] = id
             of_text[places + number] = False
     framed[of_text] = ids
-    return framed, counts + added
+    return framed, np.concatenate([[0], np.cumsum(counts + added)])
 
 
 def _validity(chunk: Any) -> Any:
     return chunk.is_valid().buffers()[1] if chunk.null_count else None
-
-
-def _encode_rows(
-    encoder: AnyEncoder, text: memoryview, starts: Offsets, ends: Offsets, threads: int
-) -> tuple[list[npt.NDArray[np.uint32]], Offsets]:
-    """Return the ids of all rows in a few arrays, and the number of ids of each row."""
-
-    def encode(part: tuple[int, int]) -> tuple[npt.NDArray[np.uint32], Offsets]:
-        first, last = part
-        row_ends = np.empty(last - first, np.uint64)
-        try:
-            ids = encoder.encode_rows(text, starts[first:last], ends[first:last], row_ends)
-        except InvalidUtf8 as error:
-            row = first + error.index
-            raise InvalidUtf8(f"row {row} of a chunk: {error}", row, error.offset) from None
-        counts = row_ends.astype(np.int64)
-        counts[1:] -= counts[:-1].copy()
-        return np.asarray(ids), counts
-
-    sizes = np.cumsum(ends - starts)
-    total = int(sizes[-1]) if len(sizes) else 0
-    between = np.searchsorted(sizes, range(_PART_BYTES, total, _PART_BYTES), "right")
-    cuts = np.unique([0, *between.tolist(), len(starts)]).tolist()
-    found = list(map_in_order(encode, pairwise(cuts), threads))
-    counts = [count for _, count in found]
-    return [ids for ids, _ in found], np.concatenate([np.empty(0, np.int64), *counts])

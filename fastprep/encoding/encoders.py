@@ -129,7 +129,7 @@ def _split_with(pattern: int | Program) -> Callable[[str], list[str]]:
     def split(text: str) -> list[str]:
         data = text.encode("utf-8")
         ends = split_pieces(data, pattern)
-        starts = [0, *ends[:-1]]
+        starts = [0, *ends][:-1]
         return [data[a:b].decode("utf-8") for a, b in zip(starts, ends, strict=True)]
 
     return split

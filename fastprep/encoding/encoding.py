@@ -7,8 +7,10 @@ from fastprep.encoding.encoders import decoder_of, encoder_of, specials_of
 from fastprep.encoding.special import NOTHING
 from fastprep.errors import BadVocabulary, FastprepError, InvalidArgument, WrongSize
 from fastprep.system.arguments import whole_number
+from fastprep.system.cached import cached_property
 from fastprep.vocabulary.ranks import table_of
 from fastprep.vocabulary.recipe import Recipe
+from fastprep_ext.bpe import NO_LIMIT, missing_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from fastprep.encoding.segments import Segments
     from fastprep.encoding.shown import ShownTokens
-    from fastprep.encoding.special import Allowed, Disallowed
-    from fastprep_ext.bpe import Specials
+    from fastprep.encoding.special import Allowed, Disallowed, Rule
 
     Self = TypeVar("Self", bound="Encoding")
     IdType = TypeVar("IdType", np.uint16, np.uint32)
@@ -33,8 +35,9 @@ else:
         return function
 
 
-# The largest number of ids that the compiled encoder takes as a limit.
-_NO_LIMIT = (1 << 63) - 1
+# What most calls give as disallowed_special, and what is one object wherever it is written.
+_ALL = "all"
+_NONE = ()
 
 
 class Encoding(Decoding):
@@ -275,8 +278,18 @@ class Encoding(Decoding):
             )
         )
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, as_published: bool = False) -> None:
         """Write the vocabulary to the kind of file that `path` is named as.
+
+        Parameters
+        ----------
+        path
+            the file.
+        as_published
+            for a ``tokenizer.json`` that libraries with a fast path for published files should
+            recognize: each id has a token, ``<|unused_...|>`` where the vocabulary has none, and the
+            pattern is the published one. It means the same but for cl100k, where whitespace at
+            the end of a text is split after its last newline, which tiktoken does not do.
 
         These are ``.tiktoken``, ``tokenizer.json``, and the pairs ``vocab.bpe`` with
         ``encoder.json`` and ``merges.txt`` with ``vocab.json``, which do not hold the pattern. A
@@ -290,11 +303,12 @@ class Encoding(Decoding):
         b'IQ== 0'
 
         Raises :class:`~fastprep.errors.BadVocabulary` if the format cannot express the encoding,
-        and ValueError for another file name.
+        :class:`~fastprep.errors.InvalidArgument` for `as_published` with another kind of file, and
+        ValueError for another file name.
         """
         from fastprep.vocabulary import files
 
-        files.save(self.recipe, path)
+        files.save(self.recipe, path, as_published=as_published)
 
     def show(
         self,
@@ -450,18 +464,30 @@ class Encoding(Decoding):
                 max_tokens=max_tokens,
             )
             return [*before, *ids, *after]
-        specials = self._specials.screen(text, allowed_special, disallowed_special)
+        specials = self._specials
         try:
-            if max_tokens is None:
-                return self._encoder.encode(text, specials)
-            return self._encoder.encode(text, specials, _limit(max_tokens))
+            # The choices of most calls, without a call to find what they mean. Others are compared
+            # there.
+            usual = allowed_special is NOTHING and max_tokens is None
+            if usual and disallowed_special is _NONE:
+                return self._encoder.encode(text)
+            if usual and disallowed_special is _ALL and specials.is_usual:
+                ids = self._encoder.encode(text, None, NO_LIMIT, specials.guard)
+            else:
+                rule = specials.rule(text, allowed_special, disallowed_special)
+                limit = NO_LIMIT if max_tokens is None else _limit(max_tokens)
+                ids = self._encoder.encode(text, rule.cutter, limit, rule.guard)
         except UnicodeEncodeError:
+            self._specials.screen(text, allowed_special, disallowed_special)
             return self.encode(
                 _repaired(text),
                 allowed_special=allowed_special,
                 disallowed_special=(),
                 max_tokens=max_tokens,
             )
+        if ids is None:
+            self._specials.refuse(text, allowed_special, disallowed_special)
+        return ids
 
     def encode_with_offsets(
         self,
@@ -561,14 +587,33 @@ class Encoding(Decoding):
                 disallowed_special=disallowed_special,
                 max_tokens=None if max_tokens is None else self._room(max_tokens),
             )
-        specials = self._specials.screen(text, allowed_special, disallowed_special)
-        limit = () if max_tokens is None else (_limit(max_tokens),)
-        if out is None:
-            import numpy as np
-
-            return np.frombuffer(self._encoder.encode_to_buffer(text, specials, *limit), np.uint32)
-        _check_out(out)
-        return out[: self._encoder.encode_into(text, out, specials, *limit)]
+        specials = self._specials
+        try:
+            usual = allowed_special is NOTHING and max_tokens is None
+            cutter = guard = None
+            limit = NO_LIMIT
+            if usual and disallowed_special is _ALL and specials.is_usual:
+                guard = specials.guard
+            elif not usual or disallowed_special is not _NONE:
+                rule = specials.rule(text, allowed_special, disallowed_special)
+                cutter, guard = rule.cutter, rule.guard
+                if max_tokens is not None:
+                    limit = _limit(max_tokens)
+            if out is None:
+                ids: Any = self._encoder.encode_to_array(text, cutter, limit, guard)
+            else:
+                ids = self._encoder.encode_into(text, out, cutter, limit, guard)
+                if ids is NotImplemented:
+                    _check_out(out)
+                    ids = self._encoder.encode_into(text, out, cutter, limit, guard, True)
+                    ids = None if ids is None else out[:ids]
+        except UnicodeEncodeError:
+            specials.screen(text, allowed_special, disallowed_special)
+            raise
+        if ids is None:
+            specials.refuse(text, allowed_special, disallowed_special)
+        found: npt.NDArray[Any] = ids
+        return found
 
     def encode_bytes(self, data: bytes | bytearray | memoryview) -> npt.NDArray[np.uint32]:
         """Encode a buffer of UTF-8 as ordinary text, without decoding it to a str: uint32 ``[n]``.
@@ -579,9 +624,7 @@ class Encoding(Decoding):
 
         Raises :class:`~fastprep.errors.InvalidUtf8` naming the byte.
         """
-        import numpy as np
-
-        return np.frombuffer(self._encoder.encode_to_buffer(data), np.uint32)
+        return self._encoder.encode_buffer(data)
 
     def count(
         self,
@@ -590,6 +633,7 @@ class Encoding(Decoding):
         allowed_special: Allowed = NOTHING,
         disallowed_special: Disallowed = "all",
         add_special_tokens: bool = False,
+        limit: int | None = None,
     ) -> int:
         """Count the ids that :meth:`encode` returns, without storing them.
 
@@ -597,14 +641,107 @@ class Encoding(Decoding):
         >>> get_encoding("gpt2").count("hello world")
         2
 
-        Raises what :meth:`encode` does.
+        With `limit`, counting stops there, and the rest of the text is not read: the result is `limit`
+        for a text of as many ids or more. So ``count(text, limit=n + 1) <= n`` tells in short time
+        whether a text of any length has at most n ids.
+
+        >>> get_encoding("gpt2").count("to be or not to be", limit=3)
+        3
+
+        Raises what :meth:`encode` does, with `limit` for `max_tokens`.
         """
-        specials = self._specials.screen(text, allowed_special, disallowed_special)
-        added = sum(map(len, self.recipe.template)) if add_special_tokens else 0
+        if add_special_tokens:
+            added = sum(map(len, self.recipe.template))
+            return added + self.count(
+                text,
+                allowed_special=allowed_special,
+                disallowed_special=disallowed_special,
+                limit=None if limit is None else self._room(limit),
+            )
+        specials = self._specials
         try:
-            return self._encoder.count(text, specials) + added
+            usual = allowed_special is NOTHING and limit is None
+            if usual and disallowed_special is _NONE:
+                return self._encoder.count(text)
+            rule = specials.rule(text, allowed_special, disallowed_special)
+            most = NO_LIMIT if limit is None else _limit(limit, "limit")
+            count = self._encoder.count(text, rule.cutter, most, rule.guard)
         except UnicodeEncodeError:
-            return self._encoder.count(_repaired(text), specials) + added
+            self._specials.screen(text, allowed_special, disallowed_special)
+            return self.count(
+                _repaired(text),
+                allowed_special=allowed_special,
+                disallowed_special=(),
+                limit=limit,
+            )
+        if count is None:
+            self._specials.refuse(text, allowed_special, disallowed_special)
+        return count
+
+    def truncate(
+        self,
+        text: str,
+        n: int,
+        *,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> tuple[str, int]:
+        """Cut `text` where a character ends after at most `n` ids, and count the ids of all of it.
+
+        Returns
+        -------
+        (str, int)
+            the start of `text` that most of its first `n` ids spell: all `n`, unless the last of them
+            end within a character; the number of ids of the whole text, which is at most `n` only if
+            nothing was cut.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").truncate("hello world, hello", 3)
+        ('hello world,', 4)
+
+        The ids are those of :meth:`encode`, found once. What is left out are whole ids, so a cut may
+        be within a word. Encoded by itself the start usually has the ids that it was cut from, and may
+        have others where what follows a text decides how it is split, as after spaces.
+
+        Raises what :meth:`encode` does; :class:`~fastprep.errors.TextIsChanged` where
+        :meth:`encode_with_offsets` does.
+        """
+        n = whole_number(n, "n", 0)
+        try:
+            if self._ids_spell_text:
+                array = self.encode_to_numpy(
+                    text, allowed_special=allowed_special, disallowed_special=disallowed_special
+                )
+                if len(array) <= n:
+                    return text, len(array)
+                return self._decoder.cut(text, array[:n]), len(array)
+            ids, spans = self.encode_with_offsets(
+                text, allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
+        except UnicodeEncodeError:
+            found, total = self.truncate(
+                _repaired(text), n, allowed_special=allowed_special, disallowed_special=()
+            )
+            return text if total <= n else found, total
+        if len(ids) <= n:
+            return text, len(ids)
+        while n and spans[n][0] < spans[n - 1][1]:
+            n -= 1
+        return text[: spans[n][0]] if n else "", len(ids)
+
+    @cached_property
+    def _ids_spell_text(self) -> bool:
+        """Whether the bytes of a text's ids are, one after another, those of the text."""
+        recipe, table = self.recipe, self.recipe.table
+        return (
+            recipe.is_plain
+            and recipe.fallback is None
+            and not missing_bytes(table.blob, table.ends_buffer)
+            and all(
+                self._decoder.decode_token(id) == token.encode()
+                for token, id in recipe.ids_outside.items()
+            )
+        )
 
     def count_missing(self, text: str | bytes | memoryview) -> int:
         """Count the bytes of a text that are no tokens: without merges that have them, they are lost.
@@ -615,7 +752,7 @@ class Encoding(Decoding):
 
         In a vocabulary with merges each is left out before merging (:meth:`from_file`).
         """
-        from fastprep_ext.bpe import count_bytes, missing_bytes
+        from fastprep_ext.bpe import count_bytes
 
         table = self.recipe.table
         return count_bytes(text, missing_bytes(table.blob, table.ends_buffer))
@@ -656,21 +793,199 @@ class Encoding(Decoding):
         """
         from fastprep.encoding import batches
 
-        self._specials.screen("", allowed_special, disallowed_special)
+        rule = self._batch_rule(allowed_special, disallowed_special)
 
         def one(text: str) -> list[int]:
             return self.encode(
                 text, allowed_special=allowed_special, disallowed_special=disallowed_special
             )
 
-        def screen(text: str) -> Specials | None:
-            return self._specials.screen(text, allowed_special, disallowed_special)
-
-        found = batches.encode_batch(self._encoder, text, num_threads, one, screen)
+        found = batches.encode_batch(self._encoder, text, num_threads, one, rule)
         before, after = self.recipe.template
         if add_special_tokens and (before or after):
             return [[*before, *ids, *after] for ids in found]
         return found
+
+    def encode_batch_to_numpy(
+        self,
+        texts: Any,
+        offsets: Any = None,
+        *,
+        num_threads: int = 8,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        """Encode each text with :meth:`encode` into one flat array, on up to `num_threads` threads.
+
+        Parameters
+        ----------
+        texts
+            an iterable of str and buffers of UTF-8; or an Arrow column of strings, as
+            :meth:`encode_arrow` takes it, whose nulls have no ids; or, with `offsets`, one buffer of
+            UTF-8 that holds all texts.
+        offsets
+            whole numbers ``[n + 1]``: text i is bytes ``offsets[i]`` to ``offsets[i + 1]`` of `texts`.
+        num_threads
+            the largest number of threads; they do not hold the GIL.
+
+        Returns
+        -------
+        (uint32 ``[total]``, int64 ``[n + 1]``)
+            the ids of all texts back to back; where those of each text begin, and the last end.
+
+        >>> from fastprep import get_encoding
+        >>> ids, offsets = get_encoding("gpt2").encode_batch_to_numpy(["hello world", "tea"])
+        >>> ids, offsets
+        (array([31373,   995,   660,    64], dtype=uint32), array([0, 2, 4]))
+        >>> ids[offsets[1] : offsets[2]].tolist()
+        [660, 64]
+
+        No Python object is made per text or id. Raises what :meth:`encode` does for the first text
+        that has an error, :class:`~fastprep.errors.InvalidUtf8` naming text and byte,
+        :class:`~fastprep.errors.InvalidArgument` for wrong offsets, and
+        :class:`~fastprep.errors.InvalidInput` without a thread.
+        """
+        from fastprep.encoding import batches
+
+        rule = self._batch_rule(allowed_special, disallowed_special)
+
+        def one(text: str) -> list[int]:
+            return self.encode(
+                text, allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
+
+        return batches.encode_flat(self._encoder, texts, offsets, num_threads, one, rule)
+
+    def encode_padded(
+        self,
+        texts: Any,
+        length: int,
+        *,
+        pad: int = 0,
+        side: Literal["left", "right"] = "right",
+        num_threads: int = 8,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Encode each text with :meth:`encode` into a row of `length` ids, on several threads.
+
+        Parameters
+        ----------
+        texts
+            an iterable of str and buffers of UTF-8, or an Arrow column of strings.
+        length
+            the number of columns, L. Of a text that has more ids the first L are kept.
+        pad
+            the number in the places that have no id: of a padding token, or -100 for labels that a
+            loss leaves out.
+        side
+            where those places are: after the ids of a text, or before them (``"left"``).
+        num_threads
+            the largest number of threads; they do not hold the GIL.
+
+        Returns
+        -------
+        (int64 ``[B, L]``, bool ``[B, L]``)
+            the ids of B texts; the mask, which is True where an id of the text is.
+
+        >>> from fastprep import get_encoding
+        >>> rows, mask = get_encoding("gpt2").encode_padded(["hello world", "tea time now"], 3)
+        >>> rows
+        array([[31373,   995,     0],
+               [  660,    64,   640]])
+        >>> mask.sum(axis=1)
+        array([2, 3])
+
+        Raises what :meth:`encode_batch_to_numpy` does, and
+        :class:`~fastprep.errors.InvalidArgument` for a wrong length, pad or side.
+        """
+        from fastprep.encoding import batches
+
+        length, pad = batches.check_padding(length, pad, side)
+        rule = self._batch_rule(allowed_special, disallowed_special)
+
+        def one(text: str) -> list[int]:
+            return self.encode(
+                text,
+                allowed_special=allowed_special,
+                disallowed_special=disallowed_special,
+                max_tokens=length,
+            )
+
+        found = batches.encode_flat(self._encoder, texts, None, num_threads, one, rule, length)
+        return batches.pad_rows(*found, length, pad, side)
+
+    def count_batch(
+        self,
+        texts: Any,
+        *,
+        num_threads: int = 8,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> npt.NDArray[np.int64]:
+        """Count the ids of each text as :meth:`count` does, on several threads: int64 ``[n]``.
+
+        `texts` are an iterable of str and buffers of UTF-8, or an Arrow column of strings.
+
+        >>> from fastprep import get_encoding
+        >>> get_encoding("gpt2").count_batch(["hello world", "tea"])
+        array([2, 2])
+
+        Raises what :meth:`encode_batch_to_numpy` does.
+        """
+        from fastprep.encoding import batches
+
+        rule = self._batch_rule(allowed_special, disallowed_special)
+
+        def one(text: str) -> int:
+            return self.count(
+                text, allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
+
+        return batches.count_batch(self._encoder, texts, num_threads, one, rule)
+
+    def _batch_rule(self, allowed: Allowed, disallowed: Disallowed) -> Rule:
+        """Return what each text of a batch is searched for. Raises what an empty text does."""
+        self._specials.screen("", allowed, disallowed)
+        return self._specials.rule("", allowed, disallowed)
+
+    def encode_segments(self, segments: Iterable[tuple[str, bool]]) -> list[int]:
+        """Encode a text of several parts, of which only those of the caller have special tokens.
+
+        Parameters
+        ----------
+        segments
+            pairs of a text and whether special tokens in it are encoded as themselves: True for the
+            parts of a chat template, False for what a user or a model wrote, in which they are
+            ordinary text.
+
+        Returns
+        -------
+        list of int
+            the ids of each part, one after another, as if each were encoded by itself: by
+            ``encode(text, allowed_special="all")`` or by ``encode_ordinary(text)``. No token
+            reaches from one part into the next, and no special token forms across their border. The
+            ids of the joined text may differ: merge parts that should be split as one text.
+
+        >>> from fastprep import get_encoding
+        >>> enc = get_encoding("gpt2")
+        >>> enc.encode_segments([("a<|endoftext|>", True), ("tea <|", False), ("endoftext|>", False)])
+        [64, 50256, 660, 64, 1279, 91, 437, 1659, 5239, 91, 29]
+
+        The ids of parts are kept, up to 4 million characters of them per encoding, so of a chat that
+        grows only the new parts are encoded. Raises :class:`~fastprep.errors.WrongType` for anything
+        but such pairs, and what :meth:`encode_ordinary` does.
+        """
+        return self._segments.encode(segments)
+
+    @cached_property
+    def _segments(self) -> Segments:
+        from fastprep.encoding.segments import Segments
+
+        return Segments(
+            lambda text: self.encode(text, allowed_special="all", disallowed_special=()),
+            self.encode_ordinary,
+        )
 
     def encode_file(
         self,
@@ -836,11 +1151,11 @@ class Encoding(Decoding):
         return pieces.encode_bytes(as_bytes(text), self._encoder, self._decoder.decode_token)
 
 
-def _limit(max_tokens: int) -> int:
+def _limit(most: int, name: str = "max_tokens") -> int:
     """Return a largest number of ids as the compiled encoder takes it."""
-    if type(max_tokens) is int and 0 <= max_tokens < _NO_LIMIT:
-        return max_tokens
-    return min(whole_number(max_tokens, "max_tokens", 0), _NO_LIMIT)
+    if type(most) is int and 0 <= most < NO_LIMIT:
+        return most
+    return min(whole_number(most, name, 0), NO_LIMIT)
 
 
 def _check_out(out: npt.NDArray[Any]) -> None:

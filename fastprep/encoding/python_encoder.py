@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastprep.errors import InvalidUtf8, MissingByte
-from fastprep_ext.bpe import Encoder, Specials
+from fastprep_ext.bpe import NO_LIMIT, Encoder, Specials
 
 
 class GeneralEncoder:
@@ -36,32 +35,57 @@ class GeneralEncoder:
         self._missing = missing
 
     def encode(
-        self, text: str, specials: Specials | None = None, max_tokens: int | None = None
+        self,
+        text: str,
+        specials: Specials | None = None,
+        limit: int = NO_LIMIT,
+        guard: Specials | None = None,
     ) -> Any:
-        """Return the ids of `text`, at most `max_tokens`."""
+        """Return the ids of `text`, at most `limit`, or None if it has a token of the guard."""
         if not isinstance(text, str):
             raise TypeError(f"expected a str, got {type(text).__name__}")
         data = text.encode("utf-8")
+        if guard is not None and guard.search(text) is not None:
+            return None
         ids: list[int] = []
         reached = 0
         for start, end, special in specials.cut(data) if specials is not None else ():
-            self._encode_part(data[reached:start].decode("utf-8"), ids, max_tokens)
+            self._encode_part(data[reached:start].decode("utf-8"), ids, limit)
             ids.append(special)
             reached = end
-        self._encode_part(data[reached:].decode("utf-8"), ids, max_tokens)
-        return ids if max_tokens is None else ids[:max_tokens]
+        self._encode_part(data[reached:].decode("utf-8"), ids, limit)
+        return ids[:limit]
 
-    def encode_to_buffer(
-        self, text: Any, specials: Specials | None = None, max_tokens: int | None = None
-    ) -> memoryview:
-        """Return the ids of a str, or of a buffer of UTF-8, as uint32."""
-        return memoryview(self._encode_to_array(text, specials, max_tokens))
+    def encode_to_array(
+        self,
+        text: Any,
+        specials: Specials | None = None,
+        limit: int = NO_LIMIT,
+        guard: Specials | None = None,
+    ) -> Any:
+        """Return the ids of a str as an array of uint32."""
+        ids = self.encode(text, specials, limit, guard)
+        return None if ids is None else np.array(ids, np.uint32)
+
+    def encode_buffer(self, data: Any, limit: int = NO_LIMIT) -> Any:
+        """Return the ids of a buffer of UTF-8 as an array of uint32."""
+        return self.encode_to_array(text_of(data), None, limit)
 
     def encode_into(
-        self, text: Any, out: Any, specials: Specials | None = None, max_tokens: int | None = None
-    ) -> int:
-        """Write the ids into `out`; return their number."""
-        ids = self._encode_to_array(text, specials, max_tokens)
+        self,
+        text: Any,
+        out: Any,
+        specials: Specials | None = None,
+        limit: int = NO_LIMIT,
+        guard: Specials | None = None,
+        is_checked: bool = False,
+    ) -> Any:
+        """Write the ids into a checked `out`; return their number."""
+        if not is_checked:
+            return NotImplemented
+        ids = self.encode_to_array(text, specials, limit, guard)
+        if ids is None:
+            return None
         target = np.asarray(out)
         if len(ids) > len(target):
             raise ValueError(f"the text has {len(ids)} ids; there is room for {len(target)}")
@@ -69,11 +93,6 @@ class GeneralEncoder:
             raise OverflowError(f"id {ids.max()} does not fit {target.dtype}; give a uint32 buffer")
         target[: len(ids)] = ids
         return len(ids)
-
-    def _encode_to_array(
-        self, text: Any, specials: Specials | None, max_tokens: int | None
-    ) -> npt.NDArray[np.uint32]:
-        return np.array(self.encode(text_of(text), specials, max_tokens), np.uint32)
 
     def encode_documents(
         self,
@@ -87,27 +106,23 @@ class GeneralEncoder:
         """Write the ids of all texts into `out`; return their number."""
         written = 0
         for number, text in enumerate(texts):
-            written += self.encode_into(text_of(text, number), out[written:])
+            written += self.encode_into(text_of(text, number), out[written:], is_checked=True)
             if end_token is not None and (close_last or number + 1 < len(texts)):
                 out[written] = end_token
                 written += 1
             ends[number] = written
         return written
 
-    def encode_rows(self, text: Any, starts: Any, stops: Any, ends: Any) -> memoryview:
-        """Return the ids of rows of one buffer of UTF-8, back to back."""
-        arrays = [np.empty(0, np.uint32)]
-        total = 0
-        for row, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
-            section = text_of(memoryview(text)[start:stop], row)
-            arrays.append(np.asarray(self.encode_to_buffer(section)))
-            total += len(arrays[-1])
-            ends[row] = total
-        return memoryview(np.concatenate(arrays))
-
-    def count(self, text: Any, specials: Specials | None = None) -> int:
-        """Count the ids of a str, or of a buffer of UTF-8."""
-        return len(self.encode(text_of(text), specials))
+    def count(
+        self,
+        text: Any,
+        specials: Specials | None = None,
+        limit: int = NO_LIMIT,
+        guard: Specials | None = None,
+    ) -> Any:
+        """Count the ids of a str, up to `limit`."""
+        ids = self.encode(text, specials, limit, guard)
+        return None if ids is None else len(ids)
 
     def encode_piece(self, piece: bytes) -> list[int]:
         """Return the ids of one piece."""
@@ -137,9 +152,9 @@ class GeneralEncoder:
         pieces = self._split(text.decode("utf-8"))
         return len(text) - len(pieces[-1].encode("utf-8")) if pieces else len(text)
 
-    def _encode_part(self, text: str, ids: list[int], max_tokens: int | None) -> None:
+    def _encode_part(self, text: str, ids: list[int], limit: int) -> None:
         for piece in self._split(text):
-            if max_tokens is not None and len(ids) >= max_tokens:
+            if len(ids) >= limit:
                 break
             ids += self.encode_piece(piece.encode("utf-8"))
 

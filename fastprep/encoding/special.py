@@ -21,7 +21,7 @@ NOTHING: frozenset[str] = frozenset()
 MAX_RULES = 64
 
 
-class _Rule:
+class Rule:
     """The meaning of one choice of allowed and disallowed tokens.
 
     Attributes
@@ -32,9 +32,11 @@ class _Rule:
         finds those in text; None if there are none.
     cutter
         finds the tokens to encode as themselves; None if there are none.
+    refuses_all
+        whether the empty string is disallowed, which every text has.
     """
 
-    __slots__ = ("cutter", "disallowed", "guard")
+    __slots__ = ("cutter", "disallowed", "guard", "refuses_all")
 
     def __init__(
         self, disallowed: frozenset[str], guard: Specials | None, cutter: Specials | None
@@ -42,6 +44,7 @@ class _Rule:
         self.disallowed = disallowed
         self.guard = guard
         self.cutter = cutter
+        self.refuses_all: bool = "" in disallowed
 
 
 class SpecialTokens:
@@ -58,13 +61,17 @@ class SpecialTokens:
         self._ids = dict(ids)
         self._names = frozenset(ids)
         self._order: list[str] | None = None
-        self._rules: dict[tuple[object, object], _Rule] = {}
+        self._rules: dict[tuple[object, object], Rule] = {}
         # In sorted order, a token that is a prefix of others comes directly before one of them.
         ordered = sorted(map(_encoded, self._names))
         self._has_prefixes = any(
             longer.startswith(shorter) for shorter, longer in pairwise(ordered)
         )
         self._default = self._rule(NOTHING, "all")
+        self._ordinary = self._rule(NOTHING, NOTHING)
+        # Whether calls with the default arguments need nothing but a search for the tokens of `guard`.
+        self.is_usual: bool = not self._default.refuses_all
+        self.guard: Specials | None = self._default.guard
 
     def order(self) -> list[str]:
         """Return the tokens by priority: the first one that matches wins."""
@@ -74,16 +81,29 @@ class SpecialTokens:
             self._order = tiktoken_order(self._ids)
         return self._order
 
-    def screen(self, text: str, allowed: Allowed, disallowed: Disallowed) -> Specials | None:
-        """Return what finds the allowed tokens, or None; raise ValueError for a disallowed one.
+    def rule(self, text: str, allowed: Allowed, disallowed: Disallowed) -> Rule:
+        """Return what a call searches `text` for: the guard and the cutter of its arguments.
 
-        The arguments are those of :meth:`fastprep.Encoding.encode`. Disallowed tokens are searched
-        for first, and win.
+        The arguments are those of :meth:`fastprep.Encoding.encode`. The guard's tokens are searched for
+        first, and win: for a text that has one, the caller calls :meth:`screen`, which raises.
         """
-        if allowed is NOTHING and disallowed == "all":
-            rule = self._default
+        if allowed is NOTHING:
+            # The two that most calls have.
+            if disallowed == "all":
+                rule = self._default
+            elif disallowed == ():
+                rule = self._ordinary
+            else:
+                rule = self._rule_of(allowed, disallowed)
         else:
             rule = self._rule_of(allowed, disallowed)
+        if rule.refuses_all:
+            self.screen(text, allowed, disallowed)
+        return rule
+
+    def screen(self, text: str, allowed: Allowed, disallowed: Disallowed) -> Specials | None:
+        """Return what finds the allowed tokens, or None; raise ValueError for a disallowed one."""
+        rule = self._rule_of(allowed, disallowed)
         if rule.guard is not None:
             try:
                 found = rule.guard.search(text)
@@ -92,11 +112,16 @@ class SpecialTokens:
             else:
                 if found is not None:
                     _raise_disallowed(found.decode("utf-8"))
-        if "" in rule.disallowed:
+        if rule.refuses_all:
             _raise_disallowed("")
         return rule.cutter
 
-    def _rule_of(self, allowed: Allowed, disallowed: Disallowed) -> _Rule:
+    def refuse(self, text: str, allowed: Allowed, disallowed: Disallowed) -> NoReturn:
+        """Raise ValueError that names the disallowed token that is in `text`."""
+        self.screen(text, allowed, disallowed)
+        raise AssertionError("a disallowed token was found that is not in the text")
+
+    def _rule_of(self, allowed: Allowed, disallowed: Disallowed) -> Rule:
         if allowed != "all" and not isinstance(allowed, AbstractSet):
             raise TypeError(
                 f"allowed_special must be a set of special tokens, or 'all'; not {allowed!r}"
@@ -114,7 +139,7 @@ class SpecialTokens:
 
     def _rule(
         self, allowed: Literal["all"] | frozenset[str], disallowed: Literal["all"] | frozenset[str]
-    ) -> _Rule:
+    ) -> Rule:
         if allowed == "all":
             allowed = self._names
         if disallowed == "all":
@@ -122,7 +147,7 @@ class SpecialTokens:
         encoded = {_encoded(token): token for token in allowed}
         cuts = {token: data for data, token in encoded.items() if data and token in self._ids}
         guarded = [data for data in map(_encodable, disallowed) if data]
-        return _Rule(
+        return Rule(
             disallowed,
             Specials([(data, 0) for data in _longest_first(guarded)]) if disallowed else None,
             self._cutter(cuts) if cuts else None,

@@ -227,3 +227,58 @@ def column_of(chunk: Any) -> Column:
         starts = starts.copy()
         starts[nulls] = stops[nulls]
     return Column(text, starts, stops, nulls)
+
+
+def arrow_column(column: Any) -> Any:
+    """Return an object with Arrow's PyCapsule interface as an array or chunked array of pyarrow.
+
+    >>> import pyarrow as pa
+    >>> arrow_column(pa.array(["one"])).type
+    DataType(string)
+
+    Raises TypeError for anything else.
+    """
+    pa = pyarrow("a column of text")
+    if isinstance(column, (pa.Array, pa.ChunkedArray)):
+        return column
+    if hasattr(column, "__arrow_c_stream__"):
+        return pa.chunked_array(column)
+    if hasattr(column, "__arrow_c_array__"):
+        return pa.array(column)
+    raise TypeError(
+        f"a {type(column).__name__} is not an Arrow column; give a pyarrow array, a polars or pandas "
+        "Series, or another object with __arrow_c_stream__"
+    )
+
+
+def strings(chunk: Any) -> Any:
+    """Return an Arrow array of strings as one with offsets.
+
+    >>> import pyarrow as pa
+    >>> strings(pa.array(["one"], pa.string_view())).type
+    DataType(large_string)
+
+    Raises TypeError for an array of another type.
+    """
+    types = pyarrow("a column of text").types
+    kind = chunk.type.value_type if types.is_dictionary(chunk.type) else chunk.type
+    known = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
+    if not any(check(kind) for check in known):
+        raise TypeError(f"a column of {kind}, not of strings; select one column of text")
+    return plain(chunk)
+
+
+def text_columns(column: Any) -> list[Column]:
+    """Return the chunks of a column of strings as buffers and the places of their rows.
+
+    >>> import pyarrow as pa
+    >>> [found] = text_columns(pa.array(["one", None, "two"]))
+    >>> found.starts.tolist(), found.stops.tolist()
+    ([0, 3, 3], [3, 3, 6])
+
+    Raises TypeError for anything but a column of strings.
+    """
+    pa = pyarrow("a column of text")
+    source = arrow_column(column)
+    chunks = [source] if isinstance(source, pa.Array) else source.chunks
+    return [column_of(strings(chunk)) for chunk in chunks]

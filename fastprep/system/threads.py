@@ -109,7 +109,8 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def _new_lock() -> LockType:
+def new_lock() -> LockType:
+    """Return a lock. Raises MemoryError without memory for one."""
     try:
         return allocate_lock()
     except RuntimeError:  # which says that it cannot allocate one
@@ -130,8 +131,8 @@ class Crew:
         self.running: int = 0
         self._work: Callable[[], object] | None = work
         self._closed = False
-        self._lock = _new_lock()
-        self._ended = _new_lock()
+        self._lock = new_lock()
+        self._ended = new_lock()
         self._ended.acquire()
 
     def start(self, count: int) -> int:
@@ -230,8 +231,8 @@ class _Ahead:
         self._made: deque[tuple[Any]] = deque()
         self._over = False
         self._error: BaseException | None = None
-        self._making = _new_lock()  # held while the iterator runs
-        self._room = _new_lock()  # released when an item was taken
+        self._making = new_lock()  # held while the iterator runs
+        self._room = new_lock()  # released when an item was taken
         self._room.acquire()
 
     def run(self) -> None:
@@ -338,8 +339,8 @@ class _Call:
         self._item = item
         self._result: Any = None
         self._error: BaseException | None = None
-        self._begun = _new_lock()
-        self._ended = _new_lock()
+        self._begun = new_lock()
+        self._ended = new_lock()
         self._ended.acquire()
 
     def run(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from fastprep.errors import BadVocabulary
+from fastprep.errors import BadVocabulary, InvalidArgument
 from fastprep.system.arguments import local_path
 from fastprep.system.atomic import replacing
 from fastprep.vocabulary.cached import recipe_of
@@ -160,10 +160,12 @@ def of_reference(reference: Reference) -> Recipe:
     return recipe.replaced(**reference.configuration)
 
 
-def save(recipe: Recipe, path: str | Path) -> None:
+def save(recipe: Recipe, path: str | Path, *, as_published: bool = False) -> None:
     """Write a vocabulary file; see :meth:`fastprep.Encoding.save`."""
     path = local_path(path, "a vocabulary file")
     pair = _pair(path)
+    if as_published and (pair is not None or path.suffix != ".json"):
+        raise InvalidArgument(f"{path}: as_published is for a tokenizer.json; leave it out")
     if pair is not None:
         from fastprep.vocabulary.pair_writer import to_pair
 
@@ -174,7 +176,7 @@ def save(recipe: Recipe, path: str | Path) -> None:
     if path.suffix == ".tiktoken":
         data = _to_tiktoken(recipe)
     elif path.suffix == ".json":
-        data = to_tokenizer_json(recipe)
+        data = to_tokenizer_json(recipe, as_published=as_published)
     elif path.suffix == ".fastprep":
         data = to_recipe_file(recipe)
     else:

@@ -23,6 +23,7 @@ from fastprep.vocabulary.patterns import (
     BYTE_LEVEL_PATTERN,
     DIGIT_PATTERN,
     HUGGING_FACE,
+    LLAMA3_PATTERN,
     OF_BYTES,
     TIKTOKEN,
     family_of,
@@ -31,9 +32,15 @@ from fastprep.vocabulary.recipe import AddedToken, Recipe
 from fastprep.vocabulary.regex_program import compile_tokenizers
 from fastprep_ext.bpe import PATTERNS, Encoder, missing_bytes, split_pieces
 
+#: The most ids without a token that a file gets tokens for.
+MAX_HOLES = 1 << 12
 
-def to_tokenizer_json(recipe: Recipe) -> bytes:
+
+def to_tokenizer_json(recipe: Recipe, *, as_published: bool = False) -> bytes:
     """Return the bytes of a ``tokenizer.json`` for a recipe.
+
+    With `as_published` it has the pattern of the published file, where that means another, and tokens
+    for ids that no token has, which no text reaches.
 
     Raises BadVocabulary if the format cannot express the recipe.
     """
@@ -59,7 +66,11 @@ def to_tokenizer_json(recipe: Recipe) -> bytes:
                 f"{one.id}, and a tokenizer.json gives each token its own; save an encoding without "
                 "one of the two"
             )
+    if as_published:
+        _fill_holes(added, vocab, recipe, merge_list.whole_pieces)
     _add_outside(added, vocab, recipe, merge_list.whole_pieces)
+    if as_published and family_of(recipe.patterns) == "cl100k":
+        recipe = Recipe(recipe.name, (LLAMA3_PATTERN,), merge_list=merge_list, added=recipe.added)
     document = {
         "version": "1.0",
         "truncation": None,
@@ -201,6 +212,30 @@ def _add_outside(
                 "text, where a tokenizer.json would encode it as the added token"
             )
         vocab[content] = token.id
+
+
+def _fill_holes(
+    added: list[AddedToken], vocab: dict[str, int], recipe: Recipe, whole_pieces: bool
+) -> None:
+    """Put a token into `vocab` for each id below the largest that none has; no merge makes them."""
+    used = {*vocab.values(), *(token.id for token in added)}
+    holes = max(used) + 1 - len(used)
+    if holes > MAX_HOLES:
+        raise BadVocabulary(
+            f"{recipe.name}: {holes} ids have no token, and {MAX_HOLES} at most are filled; save it "
+            "without as_published"
+        )
+    names = {*vocab, *(token.content for token in added)}
+    for id in sorted({*range(max(used) + 1)} - used):
+        name = f"<|unused_{id}|>"
+        while name in names:
+            name = f"<{name}>"
+        if whole_pieces and _may_be_a_piece(name, recipe.patterns):
+            raise BadVocabulary(
+                f"{recipe.name}: id {id} has no token, and {name!r} may be a piece of ordinary text; "
+                "save it without as_published"
+            )
+        vocab[name] = id
 
 
 def _may_be_a_piece(content: str, patterns: tuple[str, ...]) -> bool:

@@ -385,6 +385,28 @@ cdef class Decoder:
             seen += count_characters(at, len(token))
         return result
 
+    def cut(self, text not None, ids) -> str:
+        """Return the start of `text` that most of its first `ids` spell, to the end of a character.
+
+        Parameters
+        ----------
+        text : str
+            a text that the ids spell the start of.
+        ids : buffer of uint32
+            its first ids.
+        """
+        cdef Array held = array_of(ids, ITEM_UINT32)
+        cdef const uint32_t *id = <const uint32_t *>held.at
+        cdef Py_ssize_t count = held.count, n, size, i
+        cdef const uint8_t *utf8 = utf8_of(text, &n)
+        size = measure_ids(&self.tokens, id, count)
+        if size < 0 or size > n:
+            raise ValueError("the ids do not spell the start of the text")
+        while count and size < n and utf8[size] & 0xC0 == 0x80:
+            count -= 1
+            size -= token_size(token_of(&self.tokens, id[count]))
+        return PyUnicode_DecodeUTF8(<const char *>utf8, size, NULL)
+
     cdef bytes _decode(self, const any_id_t *ids, size_t count):
         cdef PyObject *spelled = NULL
         cdef Spelling to = Spelling(at=0, out=NULL, done=0, capacity=0, needed=SIZE_UNKNOWN)

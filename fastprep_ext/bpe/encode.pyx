@@ -2,7 +2,11 @@
 
 cdef enum:
     ENCODED_ON_STACK = 2048  # longest text, in bytes, that is encoded without allocating
-    KEEP_GIL_BYTES = 256     # below this, releasing the GIL costs more than the work
+    # Below this, releasing the GIL costs more than the work: another thread has to be woken, which takes
+    # as long as encoding thousands of bytes. Two threads that gave it away had 0.72 to 0.77 times the
+    # speed of one on texts of 500 and 2,000 bytes, 1.2 times on 10,000.
+    KEEP_GIL_BYTES = 8192
+    MAX_KEPT_IDS = 1 << 18   # ids that a scratch keeps memory for
 
 
 # The caller's buffer for ids, of uint16 or uint32.
@@ -10,12 +14,42 @@ cdef Array writable_ids(object out):
     return array_of(out, ITEM_UINT16 if memoryview(out).itemsize == 2 else ITEM_UINT32, True)
 
 
+#: The largest number of ids that a call takes as a limit: none.
+NO_LIMIT = SIZE_MAX >> 1
+
+
+cdef extern from "bpe/arrays.h":
+    bint numpy_is_loaded()
+    int numpy_load(object capsule, object uint16, object uint32) except -1
+    object array_new(Py_ssize_t count)
+    object array_over(object owner, void *data, Py_ssize_t count, int bytes)
+    void *array_data(object array)
+    Py_ssize_t array_count(object array)
+    int array_kind(object array)
+
+
+# Load what arrays.h needs; numpy takes longer to import than an encoding to load.
+cdef int need_numpy() except -1:
+    if numpy_is_loaded():
+        return 0
+    import numpy
+    from sys import modules
+
+    core = modules.get("numpy._core._multiarray_umath") or modules["numpy.core._multiarray_umath"]
+    numpy_load(core._ARRAY_API, numpy.dtype(numpy.uint16), numpy.dtype(numpy.uint32))
+    return 0
+
+
 cdef class Encoder(Vocabulary):
-    """A vocabulary that encodes texts; constructed as :class:`Vocabulary`."""
+    """A vocabulary that encodes texts; constructed as :class:`Vocabulary`.
+
+    `specials` are recognized in a text, by default those that were added. With a `guard`, a text that
+    has one of its tokens gives None, and nothing is written.
+    """
 
     def encode(
-        self, text not None, Specials specials=None, size_t limit=SIZE_MAX >> 1
-    ) -> list:
+        self, text not None, Specials specials=None, size_t limit=SIZE_MAX >> 1, Specials guard=None
+    ) -> list | None:
         """Return the ids of a str as a list, at most `limit` of them, with special tokens recognized.
 
         Raises UnicodeEncodeError on a lone surrogate.
@@ -25,77 +59,128 @@ cdef class Encoder(Vocabulary):
         cdef uint32_t small[ENCODED_ON_STACK + BPE_SLACK]
         cdef uint32_t *ids = small
         cdef size_t most = most_ids(&self.bound, n, 1)
-        cdef Memory held
+        cdef Scratch scratch = self.acquire()
+        cdef list found
         if most > ENCODED_ON_STACK:
-            held = allocate((most + BPE_SLACK) * sizeof(uint32_t))
-            ids = <uint32_t *>held.at
-        count = self._run(utf8, n, specials, limit, ids)
-        return self.as_list(ids, count)
+            ids = room_for(scratch, most)
+        count = self._run(scratch, utf8, n, specials, limit, guard, ids)
+        if count == BPE_REFUSED:
+            self.release(scratch)
+            return None
+        found = self.as_list(ids, count)
+        self.release(scratch)
+        return found
 
-    def encode_to_buffer(
-        self, text not None, Specials specials=None, size_t limit=SIZE_MAX >> 1
-    ) -> memoryview | bytearray:
-        """Return the ids of a str, or of a buffer of UTF-8, as a writable buffer of uint32."""
-        cdef Documents source
-        cdef Ids out
-        cdef uint32_t small[ENCODED_ON_STACK + BPE_SLACK]
+    def encode_to_array(
+        self, text not None, Specials specials=None, size_t limit=SIZE_MAX >> 1, Specials guard=None
+    ):
+        """Return the ids of a str as an array of uint32."""
         cdef Py_ssize_t n
-        cdef size_t most
-        cdef const uint8_t *utf8
-        if PyUnicode_Check(text):
-            utf8 = utf8_of(text, &n)
-        else:
-            source = Documents((text,))
-            utf8, n = source.texts[0], source.sizes[0]
-        most = most_ids(&self.bound, n, 1)
-        if most <= ENCODED_ON_STACK:
-            # Creating anything heavier than a bytearray takes as long as encoding a prompt.
-            n = self._run(utf8, n, specials, limit, small)
-            return PyByteArray_FromStringAndSize(<char *>small, n * sizeof(uint32_t))
-        out = new_ids(most + BPE_SLACK)
-        return ids_view(out, self._run(utf8, n, specials, limit, out.ids))
+        cdef const uint8_t *utf8 = utf8_of(text, &n)
+        return self._array(utf8, n, specials, limit, guard)
+
+    def encode_buffer(self, data not None, size_t limit=SIZE_MAX >> 1):
+        """Return the ids of a buffer of UTF-8 as an array of uint32."""
+        cdef Documents source = Documents((data,))
+        return self._array(source.texts[0], source.sizes[0], None, limit, None)
+
+    cdef object _array(
+        self, const uint8_t *utf8, Py_ssize_t n, Specials specials, size_t limit, Specials guard
+    ):
+        cdef uint32_t small[ENCODED_ON_STACK + BPE_SLACK]
+        cdef uint32_t *ids = small
+        cdef size_t most = most_ids(&self.bound, n, 1)
+        cdef Ids out = None
+        cdef Scratch scratch
+        cdef Py_ssize_t count
+        need_numpy()
+        scratch = self.acquire()
+        if most > MAX_KEPT_IDS:
+            # Ids that are many are not copied: what they do not need of the memory is given back.
+            out = new_ids(most + BPE_SLACK)
+            ids = out.ids
+        elif most > ENCODED_ON_STACK:
+            ids = room_for(scratch, most)
+        count = self._run(scratch, utf8, n, specials, limit, guard, ids)
+        if count == BPE_REFUSED:
+            self.release(scratch)
+            return None
+        if out is not None:
+            self.release(scratch)
+            ids_view(out, count)
+            return array_over(out, out.ids, count, 4)
+        array = array_new(count)
+        memcpy(array_data(array), ids, count * sizeof(uint32_t))
+        self.release(scratch)
+        return array
 
     def encode_into(
-        self, text not None, out not None, Specials specials=None, size_t limit=SIZE_MAX >> 1
-    ) -> int:
-        """Write the ids of a str, or of UTF-8, to a uint16 or uint32 buffer; return how many."""
-        cdef Documents source = Documents((text,))
-        cdef size_t n = source.sizes[0], most = most_ids(&self.bound, source.sizes[0], 1), capacity
-        cdef Array held = writable_ids(out)
-        cdef bint is_wide = held.view.itemsize == 4
-        cdef Ids detour
-        cdef Py_ssize_t i, count
-        capacity = held.count
-        if is_wide and capacity >= most + BPE_SLACK:
-            return self._run(source.texts[0], n, specials, limit, <uint32_t *>held.at)
-        detour = new_ids(most + BPE_SLACK)
-        count = self._run(source.texts[0], n, specials, limit, detour.ids)
-        if <size_t>count > capacity:
+        self, text not None, out not None, Specials specials=None, size_t limit=SIZE_MAX >> 1,
+        Specials guard=None, bint is_checked=False
+    ):
+        """Write the ids of a str to an array of uint16 or uint32, and return its first part.
+
+        For a buffer of another type nothing is done, and the result is NotImplemented; if the caller has
+        checked it, ids are written and the result is their number.
+        """
+        cdef Array buffer
+        cdef Scratch scratch
+        cdef uint32_t small[ENCODED_ON_STACK + BPE_SLACK]
+        cdef uint32_t *ids = small
+        cdef void *to
+        cdef Py_ssize_t n, count, capacity, i
+        cdef const uint8_t *utf8 = utf8_of(text, &n)
+        cdef size_t most = most_ids(&self.bound, n, 1)
+        cdef int width
+        cdef bint is_array
+        need_numpy()
+        width = array_kind(out)
+        is_array = width != 0
+        if not is_array and not is_checked:
+            return NotImplemented
+        if is_array:
+            to, capacity = array_data(out), array_count(out)
+        else:
+            buffer = writable_ids(out)
+            to, capacity, width = buffer.at, buffer.count, buffer.view.itemsize
+        scratch = self.acquire()
+        if width == 4 and <size_t>capacity >= most + BPE_SLACK:
+            ids = <uint32_t *>to
+        elif most > ENCODED_ON_STACK:
+            ids = room_for(scratch, most)
+        count = self._run(scratch, utf8, n, specials, limit, guard, ids)
+        if count == BPE_REFUSED:
+            self.release(scratch)
+            return None
+        if count > capacity:
             raise ValueError(f"the text has {count} ids; there is room for {capacity}")
-        for i in range(count):
-            if is_wide:
-                (<uint32_t *>held.at)[i] = detour.ids[i]
-            elif detour.ids[i] >> 16:
-                raise OverflowError(f"id {detour.ids[i]} does not fit uint16; release a uint32 buffer")
-            else:
-                (<uint16_t *>held.at)[i] = <uint16_t>detour.ids[i]
-        return count
+        if <void *>ids == to:
+            pass
+        elif width == 4:
+            memcpy(to, ids, count * sizeof(uint32_t))
+        else:
+            for i in range(count):
+                if ids[i] >> 16:
+                    raise OverflowError(f"id {ids[i]} does not fit uint16; release a uint32 buffer")
+                (<uint16_t *>to)[i] = <uint16_t>ids[i]
+        self.release(scratch)
+        return array_over(out, to, count, width) if is_array else count
 
     def last_piece(self, text) -> int:
         """Return the byte at which the last piece of a UTF-8 text starts."""
         ends = split_pieces(text, self.splitter)
         return ends[len(ends) - 2] if len(ends) > 1 else 0
 
-    def count(self, text not None, Specials specials=None) -> int:
-        """Count the ids of a str, or of a buffer of UTF-8."""
-        cdef Documents source
+    def count(
+        self, text not None, Specials specials=None, size_t limit=SIZE_MAX >> 1, Specials guard=None
+    ) -> int | None:
+        """Count the ids of a str; stop at `limit`."""
         cdef Py_ssize_t n
-        cdef const uint8_t *utf8
-        if PyUnicode_Check(text):
-            utf8 = utf8_of(text, &n)
-            return self._run(utf8, n, specials, SIZE_MAX >> 1, NULL)
-        source = Documents((text,))
-        return self._run(source.texts[0], source.sizes[0], specials, SIZE_MAX >> 1, NULL)
+        cdef const uint8_t *utf8 = utf8_of(text, &n)
+        cdef Scratch scratch = self.acquire()
+        n = self._run(scratch, utf8, n, specials, limit, guard, NULL)
+        self.release(scratch)
+        return None if n == BPE_REFUSED else n
 
     def encode_documents(
         self, texts not None, out not None, ends not None, *, end_token=None, bint close_last=True
@@ -131,75 +216,51 @@ cdef class Encoder(Vocabulary):
             with nogil:
                 written = encode_documents[uint32_t](
                     &self.ranks, &scratch.worker, self.pattern, sources.texts, sources.sizes, documents,
-                    cutter, &self.bound, <uint32_t *>held.at, capacity, end, has_end, last, close_last, &failed,
+                    NULL, cutter, &self.bound, SIZE_MAX >> 1, <uint32_t *>held.at, capacity, end, has_end,
+                    last, close_last, &failed,
                 )
         else:
             with nogil:
                 written = encode_documents[uint16_t](
                     &self.ranks, &scratch.worker, self.pattern, sources.texts, sources.sizes, documents,
-                    cutter, &self.bound, <uint16_t *>held.at, capacity, end, has_end, last, close_last, &failed,
+                    NULL, cutter, &self.bound, SIZE_MAX >> 1, <uint16_t *>held.at, capacity, end, has_end,
+                    last, close_last, &failed,
                 )
         check_status(written, scratch, failed)
         self.release(scratch)
         return written
 
-    def encode_rows(self, text, starts, stops, ends) -> memoryview:
-        """Return the ids of rows of one buffer of UTF-8, back to back, as a memoryview of uint32.
-
-        Row i is text[starts[i]:stops[i]]; `ends`, of the same length, receives the end of its ids.
-        """
-        cdef Array held = array_of(text, ITEM_UINT8), held_ends = array_of(ends, ITEM_UINT64, True)
-        cdef Array held_starts = array_of(starts, ITEM_INT64), held_stops = array_of(stops, ITEM_INT64)
-        cdef const int64_t *start = <const int64_t *>held_starts.at
-        cdef const int64_t *stop = <const int64_t *>held_stops.at
-        cdef Py_ssize_t rows = held_starts.count, size = held.count, i, count = 0, failed = 0
-        cdef size_t total = 0
-        cdef Memory held_texts = allocate(rows * sizeof(void *))
-        cdef Memory held_sizes = allocate(rows * sizeof(size_t))
-        cdef const uint8_t **texts = <const uint8_t **>held_texts.at
-        cdef size_t *sizes = <size_t *>held_sizes.at
-        cdef Ids out
-        cdef const Cutter *cutter
-        cdef Scratch scratch
-        if held_stops.count != rows or held_ends.count != rows:
-            raise ValueError(
-                f"{rows} rows begin, {held_stops.count} end, {held_ends.count} ends have room"
-            )
-        for i in range(rows):
-            if not 0 <= start[i] <= stop[i] <= size:
-                raise ValueError(
-                    f"row {i} goes from {start[i]} to {stop[i]}, in a buffer of {size} bytes"
-                )
-            texts[i] = <const uint8_t *>held.at + start[i]
-            sizes[i] = stop[i] - start[i]
-            total += sizes[i]
-        out = new_ids(most_ids(&self.bound, total, rows) + BPE_SLACK)
-        cutter = self.cutter_of(None)
-        scratch = self.acquire()
-        with nogil:
-            count = encode_each(
-                &self.ranks, &scratch.worker, self.pattern, texts, sizes, rows, cutter, out.ids,
-                <uint64_t *>held_ends.at, &failed,
-            )
-        check_status(count, scratch, failed)
-        self.release(scratch)
-        return ids_view(out, count)
-
     cdef Py_ssize_t _run(
-        self, const uint8_t *utf8, size_t n, Specials specials, size_t limit, uint32_t *ids
+        self, Scratch scratch, const uint8_t *utf8, size_t n, Specials specials, size_t limit,
+        Specials guard, uint32_t *ids
     ) except -1:
-        cdef Scratch scratch = self.acquire()
         cdef const Cutter *cutter = self.cutter_of(specials)
+        cdef const SpecialTable *guarded = guard.cutter.early if guard is not None else NULL
         cdef Py_ssize_t count
         if n < KEEP_GIL_BYTES:
-            count = encode_text[uint32_t](
-                &self.ranks, &scratch.worker, self.pattern, utf8, n, cutter, limit, ids
+            count = encode_guarded(
+                &self.ranks, &scratch.worker, self.pattern, utf8, n, guarded, cutter, limit, ids
             )
         else:
             with nogil:
-                count = encode_text[uint32_t](
-                    &self.ranks, &scratch.worker, self.pattern, utf8, n, cutter, limit, ids
+                count = encode_guarded(
+                    &self.ranks, &scratch.worker, self.pattern, utf8, n, guarded, cutter, limit, ids
                 )
-        check_status(count, scratch)
-        self.release(scratch)
+        if count != BPE_REFUSED:
+            check_status(count, scratch)
         return count
+
+
+# Memory for the ids of one call: the scratch's, which is kept, or for many ids memory of its own.
+cdef uint32_t *room_for(Scratch scratch, size_t ids) except NULL:
+    if ids > MAX_KEPT_IDS:
+        scratch.large = allocate((ids + BPE_SLACK) * sizeof(uint32_t))
+        return <uint32_t *>scratch.large.at
+    if scratch.capacity < ids:
+        free(scratch.ids)
+        scratch.capacity = 0
+        scratch.ids = <uint32_t *>malloc((2 * ids + BPE_SLACK) * sizeof(uint32_t))
+        if scratch.ids == NULL:
+            raise MemoryError(f"no memory for {ids} ids")
+        scratch.capacity = 2 * ids
+    return scratch.ids

@@ -17,6 +17,7 @@ cdef enum:
     BPE_TOO_LONG = -2
     BPE_NOT_SPLIT = -3     # worker.split says why
     BPE_LACKS_BYTE = -4    # worker.lost_byte is not a token, and text with it is an error
+    BPE_REFUSED = -5       # the text has a token that it must not have
 
 # A piece whose ids are not in its cache entry.
 cdef struct Miss:

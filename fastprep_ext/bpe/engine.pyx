@@ -428,16 +428,16 @@ cdef inline size_t emit_ids(
     const Worker *worker, size_t first, size_t pieces, id_t *out
 ) noexcept nogil:
     if out == NULL:
-        return count_ids(worker, pieces)
+        return count_ids(worker, first, pieces)
     if worker.cache.narrow:
         return emit_narrow(worker, first, pieces, out)
     return emit_wide(worker, first, pieces, out)
 
 
-cdef size_t count_ids(const Worker *worker, size_t pieces) noexcept nogil:
+cdef size_t count_ids(const Worker *worker, size_t first, size_t pieces) noexcept nogil:
     cdef size_t i, count = 0
     cdef const Value *value
-    for i in range(pieces):
+    for i in range(first, first + pieces):
         value = &worker.round.found[i]
         count += value.count if value.count != SPILLED else spilled_ids(worker, value).count
     return count

@@ -19,18 +19,19 @@ cdef Py_ssize_t encode_text(
     const Cutter *cutter, size_t limit, id_t *out
 ) noexcept nogil
 
-# Write the ids of texts, back to back, to `out`, of likewise as many; ends[i] is the end of the ids of
-# text i; a negative status is about text failed[0].
-cdef Py_ssize_t encode_each(
-    const Ranks *ranks, Worker *worker, int pattern, const uint8_t **texts, const size_t *sizes,
-    Py_ssize_t documents, const Cutter *cutter, uint32_t *out, uint64_t *ends, Py_ssize_t *failed
+# The same, but BPE_REFUSED for a text that has a token of `guard`, which may be NULL.
+cdef Py_ssize_t encode_guarded(
+    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n,
+    const SpecialTable *guard, const Cutter *cutter, size_t limit, id_t *out
 ) noexcept nogil
 
-# The same into a buffer of `capacity` ids without slack; `bound` says how many one text may have.
-#With `has_end`, the id `last` follows each text, but the
-# last text only with `close_last`.
+# Write the ids of texts, at most `limit` of each, back to back into a buffer of `capacity` ids without
+# slack; `bound` says how many one text may have. ends[i] is the end of the ids of text i; a negative
+# status is about text failed[0]. With `has_end`, the id `last` follows each text, but the last text only
+# with `close_last`. With `out` NULL they are only counted, and there is always room.
 cdef Py_ssize_t encode_documents(
     const Ranks *ranks, Worker *worker, int pattern, const uint8_t **texts, const size_t *sizes,
-    Py_ssize_t documents, const Cutter *cutter, const Bound *bound, id_t *out, Py_ssize_t capacity,
-    uint64_t *ends, bint has_end, uint64_t last, bint close_last, Py_ssize_t *failed
+    Py_ssize_t documents, const SpecialTable *guard, const Cutter *cutter, const Bound *bound,
+    size_t limit, id_t *out, Py_ssize_t capacity, uint64_t *ends, bint has_end, uint64_t last,
+    bint close_last, Py_ssize_t *failed
 ) noexcept nogil

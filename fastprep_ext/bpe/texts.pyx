@@ -17,6 +17,22 @@ cdef Py_ssize_t encode_text(
     return encode_changed(ranks, worker, pattern, text, n, cutter, limit, out)
 
 
+cdef bint has_any(const SpecialTable *tokens, const uint8_t *text, size_t n) noexcept nogil:
+    cdef Cursor cursor
+    cdef Special found
+    memset(&cursor, 0, sizeof(cursor))
+    return special_next(tokens, text, n, &cursor, &found)
+
+
+cdef Py_ssize_t encode_guarded(
+    const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n,
+    const SpecialTable *guard, const Cutter *cutter, size_t limit, id_t *out
+) noexcept nogil:
+    if guard != NULL and has_any(guard, text, n):
+        return BPE_REFUSED
+    return encode_text(ranks, worker, pattern, text, n, cutter, limit, out)
+
+
 # Change each section between the tokens found first, and encode it.
 cdef Py_ssize_t encode_changed(
     const Ranks *ranks, Worker *worker, int pattern, const uint8_t *text, size_t n,
@@ -122,30 +138,13 @@ cdef size_t valid_bytes(const uint8_t *text, size_t n) noexcept nogil:
     return at
 
 
-cdef Py_ssize_t encode_each(
-    const Ranks *ranks, Worker *worker, int pattern, const uint8_t **texts, const size_t *sizes,
-    Py_ssize_t documents, const Cutter *cutter, uint32_t *out, uint64_t *ends, Py_ssize_t *failed
-) noexcept nogil:
-    cdef Py_ssize_t i, count, written = 0
-    for i in range(documents):
-        failed[0] = i
-        count = encode_text(
-            ranks, worker, pattern, texts[i], sizes[i], cutter, SIZE_MAX >> 1, out + written
-        )
-        if count < 0:
-            return count
-        written += count
-        ends[i] = written
-    return written
-
-
 # Encode the first of some documents as one batch of pieces, if they are short: a document of a few
 # pieces, looked up by itself, waits for the memory of each. Returns the number of ids, and sets how many
 # documents they are of; none if the first has to be encoded by itself, for its length or its error.
 cdef size_t encode_short(
     const Ranks *ranks, Worker *worker, int pattern, const uint8_t **texts, const size_t *sizes,
-    size_t documents, const Bound *bound, id_t *out, size_t capacity, uint64_t *ends, bint has_end,
-    uint64_t last, size_t *done
+    size_t documents, const SpecialTable *guard, const SpecialTable *early, const Bound *bound,
+    size_t limit, id_t *out, size_t capacity, uint64_t *ends, bint has_end, uint64_t last, size_t *done
 ) noexcept nogil:
     cdef Round *round = worker.round
     cdef Cache *cache = &worker.cache
@@ -157,6 +156,9 @@ cdef size_t encode_short(
             and pieces + sizes[count] + MIN_SPLIT_CAPACITY <= BATCH:
         room += most_ids(bound, sizes[count], 1) + 1
         if room > capacity:
+            break
+        if guard != NULL and has_any(guard, texts[count], sizes[count]) \
+                or early != NULL and has_any(early, texts[count], sizes[count]):
             break
         first = pieces
         split_begin(&worker.split, pattern, texts[count], sizes[count])
@@ -196,10 +198,12 @@ cdef size_t encode_short(
         return 0
     first = 0
     for i in range(count):
-        written += emit_ids(worker, first, stops[i] - first, out + written)
+        added = emit_ids(worker, first, stops[i] - first, out + written if out != NULL else NULL)
+        written += min(added, limit)
         first = stops[i]
         if has_end:
-            out[written] = <id_t>last
+            if out != NULL:
+                out[written] = <id_t>last
             written += 1
         ends[i] = written
     cache_grow(cache)
@@ -210,19 +214,23 @@ cdef size_t encode_short(
 # Near the end of the caller's buffer, which has no slack, ids are copied from a temporary buffer.
 cdef Py_ssize_t encode_documents(
     const Ranks *ranks, Worker *worker, int pattern, const uint8_t **texts, const size_t *sizes,
-    Py_ssize_t documents, const Cutter *cutter, const Bound *bound, id_t *out, Py_ssize_t capacity,
-    uint64_t *ends, bint has_end, uint64_t last, bint close_last, Py_ssize_t *failed
+    Py_ssize_t documents, const SpecialTable *guard, const Cutter *cutter, const Bound *bound,
+    size_t limit, id_t *out, Py_ssize_t capacity, uint64_t *ends, bint has_end, uint64_t last,
+    bint close_last, Py_ssize_t *failed
 ) noexcept nogil:
     cdef Py_ssize_t i = 0, k, count, written = 0, most
     cdef id_t *detour
     cdef size_t done
+    cdef bint is_plain = cutter == NULL or (cutter.change == NULL and cutter.late == NULL)
+    cdef const SpecialTable *early = cutter.early if cutter != NULL else NULL
     while i < documents:
         failed[0] = i
         # The last one may be left open, and errors of bytes without a token name the first document.
-        if cutter == NULL and not ranks.lacks_bytes and sizes[i] <= SHORT_BYTES:
+        if is_plain and not ranks.lacks_bytes and sizes[i] <= SHORT_BYTES:
             count = encode_short(
-                ranks, worker, pattern, texts + i, sizes + i, documents - i - (not close_last), bound,
-                out + written, capacity - written, ends + i, has_end, last, &done,
+                ranks, worker, pattern, texts + i, sizes + i, documents - i - (not close_last), guard,
+                early, bound, limit, out + written if out != NULL else NULL, capacity - written, ends + i,
+                has_end, last, &done,
             )
             if done:
                 for k in range(i, i + <Py_ssize_t>done):
@@ -232,15 +240,16 @@ cdef Py_ssize_t encode_documents(
                 continue
         most = most_ids(bound, sizes[i], 1)
         if written + most + BPE_SLACK <= capacity:
-            count = encode_text(
-                ranks, worker, pattern, texts[i], sizes[i], cutter, SIZE_MAX >> 1, out + written
+            count = encode_guarded(
+                ranks, worker, pattern, texts[i], sizes[i], guard, cutter, limit,
+                out + written if out != NULL else NULL,
             )
         else:
             detour = <id_t *>malloc((most + BPE_SLACK) * sizeof(id_t))
             if detour == NULL:
                 return BPE_NO_MEMORY
-            count = encode_text(
-                ranks, worker, pattern, texts[i], sizes[i], cutter, SIZE_MAX >> 1, detour
+            count = encode_guarded(
+                ranks, worker, pattern, texts[i], sizes[i], guard, cutter, limit, detour
             )
             for k in range(count):
                 out[written + k] = detour[k]
@@ -249,7 +258,8 @@ cdef Py_ssize_t encode_documents(
             return count
         written += count
         if has_end and (close_last or i + 1 < documents):
-            out[written] = <id_t>last
+            if out != NULL:
+                out[written] = <id_t>last
             written += 1
         ends[i] = written
         i += 1

@@ -4,6 +4,9 @@
 cdef class Scratch:
     cdef Worker worker
     cdef unsigned long thread  # that used it last
+    cdef uint32_t *ids         # room for the ids of a call, and slack
+    cdef size_t capacity
+    cdef Memory large          # for those of one call that are too many to keep room for
 
 
 cdef class Vocabulary:
@@ -22,7 +25,6 @@ cdef class Vocabulary:
     cdef Array _merges
     cdef Array _byte_ids
     cdef list _idle_scratch  # not in use by any call
-    cdef PyObject **_ints    # [largest + 1] int objects of ids that were listed; or NULL
 
     cdef const Cutter *cutter_of(self, Specials specials) noexcept
     # For the duration of a call; the scratch of a failed call is dropped.
@@ -31,7 +33,6 @@ cdef class Vocabulary:
     cdef int tell_loss(self, Scratch scratch) except -1
     # Return ids as a list of int.
     cdef list as_list(self, const uint32_t *ids, Py_ssize_t count)
-    cdef PyObject *new_int(self, uint32_t id) except NULL
 
 
 # Raise the error of a negative status of the encoder, for text `index` of several.

@@ -1,14 +1,10 @@
 """Vocabulary: the rank table as a Python object, and the ids of single pieces."""
 
 cdef extern from "Python.h":
-    void list_set_item "PyList_SET_ITEM"(object items, Py_ssize_t at, PyObject *item)
-    PyObject *new_int "PyLong_FromUnsignedLong"(unsigned long value) except NULL
-    void increment "Py_INCREF"(PyObject *item)
     void decrement "Py_XDECREF"(PyObject *item)
 
 cdef extern from "bpe/ints.h":
-    PyObject *int_load(PyObject **place)
-    void int_store(PyObject **place, PyObject *item)
+    int list_ids(object items, const uint32_t *ids, Py_ssize_t count) except -1
 
 
 #: The methods of merging a piece, and the length in bytes of the longest piece that each accepts.
@@ -17,10 +13,6 @@ MERGE_METHODS = {
     "windows": 1 << 32, "cuts": 1 << 32,
 }
 
-cdef enum:
-    MAX_KEPT_INTS = 1 << 18   # vocabularies up to this size keep the int objects of their ids
-
-
 cdef class Scratch:
     def __cinit__(self, bint narrow):
         if worker_begin(&self.worker, narrow) != 0:
@@ -28,6 +20,7 @@ cdef class Scratch:
 
     def __dealloc__(self):
         worker_free(&self.worker)
+        free(self.ids)
 
 
 cdef class Vocabulary:
@@ -165,12 +158,7 @@ cdef class Vocabulary:
                 )
 
     def __dealloc__(self):
-        cdef size_t id
         ranks_free(&self.ranks)
-        if self._ints != NULL:
-            for id in range(<size_t>self.largest + 1):
-                decrement(self._ints[id])
-            free(self._ints)
 
     cdef const Cutter *cutter_of(self, Specials specials) noexcept:
         if specials is None:
@@ -200,6 +188,7 @@ cdef class Vocabulary:
         scratch.thread = PyThread_get_thread_ident()
         if scratch.worker.lost:
             self.tell_loss(scratch)
+        scratch.large = None
         self._idle_scratch.append(scratch)
         return 0
 
@@ -308,37 +297,8 @@ cdef class Vocabulary:
 
     cdef list as_list(self, const uint32_t *ids, Py_ssize_t count):
         cdef list result = PyList_New(count)
-        cdef PyObject *item
-        cdef Py_ssize_t i
-        cdef uint32_t kept = self.largest + 1 if self._ints != NULL else 0
-        for i in range(count):
-            # Bare pointers: Cython would increment and decrement each reference count once more.
-            # (Prefetching the objects was tried: no effect.)
-            item = int_load(&self._ints[ids[i]]) if ids[i] < kept else NULL
-            if item == NULL:
-                item = self.new_int(ids[i])
-            else:
-                increment(item)
-            list_set_item(result, i, item)
+        list_ids(result, ids, count)
         return result
-
-    # Ints are created when their id is first listed, so that those in use are neighbours in memory:
-    # created for all ids in order, most of each cache line was never used (0.84 times the speed of
-    # lists of prose in o200k).
-    cdef PyObject *new_int(self, uint32_t id) except NULL:
-        cdef PyObject *item
-        # Without a GIL another thread may have created it already; with a GIL this takes no lock.
-        with cython.critical_section(self):
-            if self._ints == NULL and self.largest < MAX_KEPT_INTS:
-                self._ints = <PyObject **>calloc(self.largest + 1, sizeof(PyObject *))
-            if self._ints == NULL or id > self.largest:
-                return new_int(id)
-            item = int_load(&self._ints[id])
-            if item == NULL:
-                item = new_int(id)
-                int_store(&self._ints[id], item)
-            increment(item)
-            return item
 
 
 cdef int check_status(Py_ssize_t status, Scratch scratch, Py_ssize_t index=0) except -1:

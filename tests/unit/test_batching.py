@@ -6,6 +6,7 @@ import gc
 import random
 import threading
 
+import numpy as np
 import pytest
 
 from fastprep_ext.bpe import TextBatch
@@ -89,7 +90,7 @@ def test_the_garbage_collector_knows_the_lists_of_a_batch(gpt2):
 
 def test_threads_that_come_and_go_share_the_chunks_of_a_batch(gpt2):
     texts = ["hello world " * 2000] * 50
-    batch = TextBatch(gpt2._encoder, texts, None, bytearray(len(texts)))
+    batch = TextBatch(gpt2._encoder, texts)
     assert len(batch) == 17  # three texts of 24,000 bytes in each, two in the last
     threads = [threading.Thread(target=batch.work) for _ in range(5)]
     for thread in threads:
@@ -97,9 +98,12 @@ def test_threads_that_come_and_go_share_the_chunks_of_a_batch(gpt2):
     for thread in threads:
         thread.join()
     batch.work()
-    assert batch.lists(gpt2.encode_ordinary) == [gpt2.encode_ordinary(text) for text in texts]
+    found = batch.lists(lambda text, number: gpt2.encode_ordinary(text))
+    assert found == [gpt2.encode_ordinary(text) for text in texts]
 
 
-def test_batch_needs_a_flag_for_each_text(gpt2):
-    with pytest.raises(ValueError, match="2 texts need as many marks, not 1"):
-        TextBatch(gpt2._encoder, ["a", "b"], None, bytearray(1))
+def test_batch_needs_room_for_what_it_writes(gpt2):
+    with pytest.raises(ValueError, match="2 texts need 3 offsets, not 2"):
+        TextBatch(gpt2._encoder, ["a", "b"]).arrays(len, np.zeros(2, np.int64))
+    with pytest.raises(ValueError, match="2 texts have as many numbers, not 3"):
+        TextBatch(gpt2._encoder, ["a", "b"], counts=True).counts(len, np.zeros(3, np.int64))

@@ -260,7 +260,7 @@ def test_max_tokens_are_the_first_ids(gpt2, limit):
 def test_max_tokens_leave_the_rest_alone(gpt2):
     # The bytes after the limit are not UTF-8, and are never read.
     data = b"word " * 3_000 + b"\xff"
-    assert len(np.frombuffer(gpt2._encoder.encode_to_buffer(data, None, 10), np.uint32)) == 10
+    assert len(gpt2._encoder.encode_buffer(data, 10)) == 10
     with pytest.raises(InvalidUtf8):
         gpt2.encode_bytes(data)
 
@@ -433,15 +433,16 @@ def test_importing_fastprep_imports_no_torch():
     assert done.stdout == "False\n"
 
 
-def test_lists_share_the_ints_of_their_ids_and_leave_them_as_they_were(gpt2):
+def test_lists_share_the_ints_of_their_ids_which_live_as_long_as_the_process(gpt2):
     text = "hello world, hello tokens 0123456789 größer 本"
     first, second = gpt2.encode_ordinary(text), gpt2.encode_ordinary_batch([text] * 3)[1]
     assert all(one is other for one, other in zip(first, second, strict=True))
     large = next(number for number in first if number > 256)
-    before = sys.getrefcount(large)
     for _ in range(100):
         assert gpt2.encode_ordinary(text) == second
-    assert sys.getrefcount(large) == before
+    # Lists do not count their references to them, so no number of lists may bring the count to 0.
+    has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    assert sys.getrefcount(large) > (1 << 29 if has_gil else 1)
 
 
 def test_a_vocabulary_of_many_ids_lists_ints_of_its_own(gpt2):
