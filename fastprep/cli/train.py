@@ -278,11 +278,14 @@ def _counts(options: argparse.Namespace, work: Path, messages: _Messages) -> Pie
 def _settings(options: argparse.Namespace) -> Settings:
     from fastprep.corpus.documents import Format
     from fastprep.trainer.counting import settings_of
+    from fastprep.trainer.splitting import splitting_of
 
     form = Format(
         options.separator, options.field, options.on_error, options.format, options.zstd_window
     )
-    return settings_of(options.pattern, options.documents, form, options.workers, options.memory)
+    return settings_of(
+        splitting_of(options.pattern), options.documents, form, options.workers, options.memory
+    )
 
 
 class _Messages(EventLines):

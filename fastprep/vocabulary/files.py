@@ -28,7 +28,8 @@ from fastprep.vocabulary.ranks import SHA256, RankTable, parse, published_table
 from fastprep.vocabulary.recipe import AddedToken, Recipe
 from fastprep.vocabulary.sentencepiece_model import from_model, is_model
 from fastprep.vocabulary.tekken import from_tekken
-from fastprep.vocabulary.token_list import MAX_ID, MAX_TOKEN_BYTES, token_list
+from fastprep.vocabulary.limits import MAX_ID, MAX_TOKEN_BYTES
+from fastprep.vocabulary.token_list import token_list
 from fastprep.vocabulary.tokenizer_json import from_tokenizer_json
 from fastprep.vocabulary.tokenizer_json_writer import same_as_ranks, to_tokenizer_json
 

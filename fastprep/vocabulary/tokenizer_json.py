@@ -35,7 +35,8 @@ from fastprep.vocabulary.patterns import (
     family_of,
 )
 from fastprep.vocabulary.recipe import AddedToken, Recipe
-from fastprep.vocabulary.token_list import MAX_ID, TokenList, token_list
+from fastprep.vocabulary.limits import MAX_ID
+from fastprep.vocabulary.token_list import TokenList, token_list
 from fastprep.vocabulary.word_ends import ending, merges_of_ends, with_ends
 from fastprep_ext.base import json_outline
 from fastprep_ext.bpe import missing_bytes
