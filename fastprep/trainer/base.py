@@ -76,11 +76,11 @@ def base_of(encoding: EncodingLike) -> Base:
     for row, token in enumerate(tokens):
         if len(token) > 1 and row not in made:
             raise InvalidArgument(
-                f"base is {found!r}, in which no merge makes the token {token!r:.80}; training continues "
-                "from encodings whose tokens are all made by merges"
+                f"base is {found!r}, in which no merge makes the token {token!r:.80}; training "
+                "continues from encodings whose tokens are all made by merges"
             )
-    merges = array("Q", np.ascontiguousarray(rows[:, :2], np.uint64).tobytes())
-    return Base(found, tokens, merges, array("Q", rows[:, 2].tolist()), table.ids_buffer.tolist())
+    merges = array("I", np.ascontiguousarray(rows[:, :2], np.uint32).tobytes())
+    return Base(found, tokens, merges, array("I", rows[:, 2].tolist()), table.ids_buffer.tolist())
 
 
 def _merges_of(recipe: Recipe, tokens: int) -> Any:
@@ -108,9 +108,11 @@ def _encoder_of_rows(recipe: Recipe) -> Encoder:
 def load_words(trainer: MergeTrainer, counts: PieceCounts, base: Base) -> None:
     """Give the pieces of counts to a trainer, in tokens of the base."""
     tokens, ends, weights = array("I"), array("Q"), array("Q")
-    for part_tokens, part_ends, part_counts in _encoded(counts._records, _encoder_of_rows(base.recipe)):
+    for part_tokens, part_ends, part_counts in _encoded(
+        counts._records, _encoder_of_rows(base.recipe)
+    ):
         first = len(tokens)
-        tokens.frombytes(part_tokens)
+        tokens.frombytes(memoryview(part_tokens).cast("B"))
         ends.extend(end + first for end in part_ends)
         weights.extend(part_counts)
     trainer.load_words(tokens, ends, weights)
@@ -126,7 +128,9 @@ def _encoded(records: memoryview, encoder: Encoder) -> Iterator[tuple[Any, Any, 
             tokens = encoder.encode_rows(records, starts, stops, ends)
         except InvalidUtf8:
             # Pieces of a mapping may be any bytes.
-            listed = [encoder.encode_piece(records[a:b]) for a, b in zip(starts, stops, strict=True)]
+            listed = [
+                encoder.encode_piece(records[a:b]) for a, b in zip(starts, stops, strict=True)
+            ]
             tokens = memoryview(array("I", chain.from_iterable(listed)))
             ends = array("Q", accumulate(map(len, listed)))
         yield tokens, ends, counts

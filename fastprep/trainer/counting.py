@@ -158,7 +158,9 @@ def _raise_invalid(index: int, text: bytes) -> None:
         text.decode()
     except UnicodeDecodeError as error:
         at = error.start
-        raise InvalidUtf8(f"text {index} is not UTF-8: no character begins at byte {at}", index, at) from None
+        raise InvalidUtf8(
+            f"text {index} is not UTF-8: no character begins at byte {at}", index, at
+        ) from None
 
 
 class Plan(NamedTuple):

@@ -1,4 +1,4 @@
-"""Texts that were held out of training, measured in tokens of the new vocabulary and of published ones."""
+"""Held-out texts, measured in tokens of a new vocabulary and of published ones."""
 
 from __future__ import annotations
 

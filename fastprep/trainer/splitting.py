@@ -26,8 +26,8 @@ class Splitting(NamedTuple):
 
     ``patterns`` are regular expressions, each applied to the pieces of the one before. ``by_ranks``
     says that they are one, as tiktoken reads it; otherwise they are those of a ``tokenizer.json``.
-    ``splitter`` is the compiled form, None if each text is a piece; ``may_be_cut`` says whether long texts
-    may be split in parts.
+    ``splitter`` is the compiled form, None if each text is a piece; ``may_be_cut`` says whether
+    long texts may be split in parts.
     """
 
     patterns: tuple[str, ...]
@@ -44,8 +44,8 @@ def splitting_of(pattern: str | None) -> Splitting:
     >>> splitting_of(r"\w+|\W").may_be_cut
     False
 
-    With None, texts are not split. Raises InvalidArgument for a name that is not known, BadVocabulary for
-    what is no pattern.
+    With None, texts are not split. Raises InvalidArgument for a name that is not known,
+    BadVocabulary for what is no pattern.
     """
     if pattern is None:
         return splitting_by((WHOLE,), by_ranks=False)
@@ -93,8 +93,8 @@ def splitting_of_base(pattern: str | None, base: Recipe | None) -> Splitting:
         return splitting_by(base.patterns, by_ranks=base.merge_list is None)
     if pattern is None and base is None:
         raise InvalidArgument(
-            "pattern is None, so that tokens span words, and there is no base; train a vocabulary with a "
-            "pattern first, and pass it as base"
+            "pattern is None, so that tokens span words, and there is no base; train a vocabulary "
+            "with a pattern first, and pass it as base"
         )
     splitting = splitting_of(pattern)
     return splitting if base is None else splitting_in(splitting, base)

@@ -6,7 +6,6 @@ import os
 import warnings
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 from fastprep.corpus.documents import Format, OnError
@@ -47,8 +46,6 @@ FLOOR_SHARE = 0.08
 # Tokens of 2 or 4 bytes, places in lists, and weights, per byte of the words; and arrays per token.
 _BYTES_PER_PLACE = 9
 _BYTES_PER_TOKEN = 128
-# Lengths of left tokens that a rank table can hold.
-_MAX_LEFT = 255
 
 
 class TrainingReport(NamedTuple):
@@ -421,19 +418,15 @@ def _trained(
             signals.deliver()
             bar.update(len(trainer))
         bar.update(len(trainer))
-    found = trainer.merges().tolist()
-    merges, counts = array("Q", bytes(8 * 2 * len(trainer))), array("Q", found[2::3])
-    merges[::2], merges[1::2] = array("Q", found[::3]), array("Q", found[1::3])
-    first = BYTES if settings.base is None else len(settings.base.tokens)
-    encoding = _encoding(array("Q", [row - 1 for row in merges]), settings, splitting, name)
-    encoding.merge_counts = counts
+    encoding = _encoding(trainer, settings, splitting, name)
+    counts = encoding.merge_counts
     encoding.report = TrainingReport(
         vocab_size=encoding.n_vocab,
         asked=settings.vocab_size,
         merges=len(counts),
         last_count=counts[-1] if counts else 0,
         pieces=pieces,
-        unused=trainer.uses().tolist()[first:].count(0),
+        unused=trainer.unused(),
         rescans=trainer.rescans,
     )
     return encoding
@@ -450,58 +443,58 @@ def _check_memory(trainer: MergeTrainer, settings: Wanted) -> None:
 
 
 def _encoding(
-    merged: array[int], settings: Wanted, splitting: Splitting, name: str
+    trainer: MergeTrainer, settings: Wanted, splitting: Splitting, name: str
 ) -> TrainedEncoding:
-    """Return the encoding of merges: rows of two tokens each, after those of the start."""
+    """Return the encoding of the merges of a trainer."""
     base, added = settings.base, settings.new_special_tokens
     if base is None:
-        tokens = [bytes([byte]) for byte in byte_order(settings.ties)]
         first = len(added) if settings.specials == "first" else 0
+        start = bytes(byte_order(settings.ties))
+        start_ends: Any = array("Q", range(1, BYTES + 1))
         ids = array("I", range(first, first + BYTES))
         specials: dict[str, int] = {}
     else:
-        tokens, ids, specials = base.tokens.copy(), array("I", base.ids), base.recipe.special_tokens
-    start = len(tokens)
-    rows = iter(merged)
-    for left, right in zip(rows, rows, strict=True):
-        tokens.append(tokens[left] + tokens[right])
-    if base is not None and len(set(tokens)) < len(tokens):
-        _refuse_twice(tokens, base)
-    next_id = ids[-1] + 1 if base is None else settings.first_id
-    ids.extend(range(next_id, next_id + len(tokens) - start))
-    special_id = 0 if settings.specials == "first" else next_id + len(tokens) - start
-    specials = specials | {token: special_id + at for at, token in enumerate(added)}
-    blob, ends = b"".join(tokens), array("Q", accumulate(map(len, tokens)))
+        start, start_ends = base.recipe.table.blob, base.recipe.table.ends_buffer
+        ids = array("I", base.ids)
+        specials = base.recipe.special_tokens
+    blob, ends, lefts = trainer.tokens(start, start_ends)
+    merged, counts = trainer.pairs()
     if base is not None:
+        _check_tokens(blob, ends, base)
         merged = base.merges + merged
+    next_id = ids[-1] + 1 if base is None else settings.first_id
+    ids.extend(range(next_id, next_id + len(counts)))
+    special_id = 0 if settings.specials == "first" else next_id + len(counts)
+    specials = specials | {token: special_id + at for at, token in enumerate(added)}
     if splitting.by_ranks:
-        lefts = None
-        if base is None:
-            # The encoder does not have to search for what training knows.
-            sizes = [len(tokens[left]) for left in merged[::2]]
-            lefts = bytes(BYTES) + bytes(sizes) if max(sizes, default=0) <= _MAX_LEFT else None
-        ranks = RankTable(blob, ends, ids, "", lefts)
+        # With the lengths of left tokens the encoder does not have to search for them.
+        known = bytes(BYTES) + lefts if base is None and lefts is not None else None
+        ranks = RankTable(blob, ends, ids, "", known)
         recipe = Recipe(name, splitting.patterns, specials, ranks=ranks)
     else:
         recipe = _listed(name, splitting, settings, merged, specials, (blob, ends, ids))
     encoding = TrainedEncoding._from_recipe(recipe)
-    encoding._merged = merged
+    encoding._merged, encoding.merge_counts = merged, counts
     return encoding
 
 
 def _listed(
-    name: str, splitting: Splitting, settings: Wanted, merged: array[int], specials: dict[str, int],
+    name: str,
+    splitting: Splitting,
+    settings: Wanted,
+    merged: array[int],
+    specials: dict[str, int],
     table: tuple[bytes, array[int], array[int]],
 ) -> Recipe:
-    """Return a recipe that lists merges, for patterns that tiktoken's kind of recipe has no place for."""
+    """Return a recipe that lists merges, for patterns of which a rank table has none."""
     import numpy as np
 
     from fastprep.vocabulary.merge_list import listed_table
 
     base, (blob, ends, ids) = settings.base, table
-    made = array("Q") if base is None else base.made[:]
+    made = array("I") if base is None else base.made[:]
     made.extend(range(len(ids) - (len(merged) // 2 - len(made)), len(ids)))
-    rows = np.stack([merged[::2], merged[1::2], made], axis=1).astype(np.uint32)
+    rows = np.stack([merged[::2], merged[1::2], made.tolist()], axis=1).astype(np.uint32)
     old = None if base is None else base.recipe.merge_list
     whole_pieces = old is not None and old.whole_pieces
     listed = listed_table(blob, np.asarray(ends), np.asarray(ids), rows, whole_pieces=whole_pieces)
@@ -511,11 +504,14 @@ def _listed(
     return Recipe(name, splitting.patterns, merge_list=listed, added=[*added, *new])
 
 
-def _refuse_twice(tokens: list[bytes], base: Base) -> None:
+def _check_tokens(blob: bytes, ends: array[int], base: Base) -> None:
     """Raise BadVocabulary naming the first token that was merged although the base has it."""
     known = set(base.tokens)
-    twice = next(token for token in tokens[len(base.tokens) :] if token in known)
-    raise BadVocabulary(
-        f"base is {base.encoding!r}, whose merges do not always make its token {twice!r:.80}: it was made "
-        "again of two others, and a vocabulary has a token once; train without this base"
-    )
+    for at in range(len(base.tokens), len(ends)):
+        token = blob[ends[at - 1] : ends[at]]
+        if token in known:
+            raise BadVocabulary(
+                f"base is {base.encoding!r}, whose merges do not always make its token "
+                f"{token!r:.80}: it was made again of two others, and a vocabulary has a token once; "
+                "use another base"
+            )

@@ -193,6 +193,8 @@ cdef int collect_pairs(Training *self, const token_t *tokens) noexcept nogil:
 # Add up how often each token occurs; uses[0] is of token 1.
 cdef void count_uses(const Training *self, const token_t *tokens, uint64_t *uses) noexcept nogil:
     cdef size_t p = BLOCK, i
+    if tokens == NULL:
+        return
     for i in range(self.n_levels):
         while p < self.levels[i].end:
             if tokens[p] == 0:

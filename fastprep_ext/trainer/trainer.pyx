@@ -4,6 +4,13 @@ cdef enum:
     MAX_START = 1 << 24
     MAX_TABLES = 256
 
+# Copy a token to `at`; return where it ends.
+cdef inline size_t copy_token(uint8_t *out, size_t at, const uint64_t *ends, size_t token) noexcept nogil:
+    cdef size_t size = ends[token] - (ends[token - 1] if token else 0)
+    memcpy(out + at, out + ends[token] - size, size)
+    return at + size
+
+
 cdef class MergeTrainer:
     """The merges that byte-pair encoding learns from counts of pieces.
 
@@ -200,21 +207,67 @@ cdef class MergeTrainer:
             (<uint64_t *>out.at)[3 * i + 2] = self.training.merges[i].count
         return made
 
-    def uses(self) -> object:
-        """Return how often each token occurs in the words as they are now merged, as uint64.
+    def pairs(self) -> object:
+        """Return the two tokens of each merge, counted from 0, as uint32 [2 * n], and the counts, uint64 [n]."""
+        cdef size_t i, n = self.training.n_merges
+        cdef Array out, out_counts
+        cdef const Merge *merges = self.training.merges
+        made, counts = array_module("I", zeros(8 * n)), array_module("Q", zeros(8 * n))
+        out, out_counts = array_of(made, ITEM_UINT32, True), array_of(counts, ITEM_UINT64, True)
+        for i in range(n):
+            (<uint32_t *>out.at)[2 * i] = merges[i].left - 1
+            (<uint32_t *>out.at)[2 * i + 1] = merges[i].right - 1
+            (<uint64_t *>out_counts.at)[i] = merges[i].count
+        return made, counts
 
-        Words of one byte, or of one of the first tokens, are not among the words of a trainer.
+    def tokens(self, bytes blob not None, ends) -> object:
+        """Return the bytes of all tokens back to back and their ends, given those of the first ones.
+
+        The third value is the length of the left token of each merge, None if one has more than 255.
         """
         cdef Training *training = &self.training
-        cdef Array out
-        if not self.loaded:
-            raise ValueError("the trainer has no words yet")
-        made = uninitialized(sizeof(uint64_t) * (training.n_tokens - 1)).cast("Q")
-        out = array_of(made, ITEM_UINT64, True)
-        memset(out.at, 0, sizeof(uint64_t) * (training.n_tokens - 1))
+        cdef Array first = array_of(ends, ITEM_UINT64), held_ends
+        cdef size_t i, at = len(blob), total = at, known = training.first_merge - 1, left, right, size
+        cdef uint64_t *end
+        cdef uint8_t *out
+        cdef uint8_t *lefts
+        cdef bint fits = True
+        if <size_t>first.count != known or (<const uint64_t *>first.at)[known - 1] != at:
+            raise ValueError(f"training starts from {known} tokens; their ends are {first.count}")
+        made_ends = array_module("Q", zeros(8 * (training.n_tokens - 1)))
+        held_ends = array_of(made_ends, ITEM_UINT64, True)
+        end = <uint64_t *>held_ends.at
+        memcpy(end, first.at, known * sizeof(uint64_t))
+        made_lefts = PyBytes_FromStringAndSize(NULL, training.n_merges)
+        lefts = <uint8_t *>PyBytes_AS_STRING(made_lefts)
+        for i in range(training.n_merges):
+            left, right = training.merges[i].left - 1, training.merges[i].right - 1
+            size = end[left] - (end[left - 1] if left else 0)
+            fits = fits and size <= 255
+            lefts[i] = <uint8_t>size
+            total += size + end[right] - (end[right - 1] if right else 0)
+            end[known + i] = total
+        made = PyBytes_FromStringAndSize(NULL, total)
+        out = <uint8_t *>PyBytes_AS_STRING(made)
+        memcpy(out, <const char *>blob, at)
+        for i in range(training.n_merges):
+            at = copy_token(out, at, end, training.merges[i].left - 1)
+            at = copy_token(out, at, end, training.merges[i].right - 1)
+        return made, made_ends, made_lefts if fits else None
+
+    def unused(self) -> int:
+        """Return how many of the merged tokens do not occur in the words as they are now merged."""
+        cdef Training *training = &self.training
+        cdef uint64_t *uses = <uint64_t *>calloc(training.n_tokens, sizeof(uint64_t))
+        cdef size_t i, count = 0
+        if uses == NULL:
+            raise MemoryError("no memory to count tokens")
         with nogil:
             if training.wide:
-                count_uses(training, <uint32_t *>training.tokens, <uint64_t *>out.at)
+                count_uses(training, <uint32_t *>training.tokens, uses)
             else:
-                count_uses(training, <uint16_t *>training.tokens, <uint64_t *>out.at)
-        return made
+                count_uses(training, <uint16_t *>training.tokens, uses)
+            for i in range(training.first_merge, training.n_tokens):
+                count += uses[i - 1] == 0
+            free(uses)
+        return count
