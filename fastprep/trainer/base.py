@@ -54,7 +54,7 @@ def base_of(encoding: EncodingLike) -> Base:
     from fastprep.encoding.encoding import Encoding
     from fastprep.store.encodings import as_encoding
 
-    found: Any = as_encoding(encoding)
+    found: Any = encoding if isinstance(encoding, Encoding) else as_encoding(encoding)
     if not isinstance(found, Encoding):
         raise InvalidArgument(f"base is {found!r}; training continues from encodings of byte pairs")
     recipe = found.recipe

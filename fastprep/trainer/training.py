@@ -120,6 +120,20 @@ class TrainedEncoding(Encoding):
         rows = map(tokens.__getitem__, self._merged)
         return list(zip(rows, rows, strict=True))
 
+    @cached_property
+    def _as_saved(self) -> Encoding:
+        """The encoding that its ``tokenizer.json`` gives, for the patterns that such a file can have."""
+        from fastprep.vocabulary.patterns import TIKTOKEN
+        from fastprep.vocabulary.tokenizer_json_writer import with_merges
+
+        if self.recipe.merge_list is not None or self.recipe.pat_str not in TIKTOKEN:
+            return self
+        return Encoding._from_recipe(with_merges(self.recipe)[0])
+
+    def _for_stores(self) -> Encoding:
+        # A store made with the file is then one made with this encoding.
+        return self._as_saved
+
     def __getstate__(self) -> dict[str, Any]:
         return {"recipe": self.recipe, "trained": (self._merged, self.merge_counts, self.report)}
 
@@ -349,13 +363,14 @@ def train_bpe(
 
         found = measure(trained, held_out, form, progress, log)
         trained.report = trained.report._replace(held_out=found)
-    send(log, "trained", **_facts(trained.report))
+    send(log, "trained", **event_of(trained.report))
     if log is None and trained.report.ended_early:
         warnings.warn(str(trained.report), stacklevel=2)
     return trained
 
 
-def _facts(report: TrainingReport) -> dict[str, Any]:
+def event_of(report: TrainingReport) -> dict[str, Any]:
+    """Return a report as the facts of a log event."""
     facts = report._asdict()
     if report.held_out is None:
         del facts["held_out"]
