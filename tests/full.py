@@ -29,6 +29,7 @@ from checks import (
     shapes,
     small_stack,
     stores,
+    training,
 )
 
 import fastprep
@@ -48,6 +49,7 @@ CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
     "memory": memory.memory,
     "sameness": sameness.sameness,
     "interrupts": interrupts.interrupts,
+    "training": training.training,
     "memory-failures": memory_failures.memory_failures,
 }
 
