@@ -105,6 +105,13 @@ cdef class PieceCounter:
         """
         cdef PieceCounter other
         cdef int status
+        cdef size_t most = 0
+        for other in counters:
+            most = max(most, other.table.used)
+        # Growing step by step would take longer than the adding does.
+        with nogil:
+            status = table_reserve_pieces(&self.table, most // parts)
+        check_table(status, &self.table)
         for other in counters:
             if self.table.seeds[0] != other.table.seeds[0] or self.table.seeds[1] != other.table.seeds[1]:
                 raise ValueError("the counters have different seeds")

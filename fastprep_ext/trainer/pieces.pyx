@@ -48,6 +48,13 @@ cdef int table_reserve(PieceTable *self, size_t bytes) noexcept nogil:
     return table_grow(self, capacity) if capacity > self.capacity else TABLE_OK
 
 
+cdef int table_reserve_pieces(PieceTable *self, size_t pieces) noexcept nogil:
+    cdef size_t capacity = self.capacity
+    while self.used + pieces > most_used(capacity):
+        capacity *= 2
+    return table_grow(self, capacity) if capacity > self.capacity else TABLE_OK
+
+
 cdef int table_grow(PieceTable *self, size_t capacity) noexcept nogil:
     cdef Slot *old = self.slots
     cdef size_t i, at, before = self.capacity
