@@ -22,8 +22,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from _run import argument_parser, choose_documents, describe_corpus, write_result
-
 #: Trainers by contract: the package that each needs.
 TRAINERS = {
     "fastprep, documents": "fastprep",
@@ -138,6 +136,9 @@ def common(one: list[str], other: list[str]) -> int:
 
 def main() -> None:
     """Measure, and print the result."""
+    # Not by the processes that are measured: it imports numpy and all of fastprep.
+    from _run import argument_parser, choose_documents, describe_corpus, write_result
+
     parser = argument_parser(__doc__.splitlines()[0], megabytes=10, repeats=3)
     parser.add_argument("--vocab-size", type=int, default=32_000)
     parser.add_argument("--threads", type=int, nargs="+", default=[1], metavar="N")
