@@ -2,9 +2,10 @@
 
     python benchmarks/bench_train.py --corpus prose.jsonl.zst --megabytes 40 --vocab-size 32000
 
-Each trainer runs in a process of its own, in turns, on one thread, with GPT-2's pattern. Those that are
-not installed are left out. By documents each document is a text, by lines each line of a file is one.
-The merges of a contract are compared before a time counts; what differs is said beside the figures.
+Each trainer runs in a process of its own, in turns, with GPT-2's pattern; its start and its imports
+count. Those that are not installed are left out. By documents each document is a text, by lines
+each line of a file is one. The merges of a contract are compared before a time counts; what differs
+is said beside the figures.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-from _run import argument_parser, choose_documents, describe_corpus, write_result
 
 #: Trainers by contract: the package that each needs.
 TRAINERS = {
@@ -44,7 +43,7 @@ def texts_of(folder: Path) -> list[str]:
         return [json.loads(line)["text"] for line in file]
 
 
-def train(name: str, folder: Path, size: int) -> list[bytes]:
+def train(name: str, folder: Path, size: int, threads: int) -> list[bytes]:
     """Train by one of the trainers; return the bytes of the merged tokens in order."""
     if name.startswith("fastprep"):
         import fastprep
@@ -57,7 +56,7 @@ def train(name: str, folder: Path, size: int) -> list[bytes]:
             separator=None,
             documents="lines" if lines else "whole",
             ties="bytes" if name.endswith("bytes") else "huggingface",
-            workers=1,
+            workers=threads,
             log=lambda event: None,
         )
         return [left + right for left, right in enc.merges]
@@ -79,7 +78,7 @@ def train(name: str, folder: Path, size: int) -> list[bytes]:
         import gigabpe
 
         path = str(folder / "lines.txt")
-        _, merges = gigabpe.train_bpe([path], size, threads=1, pretokenizer="bytelevel")
+        _, merges = gigabpe.train_bpe([path], size, threads=threads, pretokenizer="bytelevel")
         return in_bytes(merges)
     if name.startswith("gigatoken"):
         import gigatoken
@@ -104,10 +103,10 @@ def in_bytes(merges: Any) -> list[bytes]:
     return [to_bytes(left + right) for left, right in merges]
 
 
-def child(name: str, folder: Path, size: int) -> None:
+def child(name: str, folder: Path, size: int, threads: int) -> None:
     """Train in this process, and print what it took and what was made."""
     start = time.perf_counter()
-    tokens = train(name, folder, size)
+    tokens = train(name, folder, size, threads)
     wall = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF)
     (folder / "tokens.json").write_text(json.dumps([token.hex() for token in tokens]))
@@ -118,10 +117,11 @@ def child(name: str, folder: Path, size: int) -> None:
     print(json.dumps(facts))
 
 
-def measure(name: str, folder: Path, size: int) -> tuple[dict[str, float], list[str]]:
+def measure(name: str, folder: Path, size: int, threads: int) -> tuple[dict[str, float], list[str]]:
     """Run one trainer in a process; return what it took, and its tokens."""
-    command = [sys.executable, __file__, "--child", name, str(folder), str(size)]
-    env = {**os.environ, "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    command = [sys.executable, __file__, "--child", name, str(folder), str(size), str(threads)]
+    parallel = "true" if threads > 1 else "false"
+    env = {**os.environ, "RAYON_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": parallel}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1]), json.loads(
         (folder / "tokens.json").read_text()
@@ -136,14 +136,19 @@ def common(one: list[str], other: list[str]) -> int:
 
 def main() -> None:
     """Measure, and print the result."""
+    # Not by the processes that are measured: it imports numpy and all of fastprep.
+    from _run import argument_parser, choose_documents, describe_corpus, write_result
+
     parser = argument_parser(__doc__.splitlines()[0], megabytes=10, repeats=3)
     parser.add_argument("--vocab-size", type=int, default=32_000)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1], metavar="N")
     parser.add_argument("--only", nargs="*", default=list(TRAINERS), metavar="TRAINER")
     options = parser.parse_args()
     documents = choose_documents(options.corpus, options.megabytes, options.seed)
     names = [name for name in TRAINERS if name in options.only and find_spec(TRAINERS[name])]
-    times: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    made: dict[str, list[str]] = {}
+    sides = [(name, threads) for threads in options.threads for name in names]
+    times: dict[tuple[str, int], list[dict[str, float]]] = {side: [] for side in sides}
+    made: dict[tuple[str, int], list[str]] = {}
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         with (folder / "documents.jsonl").open("w", encoding="utf-8") as file:
@@ -152,20 +157,27 @@ def main() -> None:
         (folder / "documents.txt").write_text(text, encoding="utf-8", newline="")
         (folder / "lines.txt").write_text("\n".join(documents), encoding="utf-8", newline="")
         for _ in range(options.repeats):
-            for name in names:
-                facts, made[name] = measure(name, folder, options.vocab_size)
-                times[name].append(facts)
+            for side in sides:
+                facts, made[side] = measure(side[0], folder, options.vocab_size, side[1])
+                times[side].append(facts)
     rows = []
-    for name in names:
-        ours = next(
-            each for each in reversed(_OURS) if name.endswith(each.removeprefix("fastprep"))
+    for name, threads in sides:
+        side = name, threads
+        ours = (
+            next(each for each in reversed(_OURS) if name.endswith(each.removeprefix("fastprep"))),
+            threads,
         )
-        row: dict[str, Any] = {"trainer": name, "merges": len(made[name])}
+        row: dict[str, Any] = {"trainer": name, "threads": threads, "merges": len(made[side])}
         for fact in ("cpu", "wall", "peak_mib"):
-            row[fact] = statistics.median(each[fact] for each in times[name])
+            row[fact] = round(statistics.median(each[fact] for each in times[side]), 3)
         if ours in made:
-            row["same_merges"] = common(made[ours], made[name])
-            row["cpu_of_fastprep"] = row["cpu"] / statistics.median(t["cpu"] for t in times[ours])
+            row["same_merges"] = common(made[ours], made[side])
+            for fact in ("cpu", "wall", "peak_mib"):
+                # Both sides of a round ran one after the other.
+                rounds = zip(times[side], times[ours], strict=True)
+                row[f"{fact}_of_fastprep"] = round(
+                    statistics.median(theirs[fact] / mine[fact] for theirs, mine in rounds), 2
+                )
         rows.append(row)
     write_result(
         {
@@ -181,6 +193,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        child(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
+        child(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
     else:
         main()

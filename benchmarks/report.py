@@ -28,6 +28,7 @@ from tables import (
     loader_lines,
     peer_lines,
     prepare_lines,
+    train_lines,
     word_lines,
 )
 from worst import worst_lines
@@ -64,6 +65,7 @@ def lines_of(results: Results, pictures: dict[str, str], folder: str, where: str
         *load_lines(results),
         *call_lines(results),
         *word_lines(results),
+        *train_lines(results),
         *loader_lines(results),
         *cold_lines(results),
     ]

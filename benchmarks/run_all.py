@@ -27,6 +27,7 @@ OF_A_CORPUS = {
     "limits": "splitting alone, and a plain copy",
     "peers": "documents to ids, all tokenizers",
     "prepare": "a corpus to a token store",
+    "train": "a vocabulary, next to other trainers",
     "words": "word tokenizers, next to the notebook's",
 }
 #: Benchmarks without a corpus.

@@ -455,3 +455,59 @@ def prepare_lines(results: Results) -> list[str]:
         "",
         *table(["", *found], reading),
     ]
+
+
+# -- training of vocabularies ----------------------------------------------------------------------
+
+
+def train_lines(results: Results) -> list[str]:
+    """Return the table of trainers: CPU seconds and peak memory, beside those of fastprep."""
+    found = results.by_corpus("train")
+    if not found:
+        return []
+    first = next(iter(found.values()))
+    sides: dict[tuple[str, int], None] = {}
+    for result in found.values():
+        for row in result["rows"]:
+            sides[row["trainer"], row["threads"]] = None
+    rows = []
+    for name, threads in sides:
+        cells = [name, str(threads)]
+        for result in found.values():
+            cells.append(train_cell(result["rows"], name, threads))
+        rows.append(cells)
+    sizes = ", ".join(f"{name} {r['corpus']['bytes'] / 1e6:.0f} MB" for name, r in found.items())
+    return [
+        "## Training",
+        "",
+        f"{first['vocab_size']:,} tokens, GPT-2's pattern; {sizes}. CPU seconds of the process and its "
+        "peak memory in MiB; in brackets how many times those of fastprep with the same contract they "
+        "are. Merges are compared first: where they differ, after how many is said.",
+        "",
+        *table(["trainer", "threads", *found], rows),
+    ]
+
+
+def train_cell(rows: list[dict[str, Any]], name: str, threads: int) -> str:
+    """Return what one trainer took on one corpus."""
+    row = next((r for r in rows if (r["trainer"], r["threads"]) == (name, threads)), None)
+    if row is None:
+        return ""
+    cell = f"{row['cpu']:.2f} s, {row['peak_mib']:.0f} MiB"
+    if not name.startswith("fastprep") and "cpu_of_fastprep" in row:
+        cell += f" ({times(row['cpu_of_fastprep'])}, {times(row['peak_mib_of_fastprep'])})"
+        ours = next(
+            r for r in rows if r["trainer"] == of_contract(name) and r["threads"] == threads
+        )
+        if row["same_merges"] < min(row["merges"], ours["merges"]):
+            cell += f"; others from merge {row['same_merges'] + 1:,} on"
+    return cell
+
+
+def of_contract(name: str) -> str:
+    """Return the name of fastprep's row with the contract of a trainer.
+
+    >>> of_contract("gigabpe, lines")
+    'fastprep, lines'
+    """
+    return f"fastprep, {name.partition(', ')[2]}"

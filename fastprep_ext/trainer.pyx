@@ -3,14 +3,15 @@
 import os
 from array import array as array_module
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.math cimport log
 from libc.stdint cimport UINT32_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, qsort, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from fastprep_ext.base cimport (
-    ITEM_UINT16, ITEM_UINT64, ITEM_UINT8, Array, Rows, array_of, highest_bit, likely, load64, mul_fold,
-    prefetch, unlikely,
+    ITEM_INT64, ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, ITEM_UINT8, Array, Rows, array_of, highest_bit, likely,
+    load64, mul_fold, prefetch, unlikely,
 )
 from fastprep_ext.bpe cimport (
     PATTERN_R50K, Split, check_split, key_equal, key_short, pattern_number, split_begin, split_next,
@@ -19,7 +20,8 @@ from fastprep_ext.bpe cimport (
 from fastprep_ext.base import uninitialized
 
 __all__ = [
-    "MAX_COUNT", "MergeTrainer", "PieceCounter", "RecordMerge", "check_records", "list_records", "records_of",
+    "MAX_COUNT", "MergeTrainer", "PieceCounter", "RecordMerge", "check_records", "list_records",
+    "record_places", "records_of",
 ]
 
 #: Counts, and the sums of all counts, are at most this.

@@ -29,6 +29,7 @@ from checks import (
     shapes,
     small_stack,
     stores,
+    training,
 )
 
 import fastprep
@@ -48,6 +49,7 @@ CHECKS: dict[str, Callable[[int, int], Iterator[Found]]] = {
     "memory": memory.memory,
     "sameness": sameness.sameness,
     "interrupts": interrupts.interrupts,
+    "training": training.training,
     "memory-failures": memory_failures.memory_failures,
 }
 
@@ -70,6 +72,7 @@ def main() -> int:
             f"{fastprep.__file__} is in another tree, and the results would record the wrong commit"
         )
     failed = False
+    ran = commit()  # of the code that is loaded: the tree may change before the last record
     for check in options.checks:
         start = time.perf_counter()
         for found in CHECKS[check](options.seed, options.cases):
@@ -81,7 +84,7 @@ def main() -> int:
                 **found.figures,
                 "seconds": round(time.perf_counter() - start, 1),
                 "seed": options.seed,
-                "commit": commit(),
+                "commit": ran,
                 "fastprep": fastprep.__version__,
                 "tiktoken": tiktoken.__version__,
                 "python": platform.python_version(),

@@ -26,9 +26,11 @@ from fastprep.errors import FastprepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from fastprep.cli.parser import Parser
+    from fastprep.corpus.documents import Format
     from fastprep.jobs.progress import Event
     from fastprep.trainer.counting import Settings
     from fastprep.trainer.counts import PieceCounts
@@ -51,7 +53,7 @@ def add_train(command: Parser) -> None:
     )
     command.common = (
         *("output", "vocab_size", "pattern", "special", "field", "format", "documents", "on_error"),
-        *("workers", "memory", "quiet", "help"),
+        *("held_out", "workers", "memory", "overwrite", "quiet", "help"),
     )
     command.variables = (
         *(
@@ -84,10 +86,19 @@ def add_train(command: Parser) -> None:
     command.add_argument("--vocab-size", type=at_least_one, metavar="N", help="number of tokens")
     command.add_argument(
         "--pattern",
-        default="gpt2",
         metavar="P",
         help="how text is split: the name of an encoding or of a family of patterns, or a regular "
-        "expression (default: gpt2)",
+        "expression (default: that of --base, or gpt2)",
+    )
+    command.add_argument(
+        "--base",
+        metavar="ENC",
+        help="continue from an encoding: its name or its file; its ids do not change",
+    )
+    command.add_argument(
+        "--no-pattern",
+        action="store_true",
+        help="with --base: do not split documents, so that tokens span words",
     )
     command.add_argument(
         "--special",
@@ -116,6 +127,19 @@ def add_train(command: Parser) -> None:
     command.add_argument(
         "--max-token-length", type=at_least_one, metavar="N", help="tokens have fewer bytes"
     )
+    command.add_argument(
+        "--held-out",
+        action="append",
+        metavar="INPUT",
+        help="texts that are not trained on: their bytes per token are reported, beside those of gpt2, "
+        "cl100k_base and o200k_base; may be repeated",
+    )
+    command.add_argument(
+        "--report",
+        metavar="FILE",
+        help="also write a page of HTML about the vocabulary, with plots",
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace another output")
     texts = command.add_argument_group("inputs")
     texts.add_argument(
         "--documents",
@@ -185,15 +209,22 @@ def _check(options: argparse.Namespace) -> None:
         options.usage("the following arguments are required: INPUT")
     if options.no_special and options.special:
         options.usage("--special and --no-special exclude each other")
+    if options.no_pattern and (options.pattern or not (options.base or _only_counts(options))):
+        options.usage("--no-pattern needs --base, and excludes --pattern")
     if options.vocab_size is None and not options.task and not options.output.endswith(_COUNTS):
         options.usage("the following arguments are required: --vocab-size")
 
 
+def _only_counts(options: argparse.Namespace) -> bool:
+    return bool(options.task) or options.output.endswith(_COUNTS)
+
+
 def _run(options: argparse.Namespace, messages: _Messages) -> None:
     from fastprep.jobs.output import check_parent
+    from fastprep.jobs.progress import send
     from fastprep.system.arguments import local_path
     from fastprep.trainer.parts import remove_parts
-    from fastprep.trainer.training import train_counts, wanted
+    from fastprep.trainer.training import event_of, train_counts, wanted
 
     output = local_path(options.output, "the output")
     work = output.with_name(output.name + ".work")
@@ -208,6 +239,7 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
             options.min_frequency,
             options.max_token_length,
             None,
+            options.base,
         )
     _check_name(options, output)
     check_parent(output)
@@ -222,23 +254,63 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
             print(f"{work}: all tasks are done; --merge trains")
         return
     if options.output.endswith(_COUNTS):
-        counts.save(output)
+        if _is_same(output, options, counts.save):
+            messages.same()
+        else:
+            counts.save(output)
         if not options.quiet:
             print(f"{options.output}: {counts.total:,} pieces, {len(counts):,} distinct")
     else:
         assert settings is not None
-        trained = train_counts(
-            counts,
-            settings,
-            output.stem,
-            progress=False if options.quiet or options.log else None,
-            log=messages.event,
-        )
-        trained.save(output)
-        remove_parts(work)
+        progress = False if options.quiet or options.log else None
+        trained = train_counts(counts, settings, output.stem, progress, messages.event)
+        if options.held_out:
+            from fastprep.trainer.held_out import measure
+
+            found = measure(trained, options.held_out, _form(options), progress, messages.event)
+            trained.report = trained.report._replace(held_out=found)
+        send(messages.event, "trained", **event_of(trained.report))
+        if _is_same(output, options, trained.save):
+            messages.same()
+        else:
+            trained.save(output)
+        if options.report is not None:
+            from fastprep.report.page import write_report
+
+            write_report(trained, options.report)
         messages.trained(trained)
-        return
     remove_parts(work)
+
+
+def _is_same(output: Path, options: argparse.Namespace, save: Callable[[Path], None]) -> bool:
+    """Return whether the output is there already. Raises StoreExists for another one.
+
+    `save` writes what the output should be to a path.
+    """
+    from tempfile import TemporaryDirectory
+
+    from fastprep.errors import StoreExists
+
+    if options.overwrite or not os.path.lexists(output):
+        return False
+    with TemporaryDirectory() as folder:
+        made = output.__class__(folder) / output.name
+        save(made)
+        files = [*made.parent.iterdir()]
+        same = all(_content(output.with_name(path.name)) == path.read_bytes() for path in files)
+    if not same:
+        raise StoreExists(
+            f"{options.output}: it exists, and is not what these inputs and settings give; choose "
+            "another output, or pass --overwrite to replace it"
+        )
+    return True
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _check_name(options: argparse.Namespace, output: Path) -> None:
@@ -275,14 +347,29 @@ def _counts(options: argparse.Namespace, work: Path, messages: _Messages) -> Pie
     )
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _form(options: argparse.Namespace) -> Format:
     from fastprep.corpus.documents import Format
-    from fastprep.trainer.counting import settings_of
 
-    form = Format(
+    return Format(
         options.separator, options.field, options.on_error, options.format, options.zstd_window
     )
-    return settings_of(options.pattern, options.documents, form, options.workers, options.memory)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    from fastprep.trainer.counting import settings_of
+    from fastprep.trainer.splitting import splitting_of, splitting_of_base
+
+    if options.no_pattern:
+        splitting = splitting_of(None)
+    elif options.base is None:
+        splitting = splitting_of(options.pattern or "gpt2")
+    else:
+        from fastprep.trainer.base import base_of
+
+        splitting = splitting_of_base(options.pattern or "default", base_of(options.base).recipe)
+    return settings_of(
+        splitting, options.documents, _form(options), options.workers, options.memory
+    )
 
 
 class _Messages(EventLines):
@@ -318,6 +405,11 @@ class _Messages(EventLines):
             self._options.error_is_logged = True
         elif self._kept and isinstance(error, (FastprepError, KeyboardInterrupt, OSError)):
             self.print("the parts that are counted are kept; the same command resumes")
+
+    def same(self) -> None:
+        """Print that the output is the one that was made before."""
+        made = "made before from the same inputs and settings, and left as it is"
+        self.print(f"{self._options.output}: {made}")
 
     def trained(self, trained: TrainedEncoding) -> None:
         """Print what was trained; on a terminal also the time, and what to do next."""

@@ -125,6 +125,10 @@ class Encoding(Decoding):
             raise BadVocabulary(f"{recipe.source}: {error}") from None
         return encoding
 
+    def _for_stores(self) -> Encoding:
+        """Return the encoding of which stores record the tables: this one, unless a subclass differs."""
+        return self
+
     def _assemble(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.name = recipe.name

@@ -1,4 +1,4 @@
-"""write_report: one HTML page about a store, to inspect it before training on it.
+"""write_report: one HTML page about a store, to inspect it before training on it, or a vocabulary.
 
 The page is self-contained: no script, no font, no other file, nothing from the network, and a content
 security policy that forbids all of these, since the documents that it shows are untrusted.
@@ -16,15 +16,19 @@ from typing import NamedTuple
 import numpy as np
 
 from fastprep.checks.oracles import check_made_with
+from fastprep.encoding.encoding import Encoding
 from fastprep.encoding.token_html import spans, visible
 from fastprep.errors import InvalidInput
 from fastprep.report import plots
 from fastprep.report.counts import LONG, StoreCounts, count
+from fastprep.report.elements import CLOSING, binary_size, cards, code, opening, table, thousands
+from fastprep.report.vocabulary import page_of_vocabulary
 from fastprep.store.encodings import EncodingLike, StoreEncoding, as_encoding, encoding_of_store
 from fastprep.store.manifest import ShardRecord
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import local_path, whole_number
 from fastprep.system.atomic import replacing
+from fastprep.trainer.training import TrainedEncoding
 
 # Limits of what the page lists; it states the full number of each.
 _MAX_FREQUENT = 60
@@ -32,18 +36,16 @@ _MAX_UNUSED = 400
 _MAX_SHARDS = 2000
 _MAX_SAMPLE_TOKENS = 400
 _MAX_INPUTS = 2
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-_STYLE = Path(__file__).with_name("report.css")
 
 
 def write_report(
-    store: TokenStore | str | PathLike[str],
+    store: TokenStore | TrainedEncoding | str | PathLike[str],
     output: str | PathLike[str],
     *,
     encoding: EncodingLike | None = None,
     samples: int = 6,
 ) -> Path:
-    """Write an HTML page that shows what a store holds.
+    """Write an HTML page that shows what a store holds, or what training found.
 
     The page has totals, encoding and settings, the lengths of documents, the frequency of tokens,
     the tokens that never occur, documents with their tokens coloured, and the shards. Every block
@@ -52,7 +54,8 @@ def write_report(
     Parameters
     ----------
     store
-        a store or its path.
+        a store or its path; or an encoding that :func:`fastprep.train_bpe` made, whose page has its
+        size on held-out text beside published vocabularies, its tokens and merges.
     output
         the HTML file to write; an existing file is replaced.
     encoding
@@ -84,18 +87,26 @@ def write_report(
     >>> path.read_text(encoding="utf-8")[:15]
     '<!DOCTYPE html>'
     """
-    opened = store if isinstance(store, TokenStore) else TokenStore(store)
     path = local_path(output, "the report")
     if not path.parent.is_dir():
         raise InvalidInput(f"{path}: there is no directory {path.parent}; create it first")
     if path.is_dir():
         raise InvalidInput(f"{path}: a directory; name the file to write")
     samples = whole_number(samples, "samples", 0)
+    if isinstance(store, Encoding):
+        if not isinstance(store, TrainedEncoding):
+            raise InvalidInput(f"{store!r} was not trained here, so there is no report about it")
+        return _write(path, page_of_vocabulary(store))
+    opened = store if isinstance(store, TokenStore) else TokenStore(store)
     made_with = encoding_of_store(opened) if encoding is None else as_encoding(encoding)
     check_made_with(opened, made_with)
     if not opened.num_tokens:
         raise InvalidInput(f"{opened.path}: the store holds no tokens, so there is nothing to show")
-    page = "".join(_page(opened, _Vocabulary.of(opened, made_with), count(opened), samples))
+    return _write(path, _page(opened, _Vocabulary.of(opened, made_with), count(opened), samples))
+
+
+def _write(path: Path, parts: Iterable[str]) -> Path:
+    page = "".join(parts)
     with replacing(path) as file:
         # The only text that UTF-8 cannot encode is a lone surrogate in a path.
         file.write(page.encode("utf-8", "replace"))
@@ -129,14 +140,8 @@ def _page(
 ) -> Iterable[str]:
     name = visible(store.path.name or str(store.path))
     title = escape("".join(c if c.isprintable() else "?" for c in store.path.name))
-    yield (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title or 'token store'} · fastprep</title>\n"
-        f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
-    )
-    yield f"<h1>{name}</h1>\n<p>A fastprep token store; all blocks match their checksums.</p>\n"
+    yield opening(title or "token store", name)
+    yield "<p>A fastprep token store; all blocks match their checksums.</p>\n"
     yield _cards(store, vocabulary, counted)
     yield _plots(counted)
     yield _samples(store, vocabulary, samples)
@@ -144,7 +149,7 @@ def _page(
     yield _unused(vocabulary, counted)
     yield _settings(store)
     yield _shards(store)
-    yield "</body>\n</html>\n"
+    yield CLOSING
 
 
 # -- parts of the page -----------------------------------------------------------------------------
@@ -161,17 +166,16 @@ def _cards(store: TokenStore, vocabulary: _Vocabulary, counted: StoreCounts) -> 
     inputs = {span.path: span.size for shard in store.manifest.shards for span in shard.inputs}
     on_disk = store.num_tokens * store.dtype.itemsize + store.num_documents * 8
     facts = [
-        ("tokens", _number(store.num_tokens)),
-        ("documents", _number(store.num_documents)),
+        ("tokens", thousands(store.num_tokens)),
+        ("documents", thousands(store.num_documents)),
         ("tokens per document", f"{store.num_tokens / max(store.num_documents, 1):,.1f}"),
         ("bytes per token", f"{text_bytes / text_tokens:.3f}" if text_tokens else "none"),
         ("vocabulary used", f"{100 * used / len(known):.1f}%"),
-        ("on disk", _bytes(on_disk)),
-        ("inputs", _bytes(sum(inputs.values()))),
-        ("shards", _number(len(store.manifest.shards))),
+        ("on disk", binary_size(on_disk)),
+        ("inputs", binary_size(sum(inputs.values()))),
+        ("shards", thousands(len(store.manifest.shards))),
     ]
-    cards = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>\n" for label, value in facts)
-    return f'<dl class="cards">\n{cards}</dl>\n'
+    return cards(facts)
 
 
 def _plots(counted: StoreCounts) -> str:
@@ -230,9 +234,7 @@ def _frequent(store: TokenStore, vocabulary: _Vocabulary, counted: StoreCounts) 
             f'<rect width="{100 * times / largest:.2f}" height="1"/></svg></td></tr>\n'
         )
     head = ("rank", "id", "token", "occurrences", "share", "cumulative", "")
-    return (
-        f"<h2>Most frequent tokens</h2>\n{_table(head, rows, numbers={0, 1, 3, 4, 5}, tall=True)}"
-    )
+    return f"<h2>Most frequent tokens</h2>\n{table(head, rows, numbers={0, 1, 3, 4, 5}, tall=True)}"
 
 
 def _unused(vocabulary: _Vocabulary, counted: StoreCounts) -> str:
@@ -279,14 +281,14 @@ def _settings(store: TokenStore) -> str:
         ("special tokens", special or "none"),
         ("end token", end_token),
         *([] if store.bos_token is None else [("begin token", str(store.bos_token))]),
-        ("separator of .txt", "none" if manifest.separator is None else _code(manifest.separator)),
-        ("field", _code(manifest.field)),
+        ("separator of .txt", "none" if manifest.separator is None else code(manifest.separator)),
+        ("field", code(manifest.field)),
         ("ids on disk", f"{manifest.dtype}, little-endian"),
         ("Unicode", escape(manifest.unicode_version)),
         ("format", f"{escape(manifest.format)}, version {manifest.version}"),
     ]
     rows = [f"<tr><th>{label}</th><td>{value}</td></tr>\n" for label, value in facts]
-    return f"<h2>Encoding and settings</h2>\n{_table((), rows)}"
+    return f"<h2>Encoding and settings</h2>\n{table((), rows)}"
 
 
 def _shards(store: TokenStore) -> str:
@@ -297,12 +299,12 @@ def _shards(store: TokenStore) -> str:
         rows.append(
             f'<tr><td class="n">{index}</td><td class="n">{shard.tokens:,}</td>'
             f'<td class="n">{shard.documents:,}</td><td class="n">{largest}</td>'
-            f'<td class="n">{_bytes(size)}</td><td>{_inputs(shard)}</td></tr>\n'
+            f'<td class="n">{binary_size(size)}</td><td>{_inputs(shard)}</td></tr>\n'
         )
     head = ("shard", "tokens", "documents", "largest id", "on disk", "inputs")
     rest = len(store.manifest.shards) - len(rows)
     more = f"<p>And {rest:,} more shards.</p>\n" if rest else ""
-    return f"<h2>Shards</h2>\n{_table(head, rows, numbers={0, 1, 2, 3, 4}, tall=True)}{more}"
+    return f"<h2>Shards</h2>\n{table(head, rows, numbers={0, 1, 2, 3, 4}, tall=True)}{more}"
 
 
 def _inputs(shard: ShardRecord) -> str:
@@ -311,48 +313,7 @@ def _inputs(shard: ShardRecord) -> str:
         part = (
             "" if span.end - span.start == span.size else f" <i>{span.start:,} to {span.end:,}</i>"
         )
-        parts.append(_code(span.path) + part)
+        parts.append(code(span.path) + part)
     if len(shard.inputs) > _MAX_INPUTS:
         parts.append(f"<i>and {len(shard.inputs) - _MAX_INPUTS:,} more</i>")
     return "<br>".join(parts) or "none"
-
-
-# -- formatting ------------------------------------------------------------------------------------
-
-
-def _table(
-    head: tuple[str, ...],
-    rows: list[str],
-    numbers: Iterable[int] = (),
-    *,
-    tall: bool = False,
-) -> str:
-    cells = "".join(
-        f'<th class="n">{label}</th>' if place in numbers else f"<th>{label}</th>"
-        for place, label in enumerate(head)
-    )
-    top = f"<thead><tr>{cells}</tr></thead>\n" if head else ""
-    kind = "wide tall" if tall else "wide"
-    return f'<div class="{kind}"><table>\n{top}<tbody>\n{"".join(rows)}</tbody></table></div>\n'
-
-
-def _code(text: str) -> str:
-    return f"<code>{visible(text)}</code>"
-
-
-def _number(value: int) -> str:
-    return f"{value:,}"
-
-
-def _bytes(size: int) -> str:
-    """Format a number of bytes with a binary unit.
-
-    >>> _bytes(700), _bytes(1536), _bytes(3 << 30)
-    ('700 B', '1.5 KiB', '3.0 GiB')
-    """
-    shown = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if shown < 1024 or unit == "TiB":
-            break
-        shown /= 1024
-    return f"{size} B" if unit == "B" else f"{shown:,.1f} {unit}"

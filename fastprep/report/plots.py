@@ -120,6 +120,45 @@ def token_frequencies(counts: npt.NDArray[np.int64]) -> str:
     return _svg("frequencies", "Token frequencies by rank", draw)
 
 
+def token_lengths(lengths: npt.NDArray[np.int64]) -> str:
+    """Plot how many tokens have each length in bytes, as an SVG element.
+
+    Raises FastprepError if matplotlib is not installed.
+    """
+    longest = int(lengths.max())
+    sizes, tokens = np.unique(lengths, return_counts=True)
+
+    def draw(axes: Any) -> None:
+        axes.bar(sizes, tokens, 0.9, color=_ACCENT, linewidth=0, alpha=0.85)
+        # A few long tokens would leave no room for the others.
+        axes.set_xlim(1, min(longest, 40) + 1)
+        axes.set_ylim(0, tokens.max() * 1.12)
+        axes.set_xlabel("bytes of a token")
+        axes.set_ylabel("tokens")
+        axes.grid(visible=False, axis="x")
+
+    return _svg("token-lengths", "Lengths of tokens", draw)
+
+
+def merge_counts(counts: npt.NDArray[np.int64]) -> str:
+    """Plot how often the pair of each merge occurred, both axes logarithmic, as an SVG element.
+
+    ``counts[i]`` is of merge i. Raises FastprepError if matplotlib is not installed.
+    """
+    merges = np.unique(np.round(np.geomspace(1, len(counts), 400)).astype(np.int64))
+
+    def draw(axes: Any) -> None:
+        axes.plot(merges, counts[merges - 1], color=_ACCENT, linewidth=2, solid_capstyle="round")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlim(1, max(len(counts), 2))
+        axes.set_ylim(0.7, max(float(counts[0]), 2) * 2)
+        axes.set_xlabel("merge")
+        axes.set_ylabel("occurrences of the pair")
+
+    return _svg("merge-counts", "Counts of the merged pairs", draw)
+
+
 def _svg(name: str, title: str, draw: Callable[[Any], None]) -> str:
     try:
         import matplotlib

@@ -148,7 +148,7 @@ def as_encoding(encoding: EncodingLike) -> StoreEncoding:
     from fastprep.encoding.encoding import Encoding
 
     if isinstance(encoding, Encoding):
-        return encoding
+        return encoding._for_stores()
     if isinstance(encoding, PathLike):
         return _from_file(encoding)
     if isinstance(encoding, str):

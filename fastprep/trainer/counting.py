@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import warnings
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,18 +56,18 @@ class Settings(NamedTuple):
 
 
 def settings_of(
-    pattern: str,
+    splitting: Splitting,
     documents: Unit,
     form: Format,
     workers: int | None,
     memory: int | str | None,
 ) -> Settings:
-    """Return checked settings. Raises InvalidArgument, and BadVocabulary for what is no pattern."""
+    """Return checked settings. Raises InvalidArgument."""
     check_unit(documents)
     if workers is not None:
         workers = whole_number(workers, "workers", most=MAX_WORKERS)
     budget = DEFAULT_MEMORY if memory is None else number_of_bytes(memory, "memory", MIN_MEMORY)
-    return Settings(splitting_of(pattern), documents, form, workers or available_cores(), budget)
+    return Settings(splitting, documents, form, workers or available_cores(), budget)
 
 
 class Tables:
@@ -95,35 +94,54 @@ class Tables:
 
     def count(self, texts: Rows) -> None:
         """Count the pieces of texts, by a table that no other thread uses."""
+        if self._splitter is None:
+            for index in texts.invalid():  # a splitter would find them
+                _raise_invalid(index, texts[index])
         try:
             counter = self._idle.pop()
         except IndexError:
-            counter = PieceCounter(self._splitter, self._lines, self._seeds, self._table_bytes)
+            counter = self._new(self._table_bytes)
         counter.count(texts, self._spill)
         self._idle.append(counter)
+
+    def _new(self, most: int = 0) -> PieceCounter:
+        return PieceCounter(self._splitter, self._lines, self._seeds, most)
 
     def _spill(self, records: memoryview) -> None:
         with self._lock:
             if self._file is None:
+                import tempfile
+
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
             write_all(self._file, records)
             self._ends.append(self._ends[-1] + len(records))
 
-    def take(self) -> PieceCounter | None:
-        """Return the sum of all tables, and forget them; None if it takes too much memory."""
-        if not self._idle:
-            self._idle.append(PieceCounter(self._splitter, self._lines, self._seeds))
-        while len(self._idle) > 1 and self._file is None:
-            if not self._idle[0].add(self._idle[-1]):
-                return None
-            self._idle.pop()
-        return self._idle.pop() if self._file is None else None
+    def take(self) -> list[PieceCounter] | None:
+        """Return the sum of all tables, as tables that share no piece, and forget them.
+
+        They are added up by as many threads as there are tables, each of which takes a part of the
+        hashes. None if something was written.
+        """
+        if self._file is not None:
+            return None
+        tables, self._idle = self._idle, []
+        if len(tables) < 2:
+            return tables or [self._new()]
+
+        def add(part: int) -> PieceCounter:
+            sums = self._new()
+            sums.add_part(tables, part, len(tables))
+            return sums
+
+        return [*map_in_order(add, range(len(tables)), len(tables))]
 
     def records(self) -> tuple[memoryview, Sequence[int] | None]:
         """Return all counts as sorted records, and their sums if they are known; forget them."""
-        counter = self.take()
-        if counter is not None:
-            return counter.records(), None
+        found = self.take()
+        if found is not None:
+            if len(found) == 1:
+                return found[0].records(), None
+            return merged([each.records() for each in found])
         tables = [each.records() for each in self._idle]
         self._idle = []
         written: list[Any] = []
@@ -132,6 +150,17 @@ class Tables:
                 mapped = map_file(file.fileno(), self._ends[-1])
             written = [mapped[a:b] for a, b in zip(self._ends, self._ends[1:])]  # noqa: B905
         return merged([*written, *tables])
+
+
+def _raise_invalid(index: int, text: bytes) -> None:
+    """Raise InvalidUtf8 for a text of which it is known that it is not UTF-8."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        at = error.start
+        raise InvalidUtf8(
+            f"text {index} is not UTF-8: no character begins at byte {at}", index, at
+        ) from None
 
 
 class Plan(NamedTuple):
@@ -314,7 +343,7 @@ def count_inputs(
 def count_pieces(
     inputs: Inputs | Iterable[str],
     *,
-    pattern: str = "gpt2",
+    pattern: str | None = "gpt2",
     documents: Unit = "whole",
     separator: str | None = "<|endoftext|>",
     field: str = "text",
@@ -335,7 +364,7 @@ def count_pieces(
         a generator of str.
     pattern
         how texts are split into pieces: the name of an encoding, as ``"gpt2"`` or ``"o200k_base"``, of a
-        family in :mod:`fastprep.patterns`, or a regular expression.
+        family in :mod:`fastprep.patterns`, or a regular expression; None: each text is one piece.
     documents
         ``"whole"``: each document is a text. ``"lines"``: each line with its newline is one, as for the
         files that the trainer of Hugging Face reads.
@@ -369,7 +398,7 @@ def count_pieces(
     (5, 6)
     """
     form = Format(separator, field, on_error, format, zstd_window)
-    settings = settings_of(pattern, documents, form, workers, memory)
+    settings = settings_of(splitting_of(pattern), documents, form, workers, memory)
     tables, _ = count_inputs(inputs, settings, progress, log)
     records, sums = tables.records()
     return PieceCounts(records, settings.splitting, settings.documents, sums)

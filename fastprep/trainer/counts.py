@@ -6,7 +6,6 @@ A file of counts is one line that says what it is, one line of JSON, and the rec
 
 from __future__ import annotations
 
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
@@ -99,7 +98,7 @@ class PieceCounts:
 
     @classmethod
     def from_dict(
-        cls, counts: Mapping[bytes, int], *, pattern: str = "gpt2", documents: Unit = "whole"
+        cls, counts: Mapping[bytes, int], *, pattern: str | None = "gpt2", documents: Unit = "whole"
     ) -> PieceCounts:
         """Make counts of a mapping from pieces to how often each occurs, at least once.
 
@@ -109,12 +108,7 @@ class PieceCounts:
         >>> len(PieceCounts.from_dict({b"one": 1, b" two": 2}))
         2
         """
-        for piece, count in counts.items():
-            if not isinstance(piece, bytes) or not piece:
-                raise InvalidArgument(f"the piece {piece!r:.80} must be bytes, at least one")
-            whole_number(count, f"the count of {piece!r:.80}", 1, MAX_COUNT)
-        check_unit(documents)
-        return cls(records_of(counts), splitting_of(pattern), documents)
+        return counts_of_dict(counts, splitting_of(pattern), documents)
 
     @property
     def pattern(self) -> str:
@@ -235,6 +229,18 @@ class PieceCounts:
         return cls(records, splitting, facts.documents, sums), facts
 
 
+def counts_of_dict(
+    counts: Mapping[bytes, int], splitting: Splitting, documents: Unit
+) -> PieceCounts:
+    """Make counts as :meth:`PieceCounts.from_dict` does."""
+    for piece, count in counts.items():
+        if not isinstance(piece, bytes) or not piece:
+            raise InvalidArgument(f"the piece {piece!r:.80} must be bytes, at least one")
+        whole_number(count, f"the count of {piece!r:.80}", 1, MAX_COUNT)
+    check_unit(documents)
+    return PieceCounts(records_of(counts), splitting, documents)
+
+
 def check_unit(documents: object) -> None:
     """Raise InvalidArgument if `documents` is neither ``"whole"`` nor ``"lines"``."""
     if documents not in get_args(Unit):
@@ -276,6 +282,8 @@ def merged(
         check()
         size += len(block)
         if file is None and size > _MAX_IN_MEMORY:
+            import tempfile
+
             file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as its map does
             for each in blocks:
                 write_all(file, each)

@@ -6,34 +6,32 @@ import os
 import warnings
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
-
-import numpy as np
 
 from fastprep.corpus.documents import Format, OnError
 from fastprep.encoding.encoding import Encoding
-from fastprep.errors import InvalidArgument, InvalidInput
+from fastprep.errors import BadVocabulary, InvalidArgument, InvalidInput
 from fastprep.jobs.progress import Log, send
 from fastprep.system.arguments import whole_number
+from fastprep.system.cached import cached_property
 from fastprep.system.interrupts import deferred
 from fastprep.system.sizes import number_of_bytes
 from fastprep.trainer.counting import MIN_MEMORY, count_inputs, settings_of
-from fastprep.trainer.counts import PieceCounts, Unit
+from fastprep.trainer.counts import PieceCounts, Unit, counts_of_dict
 from fastprep.trainer.progress import Bar
-from fastprep.trainer.splitting import Splitting
+from fastprep.trainer.splitting import Splitting, splitting_in, splitting_of_base
 from fastprep.vocabulary.byte_alphabet import ALPHABET
-from fastprep.vocabulary.merge_list import listed_table
+from fastprep.vocabulary.limits import MAX_ID, MAX_TOKEN_BYTES
 from fastprep.vocabulary.published import ENDOFTEXT
-from fastprep.vocabulary.ranks import table_of
+from fastprep.vocabulary.ranks import RankTable
 from fastprep.vocabulary.recipe import AddedToken, Recipe
-from fastprep.vocabulary.token_list import MAX_ID, MAX_TOKEN_BYTES
 from fastprep_ext.trainer import MAX_COUNT, MergeTrainer
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from fastprep.corpus.inputs import Inputs
+    from fastprep.store.encodings import EncodingLike
+    from fastprep.trainer.base import Base
+    from fastprep.trainer.held_out import HeldOut
 
 #: Of pairs with equal counts, the one that is merged: by the ids of Hugging Face, or by bytes.
 Ties: TypeAlias = Literal["huggingface", "bytes"]
@@ -56,17 +54,23 @@ class TrainingReport(NamedTuple):
     Attributes
     ----------
     vocab_size
-        the number of tokens: 256 bytes, merges and special tokens.
+        the number of ids: bytes or the ids of the base, merges and special tokens.
     asked
-        the number of tokens that were asked for; more than `vocab_size` if no pair was left.
+        the number of ids that were asked for; more than `vocab_size` if no pair was left.
     merges
-        the number of merges.
+        the number of merges, without those of the base.
     last_count
         how often the pair of the last merge occurred; 0 without a merge.
     pieces
         the number of distinct pieces.
+    unused
+        the number of merged tokens that do not occur in the inputs, since all their occurrences became
+        parts of longer tokens.
     rescans
         how often the words were scanned again to find rare pairs.
+    held_out
+        the sizes of texts that were held out, in tokens of this and of other vocabularies; None without
+        such texts.
     """
 
     vocab_size: int
@@ -74,7 +78,9 @@ class TrainingReport(NamedTuple):
     merges: int
     last_count: int
     pieces: int
+    unused: int
     rescans: int
+    held_out: HeldOut | None = None
 
     @property
     def ended_early(self) -> bool:
@@ -83,9 +89,10 @@ class TrainingReport(NamedTuple):
 
     def __str__(self) -> str:
         early = f" of {self.asked:,} asked for: no pair is left" if self.ended_early else ""
+        held_out = "" if self.held_out is None else f"; {self.held_out}"
         return (
             f"{self.vocab_size:,} tokens{early}, {self.merges:,} merges, the last of a pair that "
-            f"occurs {self.last_count:,} times; {self.pieces:,} distinct pieces"
+            f"occurs {self.last_count:,} times; {self.pieces:,} distinct pieces{held_out}"
         )
 
 
@@ -94,21 +101,45 @@ class TrainedEncoding(Encoding):
 
     Attributes
     ----------
-    merges
-        the two tokens of each merge, in the order of merging.
     report
         what training found.
+    merge_counts
+        how often the pair of each merge of the training occurred, in the order of merging.
     """
 
-    merges: list[tuple[bytes, bytes]]
     report: TrainingReport
+    merge_counts: array[int]
+    _merged: array[int]  # the rows of the two tokens of each merge
+
+    @cached_property
+    def merges(self) -> list[tuple[bytes, bytes]]:
+        """The two tokens of each merge, in the order of merging; those of a base come first."""
+        table = self.recipe.table
+        ends = table.ends_buffer.tolist()
+        tokens = [table.blob[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+        rows = map(tokens.__getitem__, self._merged)
+        return list(zip(rows, rows, strict=True))
+
+    @cached_property
+    def _as_saved(self) -> Encoding:
+        """The encoding that its ``tokenizer.json`` gives, for the patterns that such a file can have."""
+        from fastprep.vocabulary.patterns import TIKTOKEN
+        from fastprep.vocabulary.tokenizer_json_writer import with_merges
+
+        if self.recipe.merge_list is not None or self.recipe.pat_str not in TIKTOKEN:
+            return self
+        return Encoding._from_recipe(with_merges(self.recipe)[0])
+
+    def _for_stores(self) -> Encoding:
+        # A store made with the file is then one made with this encoding.
+        return self._as_saved
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"recipe": self.recipe, "merges": self.merges, "report": self.report}
+        return {"recipe": self.recipe, "trained": (self._merged, self.merge_counts, self.report)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._assemble(state["recipe"])
-        self.merges, self.report = state["merges"], state["report"]
+        self._merged, self.merge_counts, self.report = state["trained"]
 
 
 class Wanted(NamedTuple):
@@ -121,6 +152,23 @@ class Wanted(NamedTuple):
     min_frequency: int
     max_token_length: int | None
     memory: int | None
+    base: Base | None
+
+    @property
+    def first_id(self) -> int:
+        """The id of the first new token, unless special tokens come first."""
+        return BYTES if self.base is None else self.base.encoding.n_vocab
+
+    @property
+    def new_special_tokens(self) -> tuple[str, ...]:
+        """The special tokens that the base does not have."""
+        known = {} if self.base is None else self.base.recipe.special_tokens
+        return tuple(token for token in self.special_tokens if token not in known)
+
+    @property
+    def new_tokens(self) -> int:
+        """The number of merges that are asked for."""
+        return self.vocab_size - self.first_id - len(self.new_special_tokens)
 
 
 def wanted(
@@ -131,6 +179,7 @@ def wanted(
     min_frequency: int,
     max_token_length: int | None,
     memory: int | str | None,
+    base: EncodingLike | None = None,
 ) -> Wanted:
     """Return checked settings. Raises InvalidArgument naming the one that is wrong.
 
@@ -151,16 +200,19 @@ def wanted(
         raise InvalidArgument(f"specials is {specials!r}; it must be one of first, last")
     if ties not in get_args(Ties):
         raise InvalidArgument(f"ties is {ties!r}; it must be one of huggingface, bytes")
-    least = BYTES + len(tokens)
+    start = None
+    if base is not None:
+        from fastprep.trainer.base import base_of
+
+        if specials == "first":
+            raise InvalidArgument(
+                'specials is "first", which would change the ids of the base; leave it out'
+            )
+        start = base_of(base)
     size = whole_number(vocab_size, "vocab_size", 0, MAX_ID)
-    if size < least:
-        raise InvalidArgument(
-            f"vocab_size is {size}; it must be at least {least}: {BYTES} bytes and "
-            f"{len(tokens)} special token{'' if len(tokens) == 1 else 's'}"
-        )
     if max_token_length is not None:
         max_token_length = whole_number(max_token_length, "max_token_length", 1, MAX_TOKEN_BYTES)
-    return Wanted(
+    settings = Wanted(
         size,
         tokens,
         specials,
@@ -168,7 +220,16 @@ def wanted(
         whole_number(min_frequency, "min_frequency", 0, MAX_COUNT),
         max_token_length,
         None if memory is None else number_of_bytes(memory, "memory", MIN_MEMORY),
+        start,
     )
+    if settings.new_tokens < 0:
+        new = len(settings.new_special_tokens)
+        first = f"{BYTES} bytes" if start is None else f"the {settings.first_id} ids of the base"
+        raise InvalidArgument(
+            f"vocab_size is {size}; it must be at least {settings.first_id + new}: {first} and "
+            f"{new} special token{'' if new == 1 else 's'}"
+        )
+    return settings
 
 
 def byte_order(ties: Ties) -> list[int]:
@@ -186,13 +247,15 @@ def train_bpe(
     inputs: PieceCounts | Mapping[bytes, int] | Inputs | Iterable[str],
     vocab_size: int,
     *,
-    pattern: str = "gpt2",
+    pattern: str | None = "default",
     special_tokens: Sequence[str] = (ENDOFTEXT,),
     specials: Specials = "last",
     ties: Ties = "huggingface",
     min_frequency: int = 0,
     max_token_length: int | None = None,
-    name: str = "trained",
+    base: EncodingLike | None = None,
+    held_out: Inputs | Iterable[str] | None = None,
+    name: str = "tokenizer",
     documents: Unit = "whole",
     separator: str | None = ENDOFTEXT,
     field: str = "text",
@@ -216,12 +279,15 @@ def train_bpe(
         what :func:`fastprep.count_pieces` takes; or counts, as that function makes them, or as a
         mapping from pieces, as bytes, to how often each occurs.
     vocab_size
-        the number of tokens: bytes, merges and special tokens. There are fewer if no pair is left,
-        which the report says.
+        the number of ids: bytes or the ids of the base, merges and special tokens. There are fewer if
+        no pair is left, which the report says.
     pattern
-        how texts are split into pieces, as in :func:`fastprep.count_pieces`; counts have their own.
+        how texts are split into pieces, as in :func:`fastprep.count_pieces`; counts have their own. By
+        default that of the base, or of ``"gpt2"``. With a base it may be None: documents are not split,
+        so that tokens span words.
     special_tokens
-        tokens that mark something in a text, as its end. They are not searched for in the inputs.
+        tokens that mark something in a text, as its end. They are not searched for in the inputs. Those
+        that the base has keep their ids, also if they are not given.
     specials
         whether their ids come ``"last"``, as tiktoken has them, or ``"first"``, as Hugging Face's
         trainer.
@@ -233,8 +299,15 @@ def train_bpe(
         pairs that occur less often are not merged.
     max_token_length
         merged tokens have fewer bytes; only pairs of two bytes are merged whatever this is.
+    base
+        an encoding to continue from, or its name or file: pieces are in its tokens to begin with, as it
+        encodes each of them, whatever its own pattern is. Its ids do not change; the new ones follow.
+        Of pairs with equal counts the one with its smallest ids is merged.
+    held_out
+        inputs that are not trained on: the report gives their size in tokens of this vocabulary, and
+        of gpt2, cl100k_base and o200k_base.
     name
-        the name of the encoding.
+        the name of the encoding, by default the one that its ``tokenizer.json`` has when it is read.
     documents, separator, field, format, zstd_window, on_error, workers, progress, log
         as in :func:`fastprep.count_pieces`. Further events are ``merging`` and ``trained``.
     memory
@@ -263,25 +336,47 @@ def train_bpe(
     [b'to', b' be']
     """
     settings = wanted(
-        vocab_size, special_tokens, specials, ties, min_frequency, max_token_length, memory
+        vocab_size, special_tokens, specials, ties, min_frequency, max_token_length, memory, base
     )
-    if isinstance(inputs, Mapping):
-        inputs = PieceCounts.from_dict(inputs, pattern=pattern, documents=documents)
-    if isinstance(inputs, PieceCounts):
-        return train_counts(inputs, settings, name, progress, log)
     form = Format(separator, field, on_error, format, zstd_window)
-    counting = settings_of(pattern, documents, form, workers, memory)
-    tables, _ = count_inputs(inputs, counting, progress, log)
-    counter = tables.take()
-    if counter is None:
-        records, sums = tables.records()
-        counts = PieceCounts(records, counting.splitting, counting.documents, sums)
-        return train_counts(counts, settings, name, progress, log)
-    pieces = len(counter)
-    trainer = _trainer(settings)
-    trainer.load(counter)
-    del counter  # its memory is free for the pairs
-    return _trained(trainer, pieces, settings, counting.splitting, name, progress, log)
+    splitting = splitting_of_base(pattern, None if settings.base is None else settings.base.recipe)
+    if isinstance(inputs, Mapping):
+        inputs = counts_of_dict(inputs, splitting, documents)
+    if isinstance(inputs, PieceCounts):
+        trained = train_counts(inputs, settings, name, progress, log)
+    else:
+        counting = settings_of(splitting, documents, form, workers, memory)
+        tables, _ = count_inputs(inputs, counting, progress, log)
+        counters = tables.take() if settings.base is None else None
+        if counters is None:
+            records, sums = tables.records()
+            counts = PieceCounts(records, splitting, counting.documents, sums)
+            trained = train_counts(counts, settings, name, progress, log)
+        else:
+            pieces = sum(map(len, counters))
+            trainer = _trainer(settings)
+            trainer.load(counters)
+            counters.clear()  # their memory is free for the pairs
+            trained = _trained(trainer, pieces, settings, splitting, name, progress, log)
+    if held_out is not None:
+        from fastprep.trainer.held_out import measure
+
+        found = measure(trained, held_out, form, progress, log)
+        trained.report = trained.report._replace(held_out=found)
+    send(log, "trained", **event_of(trained.report))
+    if log is None and trained.report.ended_early:
+        warnings.warn(str(trained.report), stacklevel=2)
+    return trained
+
+
+def event_of(report: TrainingReport) -> dict[str, Any]:
+    """Return a report as the facts of a log event."""
+    facts = report._asdict()
+    if report.held_out is None:
+        del facts["held_out"]
+    else:
+        facts["held_out"] = report.held_out._asdict()
+    return facts
 
 
 def train_counts(
@@ -289,17 +384,27 @@ def train_counts(
 ) -> TrainedEncoding:
     """Train a vocabulary on counts; see :func:`train_bpe`."""
     trainer = _trainer(settings)
-    trainer.load_records(counts._records)
-    return _trained(trainer, len(counts), settings, counts._splitting, name, progress, log)
+    splitting = counts._splitting
+    if settings.base is None:
+        trainer.load_records(counts._records)
+    else:
+        from fastprep.trainer.base import load_words
+
+        splitting = splitting_in(splitting, settings.base.recipe)
+        load_words(trainer, counts, settings.base)
+    return _trained(trainer, len(counts), settings, splitting, name, progress, log)
 
 
 def _trainer(settings: Wanted) -> MergeTrainer:
-    order = array("H", bytes(2 * BYTES))
-    for number, byte in enumerate(byte_order(settings.ties), 1):
-        order[byte] = number
+    if settings.base is None:
+        start = array("H", bytes(2 * BYTES))
+        for number, byte in enumerate(byte_order(settings.ties), 1):
+            start[byte] = number
+    else:
+        start = array("I", map(len, settings.base.tokens))
     return MergeTrainer(
-        order,
-        settings.vocab_size - BYTES - len(settings.special_tokens),
+        start,
+        settings.new_tokens,
         settings.min_frequency,
         settings.max_token_length or 0,
         FLOOR_SHARE,
@@ -320,7 +425,7 @@ def _trained(
     if not pieces:
         raise InvalidInput("the inputs have no text to train on; pass documents that are not empty")
     _check_memory(trainer, settings)
-    asked = settings.vocab_size - BYTES - len(settings.special_tokens)
+    asked = settings.new_tokens
     send(log, "merging", pieces=pieces, merges=asked)
     with deferred() as signals, Bar("merging", asked, " merges", show=progress) as bar:
         # The first merges change most of the words.
@@ -328,20 +433,17 @@ def _trained(
             signals.deliver()
             bar.update(len(trainer))
         bar.update(len(trainer))
-    found = np.array(trainer.merges(), np.int64).reshape(-1, 3)
-    report = TrainingReport(
-        vocab_size=BYTES + len(found) + len(settings.special_tokens),
+    encoding = _encoding(trainer, settings, splitting, name)
+    counts = encoding.merge_counts
+    encoding.report = TrainingReport(
+        vocab_size=encoding.n_vocab,
         asked=settings.vocab_size,
-        merges=len(found),
-        last_count=int(found[-1, 2]) if len(found) else 0,
+        merges=len(counts),
+        last_count=counts[-1] if counts else 0,
         pieces=pieces,
+        unused=trainer.unused(),
         rescans=trainer.rescans,
     )
-    encoding = _encoding(found[:, :2] - 1, settings, splitting, name)
-    encoding.report = report
-    send(log, "trained", **report._asdict())
-    if log is None and report.ended_early:
-        warnings.warn(str(report), stacklevel=3)
     return encoding
 
 
@@ -356,30 +458,75 @@ def _check_memory(trainer: MergeTrainer, settings: Wanted) -> None:
 
 
 def _encoding(
-    merges: npt.NDArray[np.int64], settings: Wanted, splitting: Splitting, name: str
+    trainer: MergeTrainer, settings: Wanted, splitting: Splitting, name: str
 ) -> TrainedEncoding:
-    """Return the encoding of merges, whose tokens are numbered from the first byte on."""
-    tokens = [bytes([byte]) for byte in byte_order(settings.ties)]
-    for left, right in merges.tolist():
-        tokens.append(tokens[left] + tokens[right])
-    count = len(settings.special_tokens)
-    first = count if settings.specials == "first" else 0
-    special_start = 0 if settings.specials == "first" else len(tokens)
-    specials = {token: special_start + at for at, token in enumerate(settings.special_tokens)}
+    """Return the encoding of the merges of a trainer."""
+    base, added = settings.base, settings.new_special_tokens
+    if base is None:
+        first = len(added) if settings.specials == "first" else 0
+        start = bytes(byte_order(settings.ties))
+        start_ends: Any = array("Q", range(1, BYTES + 1))
+        ids = array("I", range(first, first + BYTES))
+        specials: dict[str, int] = {}
+    else:
+        start, start_ends = base.recipe.table.blob, base.recipe.table.ends_buffer
+        ids = array("I", base.ids)
+        specials = base.recipe.special_tokens
+    blob, ends, lefts = trainer.tokens(start, start_ends)
+    merged, counts = trainer.pairs()
+    if base is not None:
+        _check_tokens(blob, ends, base)
+        merged = base.merges + merged
+    next_id = ids[-1] + 1 if base is None else settings.first_id
+    ids.extend(range(next_id, next_id + len(counts)))
+    special_id = 0 if settings.specials == "first" else next_id + len(counts)
+    specials = specials | {token: special_id + at for at, token in enumerate(added)}
     if splitting.by_ranks:
-        ranks = table_of({token: first + at for at, token in enumerate(tokens)})
+        # With the lengths of left tokens the encoder does not have to search for them.
+        known = bytes(BYTES) + lefts if base is None and lefts is not None else None
+        ranks = RankTable(blob, ends, ids, "", known)
         recipe = Recipe(name, splitting.patterns, specials, ranks=ranks)
     else:
-        made = np.arange(BYTES, len(tokens), dtype=np.int64)[:, None]
-        listed = listed_table(
-            b"".join(tokens),
-            np.fromiter(accumulate(map(len, tokens)), np.uint64, len(tokens)),
-            np.arange(first, first + len(tokens), dtype=np.uint32),
-            np.ascontiguousarray(np.hstack([merges, made]), np.uint32),
-            whole_pieces=False,
-        )
-        added = [AddedToken(token, id) for token, id in specials.items()]
-        recipe = Recipe(name, splitting.patterns, merge_list=listed, added=added)
+        recipe = _listed(name, splitting, settings, merged, specials, (blob, ends, ids))
     encoding = TrainedEncoding._from_recipe(recipe)
-    encoding.merges = [(tokens[left], tokens[right]) for left, right in merges.tolist()]
+    encoding._merged, encoding.merge_counts = merged, counts
     return encoding
+
+
+def _listed(
+    name: str,
+    splitting: Splitting,
+    settings: Wanted,
+    merged: array[int],
+    specials: dict[str, int],
+    table: tuple[bytes, array[int], array[int]],
+) -> Recipe:
+    """Return a recipe that lists merges, for patterns of which a rank table has none."""
+    import numpy as np
+
+    from fastprep.vocabulary.merge_list import listed_table
+
+    base, (blob, ends, ids) = settings.base, table
+    made = array("I") if base is None else base.made[:]
+    made.extend(range(len(ids) - (len(merged) // 2 - len(made)), len(ids)))
+    rows = np.stack([merged[::2], merged[1::2], made.tolist()], axis=1).astype(np.uint32)
+    old = None if base is None else base.recipe.merge_list
+    whole_pieces = old is not None and old.whole_pieces
+    listed = listed_table(blob, np.asarray(ends), np.asarray(ids), rows, whole_pieces=whole_pieces)
+    added = () if base is None else base.recipe.added
+    known = {token.content for token in added}
+    new = [AddedToken(token, id) for token, id in specials.items() if token not in known]
+    return Recipe(name, splitting.patterns, merge_list=listed, added=[*added, *new])
+
+
+def _check_tokens(blob: bytes, ends: array[int], base: Base) -> None:
+    """Raise BadVocabulary naming the first token that was merged although the base has it."""
+    known = set(base.tokens)
+    for at in range(len(base.tokens), len(ends)):
+        token = blob[ends[at - 1] : ends[at]]
+        if token in known:
+            raise BadVocabulary(
+                f"base is {base.encoding!r}, whose merges do not always make its token "
+                f"{token!r:.80}: it was made again of two others, and a vocabulary has a token once; "
+                "use another base"
+            )

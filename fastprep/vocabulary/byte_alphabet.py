@@ -6,10 +6,12 @@ the following ones; a space is U+0120.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from fastprep_ext.bpe import END_OF_MERGE, NO_BYTE, SPACE, Json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _VISIBLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 
@@ -21,15 +23,12 @@ def _alphabet() -> str:
 
 #: The character for each byte.
 ALPHABET = _alphabet()
-_CODES = np.full(1 << 16, NO_BYTE, np.uint16)
-_CODES[list(map(ord, ALPHABET))] = np.arange(256)
-_CODES[ord(" ")] = SPACE
-_CODES[ord("\n")] = END_OF_MERGE
+_codes: npt.NDArray[np.uint16] | None = None  # made at the first use: training needs no numpy
 
 
 def json_reader() -> Json:
     """Return a reader of tokens and merges in this alphabet. No two calls may use one at a time."""
-    return Json(_CODES)
+    return Json(_all_codes())
 
 
 def to_characters(data: bytes) -> str:
@@ -53,12 +52,11 @@ def to_bytes(characters: str) -> bytes:
     Raises UnicodeEncodeError for a character that is not in the byte alphabet.
     """
     codes = codes_of(characters)
-    invalid = np.flatnonzero(codes > 255)
-    if len(invalid):
-        at = int(invalid[0])
+    if len(codes) and codes.max() > 255:
+        at = int((codes > 255).argmax())
         reason = "stands for no byte"
         raise UnicodeEncodeError("byte alphabet", characters, at, at + 1, reason)
-    return codes.astype(np.uint8).tobytes()
+    return codes.astype("uint8").tobytes()
 
 
 def is_spelled(characters: str) -> bool:
@@ -76,5 +74,22 @@ def codes_of(characters: str) -> npt.NDArray[np.uint16]:
     >>> codes_of("Ġa b").tolist()
     [32, 97, 257, 98]
     """
+    import numpy as np
+
     # An index in brackets crashes in numpy when memory runs out; here and elsewhere in this package.
-    return _CODES.take(np.frombuffer(characters.encode("utf-16-le", "surrogatepass"), np.uint16))
+    units = np.frombuffer(characters.encode("utf-16-le", "surrogatepass"), np.uint16)
+    return _all_codes().take(units)
+
+
+def _all_codes() -> npt.NDArray[np.uint16]:
+    """Return for each UTF-16 unit what :func:`codes_of` does."""
+    global _codes
+    if _codes is None:
+        import numpy as np
+
+        made = np.full(1 << 16, NO_BYTE, np.uint16)
+        made[list(map(ord, ALPHABET))] = np.arange(256)
+        made[ord(" ")] = SPACE
+        made[ord("\n")] = END_OF_MERGE
+        _codes = made
+    return _codes

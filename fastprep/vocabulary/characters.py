@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import BadVocabulary
+from fastprep.vocabulary.limits import MAX_ID, MAX_TOKEN_BYTES
 from fastprep.vocabulary.merge_list import MAX_MERGES, MergeList, listed_table, refuse_merge
 from fastprep.vocabulary.ranks import RankTable
-from fastprep.vocabulary.token_list import MAX_ID, MAX_TOKEN_BYTES
 from fastprep_ext.bpe import END_OF_MERGE, SPACE, TokenRows
 
 #: How a space is written.

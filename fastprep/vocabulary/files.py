@@ -25,6 +25,7 @@ from fastprep.vocabulary.cached import recipe_of
 from fastprep.vocabulary.configuration import configured
 from fastprep.vocabulary.json_values import decoded, fields, number_parts
 from fastprep.vocabulary.known_files import known_file
+from fastprep.vocabulary.limits import MAX_ID, MAX_TOKEN_BYTES
 from fastprep.vocabulary.merge_list import merge_list
 from fastprep.vocabulary.patterns import HUGGING_FACE, TIKTOKEN
 from fastprep.vocabulary.published import ENDOFTEXT, PUBLISHED
@@ -33,7 +34,7 @@ from fastprep.vocabulary.recipe import AddedToken, Recipe
 from fastprep.vocabulary.recipe_file import MAGIC, from_recipe_file, to_recipe_file
 from fastprep.vocabulary.sentencepiece_model import from_model, is_model
 from fastprep.vocabulary.tekken import from_tekken
-from fastprep.vocabulary.token_list import MAX_ID, MAX_TOKEN_BYTES, token_list
+from fastprep.vocabulary.token_list import token_list
 from fastprep.vocabulary.tokenizer_json import from_tokenizer_json
 from fastprep.vocabulary.tokenizer_json_writer import same_as_ranks, to_tokenizer_json
 

@@ -16,10 +16,10 @@ import numpy as np
 from fastprep.errors import BadVocabulary
 from fastprep.vocabulary.characters import Fallback
 from fastprep.vocabulary.json_values import decoded
+from fastprep.vocabulary.limits import MAX_ID, MAX_TOKEN_BYTES
 from fastprep.vocabulary.merge_list import MAX_MERGES, MergeList
 from fastprep.vocabulary.ranks import RankTable
 from fastprep.vocabulary.recipe import AddedToken, Recipe
-from fastprep.vocabulary.token_list import MAX_ID, MAX_TOKEN_BYTES
 from fastprep_ext import base
 
 #: How such a file begins. The number is that of the format.

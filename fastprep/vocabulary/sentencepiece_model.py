@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from fastprep.errors import BadVocabulary
 from fastprep.vocabulary.characters import Fallback, character_vocabulary
+from fastprep.vocabulary.limits import MAX_ID
 from fastprep.vocabulary.recipe import AddedToken, Recipe
-from fastprep.vocabulary.token_list import MAX_ID
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)
 _KINDS = {1: "Unigram", 2: "BPE", 3: "word", 4: "char"}

@@ -10,9 +10,9 @@ import numpy as np
 
 from fastprep.errors import BadVocabulary
 from fastprep.vocabulary.json_values import decoded
+from fastprep.vocabulary.limits import MAX_ID
 from fastprep.vocabulary.ranks import RankTable
 from fastprep.vocabulary.recipe import Recipe
-from fastprep.vocabulary.token_list import MAX_ID
 
 _SPECIAL = (
     *("<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"),

@@ -14,10 +14,9 @@ import numpy.typing as npt
 from fastprep.errors import BadVocabulary
 from fastprep.vocabulary.byte_alphabet import codes_of, json_reader, to_bytes, to_characters
 from fastprep.vocabulary.json_values import MAX_AT_ONCE, Json
+from fastprep.vocabulary.limits import MAX_ID, MAX_TOKEN_BYTES
 from fastprep_ext.bpe import TokenRows
 
-MAX_ID = 1 << 20
-MAX_TOKEN_BYTES = 1 << 16
 MAX_OTHERS = 1 << 14
 
 _PART_TOKENS = 1 << 16  # that are sorted together

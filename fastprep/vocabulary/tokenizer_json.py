@@ -25,6 +25,7 @@ from fastprep.vocabulary.json_values import (
     settings,
     string_parts,
 )
+from fastprep.vocabulary.limits import MAX_ID
 from fastprep.vocabulary.merge_list import MAX_MERGES, merge_list, rows_of_json
 from fastprep.vocabulary.patterns import (
     BYTE_LEVEL_PATTERN,
@@ -35,7 +36,7 @@ from fastprep.vocabulary.patterns import (
     family_of,
 )
 from fastprep.vocabulary.recipe import AddedToken, Recipe
-from fastprep.vocabulary.token_list import MAX_ID, TokenList, token_list, token_list_of_json
+from fastprep.vocabulary.token_list import TokenList, token_list, token_list_of_json
 from fastprep.vocabulary.word_ends import ending, merges_of_ends, with_ends
 from fastprep_ext.base import json_outline
 from fastprep_ext.bpe import missing_bytes

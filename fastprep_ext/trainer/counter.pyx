@@ -98,21 +98,26 @@ cdef class PieceCounter:
                 table_add(&self.table, <const uint8_t *><const char *>piece, len(piece), count), &self.table
             )
 
-    def add(self, PieceCounter other not None) -> bool:
-        """Add the counts of another counter; False if the table would be larger than it may be."""
+    def add_part(self, counters, size_t part, size_t parts) -> None:
+        """Add the counts of other counters with the same seeds, of one of `parts` parts of all hashes.
+
+        Releases the GIL. The parts of different numbers share no piece. Raises OverflowError.
+        """
+        cdef PieceCounter other
         cdef int status
-        cdef size_t before = self.table.max_bytes
-        if self.table.seeds[0] != other.table.seeds[0] or self.table.seeds[1] != other.table.seeds[1]:
-            raise ValueError("the counters have different seeds")
-        # Half added, the table could not be used: so its size is known first.
-        if before and self.memory + other.memory > before:
-            return False
-        self.table.max_bytes = 0
+        cdef size_t most = 0
+        for other in counters:
+            most = max(most, other.table.used)
+        # Growing step by step would take longer than the adding does.
         with nogil:
-            status = table_add_table(&self.table, &other.table)
-        self.table.max_bytes = before
+            status = table_reserve_pieces(&self.table, most // parts)
         check_table(status, &self.table)
-        return True
+        for other in counters:
+            if self.table.seeds[0] != other.table.seeds[0] or self.table.seeds[1] != other.table.seeds[1]:
+                raise ValueError("the counters have different seeds")
+            with nogil:
+                status = table_add_table(&self.table, &other.table, part, parts)
+            check_table(status, &self.table)
 
     def records(self) -> object:
         """Return all counts as records, and forget them."""

@@ -5,8 +5,12 @@ after each word. A token has its number at the first and the last of its places 
 between, so the neighbours of a token that starts at p are tokens[p - 1] and tokens[p + its length]:
 no links, no word numbers, and whether a pair still starts at p takes two comparisons.
 
-Words are sorted by falling count, and each count starts at a multiple of BLOCK places: one weight per
-block.
+Words are sorted by falling count, and each count starts at a multiple of BLOCK places: one level per
+block. Places are visited in ascending order, so the weight is looked up where a level ends only (a lookup
+per place missed the cache: half of the time of a merge).
+
+The words are in bytes, or in the tokens of a vocabulary that training starts from, each of which takes one
+place, whatever its bytes.
 """
 
 ctypedef fused token_t:
@@ -16,7 +20,7 @@ ctypedef fused token_t:
 cdef enum:
     BLOCK_BITS = 5
     BLOCK = 1 << BLOCK_BITS
-    BYTE_TOKENS = 257      # 0 is no token, 1 to 256 are the bytes
+    BYTE_TOKENS = 257      # 0 is no token, 1 to 256 are the bytes, if words are in bytes
     MAX_NARROW = 0xFFFE    # tokens with 16 bits each; 0xFFFF is DEAD
     TRAIN_DONE = 1         # all merges are made, or no pair is frequent enough
     TRAIN_OK = 0
@@ -33,6 +37,12 @@ cdef struct Delta:
     uint32_t unused
     uint32_t *next
 
+# All words of one count: the places up to `end`, from where the level before ends.
+cdef struct Level:
+    uint64_t count
+    uint64_t next          # where the next word is written
+    uint64_t end
+
 cdef struct Merge:
     uint32_t left
     uint32_t right
@@ -43,11 +53,14 @@ cdef struct Training:
     void *tokens           # uint16, or uint32 if `wide`
     size_t places
     size_t token_bytes     # allocated
-    uint64_t *weights      # per block
+    uint32_t *level_of     # per block
+    Level *levels
+    size_t n_levels
     bint wide
     uint64_t total         # of the counts of all pairs
     # The tokens.
-    uint32_t *lengths
+    uint32_t *lengths      # in places
+    uint32_t *sizes        # in bytes: NULL if a byte is a place
     size_t n_tokens
     size_t max_tokens
     Merge *merges
@@ -59,7 +72,7 @@ cdef struct Training:
     Candidates candidates
     uint64_t least         # the smallest count at which a pair is merged
     uint64_t floor         # pairs that were born with a smaller count are in no list
-    size_t max_length      # of a token; 0: no limit
+    size_t max_length      # of a token, in bytes; 0: no limit
     size_t rescans
     # Of one merge.
     Delta *lefts           # by token

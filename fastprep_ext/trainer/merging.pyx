@@ -29,8 +29,10 @@ cdef void training_free(Training *self) noexcept nogil:
     pairs_free(&self.pairs)
     candidates_free(&self.candidates)
     pages_free(self.tokens, self.token_bytes)
-    free(self.weights)
+    free(self.level_of)
+    free(self.levels)
     free(self.lengths)
+    free(self.sizes)
     free(self.merges)
     free(self.lefts)
     free(self.rights)
@@ -45,9 +47,9 @@ cdef inline uint64_t pair_key(size_t left, size_t right) noexcept nogil:
 
 # Whether two tokens may become one. Two bytes always may, as in tokenizers.
 cdef inline bint may_merge(const Training *self, size_t left, size_t right) noexcept nogil:
-    if left < BYTE_TOKENS and right < BYTE_TOKENS:
-        return True
-    return self.max_length == 0 or self.lengths[left] + self.lengths[right] < self.max_length
+    cdef const uint32_t *sizes = self.lengths if self.sizes == NULL else self.sizes
+    cdef size_t size = sizes[left] + sizes[right]
+    return self.max_length == 0 or size < self.max_length or size == 2
 
 
 # -- all pairs ---------------------------------------------------------------------------------------
@@ -59,7 +61,7 @@ cdef int collect(Training *self) noexcept nogil:
     self.candidates.bound = UINT64_MAX
     if pairs_begin(&self.pairs, 1 << 12, self.pairs.seed) != 0:
         return TRAIN_NO_MEMORY
-    if self.n_tokens <= BYTE_TOKENS:
+    if self.n_tokens == BYTE_TOKENS and self.sizes == NULL:
         if self.wide:
             return collect_bytes(self, <uint32_t *>self.tokens)
         return collect_bytes(self, <uint16_t *>self.tokens)
@@ -91,47 +93,62 @@ cdef int list_candidates(Training *self, const Pair *pairs, size_t count, size_t
 
 
 # Before the first merge a table by both bytes holds all pairs.
+cdef struct Cell:
+    uint64_t count
+    uint64_t n
+
+
 cdef int collect_bytes(Training *self, const token_t *tokens) noexcept nogil:
-    cdef size_t p, at, live = 0
     cdef size_t cells = BYTE_TOKENS * BYTE_TOKENS
-    cdef int status = TRAIN_OK
-    cdef Pair *pair
-    cdef Pair *all = <Pair *>calloc(cells, sizeof(Pair))
-    if all == NULL:
-        return TRAIN_NO_MEMORY
-    for p in range(BLOCK, self.places - 1):
-        pair = &all[tokens[p] * BYTE_TOKENS + tokens[p + 1]]
-        pair.count += self.weights[p >> BLOCK_BITS]
-        pair.n += 1
-    for at in range(cells):
-        all[at].key = pair_key(at // BYTE_TOKENS, at % BYTE_TOKENS)
-        if at < BYTE_TOKENS or at % BYTE_TOKENS == 0:
-            all[at].n = 0
-        if not list_pair(self, &all[at]):
-            status = TRAIN_NO_MEMORY
-        live += all[at].places != NULL
-    if status == TRAIN_OK and pairs_reserve(&self.pairs, live) != 0:
-        status = TRAIN_NO_MEMORY
-    if status == TRAIN_OK:
-        for p in range(BLOCK, self.places - 1):
-            pair = &all[tokens[p] * BYTE_TOKENS + tokens[p + 1]]
-            if pair.places != NULL:
-                pair.places[pair.filled] = <uint32_t>p
-                pair.filled += 1
-        for at in range(cells):
-            if all[at].places != NULL:
-                pair_put(&self.pairs, all[at].key)[0] = all[at]
-        status = list_candidates(self, all, cells, live)
-    else:
-        for at in range(cells):
-            if all[at].places != NULL and all[at].n > SMALL_LIST:
-                free(all[at].places)
+    cdef int status = TRAIN_NO_MEMORY
+    cdef Cell *all = <Cell *>calloc(cells, sizeof(Cell))
+    cdef uint32_t **next = <uint32_t **>calloc(cells, sizeof(uint32_t *))
+    if all != NULL and next != NULL:
+        status = list_byte_pairs(self, tokens, all, next)
     free(all)
+    free(next)
     return status
 
 
+cdef int list_byte_pairs(
+    Training *self, const token_t *tokens, Cell *all, uint32_t **next
+) noexcept nogil:
+    cdef size_t p = BLOCK, at, live = 0, i
+    cdef size_t cells = BYTE_TOKENS * BYTE_TOKENS
+    cdef uint64_t weight
+    cdef Pair *pair
+    cdef uint32_t *place
+    for i in range(self.n_levels):
+        weight = self.levels[i].count
+        while p < self.levels[i].end:
+            at = <size_t>tokens[p] * BYTE_TOKENS + tokens[p + 1]
+            all[at].count += weight
+            all[at].n += 1
+            p += 1
+    for at in range(BYTE_TOKENS, cells):
+        live += at % BYTE_TOKENS != 0 and all[at].n != 0 and all[at].count >= self.floor
+    if pairs_reserve(&self.pairs, live) != 0 or candidates_reserve(&self.candidates, live) != 0:
+        return TRAIN_NO_MEMORY
+    for at in range(BYTE_TOKENS, cells):
+        if at % BYTE_TOKENS == 0 or all[at].n == 0 or all[at].count < self.floor:
+            continue
+        pair = pair_put(&self.pairs, pair_key(at // BYTE_TOKENS, at % BYTE_TOKENS))
+        pair.count, pair.n = all[at].count, <uint32_t>all[at].n
+        pair.places = next[at] = list_new(&self.lists, pair.n)
+        if pair.places == NULL:
+            return TRAIN_NO_MEMORY
+        candidate_push(&self.candidates, pair.count, pair.key)
+    for p in range(BLOCK, self.places - 1):
+        at = <size_t>tokens[p] * BYTE_TOKENS + tokens[p + 1]
+        place = next[at]
+        if place != NULL:
+            place[0] = <uint32_t>p
+            next[at] = place + 1
+    return TRAIN_OK
+
+
 cdef int collect_pairs(Training *self, const token_t *tokens) noexcept nogil:
-    cdef size_t p, next, live = 0, i
+    cdef size_t p, next, live = 0, i, level = 0
     cdef Pair *pair
     p = BLOCK
     while p < self.places:
@@ -144,7 +161,9 @@ cdef int collect_pairs(Training *self, const token_t *tokens) noexcept nogil:
             if self.pairs.used + 1 > self.pairs.capacity // 8 * 5 and not grow_counts(&self.pairs):
                 return TRAIN_NO_MEMORY
             pair = pair_put(&self.pairs, pair_key(tokens[p], tokens[next]))
-            pair.count += self.weights[p >> BLOCK_BITS]
+            while p >= self.levels[level].end:
+                level += 1
+            pair.count += self.levels[level].count
             pair.n += 1
         p = next
     for i in range(self.pairs.capacity):
@@ -169,6 +188,20 @@ cdef int collect_pairs(Training *self, const token_t *tokens) noexcept nogil:
     if pairs_reserve(&self.pairs, 0) != 0:
         return TRAIN_NO_MEMORY
     return list_candidates(self, self.pairs.slots, self.pairs.capacity, live)
+
+
+# Add up how often each token occurs; uses[0] is of token 1.
+cdef void count_uses(const Training *self, const token_t *tokens, uint64_t *uses) noexcept nogil:
+    cdef size_t p = BLOCK, i
+    if tokens == NULL:
+        return
+    for i in range(self.n_levels):
+        while p < self.levels[i].end:
+            if tokens[p] == 0:
+                p += 1
+                continue
+            uses[tokens[p] - 1] += self.levels[i].count
+            p += self.lengths[tokens[p]]
 
 
 cdef bint grow_counts(PairTable *self) noexcept nogil:
@@ -252,6 +285,8 @@ cdef int merge_pair(Training *self, Pair *pair, token_t *tokens) noexcept nogil:
     self.merges[self.n_merges].count = pair.count
     self.n_merges += 1
     self.lengths[made] = self.lengths[left] + self.lengths[right]
+    if self.sizes != NULL:
+        self.sizes[made] = self.sizes[left] + self.sizes[right]
     self.n_tokens += 1
     pair.places = NULL  # the list is freed below
     kept = apply_merge(
@@ -331,8 +366,9 @@ cdef size_t apply_merge(
     cdef size_t touched_left = 0, touched_right = 0, before, after
     cdef token_t dead = <token_t>-1
     cdef token_t token = <token_t>made, first = <token_t>left, second = <token_t>right
-    cdef uint64_t weight, repeated_weight = 0, repeated_n = 0
-    cdef uint64_t *weights = self.weights
+    cdef uint64_t weight = 0, repeated_weight = 0, repeated_n = 0
+    cdef size_t level_end = 0
+    cdef const Level *level
     cdef uint32_t *neighbours = self.neighbours
     cdef Delta *lefts = self.lefts
     cdef Delta *rights = self.rights
@@ -344,7 +380,9 @@ cdef size_t apply_merge(
         p = places[i]
         if tokens[p] != first or tokens[p + length] != second:
             continue
-        weight = weights[p >> BLOCK_BITS]
+        if p >= level_end:
+            level = &self.levels[self.level_of[p >> BLOCK_BITS]]
+            weight, level_end = level.count, level.end
         before, after = tokens[p - 1], tokens[p + whole]
         tokens[p + length - 1] = dead
         tokens[p + length] = dead

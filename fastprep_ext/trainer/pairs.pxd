@@ -3,7 +3,7 @@
 cdef enum:
     SMALL_LIST = 256       # places; shorter lists share blocks
     LIST_SIZES = 129       # in steps of two places
-    LIST_BLOCK = 1 << 20   # bytes
+    LIST_BLOCK = 1 << 21   # bytes: a huge page
 
 # A pair, under its key: the left token in the high half. No token has the number 0.
 cdef struct Pair:

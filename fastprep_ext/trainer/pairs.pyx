@@ -73,7 +73,7 @@ cdef uint32_t *list_new(Lists *self, size_t n) noexcept nogil:
         return <uint32_t *>made
     size = 8 * kind
     if size > self.left:
-        made = malloc(LIST_BLOCK)
+        made = pages_alloc(LIST_BLOCK)
         if made == NULL:
             return NULL
         (<void **>made)[0] = self.blocks
@@ -104,7 +104,7 @@ cdef void lists_free(Lists *self, PairTable *pairs) noexcept nogil:
             free(pairs.slots[i].places)
     while self.blocks != NULL:
         before = (<void **>self.blocks)[0]
-        free(self.blocks)
+        pages_free(self.blocks, LIST_BLOCK)
         self.blocks = before
     memset(self, 0, sizeof(Lists))
 

@@ -45,5 +45,7 @@ cdef void table_count(
 ) noexcept nogil
 # Add to the count of one piece; room must be reserved. TABLE_OVERFLOW.
 cdef int table_add(PieceTable *self, const uint8_t *piece, size_t n, uint64_t count) noexcept nogil
-# Add all counts of another table with the same seeds. TABLE_NO_MEMORY, TABLE_FULL, TABLE_OVERFLOW.
-cdef int table_add_table(PieceTable *self, const PieceTable *other) noexcept nogil
+# Add the counts of another table with the same seeds, of one of `parts` parts of the hashes. A status.
+cdef int table_add_table(
+    PieceTable *self, const PieceTable *other, size_t part, size_t parts
+) noexcept nogil

@@ -48,6 +48,13 @@ cdef int table_reserve(PieceTable *self, size_t bytes) noexcept nogil:
     return table_grow(self, capacity) if capacity > self.capacity else TABLE_OK
 
 
+cdef int table_reserve_pieces(PieceTable *self, size_t pieces) noexcept nogil:
+    cdef size_t capacity = self.capacity
+    while self.used + pieces > most_used(capacity):
+        capacity *= 2
+    return table_grow(self, capacity) if capacity > self.capacity else TABLE_OK
+
+
 cdef int table_grow(PieceTable *self, size_t capacity) noexcept nogil:
     cdef Slot *old = self.slots
     cdef size_t i, at, before = self.capacity
@@ -181,27 +188,37 @@ cdef int table_add(PieceTable *self, const uint8_t *piece, size_t n, uint64_t co
     return TABLE_OVERFLOW if slot.count >> 63 or count >> 63 else TABLE_OK
 
 
-cdef int table_add_table(PieceTable *self, const PieceTable *other) noexcept nogil:
-    cdef size_t places[PIECES_BATCH]
+cdef int table_add_table(
+    PieceTable *self, const PieceTable *other, size_t part, size_t parts
+) noexcept nogil:
+    cdef uint64_t places[PIECES_BATCH]
     cdef const Slot *found[PIECES_BATCH]
-    cdef size_t i = 0, k, count, bytes
+    cdef size_t i = 0, k, count, bytes, mask
+    cdef uint64_t place
     cdef int status
     cdef Slot *slot
     while i < other.capacity:
         count = bytes = 0
         while i < other.capacity and count < PIECES_BATCH:
-            if other.slots[i].key.high != 0:
-                found[count] = &other.slots[i]
-                count += 1
-                if is_long(&other.slots[i].key):
-                    bytes += length_of(&other.slots[i].key)
-                    prefetch(other.arena + other.slots[i].at)
+            slot = <Slot *>&other.slots[i]
             i += 1
+            if slot.key.high == 0:
+                continue
+            place = place_of(self, &slot.key)
+            # Of the high half; the low one chooses the slot.
+            if (place >> 32) * parts >> 32 != part:
+                continue
+            found[count], places[count] = slot, place
+            count += 1
+            if is_long(&slot.key):
+                bytes += length_of(&slot.key)
+                prefetch(other.arena + slot.at)
         status = table_reserve(self, bytes)
         if status != TABLE_OK:
             return status
+        mask = self.capacity - 1
         for k in range(count):
-            places[k] = place_of(self, &found[k].key) & (self.capacity - 1)
+            places[k] &= mask
             prefetch(&self.slots[places[k]])
         for k in range(count):
             slot = &self.slots[places[k]]

@@ -354,6 +354,10 @@ cdef class RecordMerge:
         return made[:at]
 
 
+cdef zeros(size_t size):
+    return b"\0" * size
+
+
 cdef Array bytes_array(source):
     return array_of(source, ITEM_UINT8)
 
@@ -375,6 +379,35 @@ def list_records(source, size_t start, Py_ssize_t most) -> tuple:
         at = start
         found.append(((<const char *>record.piece)[:record.n], record.count))
     return found, at
+
+
+def record_places(source, size_t start, Py_ssize_t most, size_t most_bytes) -> tuple:
+    """Return where the next pieces start and end, their counts, as arrays, and where the record after starts.
+
+    At most `most` pieces, and of more than one piece about `most_bytes`.
+
+    >>> [*map(list, record_places(records_of({b"b": 1, b"a": 2}), 0, 10, 100)[:3])]
+    [[2, 5], [3, 6], [2, 1]]
+    """
+    cdef Array bytes = array_of(source, ITEM_UINT8)
+    cdef Record record
+    cdef size_t at = start, place, next
+    cdef Py_ssize_t count = 0
+    starts, stops = array_module("q", zeros(8 * most)), array_module("q", zeros(8 * most))
+    counts = array_module("Q", zeros(8 * most))
+    cdef Array held_starts = array_of(starts, ITEM_INT64, True), held_stops = array_of(stops, ITEM_INT64, True)
+    cdef Array held_counts = array_of(counts, ITEM_UINT64, True)
+    while at < <size_t>bytes.count and count < most and (at - start < most_bytes):
+        next = record_read(<const uint8_t *>bytes.at, at, bytes.count, &record)
+        if next == 0:
+            raise ValueError(f"byte {at} does not start a record")
+        place = record.piece - <const uint8_t *>bytes.at
+        (<int64_t *>held_starts.at)[count] = place
+        (<int64_t *>held_stops.at)[count] = place + record.n
+        (<uint64_t *>held_counts.at)[count] = record.count
+        at = next
+        count += 1
+    return memoryview(starts)[:count], memoryview(stops)[:count], memoryview(counts)[:count], at
 
 
 def check_records(source) -> tuple:

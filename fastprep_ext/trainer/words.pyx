@@ -2,27 +2,37 @@
 
 cdef enum:
     SMALL_COUNTS = 1 << 16     # counts below are places in an array, the others are sorted
+    SLOTS_AHEAD = 16           # whose long pieces are fetched before they are needed
 
-# All words of one count.
-cdef struct Level:
-    uint64_t count
-    uint64_t places
-
-# Pieces, one by one: of a table, or of records.
+# Words, one by one: pieces of tables, or of records; or words in tokens, whose ends and counts are given.
 cdef struct Source:
-    const PieceTable *table    # NULL: records
+    const PieceTable **tables
+    size_t n_tables
+    const uint32_t *units
+    const uint64_t *ends
+    const uint64_t *counts
     const uint8_t *bytes
-    size_t size
+    size_t size                # bytes of the records, or number of words
+    size_t table               # where the next word is
     size_t at
     bint damaged
 
 
-# The next piece; False after the last one.
+# The next word; False after the last one. Of a word in tokens `piece` is where they start, `n` their number.
 cdef inline bint source_next(Source *self, Record *record) noexcept nogil:
-    cdef const PieceTable *table = self.table
+    cdef const PieceTable *table
     cdef const Slot *slot
     cdef size_t next
-    if table == NULL:
+    if self.units != NULL:
+        if self.at >= self.size:
+            return False
+        next = self.ends[self.at - 1] if self.at else 0
+        record.piece = <const uint8_t *>(self.units + next)
+        record.n = self.ends[self.at] - next
+        record.count = self.counts[self.at]
+        self.at += 1
+        return True
+    if self.n_tables == 0:
         if self.at >= self.size:
             return False
         next = record_read(self.bytes, self.at, self.size, record)
@@ -31,14 +41,20 @@ cdef inline bint source_next(Source *self, Record *record) noexcept nogil:
             return False
         self.at = next
         return True
-    while self.at < table.capacity:
-        slot = &table.slots[self.at]
-        self.at += 1
-        if slot.key.high != 0:
-            record.piece = bytes_of(table, slot)
-            record.n = length_of(&slot.key)
-            record.count = slot.count
-            return True
+    while self.table < self.n_tables:
+        table = self.tables[self.table]
+        while self.at < table.capacity:
+            slot = &table.slots[self.at]
+            self.at += 1
+            if self.at + SLOTS_AHEAD < table.capacity and is_long(&slot[SLOTS_AHEAD].key):
+                prefetch(table.arena + slot[SLOTS_AHEAD].at)
+            if slot.key.high != 0:
+                record.piece = bytes_of(table, slot)
+                record.n = length_of(&slot.key)
+                record.count = slot.count
+                return True
+        self.table += 1
+        self.at = 0
     return False
 
 
@@ -47,117 +63,140 @@ cdef int higher_count(const void *a, const void *b) noexcept nogil:
     return (other > one) - (other < one)
 
 
-# Find the places of each count: small[count], and the sorted levels of the others. Returns a status.
-cdef int measure(
-    Training *self, Source source, uint64_t *small, Level **levels, size_t *n_levels
-) noexcept nogil:
+# Find the levels of all counts, in falling order. `small[count]` are the places of the words of each small
+# count. Returns a status.
+cdef int measure(Training *self, Source source, uint64_t *small) noexcept nogil:
     cdef Record record
-    cdef Level *large = NULL
-    cdef Level *grown
+    cdef Level *levels = NULL
     cdef size_t n = 0, room = 0, i, kept = 0
-    cdef uint64_t at = BLOCK, size, places = 0
+    cdef uint64_t size
     while source_next(&source, &record):
         if record.n < 2:
             continue
         size = record.n + 1
         if record.count > (COUNT_LIMIT - self.total) // size:
-            free(large)
             return TRAIN_OVERFLOW
         self.total += record.count * (size - 2)
-        places += size
         if record.count < SMALL_COUNTS:
             small[record.count] += size
             continue
-        if n == room:
-            room = max(room + room // 2, <size_t>1024)
-            grown = <Level *>realloc(large, room * sizeof(Level))
-            if grown == NULL:
-                free(large)
-                return TRAIN_NO_MEMORY
-            large = grown
-        large[n].count, large[n].places = record.count, size
+        levels = new_level(self, n, &room)
+        if levels == NULL:
+            return TRAIN_NO_MEMORY
+        levels[n].count, levels[n].next = record.count, size
         n += 1
-    levels[0] = large
     if source.damaged:
         return TRAIN_DAMAGED
     if n:
-        qsort(large, n, sizeof(Level), higher_count)
+        qsort(levels, n, sizeof(Level), higher_count)
     for i in range(n):
-        if kept and large[kept - 1].count == large[i].count:
-            large[kept - 1].places += large[i].places
+        if kept and levels[kept - 1].count == levels[i].count:
+            levels[kept - 1].next += levels[i].next
         else:
-            large[kept] = large[i]
+            levels[kept] = levels[i]
             kept += 1
-    n_levels[0] = kept
-    # From numbers of places to where each count starts.
-    for i in range(kept):
-        size = large[i].places
-        large[i].places = at
-        at += (size + BLOCK - 1) // BLOCK * BLOCK
     i = SMALL_COUNTS
     while i > 1:
         i -= 1
-        size = small[i]
-        small[i] = at
-        at += (size + BLOCK - 1) // BLOCK * BLOCK
-    if at + BLOCK > <uint64_t>UINT32_MAX:
-        return TRAIN_TOO_LARGE
-    self.places = at + BLOCK
+        if small[i]:
+            levels = new_level(self, kept, &room)
+            if levels == NULL:
+                return TRAIN_NO_MEMORY
+            levels[kept].count, levels[kept].next = i, small[i]
+            small[i] = kept
+            kept += 1
+    self.n_levels = kept
     return TRAIN_OK
 
 
-cdef uint64_t *start_of_level(uint64_t *small, Level *levels, size_t n, uint64_t count) noexcept nogil:
-    cdef size_t low = 0, middle
+# Make room for the n-th level, counted from 0; return the array. NULL without memory.
+cdef Level *new_level(Training *self, size_t n, size_t *room) noexcept nogil:
+    cdef Level *grown
+    if n == room[0]:
+        room[0] = max(n + n // 2, <size_t>1024)
+        grown = <Level *>realloc(self.levels, room[0] * sizeof(Level))
+        if grown == NULL:
+            return NULL
+        self.levels = grown
+    return self.levels
+
+
+# Give each level its places; until now `next` of a level is how many it needs.
+cdef int lay_out(Training *self) noexcept nogil:
+    cdef uint64_t at = BLOCK
+    cdef size_t i, block
+    cdef Level *level
+    for i in range(self.n_levels):
+        level = &self.levels[i]
+        level.end = at + (level.next + BLOCK - 1) // BLOCK * BLOCK
+        level.next = at
+        at = level.end
+    if at + BLOCK > <uint64_t>UINT32_MAX:
+        return TRAIN_TOO_LARGE
+    self.places = at + BLOCK
+    self.level_of = <uint32_t *>malloc((self.places >> BLOCK_BITS) * sizeof(uint32_t))
+    if self.level_of == NULL:
+        return TRAIN_NO_MEMORY
+    block = 1
+    for i in range(self.n_levels):
+        while block < self.levels[i].end >> BLOCK_BITS:
+            self.level_of[block] = <uint32_t>i
+            block += 1
+    return TRAIN_OK
+
+
+cdef Level *level_of_count(Training *self, const uint64_t *small, uint64_t count) noexcept nogil:
+    cdef size_t low = 0, high = self.n_levels, middle
     if count < SMALL_COUNTS:
-        return &small[count]
-    while low < n:
-        middle = (low + n) // 2
-        if levels[middle].count > count:
+        return &self.levels[small[count]]
+    while low < high:
+        middle = (low + high) // 2
+        if self.levels[middle].count > count:
             low = middle + 1
         else:
-            n = middle
-    return &levels[low].places
+            high = middle
+    return &self.levels[low]
 
 
 # Write the words. `order` has the token of each byte.
 cdef void write_words(
-    Training *self, Source source, uint64_t *small, Level *levels, size_t n_levels, const uint16_t *order,
-    token_t *tokens
+    Training *self, Source source, const uint64_t *small, const uint16_t *order, token_t *tokens
 ) noexcept nogil:
     cdef Record record
-    cdef uint64_t *start
+    cdef Level *level
+    cdef const uint32_t *units
     cdef size_t at, i
     while source_next(&source, &record):
         if record.n < 2:
             continue
-        start = start_of_level(small, levels, n_levels, record.count)
-        at = start[0]
-        start[0] += record.n + 1
+        level = level_of_count(self, small, record.count)
+        at = level.next
+        level.next += record.n + 1
+        if source.units != NULL:
+            units = <const uint32_t *>record.piece
+            for i in range(record.n):
+                tokens[at + i] = <token_t>(units[i] + 1)
+            continue
         for i in range(record.n):
             tokens[at + i] = <token_t>order[record.piece[i]]
-        # Places after the last word of a count have no tokens, so their weight does not matter.
-        for i in range(at >> BLOCK_BITS, ((at + record.n) >> BLOCK_BITS) + 1):
-            self.weights[i] = record.count
 
 
 cdef int fill_words(Training *self, Source source, const uint16_t *order) noexcept nogil:
     cdef uint64_t *small = <uint64_t *>calloc(SMALL_COUNTS, sizeof(uint64_t))
-    cdef Level *levels = NULL
-    cdef size_t n_levels = 0
     cdef int status
     if small == NULL:
         return TRAIN_NO_MEMORY
-    status = measure(self, source, small, &levels, &n_levels)
+    status = measure(self, source, small)
+    if status == TRAIN_OK:
+        status = lay_out(self)
     if status == TRAIN_OK:
         self.token_bytes = (self.places + AHEAD) * (4 if self.wide else 2)
         self.tokens = pages_alloc(self.token_bytes)
-        self.weights = <uint64_t *>calloc((self.places >> BLOCK_BITS) + 1, sizeof(uint64_t))
-        if self.tokens == NULL or self.weights == NULL:
+        if self.tokens == NULL:
             status = TRAIN_NO_MEMORY
         elif self.wide:
-            write_words(self, source, small, levels, n_levels, order, <uint32_t *>self.tokens)
+            write_words(self, source, small, order, <uint32_t *>self.tokens)
         else:
-            write_words(self, source, small, levels, n_levels, order, <uint16_t *>self.tokens)
+            write_words(self, source, small, order, <uint16_t *>self.tokens)
     free(small)
-    free(levels)
     return status

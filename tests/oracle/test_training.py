@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any
 
 import pytest
 from texts import corpus_documents, mixed_texts
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from trainers import hugging_face, merges_of
 
 from fastprep import train_bpe
 from fastprep.vocabulary.byte_alphabet import to_bytes
-from fastprep.vocabulary.patterns import BYTE_LEVEL_PATTERN, HUGGING_FACE
+from fastprep.vocabulary.patterns import BYTE_LEVEL_PATTERN
 
 SIZE = 1200
 
@@ -25,26 +24,6 @@ def documents(kind: str) -> list[str]:
     if kind == "mixed":
         return [text for text in mixed_texts(7, 400) if text]
     return [text[:4000] for text in itertools.islice(corpus_documents(kind), 60)]
-
-
-def hugging_face(pattern: str, **options: Any) -> tuple[Tokenizer, trainers.BpeTrainer]:
-    tokenizer = Tokenizer(models.BPE())
-    (chain, *_) = HUGGING_FACE[pattern]
-    if chain == (BYTE_LEVEL_PATTERN,):
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    else:
-        steps = [pre_tokenizers.Split(Regex(one), "isolated") for one in chain]
-        last = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*steps, last])
-    trainer = trainers.BpeTrainer(
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False, **options
-    )
-    return tokenizer, trainer
-
-
-def merges_of(tokenizer: Tokenizer) -> list[tuple[bytes, bytes]]:
-    merges = json.loads(tokenizer.to_str())["model"]["merges"]
-    return [(to_bytes(left), to_bytes(right)) for left, right in merges]
 
 
 @pytest.mark.parametrize("kind", ["mixed", "prose", "code", "multi"])
@@ -124,3 +103,11 @@ def test_merges_are_those_of_rustbpe_with_ties_by_bytes() -> None:
     found = train_bpe(iter(texts), SIZE, special_tokens=[], ties="bytes")
     common([left + right for left, right in found.merges], theirs, 900)
     assert found.merges != train_bpe(iter(texts), SIZE, special_tokens=[]).merges
+
+
+def test_the_check_at_full_size_compares_all_trainers() -> None:
+    from checks.training import training
+
+    found = [*training(1, 1000)]
+    assert len(found) >= 3 * 6
+    assert all(each.cases > 100 and each.differing == 0 for each in found)

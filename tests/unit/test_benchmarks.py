@@ -85,3 +85,55 @@ def test_the_shapes_of_a_text_are_measured_to_their_end(tmp_path, monkeypatch):
     assert found["million_tiny_documents_per_cpu_second"] > 0
     assert set(found["long_document_times_its_size"]) == {"long.txt", "long.jsonl"}
     assert isinstance(found["microseconds_per_small_file"], float)
+
+
+def test_trainers_are_listed_with_what_differs(tmp_path):
+    rows = [
+        {"trainer": "fastprep, lines", "threads": 1, "merges": 90, "cpu": 0.5, "peak_mib": 40.0},
+        {
+            "trainer": "gigabpe, lines",
+            "threads": 1,
+            "merges": 95,
+            "cpu": 2.5,
+            "peak_mib": 80.0,
+            "same_merges": 70,
+            "cpu_of_fastprep": 5.0,
+            "peak_mib_of_fastprep": 2.0,
+        },
+    ]
+    corpus = {"file": "prose.jsonl", "documents": 3, "bytes": 10_000_000, "seed": 1}
+    result = {"vocab_size": 346, "corpus": corpus, "rows": rows}
+    page = page_of({"train-prose": result}, tmp_path)
+    assert "346 tokens, GPT-2's pattern; prose 10 MB" in page
+    assert "| fastprep, lines | 1 | 0.50 s, 40 MiB |" in page
+    assert "| 2.50 s, 80 MiB (5.0x, 2.0x); others from merge 71 on |" in page
+    rows[1]["same_merges"] = 90
+    assert "others from" not in page_of({"train-prose": result}, tmp_path)
+
+
+def test_trainers_are_measured_in_turns(tmp_path):
+    corpus = tmp_path / "a.txt"
+    corpus.write_text("a text of a few words, which a vocabulary is trained on\n" * 20)
+    output = tmp_path / "train-a.json"
+    command = [sys.executable, str(ROOT / "benchmarks/bench_train.py"), "--corpus", str(corpus)]
+    command += [
+        "--vocab-size",
+        "270",
+        "--repeats",
+        "1",
+        "--threads",
+        "1",
+        "2",
+        "--output",
+        str(output),
+    ]
+    subprocess.run([*command, "--only", "fastprep, lines", "tokenizers, lines"], check=True)
+    rows = json.loads(output.read_text())["rows"]
+    assert [(row["trainer"], row["threads"]) for row in rows] == [
+        ("fastprep, lines", 1),
+        ("tokenizers, lines", 1),
+        ("fastprep, lines", 2),
+        ("tokenizers, lines", 2),
+    ]
+    assert all(row["same_merges"] == row["merges"] == 14 for row in rows)
+    assert all(row["peak_mib"] > 1 for row in rows)

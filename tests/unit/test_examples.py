@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import fastprep
+
 pytest.importorskip("torch")
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +52,25 @@ def test_killed_training_resumes_to_the_same_losses(tmp_path: Path) -> None:
     assert "# resumes after step 4" in resumed.stdout
     assert losses(killed.stdout) | losses(resumed.stdout) == expected
     assert list(losses(resumed.stdout)) == [str(step) for step in range(5, 8)]
+
+
+def test_a_model_is_trained_with_a_vocabulary_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the page has plots")
+    first, *others = sorted((ROOT / "data").glob("*.txt"))
+    options = ["--held-out", *others[:1], "--vocab-size", 500, "--steps", 7]
+    done = run("own_vocabulary.py", first, *options, "--run", tmp_path / "own")
+    assert done.returncode == 0, done.stderr
+    assert "500 tokens, 243 merges" in done.stdout
+    assert "bytes per token of held-out text: tokenizer " in done.stdout
+    found = losses(done.stdout)
+    assert float(found["7"]) < float(found["1"])
+    encoding = fastprep.Encoding.from_file(tmp_path / "own" / "tokenizer.json")
+    store = fastprep.TokenStore(tmp_path / "own" / "store")
+    assert store.vocab_size == encoding.n_vocab == 500
+    assert "Held-out text" in (tmp_path / "own" / "vocabulary.html").read_text("utf-8")
+    # The file and the store are of one encoding: the same job returns the store.
+    again = fastprep.prepare(first, tmp_path / "own" / "store", encoding=encoding, progress=False)
+    assert again.num_tokens == store.num_tokens
 
 
 def test_notebook_without_its_text_shows_how_it_is_called():

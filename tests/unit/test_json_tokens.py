@@ -10,8 +10,9 @@ import pytest
 from fastprep.errors import BadVocabulary
 from fastprep.vocabulary.byte_alphabet import ALPHABET
 from fastprep.vocabulary.json_values import number_parts, string_parts
+from fastprep.vocabulary.limits import MAX_ID
 from fastprep.vocabulary.merge_list import merge_list, rows_of_json
-from fastprep.vocabulary.token_list import MAX_ID, TokenList, token_list, token_list_of_json
+from fastprep.vocabulary.token_list import TokenList, token_list, token_list_of_json
 
 LETTERS = {letter: id for id, letter in enumerate(ALPHABET)}
 VOCAB = LETTERS | {

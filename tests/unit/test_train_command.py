@@ -261,3 +261,92 @@ def test_what_is_passed_over_is_named(
     assert "b.pdf (not of a kind that is read)" in shown
     with pytest.warns(UserWarning, match=r"passed over: 1 file: .*b\.pdf"):
         count_pieces(str(inputs))
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "a.tiktoken", "vocab.bpe", "a.counts"])
+def test_an_output_is_replaced_only_on_request(
+    tmp_path: Path, corpus: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out" / name
+    sizes = [] if name == "a.counts" else ["--vocab-size", "300"]
+    command = ["train", *corpus, "-o", str(output), *sizes]
+    assert main(command) == 0
+    kept = {path.name: path.stat().st_mtime_ns for path in output.parent.iterdir()}
+    capsys.readouterr()
+    assert main(command) == 0
+    assert f"{output}: made before from the same inputs and settings" in capsys.readouterr().err
+    assert kept == {path.name: path.stat().st_mtime_ns for path in output.parent.iterdir()}
+    Path(corpus[0]).write_text(json.dumps({"text": "Other text, and more of it. " * 9}))
+    other = [*command, "--part-bytes", "1kB"]
+    before = output.read_bytes()
+    assert main(other) == 1
+    assert "pass --overwrite to replace it" in capsys.readouterr().err
+    assert output.read_bytes() == before
+    # What was counted is kept.
+    assert output.with_name(f"{name}.work").is_dir()
+    assert main([*other, "--overwrite"]) == 0
+    assert output.read_bytes() != before
+    assert not output.with_name(f"{name}.work").exists()
+
+
+def test_one_of_two_files_that_differs_is_not_replaced(tmp_path: Path, corpus: list[str]) -> None:
+    command = [
+        "train",
+        *corpus,
+        "-o",
+        str(tmp_path / "vocab.bpe"),
+        "--vocab-size",
+        "300",
+        "--quiet",
+    ]
+    assert main(command) == 0
+    (tmp_path / "encoder.json").write_text("{}")
+    assert main(command) == 1
+    assert (tmp_path / "encoder.json").read_text() == "{}"
+
+
+def test_the_name_is_that_of_the_file(tmp_path: Path, corpus: list[str]) -> None:
+    trained = train_bpe(corpus, 300)
+    trained.save(tmp_path / "tokenizer.json")
+    again = Encoding.from_file(tmp_path / "tokenizer.json")
+    assert again.name == trained.name
+    store = fastprep.prepare(corpus, tmp_path / "store", encoding=trained, progress=False)
+    # The same job, so the store is returned.
+    same = fastprep.prepare(corpus, tmp_path / "store", encoding=tmp_path / "tokenizer.json")
+    assert same.num_tokens == store.num_tokens
+
+
+def test_a_base_held_out_text_and_a_page(
+    tmp_path: Path, corpus: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, output = tmp_path / "base.json", tmp_path / "tokenizer.json"
+    assert main(["train", *corpus, "-o", str(base), "--vocab-size", "280", "--quiet"]) == 0
+    command = ["train", *corpus[:2], "--base", str(base), "-o", str(output), "--vocab-size", "300"]
+    command += ["--held-out", corpus[2], "--report", str(tmp_path / "page.html")]
+    assert main(command) == 0
+    assert "bytes per token of held-out text: tokenizer " in capsys.readouterr().out
+    assert "Held-out text" in (tmp_path / "page.html").read_text("utf-8")
+    expected = train_bpe(corpus[:2], 300, base=Encoding.from_file(base))
+    assert Encoding.from_file(output)._mergeable_ranks == expected._mergeable_ranks
+    whole = [
+        "train",
+        *corpus,
+        "--base",
+        str(base),
+        "--no-pattern",
+        "--vocab-size",
+        "330",
+        "--quiet",
+    ]
+    assert main([*whole, "-o", str(tmp_path / "whole.json")]) == 0
+    found = Encoding.from_file(tmp_path / "whole.json")
+    assert (
+        found._mergeable_ranks == train_bpe(corpus, 330, base=base, pattern=None)._mergeable_ranks
+    )
+    counted = ["train", *corpus, "--no-pattern", "-o", str(tmp_path / "a.counts"), "--quiet"]
+    assert main(counted) == 0
+    trained = ["train", str(tmp_path / "a.counts"), "--base", str(base), "--vocab-size", "330"]
+    assert main([*trained, "-o", str(tmp_path / "again.json"), "--quiet"]) == 0
+    assert Encoding.from_file(tmp_path / "again.json").pat_str == found.pat_str
+    with pytest.raises(SystemExit):
+        main(["train", *corpus, "--no-pattern", "--vocab-size", "300", "-o", str(output)])
