@@ -66,7 +66,7 @@ def list_encoding_names() -> list[str]:
 
 
 def _of_plugin(name: str) -> Encoding:
-    """Return the encoding that a plugin makes; without a lock, as a constructor may call `get_encoding`."""
+    """Return the encoding that a plugin makes, without a lock: it may call `get_encoding`."""
     constructors = _constructors()
     if name not in constructors:
         raise UnknownEncoding(
