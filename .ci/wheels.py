@@ -127,21 +127,23 @@ def build(version: str, target: Target, headers: list[Path], work: Path, jobs: i
 
 def repaired(wheel: Path, target: Target, output: Path) -> Path:
     """Return the wheel with its platform's tag, which auditwheel gives after it checked the symbols."""
-    before = {*output.glob("*.whl")}
+    fresh = wheel.parent / "repaired"
     auditwheel = [sys.executable, "-m", "auditwheel"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = [*auditwheel, "repair", "--plat", target.tag, "-w", output, wheel]
+    command = [*auditwheel, "repair", "--plat", "auto", "-w", fresh, wheel]
     done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"auditwheel refuses {wheel.name} as {target.tag}:\n{done.stderr}")
-    (made,) = {*output.glob("*.whl")} - before
+        sys.exit(f"auditwheel refuses {wheel.name}:\n{done.stderr}")
+    (made,) = fresh.glob("*.whl")
+    if target.tag not in made.name:
+        sys.exit(f"auditwheel gives {made.name} another tag than {target.tag}")
     shown = subprocess.run([*auditwheel, "show", made], capture_output=True, text=True, check=True)
     consistent = re.search(r'following\s+platform tag:\s+"([^"]+)"', shown.stdout)
     if consistent is None or consistent[1] not in made.name:
         sys.exit(f"auditwheel does not agree with the tag of {made.name}:\n{shown.stdout}")
     if made.stat().st_size > MAX_WHEEL_BYTES:
         sys.exit(f"{made.name} has {made.stat().st_size} bytes, more than {MAX_WHEEL_BYTES}")
-    return made
+    return made.replace(output / made.name)
 
 
 def smoke_test(wheel: Path, version: str, target: Target, work: Path) -> str:
