@@ -8,7 +8,7 @@ SOURCES := pyproject.toml setup.py constraints.txt $(wildcard $(foreach kind,pyx
 # The version is that of the site's tools; older Pythons run all other tests.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help build demo test check docs unit architecture bench micro clean
+.PHONY: help build demo test check docs unit architecture bench micro wheels clean
 
 help:   ## this list
 	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 21
@@ -67,6 +67,11 @@ bench: build   ## speed beside all peers: JSON, tables, pictures in bench/ (CORP
 
 micro: build   ## pytest-benchmark on small pieces of work: split, prompt, document, decode, windows
 	@$(BIN)/python -m pytest benchmarks/micro -o addopts=--import-mode=importlib --benchmark-only --benchmark-columns=min,median,iqr,rounds
+
+# A Python without an interpreter here: make wheels PYTHON_HEADERS="3.14=/folder/of/its/Python.h"
+wheels: build   ## wheels for Linux in dist/: glibc and musl, x86-64 and ARM, each Python that is here
+	@$(BIN)/python $(PIP_INSTALL) -e '.[wheels]'
+	@$(BIN)/python .ci/wheels.py $(WHEELS)
 
 clean:   ## remove everything that make made
 	rm -rf $(VENV) bench build dist demo *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -13,12 +13,12 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fastprep import core as core
     from fastprep import errors as errors
     from fastprep import load as load
     from fastprep import model as model
     from fastprep import registry as registry
     from fastprep.checks.verification import Verified, verify
-    from fastprep.encoding import encoding as core  # noqa: F401
     from fastprep.encoding.encoding import Encoding
     from fastprep.encoding.shown import ShownTokens
     from fastprep.errors import FastprepError
@@ -148,7 +148,7 @@ _MODULE_OF = {
 }
 # Names of modules; those that `import *` and dir() do not show are there for code written for tiktoken.
 _MODULES = {"errors": "errors", "patterns": "vocabulary.patterns"}
-_HIDDEN = {"core": "encoding.encoding", "load": "load", "model": "model", "registry": "registry"}
+_HIDDEN = {"core": "core", "load": "load", "model": "model", "registry": "registry"}
 
 
 def __getattr__(name: str) -> object:

@@ -37,9 +37,9 @@ class UnknownModel(_LookupFailed):
 
 
 class UnknownEncoding(FastprepError, ValueError):
-    """A name that is not that of a bundled encoding.
+    """A name that is neither that of a bundled encoding nor that of an installed plugin of tiktoken.
 
-    What to do: :func:`fastprep.list_encoding_names` lists the bundled ones;
+    What to do: :func:`fastprep.list_encoding_names` lists the known names;
     :meth:`fastprep.Encoding.from_file` reads others.
     """
 

@@ -14,7 +14,7 @@ from fastprep.registry import get_encoding
 @pytest.fixture(autouse=True)
 def no_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip syncs, which take long on a busy disk and which no test needs."""
-    monkeypatch.setattr("fastprep.system.atomic._sync", lambda descriptor: None)
+    monkeypatch.setattr("fastprep.system.host.sync", lambda descriptor: None)
 
 
 @pytest.fixture(scope="session")

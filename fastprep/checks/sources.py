@@ -16,6 +16,7 @@ from fastprep.errors import InvalidInput
 from fastprep.store.manifest import MANIFEST
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import local_path
+from fastprep.system.host import is_own
 
 #: A directory or URL below which inputs may be read, or several.
 SourceNames: TypeAlias = str | PathLike[str] | Iterable[str | PathLike[str]]
@@ -50,7 +51,7 @@ class Sources:
                 )
             self._folders.append(os.path.realpath(folder))
         status = (store.path / MANIFEST).stat()
-        self._is_own = status.st_uid == os.geteuid()
+        self._is_own = is_own(status)
 
     def find(self, span: Span, form: Format) -> Span:
         """Return the range of the file that a recorded one, of a store of that format, is read from.

@@ -30,13 +30,13 @@ def add_encodings(command: Parser) -> None:
 
 
 def _encodings(options: argparse.Namespace) -> None:
-    from fastprep.registry import list_encoding_names
+    from fastprep.vocabulary.published import PUBLISHED
 
     if options.json:
-        print(as_json({"encodings": [facts_of(name)._asdict() for name in list_encoding_names()]}))
+        print(as_json({"encodings": [facts_of(name)._asdict() for name in PUBLISHED]}))
         return
     pen = Pen(sys.stdout)
-    for name in list_encoding_names():
+    for name in PUBLISHED:
         facts = facts_of(name)
         named = [token for token in facts.special_tokens if not token.startswith("<|reserved_")]
         reserved = len(facts.special_tokens) - len(named)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 
-from fastprep.errors import BadVocabulary, InvalidArgument, InvalidInput, UnknownModel
+from fastprep.errors import (
+    BadVocabulary,
+    InvalidArgument,
+    InvalidInput,
+    UnknownEncoding,
+    UnknownModel,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,12 +91,15 @@ def encoding_of(options: argparse.Namespace) -> Encoding | WordEncoding:
     found = encoding_of_file(options)
     if found is not None:
         return found
-    name, names = name or "gpt2", list_encoding_names()
+    name = name or "gpt2"
+    with contextlib.suppress(UnknownEncoding):
+        return get_encoding(name)
     try:
-        return get_encoding(name) if name in names else encoding_for_model(name)
+        return encoding_for_model(name)
     except UnknownModel:
         from fastprep.cli.usage import nearest
 
+        names = list_encoding_names()
         hint = nearest(name, [*names, *MODEL_TO_ENCODING]) or f"; there are {', '.join(names)}"
         options.usage(f"--encoding: {name!r} is no encoding, model or file{hint}")
         raise

@@ -23,6 +23,7 @@ from fastprep.corpus.documents import (
 from fastprep.corpus.formats import PACKINGS, SUPPORTED, Kind, kind_of
 from fastprep.corpus.remote import can_seek, is_url, open_url, size_of
 from fastprep.errors import DamagedInput, InvalidInput
+from fastprep.system import host
 from fastprep.system.threads import StopFlag
 from fastprep_ext.base import Rows, count_newlines
 from fastprep_ext.corpus import is_value_stream, modified_times
@@ -229,7 +230,7 @@ def open_bytes(path: str, stop: StopFlag | None = None) -> BinaryIO:
 
 def _open_without_waiting(path: str, flags: int) -> int:
     """Open a file; a pipe that has replaced it since it was found does not wait for a writer."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    return os.open(path, flags | host.NO_WAIT)
 
 
 def check_size(span: Span, file: BinaryIO) -> None:
@@ -285,7 +286,7 @@ def whole(path: str | PathLike[str], form: Format | None = None) -> Span:
 def is_readable(path: str, status: os.stat_result) -> bool:
     """Return whether this process may read a file; asks the system only if its mode leaves it open."""
     mode = status.st_mode
-    if mode & 0o444 == 0o444 or (mode & stat.S_IRUSR and status.st_uid == os.geteuid()):
+    if mode & 0o444 == 0o444 or (mode & stat.S_IRUSR and host.is_own(status)):
         return True
     return os.access(path, os.R_OK)
 

@@ -13,6 +13,7 @@ from fastprep.errors import InvalidInput, InvalidUtf8
 from fastprep.system.arguments import MAX_WORKERS, local_path, whole_number
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import empty_array
+from fastprep.system.host import write_at
 from fastprep.system.threads import helpers
 from fastprep_ext.base import release_blocks
 
@@ -168,7 +169,7 @@ class _Job:
             content = ids.cast("B")
             at = before * ids.itemsize
             while content:
-                written = os.pwrite(self._target, content, at)
+                written = write_at(self._target, content, at)
                 content, at = content[written:], at + written
             self._free_buffers.append(memoryview(ids.obj).cast(self._letter))
 

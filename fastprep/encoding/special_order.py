@@ -11,15 +11,16 @@ control bytes that fill one SIMD register.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
+
+from fastprep.system.host import machine
 
 _MASK = (1 << 64) - 1
 _SEEDS = (0x243F6A8885A308D3, 0x13198A2E03707344)
 _STIR = 0xA4093822299F31D0
 _FACTOR = 0xF1357AEA2E62A9C5
 _ROTATION = 26
-_GROUP = 16 if os.uname().machine.lower() in ("x86_64", "amd64", "i386", "i686") else 8
+_GROUP = 16 if machine() in ("x86_64", "amd64", "i386", "i686") else 8
 
 
 def tiktoken_order(tokens: Iterable[str]) -> list[str]:

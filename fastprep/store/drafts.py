@@ -33,6 +33,7 @@ from fastprep.store.order import order_keys
 from fastprep.store.writer import BadDocuments, CheckedFile, OpenFiles
 from fastprep.system.atomic import replacing
 from fastprep.system.byte_order import BYTES_OF, empty_array, to_file
+from fastprep.system.host import READ_FLAGS, read_at
 from fastprep_ext.base import copy_bytes, copy_pieces, uninitialized
 
 if TYPE_CHECKING:
@@ -426,7 +427,7 @@ def _checked_chunks(path: Path, size: int, checksums: list[int]) -> Iterator[mem
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, READ_FLAGS)
     try:
         yield descriptor
     finally:
@@ -437,7 +438,7 @@ def _read_at(descriptor: int, target: memoryview[int], position: int) -> None:
     """Fill a buffer from a position of a file. Raises InvalidStore if the file ends before."""
     filled = 0
     while filled < len(target):
-        got = os.preadv(descriptor, [target[filled:]], position + filled)
+        got = read_at(descriptor, target[filled:], position + filled)
         if not got:
             raise InvalidStore(
                 "a draft was truncated while it was read; run the same command again"

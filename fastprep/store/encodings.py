@@ -179,14 +179,18 @@ def as_encoding(encoding: EncodingLike) -> StoreEncoding:
 def _by_name(name: str) -> Encoding:
     """Return the encoding of a name, of a model, or of a vocabulary file."""
     from fastprep.model import encoding_for_model, is_vocabulary_file
-    from fastprep.registry import get_encoding, list_encoding_names
+    from fastprep.registry import get_encoding
 
     if is_vocabulary_file(name):
         return _from_file(name)
     try:
-        return get_encoding(name) if name in list_encoding_names() else encoding_for_model(name)
-    except UnknownModel:
-        return get_encoding(name)  # raises the error that lists the names
+        return get_encoding(name)
+    except UnknownEncoding:
+        try:
+            return encoding_for_model(name)
+        except UnknownModel:
+            pass
+        raise
 
 
 def _from_file(path: str | PathLike[str]) -> Encoding:
@@ -214,12 +218,11 @@ def encoding_of_store(store: TokenStore) -> Encoding | WordEncoding:
         check_vocabulary(store)
         return _kept_encoding(store.vocabulary_file(), record, store.head.configuration)
     from fastprep.registry import get_encoding
+    from fastprep.vocabulary.published import PUBLISHED
     from fastprep.vocabulary.ranks import SHA256, published_table
 
-    try:
-        encoding = get_encoding(record.name)
-    except UnknownEncoding:
-        encoding = None
+    # A store of a plugin's encoding holds its vocabulary: no manifest makes a plugin run.
+    encoding = get_encoding(record.name) if record.name in PUBLISHED else None
     if encoding is not None and _is_of(record, encoding):
         return encoding
     for name, sha256 in SHA256.items():

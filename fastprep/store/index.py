@@ -44,6 +44,7 @@ from fastprep.store.manifest import (
 )
 from fastprep.system.atomic import remove, replacing
 from fastprep.system.byte_order import from_file, to_file
+from fastprep.system.host import READ_FLAGS, read_at
 from fastprep_ext.base import is_increasing, largest
 
 #: Of a manifest, read at first. A longer one has an index.
@@ -153,7 +154,7 @@ def read_records(
     """
     index = opened.entries
     assert index is not None
-    descriptor = os.open(directory / MANIFEST, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(directory / MANIFEST, READ_FLAGS)
     if FileIdentity.of(os.fstat(descriptor)) != opened.identity:
         os.close(descriptor)
         return None
@@ -211,16 +212,17 @@ def _records(
             stop = first + 1
             while stop < last and starts[stop + 1] - starts[first] <= _CHUNK_BYTES:
                 stop += 1
-            content = b""
-            size = starts[stop] - starts[first]
-            while len(content) < size and (
-                more := os.pread(
+            size, filled = starts[stop] - starts[first], 0
+            content = bytearray(size)
+            while filled < size and (
+                got := read_at(
                     descriptor,
-                    size - len(content),
-                    index.records_at + starts[first] + len(content),
+                    memoryview(content)[filled:],
+                    index.records_at + starts[first] + filled,
                 )
             ):
-                content += more
+                filled += got
+            del content[filled:]
             try:
                 records = msgspec.json.decode(
                     b"[" + content.rstrip(b", \n") + b"]", type=list[ShardRecord]

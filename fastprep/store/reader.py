@@ -48,6 +48,7 @@ from fastprep.store.manifest import (
 )
 from fastprep.system.arguments import local_path, path_name, whole_number
 from fastprep.system.cached import cached_property
+from fastprep.system.host import READ_FLAGS
 from fastprep_ext.base import map_file
 
 if TYPE_CHECKING:
@@ -488,7 +489,7 @@ class TokenStore:
             path = self.shard_file(index, kind)
             try:
                 # Without blocking, in case the file was replaced by a pipe.
-                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                file = os.open(path, READ_FLAGS)
             except (FileNotFoundError, NotADirectoryError):
                 if not self._is_moved(index, path):
                     self._raise_missing(path)

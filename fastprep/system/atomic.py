@@ -10,7 +10,6 @@ of them, or to fail it as a full or broken disk would.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -18,14 +17,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
 from fastprep.errors import StoreExists
+from fastprep.system import host
 from fastprep.system.guarantees import report_lost
 
 TEMPORARY_SUFFIX = ".tmp"
 _BUFFER_BYTES = 1 << 18
 _COPY_BYTES = 1 << 22
-
-# On macOS fsync() leaves the data in the drive's cache, and this fcntl() flushes the cache.
-_FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 
 Step: TypeAlias = Literal[
     "open", "write", "sync", "rename", "move", "move to", "link", "sync names", "remove"
@@ -174,11 +171,7 @@ def sync_directory(path: Path) -> None:
     >>> sync_directory(tmp)
     """
     before("sync names", path)
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        _sync_or_report(descriptor, path, "cannot sync directories")
-    finally:
-        os.close(descriptor)
+    host.sync_names(path, lambda file: _sync_or_report(file, path, "cannot sync directories"))
 
 
 @contextlib.contextmanager
@@ -194,7 +187,7 @@ def _named(path: Path) -> Iterator[None]:
 
 def _sync_or_report(descriptor: int, directory: Path, lacks: str) -> None:
     try:
-        _sync(descriptor)
+        host.sync(descriptor)
     except OSError as error:
         report_lost(
             directory,
@@ -202,12 +195,3 @@ def _sync_or_report(descriptor: int, directory: Path, lacks: str) -> None:
             error,
             "after a power cut run the same command again, then verify the store",
         )
-
-
-def _sync(descriptor: int) -> None:
-    if _FULL_SYNC is not None:
-        # Network file systems refuse the full sync; then use the plain one.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(descriptor, _FULL_SYNC)
-            return
-    os.fsync(descriptor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from fastprep.errors import JobIsRunning, StoreExists
 from fastprep.system.guarantees import report_lost
+from fastprep.system.host import LOCK_FLAGS, lock
 
 _POLL_SECONDS = 0.02
 _MAX_POLL_SECONDS = 0.5
@@ -60,9 +60,8 @@ def holding(
 
 
 def _open(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        return os.open(path, flags, 0o666)
+        return os.open(path, LOCK_FLAGS, 0o666)
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
@@ -73,11 +72,8 @@ def _open(path: Path) -> int:
 
 
 def _lock(descriptor: int, path: Path, shared: bool) -> bool:
-    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return lock(descriptor, shared)
     except OSError as error:
         report_lost(
             path.parent, "has no locks", error, "make sure that no two runs work in this directory"

@@ -9,13 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cpu.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #define CRC_TARGET __attribute__((target("sse4.1,pclmul")))
 
 static int has_fast_crc32(void) {
-    return __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("pclmul");
+    return cpu_has(CPU_CLMUL);
 }
 
 /* The remainder of 128 bits moved up by as many bits as the two factors say. */

@@ -3,6 +3,7 @@
 #define FASTPREP_UTF8_CHECK_H
 
 #include "bits.h"
+#include "cpu.h"
 
 static inline int is_utf8_portable(const uint8_t *text, size_t n) {
     size_t i = 0;
@@ -74,7 +75,7 @@ static const uint8_t U8_SECOND_HIGH[16] = {
 
 static inline int is_utf8(const uint8_t *text, size_t n) {
 #if defined(__x86_64__)
-    if (n >= 64 && __builtin_cpu_supports("avx2")) return is_utf8_avx2(text, n);
+    if (n >= 64 && cpu_has(CPU_AVX2)) return is_utf8_avx2(text, n);
 #elif defined(__aarch64__)
     if (n >= 64) return is_utf8_neon(text, n);
 #endif

@@ -81,7 +81,7 @@ static inline FewTask *next_task(FewTask *tasks, size_t *next, size_t count, uin
 /* The function of the SIMD path of this name (base/cpu.h), which this machine must have. */
 static MergeTasks merge_tasks_of(const char *path) {
 #if defined(__x86_64__)
-    if (!strcmp(path, "avx2") && __builtin_cpu_supports("bmi2")) return merge_tasks_avx2;
+    if (!strcmp(path, "avx2") && cpu_has(CPU_BMI2)) return merge_tasks_avx2;
 #elif defined(__aarch64__)
     if (!strcmp(path, "neon")) return merge_tasks_neon;
 #endif

@@ -8,6 +8,7 @@
 #define FASTPREP_KEYS_H
 
 #include "base/bits.h"
+#include "base/cpu.h"
 
 #define KEY_BYTES 15    /* longest piece that is its own key */
 #define LONG_BYTES 1024 /* longest piece that is cached */
@@ -141,7 +142,7 @@ static const KeyPath KEYS_PLAIN = {slot_plain, make_keys_plain, look_plain};
 /* The functions of the SIMD path of this name (base/cpu.h), which this machine must have. */
 static const KeyPath *key_path(const char *path) {
 #if defined(__x86_64__)
-    if (!strcmp(path, "avx2") && __builtin_cpu_supports("aes")) return &KEYS_AVX2;
+    if (!strcmp(path, "avx2") && cpu_has(CPU_AES)) return &KEYS_AVX2;
 #elif defined(__aarch64__)
     if (!strcmp(path, "neon") && has_aes()) return &KEYS_NEON;
 #endif

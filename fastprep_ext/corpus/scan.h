@@ -2,39 +2,33 @@
 #ifndef FASTPREP_JSON_SCAN_H
 #define FASTPREP_JSON_SCAN_H
 
-#include "base/bits.h"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "base/sixteen.h"
 
 /* Plain bytes of a string: all but the quote, the backslash and U+0000-1F. */
 static inline int is_plain(uint8_t c) { return c >= 0x20 && c != '"' && c != '\\'; }
 
-#if defined(__SSE2__)
-/* Bit i: byte i of 16 is not plain. */
-static inline uint32_t special16(__m128i v) {
-    __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1F)), v);
-    __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
-    __m128i backslash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
-    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, backslash)));
+#ifdef HAS_SIXTEEN
+/* The bytes that are not plain. */
+static inline Sixteen special16(Sixteen v) {
+    Sixteen marks = either16(equal16(v, all16('"')), equal16(v, all16('\\')));
+    return either16(up_to16(v, all16(0x1F)), marks);
 }
 
 /* Bit i: byte i of 64 is not plain. */
 static inline uint64_t special64(const uint8_t *text) {
-    const __m128i *at = (const __m128i *)text;
-    uint64_t low = special16(_mm_loadu_si128(at)) | special16(_mm_loadu_si128(at + 1)) << 16;
-    uint64_t high = special16(_mm_loadu_si128(at + 2)) | special16(_mm_loadu_si128(at + 3)) << 16;
-    return low | high << 32;
+    SixtyFour all = load64s(text);
+    int k;
+    for (k = 0; k < 4; k++) all.part[k] = special16(all.part[k]);
+    return bits64(all);
 }
 #endif
 
 /* Return the index of the first byte from `i` on that is not plain; n if all are. */
 static inline size_t skip_plain(const uint8_t *text, size_t i, size_t n) {
-#if defined(__SSE2__)
+#ifdef HAS_SIXTEEN
     for (; i + 16 <= n; i += 16) {
-        uint32_t special = special16(_mm_loadu_si128((const __m128i *)(text + i)));
-        if (special) return i + lowest_bit(special);
+        uint64_t special = bits16(special16(load16(text + i)));
+        if (special) return i + place16(special);
     }
 #endif
     while (i < n && is_plain(text[i])) i++;
@@ -86,10 +80,10 @@ static inline size_t skip_string_bytes(const uint8_t *text, size_t i, size_t n, 
     uint32_t point;
     size_t size;
     for (;;) {
-#if defined(__SSE2__)
+#ifdef HAS_SIXTEEN
         if (i + 16 <= n) {  /* most keys and values are short */
-            uint32_t early = special16(_mm_loadu_si128((const __m128i *)(text + i)));
-            if (early && text[i + lowest_bit(early)] == '"') return i + lowest_bit(early);
+            uint64_t early = bits16(special16(load16(text + i)));
+            if (early && text[i + place16(early)] == '"') return i + place16(early);
         }
         /* Escapes are taken from the mask of their block: to scan again after each takes longer. */
         while (i + 64 <= n) {
@@ -138,20 +132,20 @@ static inline uint8_t *put_utf8(uint8_t *out, uint32_t point) {
  * The high bits of all bytes are or-ed into `high`. */
 static inline size_t copy_plain(
     const uint8_t *text, size_t i, size_t n, uint8_t *out, uint8_t *high) {
-#if defined(__SSE2__)
-    uint32_t above = 0;
+#ifdef HAS_SIXTEEN
+    Sixteen above = all16(0);
     for (; i + 16 <= n; i += 16, out += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(text + i));
-        uint32_t special = special16(v);
-        _mm_storeu_si128((__m128i *)out, v);
+        Sixteen v = load16(text + i);
+        uint64_t special = bits16(special16(v));
+        store16(out, v);
         /* Bytes after the special one count, too: at worst UTF-8 is checked needlessly. */
-        above |= (uint32_t)_mm_movemask_epi8(v);
+        above = either16(above, v);
         if (special) {
-            *high |= above != 0 ? 0x80 : 0;
-            return i + lowest_bit(special);
+            *high |= is_high16(above) ? 0x80 : 0;
+            return i + place16(special);
         }
     }
-    *high |= above != 0 ? 0x80 : 0;
+    *high |= is_high16(above) ? 0x80 : 0;
 #endif
     for (; i < n && is_plain(text[i]); i++) {
         *high |= text[i];

@@ -27,7 +27,7 @@ from fastprep.jobs.journal import Journal
 from fastprep.jobs.output import find_manifests
 from fastprep.jobs.prepare import prepare
 from fastprep.store.reader import TokenStore
-from fastprep.system import atomic
+from fastprep.system import atomic, host
 
 WORDS = ["tea", " the", "  spaces", "\n\n", "naïve", " 東京", "😀", " 1234", "'ll", "<|endoftext|>"]
 # Exit codes of a child that was not killed.
@@ -78,7 +78,7 @@ class Crash:
         code = _UNEXPECTED
         try:
             if before is not None:
-                atomic._sync = lambda descriptor: None  # the step is announced all the same
+                host.sync = lambda descriptor: None  # the step is announced all the same
                 atomic.before = before
             prepare(self.inputs, self.output, **{**self.settings, **settings})
             code = _GOOD
@@ -92,12 +92,12 @@ class Crash:
     def steps(self) -> int:
         """Count the steps of the job at which it can be interrupted."""
         counting = Counting()
-        before, sync = atomic.before, atomic._sync
+        before, sync = atomic.before, host.sync
         try:
-            atomic.before, atomic._sync = counting, lambda descriptor: None
+            atomic.before, host.sync = counting, lambda descriptor: None
             prepare(self.inputs, self.output, **self.settings)
         finally:
-            atomic.before, atomic._sync = before, sync
+            atomic.before, host.sync = before, sync
         self.remove_output()
         return counting.steps
 

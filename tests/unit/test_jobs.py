@@ -286,7 +286,7 @@ def test_file_system_without_locks_warns_once(
     def no_locks(*_: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("fastprep.system.locking.fcntl.flock", no_locks)
+    monkeypatch.setattr("fcntl.flock", no_locks)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         prepare(corpus, tmp_path / "store", **SETTINGS)

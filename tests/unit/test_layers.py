@@ -19,6 +19,7 @@ STAGES = (
     "system",
     "vocabulary",
     "encoding",
+    "core",
     "load",
     "registry",
     "model",
