@@ -461,13 +461,13 @@ class Encoding(Decoding):
             before, after = self.recipe.template
             if max_tokens is not None:
                 max_tokens = self._room(max_tokens)
-            ids = self.encode(
+            own = self.encode(
                 text,
                 allowed_special=allowed_special,
                 disallowed_special=disallowed_special,
                 max_tokens=max_tokens,
             )
-            return [*before, *ids, *after]
+            return [*before, *own, *after]
         specials = self._specials
         try:
             # The choices of most calls, without a call to find what they mean. Others are compared

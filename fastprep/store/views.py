@@ -145,8 +145,8 @@ def to_arrow(store: TokenStore, column: str) -> Any:
 def to_dataset(store: TokenStore, column: str) -> Any:
     """Return the documents as a data set of Hugging Face; see :meth:`fastprep.TokenStore.to_dataset`."""
     try:
-        from datasets import Dataset  # type: ignore[import-not-found, unused-ignore]
-        from datasets.table import (  # type: ignore[import-not-found, unused-ignore]
+        from datasets import Dataset  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        from datasets.table import (  # type: ignore[import-not-found, import-untyped, unused-ignore]
             InMemoryTable,
         )
     except ModuleNotFoundError as error:

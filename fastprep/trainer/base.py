@@ -6,7 +6,9 @@ from array import array
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fastprep.encoding.batches import encode_rows
 from fastprep.errors import InvalidArgument, InvalidUtf8
+from fastprep_ext.base import Rows
 from fastprep_ext.bpe import Encoder, missing_bytes
 from fastprep_ext.trainer import record_places
 
@@ -123,14 +125,15 @@ def _encoded(records: memoryview, encoder: Encoder) -> Iterator[tuple[Any, Any, 
     at = 0
     while at < len(records):
         starts, stops, counts, at = record_places(records, at, _AT_ONCE, _BYTES_AT_ONCE)
-        ends = array("Q", bytes(8 * len(starts)))
+        tokens: Any
         try:
-            tokens = encoder.encode_rows(records, starts, stops, ends)
+            tokens, places = encode_rows(encoder, Rows(records, starts, stops), 1)
+            ends = array("Q", places[1:].tolist())
         except InvalidUtf8:
             # Pieces of a mapping may be any bytes.
             listed = [
                 encoder.encode_piece(records[a:b]) for a, b in zip(starts, stops, strict=True)
             ]
-            tokens = memoryview(array("I", chain.from_iterable(listed)))
+            tokens = array("I", chain.from_iterable(listed))
             ends = array("Q", accumulate(map(len, listed)))
         yield tokens, ends, counts

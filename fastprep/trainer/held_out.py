@@ -81,9 +81,8 @@ def measure(
                     texts, _ = readable(batch, form.on_error)
                     documents += len(texts)
                     size += texts.size
-                    for text in texts:
-                        for at, encoding in enumerate(encodings):
-                            tokens[at] += encoding._encoder.count(text)
+                    for at, encoding in enumerate(encodings):
+                        tokens[at] += int(encoding.count_batch(texts, disallowed_special=()).sum())
             done += task_bytes(task)
             bar.update(done)
     if not size:

@@ -5,6 +5,8 @@ cdef extern from "Python.h":
     PyObject *list_get_item "PyList_GET_ITEM"(object items, Py_ssize_t at)
     void PyErr_Clear()
     void untrack "PyObject_GC_UnTrack"(PyObject *item)
+    void increment "Py_INCREF"(PyObject *item)
+    void list_set_item "PyList_SET_ITEM"(object items, Py_ssize_t at, PyObject *item)
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *text, Py_ssize_t n) except NULL
     int _PyBytes_Resize(PyObject **text, Py_ssize_t n) except -1
     char *bytes_address "PyBytes_AS_STRING"(PyObject *text)
