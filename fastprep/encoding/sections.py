@@ -31,7 +31,7 @@ class AddedTokens(SpecialTokens):
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
-        self.change = _change(recipe)
+        self.change: TextChange | None = _change(recipe)
         super().__init__(recipe.special_tokens)
 
     def order(self) -> list[str]:

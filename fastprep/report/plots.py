@@ -80,6 +80,7 @@ def document_lengths(lengths: npt.NDArray[np.int64], median: int) -> str:
         axes.set_ylim(0, max(bars.max(), 1) * 1.12)
         axes.set_xlabel("tokens in a document")
         axes.set_ylabel("documents")
+        axes.yaxis.get_major_locator().set_params(integer=True)
         axes.grid(visible=False, axis="x")
 
     return _svg("lengths", "Histogram of document lengths", draw)

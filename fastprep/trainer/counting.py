@@ -77,8 +77,8 @@ class Tables:
     >>> rows = Rows()
     >>> rows.append(b"one two", 0)
     >>> tables.count(rows)
-    >>> len(tables.take())
-    2
+    >>> [len(table) for table in tables.take()]
+    [2]
     """
 
     def __init__(self, splitting: Splitting, documents: Unit, workers: int, memory: int) -> None:

@@ -31,7 +31,7 @@ def equal_family(patterns: SequenceOf[str], dialect: Dialect) -> str | None:
 
     >>> equal_family([r"\p{L}+"], "tiktoken")
     >>> equal_family(
-    ...     [r"'(?:[stmd]|ll|ve|re)| ?[\p{L}]+| ?\p{N}+| ?[^\p{N}\p{L}\s]+|\s+\z|\s+(?!\S)|\s"],
+    ...     [r"'(?:[stmd]|ll|ve|re)| ?[\p{L}]+| ?\p{N}+| ?[^\p{N}\p{L}\s]+|\s++$|\s+(?!\S)|\s"],
     ...     "tiktoken",
     ... )
     'r50k'

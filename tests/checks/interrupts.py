@@ -76,6 +76,12 @@ def programs(directory: Path, seed: int) -> list[Program]:
             [*run, "import", "ids/train.bin", "--from=nanogpt", "-o", "out", "--encoding=gpt2"],
             output="out",
         ),
+        Program(
+            "train",
+            [*run, "train", *inputs, "-o", "voc/tokenizer.json", "--vocab-size", "900"],
+            output="voc",
+        ),
+        Program("completion", [*run, "completion", "zsh"]),
         Program("encode", [*run, "encode", "text " * 20_000]),
         Program("show", [*run, "show", "store", "0:20", "--tokens"]),
         Program("encodings", [*run, "encodings"]),

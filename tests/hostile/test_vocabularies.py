@@ -122,8 +122,8 @@ def test_tables_that_do_not_belong_together_are_refused():
         Encoder(blob, ends[:-1], ids, pattern)
     with pytest.raises(BadVocabulary):
         Encoder(blob, ends, ids[::-1].copy(), pattern)
-    with pytest.raises(ValueError, match="pattern 9"):
-        Encoder(blob, ends, ids, 9)
+    with pytest.raises(ValueError, match="pattern 99"):
+        Encoder(blob, ends, ids, 99)
 
 
 def crowded(pairs: int) -> list[bytes]:

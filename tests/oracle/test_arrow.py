@@ -164,7 +164,7 @@ def test_invalid_utf8_is_named_by_row_and_byte(gpt2):
 @pytest.mark.parametrize("offsets", [[0, 9, 3], [0, -1, 3], [0, 2**31 - 1, 3], [2, 1, 3]])
 def test_invalid_offsets_expose_no_other_memory(gpt2, offsets):
     buffers = [None, pa.py_buffer(np.array(offsets, np.int32)), pa.py_buffer(b"tea")]
-    with pytest.raises(ValueError, match="row 0 goes from"):
+    with pytest.raises(ValueError, match="text 0 goes from"):
         gpt2.encode_arrow(pa.Array.from_buffers(pa.string(), 2, buffers))
 
 

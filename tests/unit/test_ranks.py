@@ -70,6 +70,7 @@ assert prepared is loader and accelerator.num_processes == 2
 first = rows(itertools.islice(prepared, 5))
 saved = os.path.join(sys.argv[1], "saved")
 accelerator.save_state(saved)
+accelerator.wait_for_everyone()  # each rank writes files that all read
 state = prepared.state_dict()
 rows(itertools.islice(prepared, 2))
 accelerator.load_state(saved)
