@@ -19,6 +19,7 @@ from scaling import scaling_lines, thread_lines
 from tables import (
     call_lines,
     cold_lines,
+    device_lines,
     encode_lines,
     file_lines,
     growth_lines,
@@ -68,6 +69,7 @@ def lines_of(results: Results, pictures: dict[str, str], folder: str, where: str
         *train_lines(results),
         *loader_lines(results),
         *cold_lines(results),
+        *device_lines(results),
     ]
 
 

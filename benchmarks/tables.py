@@ -337,6 +337,29 @@ def loader_lines(results: Results) -> list[str]:
     ]
 
 
+def device_lines(results: Results) -> list[str]:
+    """Return the table of batches on a GPU, beside copies of one batch again and again."""
+    found = results.get("device")
+    if not found:
+        return []
+    rows = [
+        [each["dtype"].removeprefix("torch."), *_both(each["million_tokens_per_second"])]
+        for each in found["copies"]
+    ]
+    rows.append(["a step of a small GPT", *_both(found["training"]["million_tokens_per_second"])])
+    return [
+        f"Batches of {found['batch_size']} windows of {found['max_length']:,} into the memory of one "
+        f"{found['device']}, as int64, in million tokens per second, beside the same with one batch again "
+        f"and again; {found['run']['cpus']} cores, torch {found['torch']}.",
+        "",
+        *table(["", "loader", "one batch"], rows),
+    ]
+
+
+def _both(rates: dict[str, float]) -> list[str]:
+    return [f"{rate:,.1f}" for rate in rates.values()]
+
+
 def cold_lines(results: Results) -> list[str]:
     """Return the tables of stores that are read from the disk: speed, waits, and how shuffles mix."""
     found = results.get("cold")
