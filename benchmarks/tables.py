@@ -349,8 +349,8 @@ def device_lines(results: Results) -> list[str]:
     rows.append(["a step of a small GPT", *_both(found["training"]["million_tokens_per_second"])])
     return [
         f"Batches of {found['batch_size']} windows of {found['max_length']:,} into the memory of one "
-        f"{found['device']}, as int64, in million tokens per second, beside the same with one batch again "
-        f"and again; {found['run']['cpus']} cores, torch {found['torch']}.",
+        f"{found['device']}, as int64, in million tokens per second, beside the same with one batch "
+        f"again and again; {found['run']['cpus']} cores, torch {found['torch']}.",
         "",
         *table(["", "loader", "one batch"], rows),
     ]
