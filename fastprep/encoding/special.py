@@ -41,9 +41,9 @@ class Rule:
     def __init__(
         self, disallowed: frozenset[str], guard: Specials | None, cutter: Specials | None
     ) -> None:
-        self.disallowed = disallowed
-        self.guard = guard
-        self.cutter = cutter
+        self.disallowed: frozenset[str] = disallowed
+        self.guard: Specials | None = guard
+        self.cutter: Specials | None = cutter
         self.refuses_all: bool = "" in disallowed
 
 
