@@ -49,9 +49,11 @@ LONG = TEXT * 300
 IDS = [256, 300, 104, 70_000, 259, 264]
 
 
-# CPython 3.11 raises no error where a call of Python's own has no memory for its frame.
+# CPython 3.11 raises no error where a call of Python's own has no memory for its frame. What compiled
+# functions forget to raise is named with the function.
 FRAMELESS = re.compile(
-    r"<(class '[\w.]+'|function|bound method).*> returned NULL without setting an exception"
+    r"<(class '[\w.]+'|function|bound method).*> returned NULL without setting an exception|"
+    r"error return without exception set"
 )
 # Without any memory at all the interpreter itself aborts.
 ON = 12
