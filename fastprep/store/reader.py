@@ -49,7 +49,7 @@ from fastprep.store.manifest import (
 from fastprep.system.arguments import local_path, path_name, whole_number
 from fastprep.system.cached import cached_property
 from fastprep.system.host import READ_FLAGS
-from fastprep_ext.base import map_file
+from fastprep_ext.base import map_file, will_need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -164,6 +164,7 @@ class TokenStore:
             self.bos_token = self.head.begin_token
         # Filled on first use. Two threads may both fill an item, with equal maps, which is harmless.
         self._tokens: list[Ids | None] = [None] * self.num_shards
+        self._next_document = (0, 0)  # the shard and the place after the document that was read last
         self._ends: list[npt.NDArray[np.uint64] | None] = [None] * self.num_shards
         self._masks: list[npt.NDArray[np.uint8] | None] = [None] * self.num_shards
         self._mapped: deque[tuple[FileKind, int]] = deque()
@@ -331,7 +332,12 @@ class TokenStore:
         See :class:`TokenStore`.
         """
         shard, start, stop = self._place_of_document(index)
-        return self.shard_ids(shard)[start:stop]
+        ids = self.shard_ids(shard)[start:stop]
+        # In order, the faults of a map read ahead.
+        if (shard, start) != self._next_document and start < stop:
+            will_need(ids)
+        self._next_document = shard, stop
+        return ids
 
     def _place_of_document(self, index: int) -> tuple[int, int, int]:
         """Return the shard of a document, and its first token and the end of its last in the shard."""

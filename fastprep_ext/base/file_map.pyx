@@ -11,6 +11,12 @@ cdef extern from "<sys/mman.h>" nogil:
     void *MAP_FAILED
     void *map_pages "mmap"(void *at, size_t size, int access, int flags, int file, long long offset)
     int unmap_pages "munmap"(void *at, size_t size)
+    int advise_pages "madvise"(void *at, size_t size, int advice)
+    int MADV_WILLNEED
+
+cdef extern from "<unistd.h>" nogil:
+    long sysconf(int name)
+    int _SC_PAGESIZE
 
 
 @cython.final
@@ -54,3 +60,21 @@ def map_file(int file, Py_ssize_t size, bint private=False) -> memoryview:
         raise OSError(number, f"mmap of {size} bytes: {strerror(number).decode()}{more}")
     self.at, self.size, self.private = at, size, private
     return memoryview(self)
+
+
+def will_need(part) -> None:
+    """Start to read the pages of a part of a mapped file that are not in memory, and no others.
+
+    A fault of a map reads ahead, up to megabytes where `read_ahead_kb` says so: too much for one document
+    of many.
+
+    >>> with open(__file__, "rb") as file:
+    ...     will_need(map_file(file.fileno(), 4))
+    """
+    cdef uintptr_t page = sysconf(_SC_PAGESIZE), start
+    cdef Py_buffer view
+    PyObject_GetBuffer(part, &view, PyBUF_SIMPLE)
+    start = <uintptr_t>view.buf - <uintptr_t>view.buf % page
+    with nogil:
+        advise_pages(<void *>start, <uintptr_t>view.buf + view.len - start, MADV_WILLNEED)
+    PyBuffer_Release(&view)

@@ -70,3 +70,27 @@ def test_what_the_kernel_reads_ahead_is_read_from_the_system(tmp_path: Path) -> 
     assert found >= 0
     assert found % 1024 == 0
     assert TokenShards([np.arange(3)], read_ahead=found).num_tokens == 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="reads are not counted here")
+def test_a_document_of_a_cold_store_is_read_without_its_neighbours(tmp_path: Path) -> None:
+    text = "Some words of a document. " * 40
+    (tmp_path / "a.txt").write_text(f"{text}<|endoftext|>" * 20_000)
+    store = fastprep.prepare(tmp_path / "a.txt", tmp_path / "store", progress=False)
+    if not read_ahead(os.fsencode(store.directory)):
+        return  # a file system in memory
+    whole = sum(file.stat().st_size for file in store.directory.glob("*.bin"))
+    for file in store.directory.iterdir():
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    again = fastprep.TokenStore(store.directory)
+    before = _bytes_read()
+    for number in (19_000, 3, 12_000, 7_000):
+        assert again.text(number).startswith(text)
+    assert _bytes_read() - before < whole // 8
+
+
+def _bytes_read() -> int:
+    lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("read_bytes"))
