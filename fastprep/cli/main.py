@@ -10,6 +10,7 @@ a wrong value is, 130 after Ctrl-C, 143 after SIGTERM, 141 if the reader of the 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import os
@@ -43,22 +44,21 @@ def command() -> NoReturn:
     _open_streams()
     sys.unraisablehook = signals.end_if_ignored
     try:
-        code = main()
-    except SystemExit as end:  # of a usage error or a help page
-        code = end.code if isinstance(end.code, int) else 1
-    except (MemoryError, SystemError) as error:  # while an error was printed
+        try:
+            code = main()
+        except SystemExit as end:  # of a usage error or a help page
+            code = end.code if isinstance(end.code, int) else 1
+        signals.ignore()
+        try:
+            _flush()
+        except OSError as error:
+            code = code or _end_by_error(error)
+        atexit._run_exitfuncs()
+    except (MemoryError, SystemError) as error:  # while an error was printed, or later
         if not _is_no_memory(error):
             raise
         os.write(2, b"fastprep: error: memory ran out\n")
         code = 1
-    signals.ignore()
-    try:
-        _flush()
-    except OSError as error:
-        code = code or _end_by_error(error)
-    import atexit
-
-    atexit._run_exitfuncs()
     # Not by a return, which would end the interpreter step by step: it takes longer than a small
     # job, and a thread that still waits for a read then ends by pthread_exit, which aborts the
     # process if there is no memory to load libgcc_s.

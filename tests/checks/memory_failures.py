@@ -30,8 +30,11 @@ OF_NEITHER = re.compile(
 )
 # A command without memory: one line, or two if there was none to print the first.
 NO_MEMORY = re.compile(r"(fastprep: error: memory ran out(; the same command resumes)?\n){1,2}")
-# What numpy's library says and ends the process with, when it is imported.
-OF_OPENBLAS = "OpenBLAS error: Memory allocation still failed"
+# What OpenBLAS, numpy's import and the interpreter say of failed allocations that they do not report.
+OF_OTHERS = re.compile(
+    r"OpenBLAS error: Memory allocation still failed|has no attribute 'datetime_CAPI'|"
+    r"object type name: MemoryError"
+)
 
 
 def memory_failures(seed: int, cases: int) -> Iterator[Found]:
@@ -247,4 +250,4 @@ def _limited(
 def _says_no_memory(program: Program, err: str) -> bool:
     if "--log" in program.words and '"failed"' in err:
         return "memory" in err.lower()
-    return NO_MEMORY.fullmatch(err) is not None or err.startswith(OF_OPENBLAS)
+    return NO_MEMORY.fullmatch(err) is not None or OF_OTHERS.search(err) is not None
