@@ -87,15 +87,6 @@ def test_an_error_that_an_interrupt_causes_is_the_interrupt() -> None:
     assert (done.returncode, done.stderr) == (143, "fastprep: terminated\n")
 
 
-@pytest.fixture
-def _raises_interrupts() -> Iterator[None]:
-    """Handle SIGINT as in a foreground job; the shell of a background job has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_raises_interrupts")
 def test_deferred_signals_wait_for_the_end_of_the_block() -> None:
     calls: list[str] = []
 
