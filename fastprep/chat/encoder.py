@@ -95,20 +95,18 @@ class ChatEncoder:
         """Return the ids and the mask of a text in which all special tokens are the template's."""
         ids = self._encoding.encode(text, allowed_special="all", disallowed_special=())
         ends = [*itertools.accumulate(map(self._sizes.__getitem__, ids))]
-        size = len(text) if text.isascii() else len(text.encode())
-        if (ends[-1] if ends else 0) != size or (
-            self._changes and b"".join(self._encoding._decoder.decode_each(ids)) != text.encode()
+        data = text.encode()
+        if (ends[-1] if ends else 0) != len(data) or (
+            self._changes and b"".join(self._encoding._decoder.decode_each(ids)) != data
         ):
             found, offsets = self._encoding.encode_with_offsets(
                 text, allowed_special="all", disallowed_special=()
             )
             return found, _mask_of(offsets, trained)
         mask = bytearray(len(ids))
-        for begin, end in trained:
+        for begin, end in trained if text.isascii() else _in_bytes(text, trained):
             if not end:
                 continue
-            if not text.isascii():
-                begin, end = len(text[:begin].encode()), len(text[:end].encode())
             # The last token is the first that ends at the end of the span, or after it.
             first, last = bisect_right(ends, begin), bisect_left(ends, end) + 1
             mask[first:last] = b"\1" * (min(last, len(ids)) - first)
@@ -136,9 +134,9 @@ class ChatEncoder:
                     "when others follow; pass a template with such blocks (--template), or a function"
                 )
             end = len(after)
-            for match in self._special.finditer(after, len(before)):
-                # The model stops at the special token that ends its turn.
-                end = match.end() if not after[match.end() :].strip() else len(after)
+            special = [*self._special.finditer(after, len(before))]
+            if special and not after[special[-1].end() :].strip():
+                end = special[-1].end()  # the model stops at the special token that ends its turn
             found.append((len(before), end))
         return found
 
@@ -174,7 +172,11 @@ class ChatEncoder:
             return self._special.sub(lambda match: f"{match[0][0]}{mark}{match[0][1:]}", string)
 
         marked = None
-        if mark is not None:
+        # A token of one character, or one that begins within another, is found beside the mark too.
+        hidden = mark is not None and not any(
+            self._special.search(with_mark(string)) for string in strings
+        )
+        if hidden:
             try:
                 marked = self.template.render(with_strings(messages, with_mark)).text
             except BadConversation:
@@ -255,6 +257,21 @@ class _Sizes(dict[int, int]):
 
     def __reduce__(self) -> tuple[type[_Sizes], tuple[Encoding]]:
         return _Sizes, (self._encoding,)
+
+
+def _in_bytes(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return spans of characters of a text as spans of its UTF-8.
+
+    >>> _in_bytes("a\u00e9b", [(1, 2), (2, 3)])
+    [(1, 3), (3, 4)]
+    """
+    places = {0: 0}
+    at = size = 0
+    for place in sorted({place for span in spans for place in span}):
+        size += len(text[at:place].encode())
+        places[place] = size
+        at = place
+    return [(places[begin], places[end]) for begin, end in spans]
 
 
 def _mask_of(offsets: list[tuple[int, int]], trained: list[tuple[int, int]]) -> bytearray:

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import inspect
 import re
+import types
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from datetime import date
@@ -133,11 +134,13 @@ class FunctionTemplate:
     def __init__(self, function: TemplateFunction) -> None:
         self._function = function
         plain = inspect.unwrap(function)
+        bound: dict[str, Any] = {}
         if isinstance(plain, functools.partial):
+            bound = dict(plain.keywords) | ({"": list(plain.args)} if plain.args else {})
             plain = plain.func
         name = getattr(plain, "__qualname__", type(plain).__qualname__)
         self.name: str = f"{getattr(plain, '__module__', '?')}.{name}"
-        self.variables: dict[str, Any] = {}
+        self.variables: dict[str, Any] = _as_json(bound, "what functools.partial binds")
         self.sha256: str = hashlib.sha256(_source_of(plain)).hexdigest()
 
     def render(self, messages: Messages, *, prompt: bool = False) -> Rendered:
@@ -173,7 +176,16 @@ def _source_of(function: Any) -> bytes:
         code = getattr(function, "__code__", None)
         if code is None:
             return repr(type(function)).encode()
-        return repr((code.co_code, code.co_consts, code.co_names)).encode()
+        return repr(_identity(code)).encode()
+
+
+def _identity(value: Any) -> Any:
+    """Return what identifies code, or a constant of it, in any process: without addresses."""
+    if isinstance(value, types.CodeType):
+        return value.co_code, tuple(map(_identity, value.co_consts)), value.co_names
+    if isinstance(value, frozenset):
+        return sorted(map(repr, value))
+    return tuple(map(_identity, value)) if isinstance(value, tuple) else value
 
 
 # -- the environment of templates ------------------------------------------------------------------
@@ -374,17 +386,22 @@ def _plain(variables: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return variables as JSON has them. Raises InvalidArgument for others."""
     if variables is None:
         return {}
-    try:
-        plain: dict[str, Any] = msgspec.json.decode(
-            msgspec.json.encode(variables), type=dict[str, Any]
-        )
-    except (TypeError, ValueError, msgspec.MsgspecError) as error:
-        raise InvalidArgument(
-            f"template_variables is {variables!r:.80}: {error}; pass a dict of what JSON can hold"
-        ) from None
+    plain = _as_json(variables, "template_variables")
     wrong = plain.keys() & {"messages", "add_generation_prompt"}
     if wrong:
         raise InvalidArgument(f"template_variables cannot have {sorted(wrong)[0]!r}, which is set")
+    return plain
+
+
+def _as_json(values: Mapping[str, Any], what: str) -> dict[str, Any]:
+    try:
+        plain: dict[str, Any] = msgspec.json.decode(
+            msgspec.json.encode(values), type=dict[str, Any]
+        )
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise InvalidArgument(
+            f"{what} is {values!r:.80}: {error}; pass a dict of what JSON can hold"
+        ) from None
     return plain
 
 

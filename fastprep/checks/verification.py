@@ -215,16 +215,17 @@ class _Shard:
     def check_ends(self) -> int:
         """Raise InvalidStore unless document ends ascend, the last one to the end of the shard."""
         path, record = self._ends_path, self._record
-        # With an end token no document is empty, so each end exceeds the one before it.
-        strictly = self._store.eot_token is not None
+        # With an end token no document is empty, so each end exceeds the one before it; with one at each
+        # side it has two tokens.
+        least = sum(2 if sides == "both" else 1 for _, sides in self._tokens)
         before = 0
         for number, (start, stop) in enumerate(block_ranges(record.documents, 8)):
             ends = _read_block(path, "Q", start, stop, record.ends_crc32[number])
-            if not is_increasing(ends, before, strictly):
+            if not is_increasing(ends, before, least):
                 document, end = next(
                     (document, end)
                     for document, (end, last) in enumerate(zip(ends, [before, *ends], strict=False))
-                    if end - last < strictly
+                    if end - last < least
                 )
                 raise InvalidStore(
                     f"{path}: document {start + document} ends at token {end}, too "
@@ -271,7 +272,7 @@ class _Shard:
             ids = from_file(content, self._letter)
             max_id = max(max_id, largest(ids))
             for token, sides in self._tokens:
-                places, offset, _ = self._token_places(sides, position, position + len(ids))
+                places, offset = self._token_places(sides, position, position + len(ids))
                 in_place &= occurs_exactly_at(ids, token, places, offset)
             position += len(ids)
         expected = self._record.bin_crc32[number]
@@ -311,14 +312,14 @@ class _Shard:
     def _check_token(
         self, ids: memoryview[int], token: int, sides: str, start: int, stop: int
     ) -> None:
-        expected, offset, first = self._token_places(sides, start, stop)
+        expected, offset = self._token_places(sides, start, stop)
         if occurs_exactly_at(ids, token, expected, offset):
             return
         found = {place for place, value in enumerate(ids, offset) if value == token}
-        for number, place in enumerate(expected):
+        for place in expected:
             if place not in found:
                 verb = {"before": "start", "after": "end"}.get(sides, "start and end")
-                document = first + (number if sides != "both" else number // 2)
+                document = bisect_right(self._ends, place - offset + start)
                 raise InvalidStore(
                     f"{self._path}: document {document} of the shard does not {verb} with the "
                     f"{self._name(token)} {token}; {HOW_TO_FIX}"
@@ -334,27 +335,25 @@ class _Shard:
 
     def _token_places(
         self, sides: str, start: int, stop: int
-    ) -> tuple[memoryview[int] | array[int], int, int]:
+    ) -> tuple[memoryview[int] | array[int], int]:
         """Return where a token must be in ids ``start`` to ``stop``.
 
-        That is before each document, after it, or both. The result is the places, the number that the
-        id ``start`` has in the count of places, and the index of the first one's document.
+        That is before each document, after it, or both. The result is the places, and the number that
+        the id ``start`` has in the count of places.
         """
         ends = self._ends
         if sides == "after":
             # Documents that end in (start, stop] have their last token here.
             first, last = bisect_right(ends, start), bisect_right(ends, stop)
-            return ends[first:last], start + 1, first
+            return ends[first:last], start + 1
         # A document starts where the one before it ends; the first one at 0.
         first, last = bisect_left(ends, start), bisect_left(ends, stop)
         places = array("Q", [0] if not start and len(ends) else [])
         places.frombytes(ends[first if start else 0 : last].cast("B"))
-        document = first + 1 if start else 0
         if sides == "before":
-            return places, start, document
-        closing, _, ending = self._token_places("after", start, stop)
-        both = array("Q", sorted([*(place + 1 for place in places), *closing]))
-        return both, start + 1, min(document, ending)
+            return places, start
+        closing, _ = self._token_places("after", start, stop)
+        return array("Q", sorted([*(place + 1 for place in places), *closing])), start + 1
 
 
 def _read_chunks(path: Path, itemsize: int, start: int, stop: int) -> Iterator[memoryview[int]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastprep.corpus.documents import Bad, Format, keys_of
+from fastprep.corpus.jsonlines import as_json
 from fastprep.errors import DamagedInput, InvalidInput
 from fastprep.system.arrow import (
     Column,
@@ -17,7 +18,6 @@ from fastprep.system.arrow import (
     is_ids,
     is_list,
     is_text,
-    json_of,
     pyarrow,
     without_views,
 )
@@ -115,6 +115,34 @@ def column_for(chunk: Any, form: Format) -> Column:
     if form.messages and is_list(chunk.type):
         return json_of(chunk)
     return ids_of(chunk) if is_ids(chunk.type) else column_of(chunk)
+
+
+def json_of(chunk: Any) -> Column:
+    """Return the values of an Arrow array as JSON, a text per row.
+
+    >>> import pyarrow as pa
+    >>> found = json_of(pa.array([[{"role": "user"}], None]))
+    >>> bytes(found.text), found.stops.tolist(), found.nulls
+    (b'[{"role": "user"}]', [18, 18], array([1]))
+    """
+    texts, wrong, nulls = [], [], []
+    for row, value in enumerate(chunk):
+        text: bytes = b""
+        fault = None
+        try:
+            if value.is_valid:
+                text, fault = as_json(value.as_py())
+            else:
+                nulls.append(row)
+        except UnicodeDecodeError as error:
+            fault = f"0x{error.object[error.start]:02x} is not UTF-8 there"
+        texts.append(text)
+        if fault is not None:
+            wrong.append((row, fault))
+    places = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) for text in texts], out=places[1:])
+    found = np.array(nulls, np.int64)
+    return Column(memoryview(b"".join(texts)), places[:-1], places[1:], found, tuple(wrong))
 
 
 def has_indices(kind: Any) -> bool:

@@ -152,16 +152,9 @@ class LineDecoder:
 
     def _json(self, line: bytes) -> bytes:
         """Return the JSON in the field of a line, which may be any value. Raises like :meth:`text`."""
-        try:
-            return bytes(self._value(self._decoder.decode(line)))
-        except UnicodeDecodeError:
-            raise _invalid_utf8(line) from None
-        except msgspec.ValidationError as error:
-            raise InvalidInput(str(error)) from None
-        except RecursionError:
-            raise InvalidInput("nested too deeply") from None
-        except msgspec.DecodeError as error:
-            fault = str(error)
+        value, fault = self._value(line)
+        if fault is None:
+            return bytes(value)
         import json
 
         value = self._value_by_json(line, fault)
@@ -187,8 +180,13 @@ class LineDecoder:
         >>> LineDecoder(Format(field="a.b")).text(b'{"a": {"b": "One."}}')
         'One.'
         """
+        text, fault = self._value(line)
+        return str(text) if fault is None else self._text_by_json(line, fault)
+
+    def _value(self, line: bytes) -> tuple[Any, str | None]:
+        """Return what is in the field, or the fault of JSON that msgspec refuses."""
         try:
-            text: str = self._value(self._decoder.decode(line))
+            found = self._decoder.decode(line)
         except UnicodeDecodeError:
             raise _invalid_utf8(line) from None
         except msgspec.ValidationError as error:
@@ -196,11 +194,8 @@ class LineDecoder:
         except RecursionError:
             raise InvalidInput("nested too deeply") from None
         except msgspec.DecodeError as error:
-            return self._text_by_json(line, str(error))
-        return text
-
-    def _value(self, line: Any) -> Any:
-        return functools.reduce(lambda found, _: found.text, self._keys, line)
+            return None, str(error)
+        return functools.reduce(lambda value, _: value.text, self._keys, found), None
 
     def _text_by_json(self, line: bytes, fault: str) -> str:
         """Return the text of a line with NaN, Infinity or a lone surrogate, which msgspec refuses.

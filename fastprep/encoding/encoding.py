@@ -950,7 +950,6 @@ class Encoding(Decoding):
 
     def _batch_rule(self, allowed: Allowed, disallowed: Disallowed) -> Rule:
         """Return what each text of a batch is searched for. Raises what an empty text does."""
-        self._specials.screen("", allowed, disallowed)
         return self._specials.rule("", allowed, disallowed)
 
     def encode_segments(self, segments: Iterable[tuple[str, bool]]) -> list[int]:

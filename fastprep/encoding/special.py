@@ -87,14 +87,11 @@ class SpecialTokens:
         The arguments are those of :meth:`fastprep.Encoding.encode`. The guard's tokens are searched for
         first, and win: for a text that has one, the caller calls :meth:`screen`, which raises.
         """
-        if allowed is NOTHING:
-            # The two that most calls have.
-            if disallowed == "all":
-                rule = self._default
-            elif disallowed == ():
-                rule = self._ordinary
-            else:
-                rule = self._rule_of(allowed, disallowed)
+        # The two that most calls have, first.
+        if allowed is NOTHING and disallowed == "all":
+            rule = self._default
+        elif allowed is NOTHING and disallowed == ():
+            rule = self._ordinary
         else:
             rule = self._rule_of(allowed, disallowed)
         if rule.refuses_all:

@@ -86,6 +86,7 @@ def _of_encoding(encoding: Any, config: dict[str, Any]) -> Any:
 
     from fastprep.encoding.encoding import Encoding
     from fastprep.store.encodings import as_encoding
+    from fastprep.vocabulary.files import by_reference
     from fastprep.vocabulary.tokenizer_json_writer import to_tokenizer_json
 
     found = as_encoding(encoding)
@@ -93,14 +94,12 @@ def _of_encoding(encoding: Any, config: dict[str, Any]) -> Any:
         raise InvalidArgument(
             f"{found!r:.80} is not byte pair encoding; pass an Encoding, or a path"
         )
-    source = Path(found.recipe.source) if found.recipe.source.endswith(".json") else None
-    backend = None
-    if source is not None and source.is_file():
-        backend = Tokenizer.from_file(str(source))
-        if Encoding.from_tokenizers(backend).rank_table_sha256 != found.rank_table_sha256:
-            backend = None  # the file is another one by now
-    if backend is None:
-        backend = Tokenizer.from_str(to_tokenizer_json(found.recipe).decode())
+    recipe = found.recipe
+    # A tokenizer.json that is as it was read; of a tekken.json, whose recipe has ranks, one is written.
+    if recipe.merge_list is not None and recipe.content and by_reference(recipe) is not None:
+        backend = Tokenizer.from_file(recipe.source)
+    else:
+        backend = Tokenizer.from_str(to_tokenizer_json(recipe).decode())
     names = {f"{role}_token": getattr(found, f"{role}_token") for role in ROLES}
     known = {name: token for name, token in names.items() if token is not None}
     return PreTrainedTokenizerFast(tokenizer_object=backend, **(known | config))
@@ -189,10 +188,16 @@ class FastTokenizer:
         """Make the encoding of the tokenizer inside. Raises BadVocabulary if it is not supported."""
         from fastprep.encoding.encoding import Encoding
 
-        self._encoding, self._state = None, self._found_state()
-        self._encoding = Encoding.from_tokenizers(self._tokenizer)
+        # The state is set last: until then, and after any other error, a call reads again.
+        state = self._found_state()
+        try:
+            found = Encoding.from_tokenizers(self._tokenizer)
+        except BadVocabulary:
+            self._encoding, self._state = None, state
+            raise
         step = self._tokenizer.post_processor
         self._has_types = step is not None and _has_types(json.loads(step.__getstate__()))
+        self._encoding, self._state = found, state
 
     def _current(self) -> Encoding | None:
         """Return the encoding of the tokenizer as it is now, or None if there is none."""

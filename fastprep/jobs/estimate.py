@@ -14,7 +14,7 @@ from fastprep.corpus.inputs import Inputs
 from fastprep.corpus.passed_over import PassedOver
 from fastprep.corpus.plan import Task, plan, task_bytes
 from fastprep.corpus.sources import open_bytes
-from fastprep.jobs.job import Job, Settings, chats_of, make_job, with_own_template
+from fastprep.jobs.job import Job, Settings, make_job, with_chats
 from fastprep.jobs.parts import check_first_documents
 from fastprep.store.encodings import EncodingLike, StoreEncoding, as_encoding
 from fastprep.store.manifest import dtype_for, itemsize_of
@@ -67,10 +67,7 @@ def estimate(
     (1, 2, 6, 28)
     """
     chosen = as_encoding(encoding)
-    chosen_settings = with_own_template(Settings(**settings), encoding)
-    chats = chats_of(chosen_settings, chosen)
-    if chats is not None:
-        chosen_settings = chosen_settings._replace(template=chats)
+    chosen_settings, chats = with_chats(Settings(**settings), encoding, chosen)
     job, tasks = make_job(inputs, chosen, chosen_settings)
     check_first_documents(job, tasks)
     size = sum(entry.size for entry in job.inputs)

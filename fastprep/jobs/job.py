@@ -28,6 +28,7 @@ from fastprep.corpus.sources import empty
 from fastprep.errors import InvalidArgument
 from fastprep.store.infill import infill_of
 from fastprep.store.manifest import (
+    MASK_BIT,
     MAX_SEED,
     ConfigurationRecord,
     Count,
@@ -55,10 +56,6 @@ if TYPE_CHECKING:
 SpecialLike: TypeAlias = str | int | bool | None
 # Settings whose name in a job is another one.
 _OPTIONS = {"input_format": "format", "begin_token": "bos", "infill": "fim_rate"}
-
-
-#: The bit of a token in a draft of conversations that is its mask; see fastprep.store.drafts.
-MASK_BIT = 31
 
 
 class Settings(NamedTuple):
@@ -348,7 +345,19 @@ def chats_of(settings: Settings, encoding: StoreEncoding) -> ChatEncoder | None:
     )
 
 
-def with_own_template(settings: Settings, encoding: object) -> Settings:
+def with_chats(
+    settings: Settings, given: object, encoding: StoreEncoding
+) -> tuple[Settings, ChatEncoder | None]:
+    """Return settings with the encoder of conversations in place of its template, and that encoder.
+
+    `given` is what the caller passed as the encoding. Raises as :func:`chats_of`.
+    """
+    settings = _with_own_template(settings, given)
+    chats = chats_of(settings, encoding)
+    return (settings if chats is None else settings._replace(template=chats)), chats
+
+
+def _with_own_template(settings: Settings, encoding: object) -> Settings:
     """Return settings with the chat template of a tokenizer of transformers, unless one is given."""
     text = getattr(encoding, "chat_template", None)
     if settings.messages is None or settings.template is not None or not isinstance(text, str):

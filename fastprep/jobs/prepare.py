@@ -18,14 +18,7 @@ from fastprep.corpus.inputs import Inputs
 from fastprep.corpus.passed_over import Tally, in_words
 from fastprep.corpus.remote import from_file_url, url_of
 from fastprep.errors import InvalidArgument, UnfinishedJob, WrongType
-from fastprep.jobs.job import (
-    Settings,
-    SpecialLike,
-    chats_of,
-    make_job,
-    shards_of_share,
-    with_own_template,
-)
+from fastprep.jobs.job import Settings, SpecialLike, make_job, shards_of_share, with_chats
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import check_parent, find_manifests
 from fastprep.jobs.parts import check_first_documents
@@ -355,10 +348,7 @@ def prepare(
         fim_seed,
         fim_tokens,
     )
-    settings = with_own_template(settings, encoding)
-    chats = chats_of(settings, chosen)
-    if chats is not None:
-        settings = settings._replace(template=chats)
+    settings, chats = with_chats(settings, encoding, chosen)
     if overwrite and append:
         raise InvalidArgument("overwrite and append exclude each other; pass one of them")
     planner = partial(make_job, inputs, chosen, settings)

@@ -2,10 +2,10 @@
 
 A task of a job with drafts writes two files, which are removed when the store is made::
 
-    shard-00007.draft    token ids, as in a shard; of conversations uint32, with the mask in the
-    highest bit shard-00007.index    three uint64 per document: its key, its end in tokens from the
-    draft's start,
-                         and the hash by which documents are drawn for validation, else 0
+    shard-00007.draft    token ids, as in a shard; of conversations uint32, whose highest bit is
+                         the mask
+    shard-00007.index    three uint64 per document: its key, its end in tokens from the draft's
+                         start, and the hash by which documents are drawn for validation, else 0
 
 Documents are sorted by key in *runs* of 32 MiB of ids: as much as a task holds in memory. So the
 documents with keys in a range are one contiguous piece of each run, and a shard of the store is read in
@@ -28,7 +28,7 @@ import numpy.typing as npt
 from msgspec import UNSET
 
 from fastprep.errors import InvalidStore
-from fastprep.store.manifest import BlockChecksum, ShardRecord
+from fastprep.store.manifest import MASK_BIT, BlockChecksum, ShardRecord
 from fastprep.store.order import order_keys
 from fastprep.store.writer import BadDocuments, CheckedFile, OpenFiles
 from fastprep.system.atomic import replacing
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
     Entries: TypeAlias = npt.NDArray[Any]
 
-#: The bit of a token in a draft of conversations that is its mask.
-MASK_BIT = 31
 INDEX = np.dtype([("key", "<u8"), ("end", "<u8"), ("hash", "<u8")])
 # Ids in memory: of a run while it is filled, of a part of a shard while it is put in order.
 RUN_BYTES = 32 << 20

@@ -45,6 +45,8 @@ FORMAT = "fastprep token store"
 VERSION: Literal[2] = 2
 INDEXED_VERSION: Literal[3] = 3
 VERSIONS = (1, VERSION, INDEXED_VERSION)
+#: The bit of a token in a draft of conversations that is its mask; see fastprep.store.drafts.
+MASK_BIT = 31
 #: The directory in the output of a job for a store that will replace the one there.
 REPLACEMENT = "replacement"
 UNICODE_VERSION = "16.0.0"
@@ -58,8 +60,8 @@ _OPENING, _CLOSING = b'{\n  "": [', b"\n  ]\n}"
 #: The names of the files of vocabularies.
 VOCABULARIES = ("vocabulary.json", "vocabulary.tiktoken", "tokenizer.json", "vocabulary.fastprep")
 _OUR_NAME = re.compile(
-    r"(shard-[0-9]{5,12}\.(bin|ends|mask|idx|done|draft|index|ordered)|(manifest|job|vocabulary|tokenizer)\.json"
-    r"|vocabulary\.tiktoken|manifest-[0-9]{5,12}\.index)"
+    r"(shard-[0-9]{5,12}\.(bin|ends|mask|idx|done|draft|index|ordered)|(manifest|job)\.json"
+    rf"|{'|'.join(map(re.escape, VOCABULARIES))}|manifest-[0-9]{{5,12}}\.index)"
     r"(\.tmp|\.moved)?"
     r"|shard-[0-9]{5,12}\.lock|(job|run)\.lock",
     re.ASCII,

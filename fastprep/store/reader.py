@@ -164,10 +164,8 @@ class TokenStore:
             self.bos_token = self.head.begin_token
         # Filled on first use. Two threads may both fill an item, with equal maps, which is harmless.
         self._tokens: list[Ids | None] = [None] * self.num_shards
-        self._next_document = (
-            0,
-            0,
-        )  # the shard and the place after the document that was read last
+        # The shard and the place after the document that was read last.
+        self._next_document = (0, 0)
         self._ends: list[npt.NDArray[np.uint64] | None] = [None] * self.num_shards
         self._masks: list[npt.NDArray[np.uint8] | None] = [None] * self.num_shards
         self._mapped: deque[tuple[FileKind, int]] = deque()

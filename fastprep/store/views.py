@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-# Tokens that a notebook shows.
 #: The column of the masks of conversations, by the name that trl gives it.
 MASK_COLUMN = "assistant_masks"
+# Tokens that a notebook shows.
 _SHOWN = 100
 # Lists with 32-bit offsets hold fewer values.
 _MAX_OFFSET = (1 << 31) - 1

@@ -74,30 +74,6 @@ def is_list(kind: Any) -> bool:
     return any(check(kind) for check in checks)
 
 
-def json_of(chunk: Any) -> Column:
-    """Return the values of an Arrow array as JSON, a text per row.
-
-    >>> import pyarrow as pa
-    >>> found = json_of(pa.array([[{"role": "user"}], None]))
-    >>> bytes(found.text), found.stops.tolist(), found.nulls
-    (b'[{"role": "user"}]', [18, 18], array([1]))
-    """
-    import json
-
-    values = chunk.to_pylist()
-    texts, wrong = [], []
-    for row, value in enumerate(values):
-        try:
-            texts.append(b"" if value is None else json.dumps(value).encode())
-        except (TypeError, ValueError) as error:  # bytes, dates
-            texts.append(b"")
-            wrong.append((row, str(error)))
-    places = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum([len(text) for text in texts], out=places[1:])
-    nulls = np.flatnonzero([value is None for value in values])
-    return Column(memoryview(b"".join(texts)), places[:-1], places[1:], nulls, tuple(wrong))
-
-
 def is_ids(kind: Any) -> bool:
     """Return whether an Arrow type holds lists of integers, as columns of token ids do.
 

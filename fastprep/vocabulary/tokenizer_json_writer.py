@@ -70,7 +70,7 @@ def to_tokenizer_json(recipe: Recipe, *, as_published: bool = False) -> bytes:
         _fill_holes(added, vocab, recipe, merge_list.whole_pieces)
     _add_outside(added, vocab, recipe, merge_list.whole_pieces)
     if as_published and family_of(recipe.patterns) == "cl100k":
-        recipe = Recipe(recipe.name, (LLAMA3_PATTERN,), merge_list=merge_list, added=recipe.added)
+        recipe = recipe.replaced(patterns=(LLAMA3_PATTERN,))
     document = {
         "version": "1.0",
         "truncation": None,

@@ -210,14 +210,18 @@ class TokenSource:
         self.num_tokens: int = self.core.num_tokens
 
     def _opened_on_demand(
-        self, counts: Sequence[int], path: str | os.PathLike[str], network: bool
+        self,
+        counts: Sequence[int],
+        path: str | os.PathLike[str],
+        network: bool,
+        kind: Literal["bin", "mask"] = "bin",
     ) -> TokenShards:
         # An empty array carries the dtype.
-        nothing = _without_byte_order(np.empty(0, self.dtype))
+        nothing = _without_byte_order(np.empty(0, self.dtype if kind == "bin" else np.uint8))
         return TokenShards(
             [nothing],
             counts,
-            _Opener(self._origin, self.mapped),
+            _Opener(self._origin, self.mapped, kind),
             in_files=True,
             on_network=network and not self.mapped,
             read_ahead=read_ahead(os.fsencode(path)),
@@ -268,13 +272,7 @@ class TokenSource:
         if not isinstance(origin, TokenStore) or not origin.has_mask:
             return None
         network = on_network(os.fsencode(origin.directory))
-        mask = TokenShards(
-            [np.empty(0, np.uint8)],
-            origin.shard_sizes,
-            _Opener(origin, self.mapped, "mask"),
-            in_files=True,
-            on_network=network and not self.mapped,
-        )
+        mask = self._opened_on_demand(origin.shard_sizes, origin.directory, network, "mask")
         if origin.is_opened_whole:
             mask.open_all()
         return mask

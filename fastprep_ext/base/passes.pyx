@@ -196,20 +196,16 @@ def count_newlines(text, Py_ssize_t start, Py_ssize_t stop) -> int:
     return count
 
 
-def is_increasing(ends, uint64_t lower, bint strict) -> bool:
-    """Return whether `ends` is sorted and starts at `lower` or above; with `strict`, without equal
-    neighbours.
-
-    With `strict` the first end must be above `lower`.
+def is_increasing(ends, uint64_t lower, uint64_t step) -> bool:
+    """Return whether each of `ends` exceeds the one before it by `step` or more, the first one `lower`.
 
     >>> from array import array
-    >>> is_increasing(array("Q", [3, 3]), 0, False), is_increasing(array("Q", [3, 3]), 0, True)
+    >>> is_increasing(array("Q", [3, 3]), 0, 0), is_increasing(array("Q", [3, 3]), 0, 1)
     (True, False)
     """
     cdef Array held = array_of(ends, ITEM_UINT64)
     cdef const uint64_t *at = <const uint64_t *>held.at
     cdef Py_ssize_t i
-    cdef uint64_t step = strict
     cdef size_t wrong = 0
     if held.count and (at[0] < lower or at[0] - lower < step):
         return False

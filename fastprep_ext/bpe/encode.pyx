@@ -132,6 +132,7 @@ cdef class Encoder(Vocabulary):
         cdef const uint8_t *utf8 = utf8_of(text, &n)
         cdef size_t most = most_ids(&self.bound, n, 1)
         cdef int width
+        cdef uint32_t wide = 0
         cdef bint is_array
         need_numpy()
         width = array_kind(out)
@@ -152,18 +153,22 @@ cdef class Encoder(Vocabulary):
         if count == BPE_REFUSED:
             self.release(scratch)
             return None
+        i = 0
+        if count <= capacity and width == 4:
+            i = count
+            if <void *>ids != to:
+                memcpy(to, ids, count * sizeof(uint32_t))
+        elif count <= capacity:
+            while i < count and ids[i] >> 16 == 0:
+                (<uint16_t *>to)[i] = <uint16_t>ids[i]
+                i += 1
+            if i < count:
+                wide = ids[i]
+        self.release(scratch)
         if count > capacity:
             raise ValueError(f"the text has {count} ids; there is room for {capacity}")
-        if <void *>ids == to:
-            pass
-        elif width == 4:
-            memcpy(to, ids, count * sizeof(uint32_t))
-        else:
-            for i in range(count):
-                if ids[i] >> 16:
-                    raise OverflowError(f"id {ids[i]} does not fit uint16; release a uint32 buffer")
-                (<uint16_t *>to)[i] = <uint16_t>ids[i]
-        self.release(scratch)
+        if i < count:
+            raise OverflowError(f"id {wide} does not fit uint16; release a uint32 buffer")
         return array_over(out, to, count, width) if is_array else count
 
     def last_piece(self, text) -> int:

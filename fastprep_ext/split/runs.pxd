@@ -4,6 +4,8 @@ cdef enum:
     FIRST_RUNS = 1 << 21       # numbers of patterns below are those of borders
     MAX_RUNS = 1 << 12
     MAX_RUN_CLASSES = 31       # one more stands for the start of the text
+    # Ends that a round writes, and after it the end of the text: 4 with the cuts within a character, and 5.
+    RUN_ENDS = 9
 
 # Text is cut between a character of class a and one of class b if bit b of cuts[a] is set, and before
 # one of class b, whatever is before it, if one of class c follows and bit c of takers[b] is set.

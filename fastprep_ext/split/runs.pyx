@@ -22,7 +22,7 @@ cdef size_t runs_next(Split *self, size_t *ends, size_t capacity) noexcept nogil
         return 0
     next = at + character_at(text, at, &point)
     here = runs.classes[point]
-    while next < n and capacity - count >= 8:
+    while next < n and capacity - count >= RUN_ENDS:
         length = character_at(text, next, &point)
         after = runs.classes[point]
         cut = (runs.cuts[before] >> here | runs.takers[here] >> after) & 1

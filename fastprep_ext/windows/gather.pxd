@@ -55,6 +55,7 @@ cdef struct Maker:
     int64_t num_sources
     RowForm row
     bint mask              # whether targets in another document than their input are masked
+    bint has_masks         # whether a source has a mask of its own
     Reads *reads
     bint timed             # whether to return SLOW once rows may have been read from the disk
 

@@ -285,13 +285,13 @@ cdef bint is_one_stretch(const Batch *batch) noexcept nogil:
     return True
 
 
-# Allocate the scratch memory of a batch; `at` is NULL if that fails.
-cdef void make_scratch(const Maker *maker, const Batch *batch, Scratch *scratch) noexcept nogil:
+# Allocate scratch memory of a row, or of `ahead` tokens; return whether that failed.
+cdef bint make_scratch(const Maker *maker, int64_t ahead, Scratch *scratch) noexcept nogil:
     scratch.tokens = NULL
-    scratch.start = scratch.end = scratch.ahead = 0
-    if batch.rows > 1 and batch.indices != NULL and is_one_stretch(batch):
-        scratch.ahead = min(batch.rows * maker.row.length + 1, <int64_t>READ_IN_ORDER)
-    scratch.at = <char *>malloc(8 * max(maker.row.length + 1, scratch.ahead))
+    scratch.start = scratch.end = 0
+    scratch.ahead = ahead
+    scratch.at = <char *>malloc(8 * max(maker.row.length + 1, ahead))
+    return scratch.at == NULL
 
 
 # Request the rows of a batch that are not made.
@@ -308,7 +308,10 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
     cdef int64_t *given = batch.indices
     cdef Reads *reads = maker.reads
     cdef bint measured = reads.cold
+    cdef bint in_order = False
+    cdef bint failed
     cdef int64_t before = 0
+    cdef int64_t ahead = 0
     if not measured and reads.counts:
         reads.unmeasured += batch.rows
         measured = reads.unmeasured >= MEASURED_AFTER
@@ -316,17 +319,23 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
     own.row.cold = reads.cold and (batch.order == NULL or batch.order.shuffle)
     if batch.order != NULL:
         batch.indices = <int64_t *>malloc((batch.rows + 1) * sizeof(int64_t))
-    if batch.order != NULL and batch.indices != NULL:
-        fill_order(batch.order, batch.first, batch.step, batch.rows, batch.indices)
-    make_scratch(maker, batch, &scratch)
-    make_scratch(maker, batch, &mask_scratch)
+    if batch.indices != NULL:
+        if batch.order != NULL:
+            fill_order(batch.order, batch.first, batch.step, batch.rows, batch.indices)
+        in_order = is_one_stretch(batch)
+    if in_order and batch.rows > 1:
+        ahead = min(batch.rows * maker.row.length + 1, <int64_t>READ_IN_ORDER)
+    mask_scratch.at = NULL
+    failed = make_scratch(maker, ahead, &scratch)
+    if maker.has_masks:
+        failed |= make_scratch(maker, ahead, &mask_scratch)
     own.row.scratch, own.row.mask_scratch = &scratch, &mask_scratch
-    if scratch.at == NULL or mask_scratch.at == NULL or batch.indices == NULL:
+    if failed or batch.indices == NULL:
         batch.status = NO_MEMORY
     else:
         if measured:
             before = count_disk_reads()
-        if reads.cold and not batch.requested and not is_one_stretch(batch):
+        if reads.cold and not batch.requested and not in_order:
             request_rest(maker, batch)
         own.timed = reads.counts and not reads.cold
         batch.status = guarded(write_rows, &own, batch)
@@ -533,6 +542,7 @@ cdef class BatchMaker:
                 raise InvalidWindow("the sources of a batch must hold ids of one type")
             kind = tokens.kind
             self.maker.sources[k] = rows.source
+            self.maker.has_masks |= rows.source.mask != NULL
             self.maker.first_index[k + 1] = self.maker.first_index[k] + rows.source.num_rows
             self.maker.row.itemsize = tokens.tokens.itemsize
         form = {"same": 0, "int32": OUT32, "int64": OUT64}[out]

@@ -328,7 +328,7 @@ cdef class Prefetcher:
         slot.batch.first = positions.start
         slot.batch.step = positions.step
         self.maker.set_places(&slot.batch, len(positions), places)
-        if self.queue.ahead.batches == 0:
+        if self.queue.ahead.batches == 0 and self.queue.ahead.step > 0:
             self.set_ahead(len(positions), positions.step)
         self.owners.append(owner)
         pthread_mutex_lock(&self.queue.lock)

@@ -158,3 +158,12 @@ def test_texts_of_runs_are_split_in_any_number_of_calls():
     assert ends[-1] == len(text)
     assert ends == split_pieces(text, compile_tokenizers(FALCON))
     assert split_pieces(b"", splitter) == []
+
+
+@pytest.mark.parametrize("before", range(12))
+@pytest.mark.parametrize("name", ["falcon", "coder"])
+def test_batches_of_pieces_end_at_any_character(name: str, before: int) -> None:
+    # Batches hold 512 pieces; a character of four digit bytes is cut into four.
+    text = "a" * (before % 3) + "1." * (before // 3) + "\U00032032" * 256 + "\u00b2" * 7
+    found = split_pieces(text.encode(), chain_splitter(CHAINS[name]))
+    assert list(found) == ends_of(name, text)

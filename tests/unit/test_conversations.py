@@ -617,3 +617,71 @@ def test_the_count_of_a_mask_is_checked(chats: Path, tmp_path: Path, encoding: E
     path.write_text(json.dumps(manifest))
     with pytest.raises(InvalidStore, match="checksums of a mask without messages"):
         TokenStore(store.path)
+
+
+def _spell(messages: Any, end: str = "\n", **options: Any) -> Iterator[tuple[str, bool]]:
+    for message in messages:
+        yield message["content"] + end, message["role"] == "assistant"
+
+
+def test_what_a_function_is_bound_to_is_a_setting(tmp_path: Path) -> None:
+    from functools import partial
+
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"messages": [{"role": "assistant", "content": "Hi"}]}))
+    made = {"messages": "messages", "progress": False}
+    store = prepare(path, tmp_path / "store", template=partial(_spell, end="!"), **made)
+    assert store.text(0) == "Hi!"
+    again = prepare(path, tmp_path / "store", template=partial(_spell, end="!"), **made)
+    assert again.fingerprint == store.fingerprint
+    with pytest.raises((OtherJob, StoreExists), match="variable end was '!' and is"):
+        prepare(path, tmp_path / "store", template=partial(_spell, end="?"), **made)
+    with pytest.raises(InvalidArgument, match="binds"):
+        prepare(path, tmp_path / "other", template=partial(_spell, end=object()), **made)
+
+
+def test_a_function_without_source_is_the_same_in_each_process() -> None:
+    from fastprep.chat.templates import _source_of
+
+    code = """def spell(messages):
+    def inner(message):
+        return message["content"], message["role"] in {"assistant", "model"}
+    return [inner(message) for message in messages]
+"""
+    found = []
+    for _ in range(2):
+        names: dict[str, Any] = {}
+        exec(compile(code, "<nowhere>", "exec"), names)
+        found.append(_source_of(names["spell"]))
+    assert found[0] == found[1]
+    assert b"0x" not in found[0]
+
+
+def test_a_row_of_a_table_that_is_not_utf_8_is_one_bad_document(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    kind = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    rows = [[{"role": "assistant", "content": text}] for text in ("One", "Two", "Three")]
+    table = pa.table({"messages": pa.array(rows, kind)})
+    data = table.column("messages").chunk(0).values.field("content").buffers()[2].to_pybytes()
+    offsets = pa.py_buffer(np.array([0, 3, 6, 11], np.int32))
+    damaged = pa.py_buffer(data.replace(b"Two", b"T\xffo"))
+    content = pa.Array.from_buffers(pa.string(), 3, [None, offsets, damaged])
+    structs = pa.StructArray.from_arrays(
+        [pa.array(["assistant"] * 3), content], ["role", "content"]
+    )
+    broken = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), structs)
+    made = {"messages": "messages", "template": _spell, "progress": False}
+    with pytest.raises(InvalidInput, match="0xff is not UTF-8"):
+        prepare(pa.table({"messages": broken}), tmp_path / "raise", **made)
+    store = prepare(pa.table({"messages": broken}), tmp_path / "skip", on_error="skip", **made)
+    assert [*store.texts()] == ["One\n", "Three\n"]
+
+
+def test_a_special_token_of_one_character_in_a_message_is_refused() -> None:
+    gpt2 = get_encoding("gpt2")
+    encoding = Encoding("small", pat_str=gpt2._pat_str, mergeable_ranks=gpt2._mergeable_ranks,
+                        special_tokens={"<|endoftext|>": 50256, "\u25b6": 50257})  # fmt: skip
+    content = json.dumps([{"role": "assistant", "content": "a \u25b6 b"}]).encode()
+    with pytest.raises(BadConversation, match="spells the special token"):
+        ChatEncoder(encoding, _spell).encode(content)
+    assert 50257 in ChatEncoder(encoding, _spell, special_text=True).encode(content)[0]

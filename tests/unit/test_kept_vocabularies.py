@@ -35,6 +35,21 @@ def test_a_store_keeps_a_vocabulary_of_any_kind(style, tmp_path):
     assert store.encoding.name == encoding.name
     assert (tmp_path / "moved" / "vocabulary.fastprep").exists()
     verify(tmp_path / "moved")
+    # Its files are all its own, so it can be replaced.
+    again = prepare(
+        tmp_path / "a.txt", tmp_path / "moved", encoding="gpt2", overwrite=True, progress=False
+    )
+    assert again.encoding.name == "gpt2"
+
+
+@pytest.mark.parametrize("style", [llama_style, falcon_style])
+def test_a_damaged_vocabulary_is_named(style, tmp_path):
+    style().save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "a.txt").write_text(TEXT)
+    prepare(
+        tmp_path / "a.txt", tmp_path / "moved", encoding=tmp_path / "tokenizer.json", eot="none",
+        progress=False,
+    )  # fmt: skip
     kept = tmp_path / "moved" / "vocabulary.fastprep"
     kept.write_bytes(kept.read_bytes()[:-1])
     with pytest.raises(InvalidStore, match="sha256"):

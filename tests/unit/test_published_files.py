@@ -82,3 +82,15 @@ def test_what_cannot_be_filled_is_named(tmp_path):
     for name in ("x.tiktoken", "vocab.bpe"):
         with pytest.raises(InvalidArgument, match=r"as_published is for a tokenizer\.json"):
             get_encoding("gpt2").save(tmp_path / name, as_published=True)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "cl100k_base"])
+def test_what_is_added_to_a_text_is_kept(name, tmp_path):
+    encoding = Encoding._from_recipe(
+        get_encoding(name).recipe.replaced(template=((get_encoding(name).eot_token,), ()))
+    )
+    for as_published in (False, True):
+        path = tmp_path / f"{as_published}.json"
+        encoding.save(path, as_published=as_published)
+        read = Encoding.from_file(path)
+        assert read.encode("tea", add_special_tokens=True)[0] == encoding.eot_token
