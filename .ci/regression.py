@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# What tells rows of a result apart.
+_NAMES = ("encoding", "input", "what", "trainer", "max_length", "threads")
+
 
 def ratios(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, float]]:
     """Yield the ratios of a result by their places: the numbers below keys with "times".
@@ -23,7 +26,7 @@ def ratios(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, float]
     [('rows gpt2 times_faster first', 2.0)]
     """
     if isinstance(value, dict):
-        name = [str(value[key]) for key in ("encoding", "what", "threads") if key in value]
+        name = [str(value[key]) for key in _NAMES if key in value]
         for key, item in value.items():
             yield from ratios(item, (*path, *name, key))
     elif isinstance(value, list):
@@ -38,7 +41,11 @@ def of_directory(directory: Path) -> dict[str, float]:
     found = {}
     for path in sorted(directory.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
-        found.update({f"{path.stem}: {place}": ratio for place, ratio in ratios(result)})
+        for place, ratio in ratios(result):
+            name = f"{path.stem}: {place}"
+            if name in found:
+                sys.exit(f"{path} has two ratios of one name: {place}")
+            found[name] = ratio
     return found
 
 

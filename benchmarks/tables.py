@@ -501,8 +501,6 @@ def train_lines(results: Results) -> list[str]:
         rows.append(cells)
     sizes = ", ".join(f"{name} {r['corpus']['bytes'] / 1e6:.0f} MB" for name, r in found.items())
     return [
-        "## Training",
-        "",
         f"{first['vocab_size']:,} tokens, GPT-2's pattern; {sizes}. CPU seconds of the process and its "
         "peak memory in MiB; in brackets how many times those of fastprep with the same contract they "
         "are. Merges are compared first: where they differ, after how many is said.",

@@ -10,8 +10,8 @@ from libc.stdlib cimport calloc, free, malloc, qsort, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from fastprep_ext.base cimport (
-    ITEM_INT64, ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, ITEM_UINT8, Array, Rows, array_of, highest_bit, likely,
-    load64, mul_fold, prefetch, unlikely,
+    ITEM_INT64, ITEM_UINT16, ITEM_UINT32, ITEM_UINT64, ITEM_UINT8, Array, Memory, Rows, allocate, array_of,
+    highest_bit, likely, load64, mul_fold, prefetch, unlikely,
 )
 from fastprep_ext.bpe cimport (
     PATTERN_R50K, Split, check_split, key_equal, key_short, pattern_number, split_begin, split_next,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from fastprep.errors import InvalidArgument, InvalidInput, InvalidStore
 from fastprep.store.checksums import crc32
 from fastprep.store.encodings import EncodingLike, as_encoding, check_vocabulary, encoding_of_store
-from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, itemsize_of
+from fastprep.store.manifest import HOW_TO_FIX, ShardRecord, block_ranges, bytes_of, itemsize_of
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import whole_number
 from fastprep.system.bars import Progress, bar_of
@@ -141,8 +141,7 @@ def verify(
     check_vocabulary(opened)
     opened.check_manifest()
     max_id = -1
-    itemsize = itemsize_of(opened.head.dtype) + opened.has_mask
-    size = opened.num_tokens * itemsize + 8 * opened.num_documents
+    size = bytes_of(opened.head, opened.num_tokens, opened.num_documents)
     with bar_of(progress, size, "verify") as update:
         # In order, so that the first fault is the one that is reported.
         for step, largest_id in map_in_order(_Step.run, _steps(opened), threads):

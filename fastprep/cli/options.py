@@ -339,10 +339,9 @@ def counted(count: int, noun: str) -> str:
 
 def size_of(store: TokenStore) -> int:
     """Return the bytes of a store's ids, document ends and mask."""
-    from fastprep.store.manifest import itemsize_of
+    from fastprep.store.manifest import bytes_of
 
-    itemsize = itemsize_of(store.head.dtype) + store.has_mask
-    return store.num_tokens * itemsize + store.num_documents * 8
+    return bytes_of(store.head, store.num_tokens, store.num_documents)
 
 
 def in_units(count: float, unit: str) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fastprep.trainer.counting import Settings
     from fastprep.trainer.counts import PieceCounts
     from fastprep.trainer.training import TrainedEncoding
+    from fastprep.vocabulary.recipe import Recipe
 
 _COUNTS = ".counts"
 
@@ -186,7 +187,6 @@ def add_train(command: Parser) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _check(options)
     messages = _Messages(options)
     try:
@@ -209,8 +209,13 @@ def _check(options: argparse.Namespace) -> None:
         options.usage("the following arguments are required: INPUT")
     if options.no_special and options.special:
         options.usage("--special and --no-special exclude each other")
-    if options.no_pattern and (options.pattern or not (options.base or _only_counts(options))):
+    pattern = options.pattern if "pattern" not in options.from_environment else None
+    if options.no_pattern and (pattern or not (options.base or _only_counts(options))):
         options.usage("--no-pattern needs --base, and excludes --pattern")
+    if _only_counts(options) and (options.held_out or options.report):
+        options.usage(
+            "--held-out and --report are about a vocabulary; pass them to the command that trains it"
+        )
     if options.vocab_size is None and not options.task and not options.output.endswith(_COUNTS):
         options.usage("the following arguments are required: --vocab-size")
 
@@ -223,6 +228,8 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
     from fastprep.jobs.output import check_parent
     from fastprep.jobs.progress import send
     from fastprep.system.arguments import local_path
+    from fastprep.system.threads import available_cores
+    from fastprep.trainer.counting import plan_of
     from fastprep.trainer.parts import remove_parts
     from fastprep.trainer.training import event_of, train_counts, wanted
 
@@ -243,7 +250,10 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
         )
     _check_name(options, output)
     check_parent(output)
-    counts = _counts(options, work, messages)
+    # Held-out inputs that are not there are an error before anything is counted.
+    held_out = plan_of(options.held_out, _form(options)) if options.held_out else None
+    base = None if settings is None or settings.base is None else settings.base.recipe
+    counts = _counts(options, work, messages, base)
     if counts is None:
         number, total = options.task
         if not options.quiet:
@@ -264,16 +274,18 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
         assert settings is not None
         progress = False if options.quiet or options.log else None
         trained = train_counts(counts, settings, output.stem, progress, messages.event)
-        if options.held_out:
-            from fastprep.trainer.held_out import measure
-
-            found = measure(trained, options.held_out, _form(options), progress, messages.event)
-            trained.report = trained.report._replace(held_out=found)
-        send(messages.event, "trained", **event_of(trained.report))
+        # Saved first: a fault in held-out text loses no vocabulary.
         if _is_same(output, options, trained.save):
             messages.same()
         else:
             trained.save(output)
+        if held_out is not None:
+            from fastprep.trainer.held_out import measure
+
+            cores = options.workers or available_cores()
+            found = measure(trained, held_out, _form(options), cores, progress, messages.event)
+            trained.report = trained.report._replace(held_out=found)
+        send(messages.event, "trained", **event_of(trained.report))
         if options.report is not None:
             from fastprep.report.page import write_report
 
@@ -322,7 +334,9 @@ def _check_name(options: argparse.Namespace, output: Path) -> None:
         )
 
 
-def _counts(options: argparse.Namespace, work: Path, messages: _Messages) -> PieceCounts | None:
+def _counts(
+    options: argparse.Namespace, work: Path, messages: _Messages, base: Recipe | None
+) -> PieceCounts | None:
     from fastprep.trainer.counts import PieceCounts, add_up
     from fastprep.trainer.parts import count_in_parts, counts_of_parts
 
@@ -339,7 +353,7 @@ def _counts(options: argparse.Namespace, work: Path, messages: _Messages) -> Pie
     return count_in_parts(
         work,
         options.inputs,
-        _settings(options),
+        _settings(options, base),
         part_bytes=options.part_bytes,
         share=options.task,
         progress=False if options.quiet or options.log else None,
@@ -355,7 +369,8 @@ def _form(options: argparse.Namespace) -> Format:
     )
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _settings(options: argparse.Namespace, base: Recipe | None) -> Settings:
+    """Return the settings of counting; `base` is the recipe of --base where that is known already."""
     from fastprep.trainer.counting import settings_of
     from fastprep.trainer.splitting import splitting_of, splitting_of_base
 
@@ -364,9 +379,11 @@ def _settings(options: argparse.Namespace) -> Settings:
     elif options.base is None:
         splitting = splitting_of(options.pattern or "gpt2")
     else:
-        from fastprep.trainer.base import base_of
+        if base is None:
+            from fastprep.trainer.base import base_of
 
-        splitting = splitting_of_base(options.pattern or "default", base_of(options.base).recipe)
+            base = base_of(options.base).recipe
+        splitting = splitting_of_base(options.pattern or "default", base)
     return settings_of(
         splitting, options.documents, _form(options), options.workers, options.memory
     )

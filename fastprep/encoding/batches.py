@@ -218,7 +218,7 @@ def _sources(texts: Any, offsets: Any) -> list[Any]:
         from fastprep.system.arrow import text_columns
 
         return [Rows(column.text, column.starts, column.stops) for column in text_columns(texts)]
-    return [list(texts)]
+    return [texts if isinstance(texts, Rows) else list(texts)]
 
 
 def _rows(data: Any, offsets: Any) -> Rows:

@@ -73,6 +73,9 @@ def count(store: TokenStore) -> StoreCounts:
                     )
                 ids[: len(found)] += found
             position += len(block)
+        if store.has_mask:
+            for _ in read_blocks(store, index, "mask"):
+                pass  # checked against its checksum
         before = 0
         for ends in read_blocks(store, index, "ends"):
             sizes = np.diff(ends.astype(np.int64), prepend=before)

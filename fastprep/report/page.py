@@ -24,7 +24,7 @@ from fastprep.report.counts import LONG, StoreCounts, count
 from fastprep.report.elements import CLOSING, binary_size, cards, code, opening, table, thousands
 from fastprep.report.vocabulary import page_of_vocabulary
 from fastprep.store.encodings import EncodingLike, StoreEncoding, as_encoding, encoding_of_store
-from fastprep.store.manifest import ShardRecord
+from fastprep.store.manifest import ShardRecord, bytes_of
 from fastprep.store.reader import TokenStore
 from fastprep.system.arguments import local_path, whole_number
 from fastprep.system.atomic import replacing
@@ -164,7 +164,7 @@ def _cards(store: TokenStore, vocabulary: _Vocabulary, counted: StoreCounts) -> 
     text_tokens = int(occurring[ordinary].sum())
     used = int(np.count_nonzero(occurring))
     inputs = {span.path: span.size for shard in store.manifest.shards for span in shard.inputs}
-    on_disk = store.num_tokens * store.dtype.itemsize + store.num_documents * 8
+    on_disk = bytes_of(store.head, store.num_tokens, store.num_documents)
     facts = [
         ("tokens", thousands(store.num_tokens)),
         ("documents", thousands(store.num_documents)),
@@ -294,7 +294,7 @@ def _settings(store: TokenStore) -> str:
 def _shards(store: TokenStore) -> str:
     rows = []
     for index, shard in enumerate(store.manifest.shards[:_MAX_SHARDS]):
-        size = shard.tokens * store.dtype.itemsize + shard.documents * 8
+        size = bytes_of(store.head, shard.tokens, shard.documents)
         largest = "none" if shard.max_id is None else str(shard.max_id)
         rows.append(
             f'<tr><td class="n">{index}</td><td class="n">{shard.tokens:,}</td>'

@@ -331,6 +331,11 @@ def itemsize_of(dtype: Literal["uint16", "uint32"]) -> int:
     return 2 if dtype == "uint16" else 4
 
 
+def bytes_of(manifest: Manifest, tokens: int, documents: int) -> int:
+    """Return the bytes that tokens and documents of a store take: ids, document ends and mask."""
+    return tokens * (itemsize_of(manifest.dtype) + bool(manifest.messages)) + 8 * documents
+
+
 class BlockChecksum:
     """The crc32 of each 16 MiB of a file, computed from chunks of any size.
 

@@ -11,7 +11,7 @@ import contextlib
 import os
 import warnings
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from os import PathLike
 from threading import Lock
@@ -84,6 +84,7 @@ class Tables:
     def __init__(self, splitting: Splitting, documents: Unit, workers: int, memory: int) -> None:
         self._seeds = array("Q", os.urandom(16))
         self._splitter = splitting.splitter
+        self.may_be_cut: bool = splitting.may_be_cut
         self._lines = documents == "lines"
         # Half of the memory is for tables: while one is written, as much is needed to sort it.
         self._table_bytes = max(memory // 2 // workers, MIN_MEMORY // 4)
@@ -237,15 +238,20 @@ class Run:
     """
 
     def __init__(
-        self, settings: Settings, total: int, progress: bool | None, log: Log | None
+        self,
+        form: Format,
+        total: int,
+        progress: bool | None,
+        log: Log | None,
+        title: str = "counting",
     ) -> None:
-        self.settings: Settings = settings
+        self._form = form
         self.documents: int = 0
         self.bad: int = 0
         self._passed = Tally()  # members of archives
         self._done: dict[Task, int] = {}
         self.log: Log | None = log
-        self._bar = Bar("counting", total, "B", show=progress)
+        self._bar = Bar(title, total, "B", show=progress)
         self._lock = Lock()
 
     def __enter__(self) -> Run:
@@ -264,12 +270,24 @@ class Run:
         self._bar.update(done)
 
     def count(self, task: Task, tables: Tables, threads: int, stop: StopFlag) -> int:
-        """Count the pieces of one task; return the number of its documents that end in it.
+        """Count the pieces of one task; see :meth:`read`."""
+        return self.read(task, tables.count, threads, stop, may_be_cut=tables.may_be_cut)
+
+    def read(
+        self,
+        task: Task,
+        use: Callable[[Rows], None],
+        threads: int,
+        stop: StopFlag,
+        *,
+        may_be_cut: bool = False,
+    ) -> int:
+        """Pass the texts of one task to `use`; return the number of its documents that end in it.
 
         Raises InvalidInput, with file and place, for an input that cannot be read or was changed
         while it was read.
         """
-        form = self.settings.form
+        form = self._form
         before = modified(task)
         size = task_bytes(task)
         documents = 0
@@ -278,7 +296,7 @@ class Run:
             stop.check()
             texts, bad = readable(batch, form.on_error)
             try:
-                tables.count(texts)
+                use(texts)
             except InvalidUtf8 as error:
                 place, position = batch.place(error.index, error.offset)
                 raise InvalidUtf8.at(place, position) from None
@@ -292,7 +310,7 @@ class Run:
                 send(self.log, "bad document", place=place, reason=reason)
             return len(texts) - (not batch.closed)
 
-        cut = self.settings.splitting.may_be_cut and form.on_error == "raise"
+        cut = may_be_cut and form.on_error == "raise"
         with contextlib.closing(corpus.read(task, form, cut=cut, stop=stop)) as batches:
             found = map(one, batches) if threads == 1 else map_in_order(one, batches, threads)
             for ended in found:
@@ -335,7 +353,7 @@ def count_inputs(
     total = sum(map(task_bytes, found.tasks))
     send(log, "counting", tasks=len(found.tasks), bytes=total, inputs=len(found.spans))
     tables = Tables(settings.splitting, settings.documents, settings.workers, settings.memory)
-    with Run(settings, total, progress, log) as run:
+    with Run(settings.form, total, progress, log) as run:
         count_tasks(found, settings, tables, run)
     return tables, run
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastprep.corpus import reader as corpus
-from fastprep.corpus.batches import readable
 from fastprep.corpus.plan import task_bytes
 from fastprep.errors import InvalidInput
 from fastprep.registry import get_encoding
 from fastprep.system.interrupts import deferred
 from fastprep.system.threads import StopFlag
-from fastprep.trainer.counting import plan_of, report_passed_over
-from fastprep.trainer.progress import Bar
+from fastprep.trainer.counting import Run, report_passed_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from fastprep.corpus.documents import Format
-    from fastprep.corpus.inputs import Inputs
     from fastprep.encoding.encoding import Encoding
     from fastprep.jobs.progress import Log
+    from fastprep.trainer.counting import Plan
+    from fastprep_ext.base import Rows
 
 #: The published encodings that a new vocabulary is compared with.
 COMPARED = ("gpt2", "cl100k_base", "o200k_base")
@@ -56,35 +51,37 @@ class HeldOut(NamedTuple):
 
 def measure(
     trained: Encoding,
-    inputs: Inputs | Iterable[str],
+    found: Plan,
     form: Format,
+    workers: int,
     progress: bool | None = False,
     log: Log | None = None,
 ) -> HeldOut:
     """Encode texts with a new vocabulary and with published ones, and return their sizes.
 
-    Special tokens in a text are ordinary text. Raises InvalidInput for inputs without text, and as
-    :func:`fastprep.count_pieces`.
+    `found` is what :func:`fastprep.trainer.counting.plan_of` found, so that inputs that are not there
+    are an error before anything is counted. Special tokens in a text are ordinary text. Raises
+    InvalidInput for inputs without text, and as :func:`fastprep.count_pieces`.
     """
     names = [trained.name, *(name for name in COMPARED if name != trained.name)]
     encodings = [trained, *map(get_encoding, names[1:])]
-    found = plan_of(inputs, form)
     report_passed_over(found.passed, log)
-    documents = size = done = 0
+    size = 0
     tokens = [0] * len(names)
+
+    def use(texts: Rows) -> None:
+        nonlocal size
+        signals.deliver()
+        size += texts.size
+        for at, encoding in enumerate(encodings):
+            counts = encoding.count_batch(texts, num_threads=workers, disallowed_special=())
+            tokens[at] += int(counts.sum())
+        run.tick()
+
     total = sum(map(task_bytes, found.tasks))
-    with deferred() as signals, Bar("held out", total, "B", show=progress) as bar:
+    with deferred() as signals, Run(form, total, progress, log, "held out") as run:
         for task in found.tasks:
-            with contextlib.closing(corpus.read(task, form, cut=False, stop=StopFlag())) as batches:
-                for batch in batches:
-                    signals.deliver()
-                    texts, _ = readable(batch, form.on_error)
-                    documents += len(texts)
-                    size += texts.size
-                    for at, encoding in enumerate(encodings):
-                        tokens[at] += int(encoding.count_batch(texts, disallowed_special=()).sum())
-            done += task_bytes(task)
-            bar.update(done)
+            run.read(task, use, 1, StopFlag())
     if not size:
         raise InvalidInput("held_out has no text; pass documents that are not empty")
-    return HeldOut(documents, size, dict(zip(names, tokens, strict=True)))
+    return HeldOut(run.documents, size, dict(zip(names, tokens, strict=True)))

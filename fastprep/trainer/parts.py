@@ -234,7 +234,7 @@ def _count_missing(
         counts.write(_path(directory, index), record)
         return documents
 
-    with Run(settings, size, progress, log) as run:
+    with Run(settings.form, size, progress, log) as run:
         count = partial(one, run)
         with contextlib.closing(call_on_threads(count, todo, workers, run.tick)) as ended:
             for index, documents in ended:

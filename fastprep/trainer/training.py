@@ -16,7 +16,8 @@ from fastprep.system.arguments import whole_number
 from fastprep.system.cached import cached_property
 from fastprep.system.interrupts import deferred
 from fastprep.system.sizes import number_of_bytes
-from fastprep.trainer.counting import MIN_MEMORY, count_inputs, settings_of
+from fastprep.system.threads import available_cores
+from fastprep.trainer.counting import MIN_MEMORY, count_inputs, plan_of, settings_of
 from fastprep.trainer.counts import PieceCounts, Unit, counts_of_dict
 from fastprep.trainer.progress import Bar
 from fastprep.trainer.splitting import Splitting, splitting_in, splitting_of_base
@@ -340,6 +341,7 @@ def train_bpe(
     )
     form = Format(separator, field, on_error, format, zstd_window)
     splitting = splitting_of_base(pattern, None if settings.base is None else settings.base.recipe)
+    others = None if held_out is None else plan_of(held_out, form)
     if isinstance(inputs, Mapping):
         inputs = counts_of_dict(inputs, splitting, documents)
     if isinstance(inputs, PieceCounts):
@@ -358,10 +360,10 @@ def train_bpe(
             trainer.load(counters)
             counters.clear()  # their memory is free for the pairs
             trained = _trained(trainer, pieces, settings, splitting, name, progress, log)
-    if held_out is not None:
+    if others is not None:
         from fastprep.trainer.held_out import measure
 
-        found = measure(trained, held_out, form, progress, log)
+        found = measure(trained, others, form, workers or available_cores(), progress, log)
         trained.report = trained.report._replace(held_out=found)
     send(log, "trained", **event_of(trained.report))
     if log is None and trained.report.ended_early:

@@ -2,7 +2,6 @@
 
 cdef enum:
     MAX_START = 1 << 24
-    MAX_TABLES = 256
 
 # Copy a token to `at`; return where it ends.
 cdef inline size_t copy_token(uint8_t *out, size_t at, const uint64_t *ends, size_t token) noexcept nogil:
@@ -35,7 +34,7 @@ cdef class MergeTrainer:
     >>> from array import array
     >>> trainer = MergeTrainer(array("H", range(1, 257)), 3, 1, 0, 0.05, 1)
     >>> trainer.load_records(records_of({b"abab": 2, b"ab": 1}))
-    >>> trainer.run(10), trainer.merges().tolist()
+    >>> trainer.run(10), [found.tolist() for found in trainer.pairs()]
     (True, [98, 99, 5, 257, 257, 2])
     """
 
@@ -100,14 +99,13 @@ cdef class MergeTrainer:
 
         Words are taken once, by this method or one of the next two.
         """
-        cdef const PieceTable *tables[MAX_TABLES]
+        cdef Memory held = allocate((len(counters) + 1) * sizeof(void *))
+        cdef const PieceTable **tables = <const PieceTable **>held.at
         cdef PieceCounter counter
         cdef Source source
         memset(&source, 0, sizeof(Source))
         source.tables = tables
         for counter in counters:
-            if source.n_tables == MAX_TABLES:
-                raise ValueError(f"more than {MAX_TABLES} counters")
             tables[source.n_tables] = &counter.table
             source.n_tables += 1
         self.take(source)
@@ -194,18 +192,6 @@ cdef class MergeTrainer:
     def rescans(self) -> int:
         """The number of times that all words were scanned again, with a lower floor."""
         return self.training.rescans
-
-    def merges(self) -> object:
-        """Return left token, right token and count of each merge, as uint64."""
-        cdef size_t i
-        cdef Array out
-        made = uninitialized(3 * sizeof(uint64_t) * self.training.n_merges).cast("Q")
-        out = array_of(made, ITEM_UINT64, True)
-        for i in range(self.training.n_merges):
-            (<uint64_t *>out.at)[3 * i] = self.training.merges[i].left
-            (<uint64_t *>out.at)[3 * i + 1] = self.training.merges[i].right
-            (<uint64_t *>out.at)[3 * i + 2] = self.training.merges[i].count
-        return made
 
     def pairs(self) -> object:
         """Return the two tokens of each merge, counted from 0, as uint32 [2 * n], and the counts, uint64 [n]."""

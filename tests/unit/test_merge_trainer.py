@@ -40,11 +40,12 @@ def merges_of(
     trainer.load_records(records_of(counts))
     while len(trainer) < merges and not trainer.run(min(step, merges - len(trainer))):
         pass
-    found = trainer.merges().tolist()
+    pairs, counts_of_pairs = (found.tolist() for found in trainer.pairs())
     tokens = {order[byte]: bytes([byte]) for byte in range(256)}
     made = []
     for number in range(len(trainer)):
-        left, right, count = found[3 * number : 3 * number + 3]
+        left, right = (token + 1 for token in pairs[2 * number : 2 * number + 2])
+        count = counts_of_pairs[number]
         made.append((tokens[left], tokens[right], count))
         tokens[257 + number] = tokens[left] + tokens[right]
     return made, trainer
@@ -152,3 +153,14 @@ def test_wrong_use_is_an_error() -> None:
         MergeTrainer(array("H", [1]), 1, 1, 0, 0.05, 1)
     with pytest.raises(ValueError, match="1 to 256"):
         MergeTrainer(array("H", range(256)), 1, 1, 0, 0.05, 1)
+
+
+def test_words_come_from_any_number_of_tables() -> None:
+    from fastprep_ext.trainer import PieceCounter
+
+    # As many as a machine of many cores has.
+    counters = [PieceCounter(None, False, array("Q", bytes(16))) for _ in range(300)]
+    trainer = MergeTrainer(array("H", range(1, 257)), 3, 1, 0, 0.05, 1)
+    trainer.load(counters)
+    assert trainer.run(10)
+    assert len(trainer) == 0

@@ -350,3 +350,34 @@ def test_a_base_held_out_text_and_a_page(
     assert Encoding.from_file(tmp_path / "again.json").pat_str == found.pat_str
     with pytest.raises(SystemExit):
         main(["train", *corpus, "--no-pattern", "--vocab-size", "300", "-o", str(output)])
+
+
+def test_held_out_text_that_cannot_be_read_loses_nothing(
+    tmp_path: Path, corpus: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out" / "tokenizer.json"
+    train = ["train", *corpus, "-o", str(output), "--vocab-size", "300"]
+    assert main([*train, "--held-out", str(tmp_path / "missing.jsonl")]) == 1
+    assert "missing.jsonl" in capsys.readouterr().err
+    assert not output.parent.exists()  # before anything was counted
+    other = tmp_path / "other.txt"
+    other.write_bytes(b"Some text, \xff that is not UTF-8.")
+    assert main([*train, "--held-out", str(other)]) == 1
+    assert "other.txt, byte 11: the bytes there are not UTF-8" in capsys.readouterr().err
+    assert Encoding.from_file(output).n_vocab == 300  # saved before
+    assert main([*train, "--held-out", str(other), "--on-error", "replace"]) == 0
+    with pytest.raises(fastprep.errors.InvalidInput, match="missing"):
+        train_bpe(corpus, 300, held_out=tmp_path / "missing.jsonl")
+
+
+def test_options_about_a_vocabulary_need_one(
+    tmp_path: Path, corpus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for option in ("--held-out", "--report"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["train", *corpus, "-o", str(tmp_path / "a.counts"), option, str(tmp_path / "b")])
+    # The command line wins over the environment.
+    monkeypatch.setenv("FASTPREP_PATTERN", "o200k_base")
+    output = tmp_path / "a.json"
+    train = ["train", *corpus, "--base", "gpt2", "--no-pattern", "--vocab-size", "50300"]
+    assert main([*train, "-o", str(output)]) == 0
