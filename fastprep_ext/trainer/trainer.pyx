@@ -35,7 +35,7 @@ cdef class MergeTrainer:
     >>> trainer = MergeTrainer(array("H", range(1, 257)), 3, 1, 0, 0.05, 1)
     >>> trainer.load_records(records_of({b"abab": 2, b"ab": 1}))
     >>> trainer.run(10), [found.tolist() for found in trainer.pairs()]
-    (True, [98, 99, 5, 257, 257, 2])
+    (True, [[97, 98, 256, 256], [5, 2]])
     """
 
     cdef Training training
