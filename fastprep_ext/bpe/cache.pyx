@@ -12,12 +12,11 @@ cdef extern from "base/pages.h" nogil:
 cdef const KeyPath *KEY_PATH = key_path(simd.encode())
 
 
-cdef int cache_begin(Cache *self, bint narrow) noexcept nogil:
+cdef int cache_begin(Cache *self, uint32_t largest) noexcept nogil:
     memset(self, 0, sizeof(Cache))
     self.path = KEY_PATH
-    self.narrow = narrow
-    self.max_inline = NARROW_IDS if narrow else WIDE_IDS
-    self.arena = <uint32_t *>malloc(ARENA_WORDS * sizeof(uint32_t))
+    packing_begin(&self.packing, largest)
+    self.arena = <uint32_t *>malloc((ARENA_WORDS + MOST_IDS) * sizeof(uint32_t))
     if self.arena == NULL or not make_lines(self, FIRST_LINES):
         cache_free(self)
         return -1
@@ -65,14 +64,25 @@ cdef void cache_grow(Cache *self) noexcept nogil:
         pages_free(lines, capacity * sizeof(Line))
 
 
+# Only entries that move for lack of room are looked for in the neighbouring line.
 cdef inline void put_entry(Cache *self, const Entry *entry) noexcept nogil:
     cdef Key key = entry.key
+    cdef uint32_t slot
     cdef Line *line
+    cdef Line *other
     key.high &= ~(<uint64_t>FAR_KEY << 56)
-    line = &self.lines[self.path.slot(&key, self.mask)]
-    line.older = line.newer
-    line.newer = entry[0]
+    slot = self.path.slot(&key, self.mask)
+    line = &self.lines[slot]
     self.entered += 1
+    if line.older.key.high:
+        other = &self.lines[slot ^ 1]
+        if not other.older.key.high:
+            other.older = line.older
+        elif not other.newer.key.high:
+            other.newer = line.older
+    if line.newer.key.high:
+        line.older = line.newer
+    line.newer = entry[0]
 
 
 # The number of words written to the arena before those of the entry.
@@ -80,48 +90,78 @@ cdef inline uint64_t *arena_place(Entry *entry) noexcept nogil:
     return <uint64_t *>&entry.value
 
 
-cdef Py_ssize_t cache_get(
-    const Cache *self, uint32_t slot, const Key *key, const uint8_t *piece, size_t n, uint32_t *ids
+cdef bint cache_find(
+    Cache *self, uint32_t slot, const Key *key, Value *value, uint64_t *place
 ) noexcept nogil:
+    cdef Line *line = &self.lines[slot]
+    cdef Line *other = &self.lines[slot ^ 1]
     cdef Key far = key[0]
-    cdef const Entry *entry
-    cdef const uint32_t *words
-    cdef uint64_t place
+    cdef Entry *entry
+    cdef Entry found
+    place[0] = NO_PLACE
     far.high |= <uint64_t>FAR_KEY << 56
-    entry = line_entry(&self.lines[slot], &far)
+    entry = <Entry *>line_entry(line, &far)
     if not key_equal(&entry.key, &far):
-        return -1
-    place = arena_place(<Entry *>entry)[0]
+        entry = <Entry *>line_entry(other, key)
+        if key_equal(&entry.key, key):
+            found = entry[0]
+            entry[0] = line.older
+            line.older = line.newer
+            line.newer = found
+            value[0] = found.value
+            return True
+        entry = <Entry *>line_entry(other, &far)
+        if not key_equal(&entry.key, &far):
+            return False
+    place[0] = arena_place(entry)[0]
+    value.count = entry.value.count
+    prefetch(&self.arena[place[0] & (ARENA_WORDS - 1)])
+    prefetch(&self.arena[place[0] + 8 & (ARENA_WORDS - 1)])
+    return False
+
+
+cdef bint cache_read(
+    const Cache *self, uint64_t place, size_t count, const uint8_t *piece, size_t n, uint32_t *ids,
+    Value *value
+) noexcept nogil:
+    cdef const uint32_t *words = &self.arena[place & (ARENA_WORDS - 1)]
     if self.used - place > ARENA_WORDS:
-        return -1                   # overwritten
-    words = &self.arena[place & (ARENA_WORDS - 1)]
+        return False
     if n > KEY_BYTES:
-        if memcmp(words, piece, n) != 0:
-            return -1
+        if not long_equal(<const uint8_t *>words, piece, n):
+            return False
         words += (n + 3) // 4
-    memcpy(ids, words, entry.value.count * sizeof(uint32_t))
-    return entry.value.count
+        if count <= self.packing.most:
+            memcpy(value, words, sizeof(Value))
+            return True
+    copy_ids(ids, words, count)
+    value_refer(value, ids, count)
+    return True
 
 
 cdef void cache_add(
     Cache *self, const Key *key, const uint8_t *piece, size_t n, const uint32_t *ids, size_t count
 ) noexcept nogil:
     cdef Entry entry
+    cdef bint is_packed = count <= self.packing.most
     cdef size_t piece_words = (n + 3) // 4 if n > KEY_BYTES else 0
-    cdef size_t words = piece_words + count, at
+    cdef size_t words = piece_words + (sizeof(Value) // 4 if is_packed else count), at
     memset(&entry, 0, sizeof(Entry))
     entry.key = key[0]
-    if n <= KEY_BYTES and count <= self.max_inline:
-        put_inline(&entry.value, self.narrow, ids, count)
-    else:
+    if is_packed:
+        value_pack(&self.packing, &entry.value, ids, count)
+    if piece_words or not is_packed:
         at = self.used & (ARENA_WORDS - 1)
         if at + words > ARENA_WORDS:
             self.used += ARENA_WORDS - at       # too few words are left at the end
             at = 0
+        memcpy(self.arena + at, piece, n if piece_words else 0)
+        if is_packed:
+            memcpy(self.arena + at + piece_words, &entry.value, sizeof(Value))
+        else:
+            memcpy(self.arena + at + piece_words, ids, count * sizeof(uint32_t))
         entry.key.high |= <uint64_t>FAR_KEY << 56
         entry.value.count = <uint16_t>count
         arena_place(&entry)[0] = self.used
-        memcpy(self.arena + at, piece, n if piece_words else 0)
-        memcpy(self.arena + at + piece_words, ids, count * sizeof(uint32_t))
         self.used += words
     put_entry(self, &entry)

@@ -11,8 +11,7 @@ cdef enum:
     BATCH = 512            # pieces whose cache lines are prefetched before the first is looked up
     ROUND = 2048           # pieces whose new ones are merged together
     SEEN = 1024
-    SPILLED = 0xFFFF
-    BPE_SLACK = 8          # ids after the last one that bpe_encode may overwrite
+    BPE_SLACK = MOST_IDS   # ids after the last one that bpe_encode may overwrite
     BPE_NO_MEMORY = -1
     BPE_TOO_LONG = -2
     BPE_NOT_SPLIT = -3     # worker.split says why
@@ -27,6 +26,7 @@ cdef struct Miss:
     uint32_t slot          # its line in the cache
     uint32_t piece         # its index in the round
     uint32_t first         # the first miss for the same piece, or itself
+    uint64_t place         # of its ids in the arena, or NO_PLACE
     Piece made             # its tokens, in `merged`
 
 # A round of pieces. Only the used prefix of each array is written, so the pages after it are never
@@ -40,7 +40,7 @@ cdef struct Round:
     uint32_t marks[BATCH]  # and their ids
     size_t n_marks
     uint16_t seen[SEEN]    # by the low bits of a slot: the last miss with it
-    Value found[ROUND]     # ids of each piece; SPILLED and the number of a miss if too many
+    Value found[ROUND]     # ids of each piece
     Miss misses[ROUND]
     Parts parts
 
@@ -58,8 +58,8 @@ cdef struct Worker:
     Changed changed            # a text after its change
     Changed spaced             # a part of it with a space before it
 
-# `narrow`: whether every id of the vocabulary is below 65,536.
-cdef int worker_begin(Worker *self, bint narrow) noexcept nogil
+# `largest`: the largest id of the vocabulary.
+cdef int worker_begin(Worker *self, uint32_t largest) noexcept nogil
 cdef void worker_free(Worker *self) noexcept nogil
 
 # Write the ids of a text of n bytes to out[n + BPE_SLACK] and return how many there are, or a

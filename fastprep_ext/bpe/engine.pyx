@@ -14,10 +14,10 @@ cdef enum:
     MAX_KEPT_MERGED = 1 << 16      # ids that a worker keeps memory for, whatever the giant pieces
 
 
-cdef int worker_begin(Worker *self, bint narrow) noexcept nogil:
+cdef int worker_begin(Worker *self, uint32_t largest) noexcept nogil:
     memset(self, 0, sizeof(Worker))
     self.round = <Round *>malloc(sizeof(Round))
-    if self.round == NULL or cache_begin(&self.cache, narrow) != 0:
+    if self.round == NULL or cache_begin(&self.cache, largest) != 0:
         worker_free(self)
         return -1
     memset(self.round.seen, 0, sizeof(self.round.seen))
@@ -190,8 +190,8 @@ cdef size_t use_marks(Worker *worker, size_t before, size_t missed) noexcept nog
     cdef Round *round = worker.round
     cdef size_t j = 0, k, kept = 0
     for k in range(round.n_marks):
-        put_inline(
-            &round.found[before + round.marked[k]], worker.cache.narrow, &round.marks[k], 1
+        value_pack(
+            &worker.cache.packing, &round.found[before + round.marked[k]], &round.marks[k], 1
         )
         while j < missed and round.missed[j] < round.marked[k]:
             round.missed[kept] = round.missed[j]
@@ -206,16 +206,15 @@ cdef size_t use_marks(Worker *worker, size_t before, size_t missed) noexcept nog
     return kept
 
 
-# Copy the cached ids of a batch, after those of `before` pieces, and list the misses; returns the new
-# number of misses.
+# Copy the cached values of a batch, after those of `before` pieces, and list the misses; returns the
+# new number of misses.
 cdef size_t look_up_batch(
     Worker *worker, const uint8_t *text, size_t n, size_t begin, size_t pieces, size_t before,
     size_t misses
 ) noexcept nogil:
     cdef Round *round = worker.round
     cdef Cache *cache = &worker.cache
-    cdef size_t i, j, missed
-    cdef Miss *miss
+    cdef size_t i, j, missed, first
     cache.path.make_keys(
         cache.lines, cache.mask, text, n, begin, round.ends, pieces, round.keys, round.slots
     )
@@ -224,15 +223,39 @@ cdef size_t look_up_batch(
     )
     if round.n_marks:
         missed = use_marks(worker, before, missed)
+    prefetch_neighbours(worker, missed)
     for j in range(missed):
         i = round.missed[j]
-        miss = &round.misses[misses + j]
-        miss.key = round.keys[i]
-        miss.slot = round.slots[i]
-        miss.start = round.ends[i - 1] if i else begin
-        miss.n = round.ends[i] - miss.start
-        miss.piece = <uint32_t>(before + i)
-    return misses + missed
+        first = round.ends[i - 1] if i else begin
+        misses = add_miss(worker, misses, i, before + i, first, round.ends[i] - first)
+    return misses
+
+
+# Lines beside those that lack a key.
+cdef inline void prefetch_neighbours(const Worker *worker, size_t missed) noexcept nogil:
+    cdef const Round *round = worker.round
+    cdef size_t j
+    for j in range(missed):
+        prefetch(&worker.cache.lines[round.slots[round.missed[j]] ^ 1])
+
+
+# Add the piece with this key of the batch to the misses, unless the neighbouring line has it; returns
+# the new number of misses.
+cdef inline size_t add_miss(
+    Worker *worker, size_t misses, size_t key, size_t piece, size_t start, size_t n
+) noexcept nogil:
+    cdef Round *round = worker.round
+    cdef Miss *miss = &round.misses[misses]
+    if cache_find(
+        &worker.cache, round.slots[key], &round.keys[key], &round.found[piece], &miss.place
+    ):
+        return misses
+    miss.key = round.keys[key]
+    miss.slot = round.slots[key]
+    miss.start = start
+    miss.n = n
+    miss.piece = <uint32_t>piece
+    return misses + 1
 
 
 # Get the ids of the misses: those in the arena are copied, those of new pieces merged and cached.
@@ -244,25 +267,24 @@ cdef int resolve_misses(
     cdef Round *round = worker.round
     cdef size_t j, room = 0, fresh = 0
     cdef int status
-    cdef Py_ssize_t count
     cdef uint16_t *seen
     cdef Miss *miss
+    cdef Value *value
+    cdef const Piece *made
     for j in range(missed):
         round.misses[j].made.out = <uint32_t *>room
-        room += round.misses[j].n
+        room += round.misses[j].n + MOST_IDS
     if not reserve_merged(worker, room) or (ranks.lacks_bytes and not reserve_kept(worker, room)):
         return BPE_NO_MEMORY
     begin_parts(ranks, worker)
     for j in range(missed):
         miss = &round.misses[j]
+        value = &round.found[miss.piece]
         miss.made.out = worker.merged + <size_t>miss.made.out
         miss.first = NO_MISS
-        count = cache_get(
-            &worker.cache, miss.slot, &miss.key, text + miss.start, miss.n, miss.made.out
-        )
-        if count >= 0:
-            miss.made.count = count
-            put_ids(worker, j, &round.found[miss.piece])
+        if miss.place != NO_PLACE and cache_read(
+            &worker.cache, miss.place, value.count, text + miss.start, miss.n, miss.made.out, value
+        ):
             continue
         miss.first = <uint32_t>j
         seen = &round.seen[miss.slot & (SEEN - 1)]
@@ -289,7 +311,8 @@ cdef int resolve_misses(
                 cache_add(
                     &worker.cache, &miss.key, text + miss.start, miss.n, miss.made.out, miss.made.count
                 )
-        put_ids(worker, miss.first, &round.found[miss.piece])
+        made = &round.misses[miss.first].made
+        put_ids(&worker.cache, &round.found[miss.piece], made.out, made.count)
     return 0
 
 
@@ -386,20 +409,6 @@ cdef size_t name_fragments(
     return written
 
 
-# Store the ids of a miss as the value of a piece.
-cdef inline void put_ids(const Worker *worker, size_t number, Value *value) noexcept nogil:
-    cdef const Piece *made = &worker.round.misses[number].made
-    if made.count <= worker.cache.max_inline:
-        put_inline(value, worker.cache.narrow, made.out, made.count)
-    else:
-        value.count = SPILLED
-        (<uint32_t *>value)[0] = <uint32_t>number
-
-
-cdef inline const Piece *spilled_ids(const Worker *worker, const Value *value) noexcept nogil:
-    return &worker.round.misses[wide_ids(value)[0]].made
-
-
 cdef bint reserve_merged(Worker *self, size_t ids) noexcept nogil:
     if ids > self.merged_capacity:
         free(self.merged)
@@ -422,74 +431,22 @@ cdef bint reserve_kept(Worker *self, size_t bytes) noexcept nogil:
     return True
 
 
-# Write the ids of pieces of a round, from the first on, and up to BPE_SLACK more; returns how many ids
+# Write the ids of pieces of a round, from the first on, and up to MOST_IDS more; returns how many ids
 # there are.
 cdef inline size_t emit_ids(
     const Worker *worker, size_t first, size_t pieces, id_t *out
 ) noexcept nogil:
-    if out == NULL:
-        return count_ids(worker, first, pieces)
-    if worker.cache.narrow:
-        return emit_narrow(worker, first, pieces, out)
-    return emit_wide(worker, first, pieces, out)
-
-
-cdef size_t count_ids(const Worker *worker, size_t first, size_t pieces) noexcept nogil:
+    cdef const Cache *cache = &worker.cache
+    cdef const Value *found = worker.round.found + first
     cdef size_t i, count = 0
-    cdef const Value *value
-    for i in range(first, first + pieces):
-        value = &worker.round.found[i]
-        count += value.count if value.count != SPILLED else spilled_ids(worker, value).count
-    return count
-
-
-# Copy all ids that a value may hold and advance by its count. (One function with `narrow` as a
-# parameter took 1.03 to 1.06 times as long.)
-cdef size_t emit_narrow(
-    const Worker *worker, size_t first, size_t pieces, id_t *out
-) noexcept nogil:
-    cdef size_t i, k, count = 0
-    cdef const Value *found = worker.round.found + first
-    cdef const Value *value
-    for i in range(pieces):
-        value = &found[i]
-        if id_t is uint16_t:
-            memcpy(out + count, value, sizeof(Value))
-        else:
-            for k in range(NARROW_IDS):
-                out[count + k] = value.narrow[k]
-        if unlikely(value.count > NARROW_IDS):
-            count += emit_spilled(spilled_ids(worker, value), out + count)
-        else:
-            count += value.count
-    return count
-
-
-cdef size_t emit_wide(
-    const Worker *worker, size_t first, size_t pieces, id_t *out
-) noexcept nogil:
-    cdef size_t i, k, count = 0
-    cdef const Value *found = worker.round.found + first
-    cdef const Value *value
-    for i in range(pieces):
-        value = &found[i]
-        if id_t is uint32_t:
-            memcpy(out + count, value, sizeof(Value))
-        else:
-            for k in range(WIDE_IDS):
-                out[count + k] = <id_t>wide_ids(value)[k]
-        if unlikely(value.count > WIDE_IDS):
-            count += emit_spilled(spilled_ids(worker, value), out + count)
-        else:
-            count += value.count
-    return count
-
-
-cdef inline size_t emit_spilled(const Piece *made, id_t *out) noexcept nogil:
-    cdef size_t k
-    for k in range(made.count):
-        out[k] = <id_t>made.out[k]
-    return made.count
+    if out == NULL:
+        for i in range(pieces):
+            count += value_count(&found[i])
+        return count
+    if id_t is uint16_t:
+        return emit_narrow(&cache.packing, found, pieces, out)
+    else:
+        return cache.path.emit(&cache.packing, found, pieces, out)
 
 
 cdef Py_ssize_t bpe_piece(

@@ -1,4 +1,4 @@
-/* Merging up to 64 bytes, which covers nearly all pieces.
+/* Merging up to 128 bytes or atoms, which covers nearly all pieces.
  *
  * Each step of a merge needs the ranks of the two pairs that the previous step created, and the
  * table of pairs is larger than the near caches. So several pieces take steps in turn, and each
@@ -13,9 +13,9 @@
 #include "base/bits.h"
 #include "pairs.h"
 
-#define FEW_BYTES 64
+#define FEW_BYTES 128
 #define FEW_RUNNING 16
-#define FEW_PLACE_BITS 6
+#define FEW_PLACE_BITS 7
 #define FEW_PLACES ((1u << FEW_PLACE_BITS) - 1)
 #define NO_TOKEN ((UINT32_C(1) << PAIR_TOKEN_BITS) - 1) /* neighbour of the first and the last part */
 
@@ -27,9 +27,9 @@ typedef struct {
     const uint32_t *merges;     /* [][left, right, made], or NULL: a rank is the token it makes */
 } MergeTables;
 
-/* A piece to merge: n <= FEW_BYTES bytes, all of which must be tokens. */
+/* A piece to merge: n <= FEW_BYTES bytes, all of which must be tokens, or n tokens of any bytes. */
 typedef struct {
-    const uint8_t *piece;
+    const uint8_t *piece; /* NULL: `out` has the tokens that merging begins with */
     uint32_t *out;  /* [n] its tokens */
     uint32_t n;
     uint32_t count; /* number of its tokens */
@@ -44,7 +44,7 @@ typedef struct {
 /* A piece being merged. Its parts are numbered from 1. */
 typedef struct {
     uint32_t unused[7]; /* aligns the first key to a vector */
-    uint32_t keys[2 * FEW_BYTES + 16]; /* rank << 6 | place, of the pair of a part and the next one */
+    uint32_t keys[2 * FEW_BYTES + 16]; /* rank << FEW_PLACE_BITS | place, of the pair of a part and the next one */
     uint32_t tokens[2 * FEW_BYTES + 16];
     uint32_t parts;
     uint32_t at; /* the part created last */
@@ -54,7 +54,7 @@ typedef struct {
 } __attribute__((aligned(32))) Few;
 
 /* NO_PAIR_RANK, at a place that stays out of range however often it is decremented. */
-#define NO_PAIR_KEY (UINT32_MAX >> 2)
+#define NO_PAIR_KEY (UINT32_MAX >> 1)
 static const uint32_t FEW_NO_PAIRS[8] = {
     NO_PAIR_KEY, NO_PAIR_KEY, NO_PAIR_KEY, NO_PAIR_KEY,
     NO_PAIR_KEY, NO_PAIR_KEY, NO_PAIR_KEY, NO_PAIR_KEY,
@@ -62,7 +62,7 @@ static const uint32_t FEW_NO_PAIRS[8] = {
 
 typedef void (*MergeTasks)(const MergeTables *tables, FewTask *tasks, size_t count);
 
-/* The next task, from *next on, whose keys need exactly `lanes` of 16, 32 or 64; NULL if none. */
+/* The next task, from *next on, whose keys need exactly `lanes` of 16, 32, 64 or 128; NULL if none. */
 static inline FewTask *next_task(FewTask *tasks, size_t *next, size_t count, uint32_t lanes) {
     while (*next < count) {
         FewTask *task = &tasks[(*next)++];

@@ -48,6 +48,20 @@ FEW_TARGET static inline int FEW(step)(
     return 1;
 }
 
+/* Begin with tokens; their pairs wait for memory together. */
+FEW_TARGET static inline void FEW(begin_with)(
+    const Pairs *pairs, Few *few, const uint32_t *tokens, uint32_t n) {
+    PairRequest asked[FEW_BYTES];
+    uint32_t i;
+    few->tokens[1] = tokens[0];
+    for (i = 1; i < n; i++) {
+        few->tokens[i + 1] = tokens[i];
+        FEW(request_rank)(pairs, &asked[i], tokens[i - 1], tokens[i], tokens[i]);
+    }
+    for (i = 1; i < n; i++)
+        few->keys[i] = FEW(rank_of)(pairs, &asked[i]) << FEW_PLACE_BITS | i;
+}
+
 FEW_TARGET static inline void FEW(begin)(
     const MergeTables *tables, Few *few, FewTask *task, uint32_t lanes) {
     const uint8_t *piece = task->piece;
@@ -55,9 +69,13 @@ FEW_TARGET static inline void FEW(begin)(
     few->task = task;
     few->parts = n;
     few->tokens[0] = NO_TOKEN;
-    few->tokens[1] = tables->byte_ranks[piece[0]];
     few->tokens[n + 1] = NO_TOKEN;
     for (i = 0; i <= 2 * lanes + 1; i += 8) memcpy(few->keys + i, FEW_NO_PAIRS, 32);
+    if (piece == NULL) {
+        FEW(begin_with)(tables->pairs, few, task->out, n);
+        return;
+    }
+    few->tokens[1] = tables->byte_ranks[piece[0]];
     for (i = 1; i < n; i++) {
         rank = tables->byte_pairs[(size_t)piece[i - 1] << 8 | piece[i]] & NO_PAIR_RANK;
         few->keys[i] = rank << FEW_PLACE_BITS | i;
@@ -108,4 +126,5 @@ FEW_TARGET static void FEW(merge_tasks)(const MergeTables *tables, FewTask *task
     FEW(merge_those)(tables, tasks, count, 16);
     FEW(merge_those)(tables, tasks, count, 32);
     FEW(merge_those)(tables, tasks, count, 64);
+    FEW(merge_those)(tables, tasks, count, 128);
 }

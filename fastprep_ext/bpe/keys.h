@@ -2,13 +2,15 @@
  *
  * A piece of up to 15 bytes is its own key: its bytes and its length. The key of a longer one is
  * its hash, and its bytes are kept in the arena for comparison. Two entries share a line, which is
- * one cache line.
+ * one cache line; an entry that they displace moves to the neighbouring line, which is read only where
+ * a key is not in its own.
  */
 #ifndef FASTPREP_KEYS_H
 #define FASTPREP_KEYS_H
 
 #include "base/bits.h"
 #include "base/cpu.h"
+#include "values.h"
 
 #define KEY_BYTES 15    /* longest piece that is its own key */
 #define LONG_BYTES 1024 /* longest piece that is cached */
@@ -19,12 +21,6 @@ typedef struct {
     uint64_t low;  /* bytes 0-7; of a longer piece its hash */
     uint64_t high; /* bytes 8-14 and the length in the top byte; 0: empty */
 } __attribute__((aligned(16))) Key;
-
-/* The ids of a piece in 16 bytes, copied as a whole: up to seven of 16 bits, or three of 32. */
-typedef struct {
-    uint16_t narrow[7];
-    uint16_t count;
-} __attribute__((aligned(16))) Value;
 
 typedef struct {
     Key key;
@@ -47,6 +43,7 @@ typedef struct {
     /* Copy the values of the keys that are cached; list those that are missing and return how many. */
     size_t (*look)(const Line *lines, const Key *keys, const uint32_t *slots, size_t pieces,
                    Value *found, uint32_t *missing);
+    Emit emit;
 } KeyPath;
 
 /* For each length of a piece: a mask of its bytes, and the length at its position in the key. */
@@ -96,6 +93,14 @@ static inline int key_equal(const Key *a, const Key *b) {
     return ((a->low ^ b->low) | (a->high ^ b->high)) == 0;
 }
 
+/* Whether two pieces of n >= 8 bytes are equal. */
+static inline int long_equal(const uint8_t *a, const uint8_t *b, size_t n) {
+    uint64_t differing = load64(a + n - 8) ^ load64(b + n - 8);
+    size_t i;
+    for (i = 0; i + 8 < n; i += 8) differing |= load64(a + i) ^ load64(b + i);
+    return differing == 0;
+}
+
 /* The entry of the line that has the key, if any; else either. By arithmetic, since compilers may
  * turn a choice into a branch, which would be unpredictable (0.9 times the speed). */
 static inline const Entry *line_entry(const Line *line, const Key *key) {
@@ -131,7 +136,7 @@ static size_t look_plain(const Line *lines, const Key *keys, const uint32_t *slo
     return count;
 }
 
-static const KeyPath KEYS_PLAIN = {slot_plain, make_keys_plain, look_plain};
+static const KeyPath KEYS_PLAIN = {slot_plain, make_keys_plain, look_plain, emit_plain};
 
 #if defined(__x86_64__)
 #include "keys_avx2.h"

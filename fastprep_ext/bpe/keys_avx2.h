@@ -42,6 +42,6 @@ KEYS_TARGET static size_t look_avx2(const Line *lines, const Key *keys, const ui
     return count;
 }
 
-static const KeyPath KEYS_AVX2 = {slot_avx2, make_keys_avx2, look_avx2};
+static const KeyPath KEYS_AVX2 = {slot_avx2, make_keys_avx2, look_avx2, emit_avx2};
 
 #undef KEYS_TARGET

@@ -47,6 +47,6 @@ KEYS_TARGET static inline uint32_t key_hash_neon(Key *key, const uint8_t *piece,
 #include "keys_aes.h"
 #undef KEYS
 
-static const KeyPath KEYS_NEON = {slot_neon, make_keys_neon, look_plain};
+static const KeyPath KEYS_NEON = {slot_neon, make_keys_neon, look_plain, emit_neon};
 
 #undef KEYS_TARGET

@@ -6,9 +6,9 @@ Short pieces are merged several at once (few): while one waits for memory, the o
 cdef extern from "bpe/few.h" nogil:
     enum:
         FEW_BYTES
-    # A piece to merge: n <= FEW_BYTES bytes, all of which must be tokens.
+    # A piece to merge: n <= FEW_BYTES bytes, all of which must be tokens, or n tokens of any bytes.
     ctypedef struct FewTask:
-        const uint8_t *piece
+        const uint8_t *piece # NULL: `out` has the tokens that merging begins with
         uint32_t *out      # [n] its tokens
         uint32_t n
         uint32_t count     # number of its tokens

@@ -17,6 +17,7 @@ cdef struct Part:
     size_t count
     Piece *piece
     uint32_t n             # 0: done
+    uint32_t begun         # tokens that merging begins with, in `out`; 0: its bytes
     uint32_t slot          # its line in the cache
     uint32_t task          # the task that makes its tokens
     bint looked_up

@@ -18,28 +18,38 @@ cdef void parts_begin(Parts *self, const Ranks *ranks, Cache *cache) noexcept no
 
 cdef int parts_add(Parts *self, Piece *piece, const uint8_t *bytes, size_t n) noexcept nogil:
     cdef Grams last
-    cdef size_t at = 0, begin = 0, end
+    cdef size_t at = 0, begin = 0, end, begun = 0
     cdef uint64_t cuts
     cdef int status
     piece.count = 0
-    if n <= MIN_CUT_BYTES:
-        return add_part(self, piece, bytes, n, 0, n)
+    if n <= MIN_CUT_BYTES or begin_few(self.ranks, bytes, n, piece.out, &begun):
+        return add_part(self, piece, bytes, n, 0, n, begun)
     last.two = last.three = last.four = 0
     while at < n:
         cuts = cuts_at(self.ranks, bytes, n, at, &last)
         while cuts:
             end = at + lowest_bit(cuts)
             cuts &= cuts - 1
-            status = add_part(self, piece, bytes, n, begin, end)
+            status = add_part(self, piece, bytes, n, begin, end, 0)
             if status != 0:
                 return status
             begin = end
         at += 64
-    return add_part(self, piece, bytes, n, begin, n)
+    return add_part(self, piece, bytes, n, begin, n, 0)
+
+
+# Begin a long piece with atoms, if these make it short: then merging costs less than searching for cuts.
+cdef inline bint begin_few(
+    const Ranks *ranks, const uint8_t *bytes, size_t n, uint32_t *out, size_t *begun
+) noexcept nogil:
+    if ranks.atoms.tokens == NULL or not bytes[n - 1] & 0x80 or n > 3 * FEW_BYTES:
+        return False
+    begun[0] = atoms_of(&ranks.atoms, &ranks.byte_ranks[0], bytes, n, out)
+    return begun[0] <= FEW_BYTES and 2 * begun[0] <= n + 8
 
 
 cdef inline int add_part(
-    Parts *self, Piece *piece, const uint8_t *bytes, size_t n, size_t begin, size_t end
+    Parts *self, Piece *piece, const uint8_t *bytes, size_t n, size_t begin, size_t end, size_t begun
 ) noexcept nogil:
     cdef size_t size = end - begin
     cdef Part *part
@@ -57,7 +67,8 @@ cdef inline int add_part(
         part.n = 0
         part.count = 1
         part.out[0] = self.ranks.byte_ranks[bytes[begin]]
-    elif size > FEW_BYTES:
+    elif size > FEW_BYTES and begun == 0 \
+            and not begin_few(self.ranks, part.bytes, size, part.out, &begun):
         count = merge_whole(self.ranks, bytes + begin, size, part.out)
         if count < 0:
             return <int>count
@@ -68,6 +79,7 @@ cdef inline int add_part(
         key_short(&part.key, bytes + begin, size, n - begin)
         part.slot = self.cache.path.slot(&part.key, self.cache.mask)
         prefetch(&self.cache.lines[part.slot])
+    part.begun = <uint32_t>begun
     return 0
 
 
@@ -77,7 +89,7 @@ cdef void parts_finish(Parts *self) noexcept nogil:
     cdef FewTask *task
     cdef const Entry *entry
     cdef uint16_t *same
-    cdef const uint32_t *made
+    cdef uint32_t ids[MOST_IDS]
     for i in range(self.n):
         part = &self.parts[i]
         part.task = NO_TASK
@@ -87,7 +99,8 @@ cdef void parts_finish(Parts *self) noexcept nogil:
             entry = line_entry(&self.cache.lines[part.slot], &part.key)
             if key_equal(&entry.key, &part.key):
                 part.count = entry.value.count
-                get_inline(&entry.value, self.cache.narrow, part.out)
+                value_unpack(&self.cache.packing, &entry.value, ids)
+                memcpy(part.out, ids, part.count * sizeof(uint32_t))
                 continue
             # The same part twice: both use the task of the first.
             same = &self.same[part.slot & (SAME - 1)]
@@ -102,13 +115,21 @@ cdef void parts_finish(Parts *self) noexcept nogil:
         task.piece = part.bytes
         task.out = part.out
         task.n = part.n
+        if part.begun == 0 and part.n > 2 and self.ranks.atoms.tokens != NULL \
+                and part.bytes[part.n - 1] & 0x80:
+            part.begun = <uint32_t>atoms_of(
+                &self.ranks.atoms, &self.ranks.byte_ranks[0], part.bytes, part.n, part.out
+            )
+        if part.begun:
+            task.piece = NULL
+            task.n = part.begun
         tasks += 1
     merge_tasks(self.ranks, self.tasks, tasks)
     for k in range(tasks):
         task = &self.tasks[k]
         part = &self.parts[self.task_part[k]]
-        if part.looked_up and task.count <= self.cache.max_inline:
-            cache_add(self.cache, &part.key, task.piece, task.n, task.out, task.count)
+        if part.looked_up and task.count <= self.cache.packing.most:
+            cache_add(self.cache, &part.key, part.bytes, part.n, task.out, task.count)
     for i in range(self.n):
         part = &self.parts[i]
         if part.task != NO_TASK:

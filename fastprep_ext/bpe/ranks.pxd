@@ -50,6 +50,7 @@ cdef struct Ranks:
     uint32_t byte_ranks[256]
     uint64_t *grams         # bit set of byte sequences that occur in tokens (cuts.pyx)
     int gram_shift
+    Atoms atoms             # characters that merging begins with
     uint32_t *byte_pairs    # [256 * 256] first byte << 8 | second byte -> rank
 
 # Build the table over arrays that the caller keeps: n, blob, ends, ids, lefts, and merges with

@@ -28,7 +28,7 @@ cdef int ranks_build(Ranks *self) noexcept nogil:
         status = build_bytes(self)
     if status == 0:
         status = build_pairs(self, &compared)
-    if status == 0 and cuts_build(self) != 0:
+    if status == 0 and (cuts_build(self) != 0 or atoms_build(self) != 0):
         status = RANKS_NO_MEMORY
     if status != 0:
         ranks_free(self)
@@ -48,6 +48,7 @@ cdef void ranks_free(Ranks *self) noexcept nogil:
     free(self.piece_filter)
     free(self.byte_pairs)
     free(self.grams)
+    atoms_free(&self.atoms)
     pairs_free(&self.pairs)
     memset(self, 0, sizeof(Ranks))
 

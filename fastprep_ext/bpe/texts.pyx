@@ -149,8 +149,8 @@ cdef size_t encode_short(
     cdef Round *round = worker.round
     cdef Cache *cache = &worker.cache
     cdef size_t stops[MAX_SHORT]   # the piece at which each document ends
-    cdef size_t count = 0, pieces = 0, first, added, missed, i, j, room = BPE_SLACK, written = 0
-    cdef Miss *miss
+    cdef size_t count = 0, pieces = 0, first, added, missed, misses, i, j, room = BPE_SLACK
+    cdef size_t written = 0, piece, start
     done[0] = 0
     while count < min(documents, <size_t>MAX_SHORT) and sizes[count] <= SHORT_BYTES \
             and pieces + sizes[count] + MIN_SPLIT_CAPACITY <= BATCH:
@@ -181,20 +181,20 @@ cdef size_t encode_short(
     missed = cache.path.look(
         cache.lines, round.keys, round.slots, pieces, round.found, round.missed
     )
-    i = first = 0
+    prefetch_neighbours(worker, missed)
+    i = first = misses = 0
     for j in range(missed):
-        while round.missed[j] >= stops[i]:
+        piece = round.missed[j]
+        while piece >= stops[i]:
             first = stops[i]
             i += 1
-        miss = &round.misses[j]
-        miss.piece = round.missed[j]
-        miss.key = round.keys[miss.piece]
-        miss.slot = round.slots[miss.piece]
-        miss.start = round.ends[miss.piece - 1] if miss.piece > first else 0
-        miss.n = round.ends[miss.piece] - miss.start
+        start = round.ends[piece - 1] if piece > first else 0
         # From the first document on, which may be after this one in memory.
-        miss.start += <size_t>texts[i] - <size_t>texts[0]
-    if missed and resolve_misses(ranks, worker, texts[0], missed) != 0:
+        misses = add_miss(
+            worker, misses, piece, piece, start + <size_t>texts[i] - <size_t>texts[0],
+            round.ends[piece] - start,
+        )
+    if misses and resolve_misses(ranks, worker, texts[0], misses) != 0:
         return 0
     first = 0
     for i in range(count):

@@ -14,8 +14,8 @@ MERGE_METHODS = {
 }
 
 cdef class Scratch:
-    def __cinit__(self, bint narrow):
-        if worker_begin(&self.worker, narrow) != 0:
+    def __cinit__(self, uint32_t largest):
+        if worker_begin(&self.worker, largest) != 0:
             raise MemoryError("no memory for a piece cache")
 
     def __dealloc__(self):
@@ -107,7 +107,11 @@ cdef class Vocabulary:
                 self.ranks.unk = fragments[2]
                 self.ranks.fuse = fragments[3]
             self.largest = id[self.ranks.first_fragment - 1]
-        self.largest_id = max(self.largest, largest_added)
+        self.largest_id = max(self.largest, largest_added, self.ranks.unk if self.ranks.unk != NO_RANK else 0)
+        if self.ranks.byte_ids != NULL:
+            for i in range(256):
+                if self.ranks.byte_ids[i] != NO_RANK:
+                    self.largest_id = max(self.largest_id, self.ranks.byte_ids[i])
         self.added = added
         self.bound.per_byte, self.bound.per_text = growth
         self.ranks.n = n
@@ -174,7 +178,7 @@ cdef class Vocabulary:
             if len(self._idle_scratch):
                 scratch = self._idle_scratch.pop()
         if scratch is None:
-            return Scratch(self.largest_id < 1 << 16)
+            return Scratch(self.largest_id)
         if scratch.thread != thread:
             with cython.critical_section(self):
                 for i in range(len(self._idle_scratch)):

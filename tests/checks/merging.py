@@ -12,8 +12,8 @@ from checks import Found
 from fastprep_ext.bpe import MERGE_METHODS, PATTERNS, Encoder
 
 PIECES_EACH = 500  # of a random vocabulary
-# 16 and 32: lanes of few.h; above 32 a piece is cut.
-THRESHOLDS = (16, 32, MERGE_METHODS["few"], MERGE_METHODS["search"])
+# 16 to 64: lanes of few.h; above 32 a piece is cut.
+THRESHOLDS = (16, 32, 64, MERGE_METHODS["few"], MERGE_METHODS["search"])
 
 
 def random_ranks(rnd: random.Random, letters: bytes, size: int) -> dict[bytes, int]:
