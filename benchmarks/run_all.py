@@ -40,6 +40,9 @@ PLAIN = {
 }
 
 
+LANGUAGES = "many languages: first, unseen and repeated text, next to gigatoken"
+
+
 @dataclass
 class Step:
     """A process to run."""
@@ -69,6 +72,9 @@ def steps_of(options: argparse.Namespace) -> list[Step]:
             title = f"{name}: {encoding}, documents one by one and in batches, beside tiktoken"
             also = ["--encoding", encoding]
             steps.append(Step(title, "bench_encode", f"encode-{encoding}-{name}", on_it + also))
+    if options.languages:
+        of_them = ["--corpus", str(options.languages), *repeats]
+        steps.append(Step(LANGUAGES, "bench_languages", "languages", of_them))
     for what, title in PLAIN.items():
         if what == "cold" and not hasattr(os, "posix_fadvise"):
             continue
@@ -79,7 +85,7 @@ def steps_of(options: argparse.Namespace) -> list[Step]:
 
 def main() -> int:
     """Run all, draw, and print where the results are; return 1 if a step failed."""
-    every = [*OF_A_CORPUS, "encode", *PLAIN]
+    every = [*OF_A_CORPUS, "encode", "languages", *PLAIN]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--corpus",
@@ -88,6 +94,9 @@ def main() -> int:
         default=[STANDARD_LIBRARY],
         help="FILE.jsonl, FILE.jsonl.zst, FILE.txt or a folder of .py files (default: Python's own "
         "standard library)",
+    )
+    parser.add_argument(
+        "--languages", type=Path, help="FILE.jsonl.zst whose texts name their `language`"
     )
     parser.add_argument("--output", type=Path, default=Path("bench"), help="(default: %(default)s)")
     parser.add_argument("--only", nargs="+", choices=every, help="of the benchmarks")

@@ -317,6 +317,26 @@ def word_lines(results: Results) -> list[str]:
     return lines
 
 
+def language_lines(results: Results) -> list[str]:
+    """Return the ratios over gigatoken by language and encoding, and fastprep's MB/s of CPU."""
+    found = results.get("languages")
+    if not found:
+        return []
+    rows = []
+    for row in found["rows"]:
+        ours = row["megabytes_per_cpu_second"]["fastprep"]
+        cells = [f"{rate(ours[name])} ({times(row['times_faster'][name])})" for name in ours]
+        rows.append([row["language"], row["encoding"], *cells, "yes" if row["same_ids"] else "NO"])
+    for encoding, means in found["times_faster_on_average"].items():
+        rows.append(["*geometric mean*", encoding, *(times(mean) for mean in means.values()), ""])
+    return [
+        "Languages: MB/s of CPU, texts to arrays, in brackets over gigatoken; a new process "
+        "encodes half of the texts, the other half, and the first half once more:",
+        "",
+        *table(["language", "encoding", "first", "unseen", "again", "same ids"], rows),
+    ]
+
+
 def loader_lines(results: Results) -> list[str]:
     """Return Mtok/s of each loader and how many times faster fastprep is, one column per shape."""
     found = results.get("loader")
