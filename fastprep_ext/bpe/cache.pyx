@@ -102,6 +102,10 @@ cdef bint cache_find(
     far.high |= <uint64_t>FAR_KEY << 56
     entry = <Entry *>line_entry(line, &far)
     if not key_equal(&entry.key, &far):
+        entry = <Entry *>line_entry(line, key)
+        if key_equal(&entry.key, key):          # moved there since
+            value[0] = entry.value
+            return True
         entry = <Entry *>line_entry(other, key)
         if key_equal(&entry.key, key):
             found = entry[0]

@@ -44,7 +44,7 @@ typedef struct {
 /* A piece being merged. Its parts are numbered from 1. */
 typedef struct {
     uint32_t unused[7]; /* aligns the first key to a vector */
-    uint32_t keys[2 * FEW_BYTES + 16]; /* rank << FEW_PLACE_BITS | place, of the pair of a part and the next one */
+    uint32_t keys[2 * FEW_BYTES + 16]; /* rank << FEW_PLACE_BITS | place: of a part and the next one */
     uint32_t tokens[2 * FEW_BYTES + 16];
     uint32_t parts;
     uint32_t at; /* the part created last */
