@@ -78,6 +78,7 @@ cdef int pattern_number(pattern) except -1:
         return (<RunSplitter>pattern).number
     if pattern not in PATTERNS.values():
         raise ValueError(f"pattern {pattern} is not one of {PATTERNS}")
+    prepare_pattern(pattern)
     return pattern
 
 
