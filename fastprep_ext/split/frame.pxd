@@ -95,11 +95,10 @@ cdef struct Split:
     # Only for r50k, and text without "\\r": whether a newline ends a text, so that each line is one.
     uint64_t lines
     uint64_t new_line      # bit 0: the byte before the block was a newline
-    # Of a program (machine.pxd); NULL: a splitter by masks.
-    const Code *program
-    const Borders *borders  # of a vocabulary of characters (borders.pxd), or NULL
-    const Runs *runs        # of a chain of runs (runs.pxd), or NULL
-    uint32_t before         # there: the class of the character before `at`
+    # Of a splitter that is given its rules (given.pxd); NULL: a splitter by masks.
+    const void *rules
+    size_t (*next)(Split *self, size_t *ends, size_t capacity) noexcept nogil
+    uint32_t before         # of a chain of runs: the class of the character before `at`
     int failure             # SPLIT_..., 0: none
     size_t steps_left
     Level levels[MAX_PATTERNS]

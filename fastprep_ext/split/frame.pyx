@@ -48,21 +48,16 @@ cdef void prepare_pattern(int pattern) noexcept nogil:
 
 
 cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) noexcept nogil:
+    cdef const Given *given
     memset(self, 0, sizeof(Split) - sizeof(self.levels))
     self.text = text
     self.n = n
     self.done = n == 0
-    if pattern >= FIRST_RUNS:
-        self.runs = RUNS[pattern - FIRST_RUNS]
-        runs_begin(self)
-        return
-    if pattern >= FIRST_BORDERS:
-        self.borders = BORDERS[pattern - FIRST_BORDERS]
-        borders_begin(self)
-        return
-    if pattern >= FIRST_PROGRAM:
-        self.program = PROGRAMS[pattern - FIRST_PROGRAM]
-        program_begin(self)
+    if pattern >= FIRST_GIVEN:
+        given = given_of(pattern)
+        self.rules = given.rules
+        self.next = given.next
+        given.begin(self)
         return
     self.classes = CLASSES
     self.path = PATH
@@ -103,12 +98,8 @@ cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogi
     cdef uint64_t starts
     cdef Block block
     cdef size_t first
-    if self.program != NULL:
-        return program_next(self, ends, capacity)
-    if self.borders != NULL:
-        return borders_next(self, ends, capacity)
-    if self.runs != NULL:
-        return runs_next(self, ends, capacity)
+    if self.next != NULL:
+        return self.next(self, ends, capacity)
     while self.at < self.n and capacity - count >= MIN_SPLIT_CAPACITY:
         read_block(self, &block)
         if self.invalid:
