@@ -36,6 +36,7 @@ __all__ = [
     "split_pieces",
 ]
 
+include "split/given.pyx"
 include "split/machine.pyx"
 include "split/borders.pyx"
 include "split/runs.pyx"

@@ -107,7 +107,7 @@ cdef inline uint64_t white_after_newline(
         if at + length < 64:
             if newline >> (at + length) & 1:
                 starts &= ~(<uint64_t>1 << at)
-        elif newline_follows(self, self.at + 64 + self.carried):
+        elif newline_follows(self, self.at + 64 + lowest_bit(~self.high.next_tail)):
             starts &= ~(<uint64_t>1 << at)
     return starts
 

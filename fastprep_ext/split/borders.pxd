@@ -1,9 +1,5 @@
 """Splitter of text for vocabularies of characters, which have no pattern: cuts that no merge crosses."""
 
-cdef enum:
-    FIRST_BORDERS = 1 << 20    # numbers of patterns below are those of programs
-    MAX_BORDERS = 1 << 12
-
 # Which characters are next to each other in a token. Two that are in none are cut apart: no merge
 # crosses their border, so both sides merge as before (bpe/cuts.pyx has the proof).
 cdef struct Borders:

@@ -1,9 +1,5 @@
 """Pieces between characters that are next to each other in no token."""
 
-cdef const Borders *BORDERS[MAX_BORDERS]
-cdef pthread_mutex_t BORDERS_LOCK
-pthread_mutex_init(&BORDERS_LOCK, NULL)
-
 
 cdef inline uint64_t pair_bit(int shift, uint32_t first, uint32_t second) noexcept nogil:
     return ((<uint64_t>first << 21 | second) * <uint64_t>0x9E3779B97F4A7C15) >> shift
@@ -47,7 +43,7 @@ cdef void borders_begin(Split *self) noexcept nogil:
 
 
 cdef size_t borders_next(Split *self, size_t *ends, size_t capacity) noexcept nogil:
-    cdef const Borders *borders = self.borders
+    cdef const Borders *borders = <const Borders *>self.rules
     cdef size_t at = self.at, count = 0
     cdef uint32_t last, point
     if self.invalid or self.done:
@@ -70,7 +66,7 @@ cdef size_t borders_next(Split *self, size_t *ends, size_t capacity) noexcept no
     return count
 
 
-cdef class CharacterBorders:
+cdef class CharacterBorders(GivenSplitter):
     """Where text may be cut for a vocabulary of characters; takes the place of a number of PATTERNS.
 
     Parameters
@@ -88,7 +84,6 @@ cdef class CharacterBorders:
     cdef Borders held
     cdef uint64_t *pairs
     cdef uint64_t *known
-    cdef readonly int number
 
     def __cinit__(self, bytes blob not None, ends, rows, str cut_before not None, bint whole_unknown):
         cdef Array held_ends = array_of(ends, ITEM_UINT64), held_rows = array_of(rows, ITEM_UINT32)
@@ -98,8 +93,7 @@ cdef class CharacterBorders:
         cdef size_t i, k, stop, tokens = held_ends.count
         cdef uint64_t bit
         cdef uint32_t first, second
-        cdef int number = 0, bits = 12, length
-        self.number = -1
+        cdef int bits = 12, length
         while bits < 22 and <uint64_t>1 << bits < 16 * <uint64_t>held_rows.count:
             bits += 1
         self.held.shift = 64 - bits
@@ -134,18 +128,8 @@ cdef class CharacterBorders:
                 length = utf8_decode(text + k, end[i] - k, &first)
                 if length and <size_t>length == end[i] - k:
                     self.known[first >> 6] |= <uint64_t>1 << (first & 63)
-        pthread_mutex_lock(&BORDERS_LOCK)
-        while number < MAX_BORDERS and BORDERS[number] != NULL:
-            number += 1
-        if number < MAX_BORDERS:
-            BORDERS[number] = &self.held
-            self.number = FIRST_BORDERS + number
-        pthread_mutex_unlock(&BORDERS_LOCK)
-        if self.number < 0:
-            raise MemoryError(f"more than {MAX_BORDERS} vocabularies of characters at a time")
+        self.enter(&self.held, borders_begin, borders_next)
 
     def __dealloc__(self):
-        if self.number >= 0:
-            BORDERS[self.number - FIRST_BORDERS] = NULL
         free(self.pairs)
         free(self.known)

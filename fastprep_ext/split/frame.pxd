@@ -6,40 +6,53 @@ pattern is only that algebra.
 """
 
 cdef extern from "split/simd.h" nogil:
-    ctypedef struct Lanes:
+    enum:
+        TWO_BYTES
+        NUMBERS
+        PROPERTIES
+        IS_LETTER
+        IS_FIRST
+        IS_SECOND
+        IS_WHITE
+        IS_APART
+        RARE
+        OF_APART
+    const uint8_t *KIND_OF_CLASS
+    ctypedef struct Kinds:
+        uint8_t of[NUMBERS][64]
+        bint has_apart
+    ctypedef struct High:
+        uint64_t *has "is"
+        uint64_t tail
+        uint64_t rare
+        uint64_t malformed
+        uint64_t next_tail
+    void kinds_finish(Kinds *kinds)
+    void high_add(High *high, int at, int length, uint8_t kind)
+    # A pattern's view of one block. Bit i stands for byte i; a character of several bytes has its class
+    # on each of its bytes. Bytes past the end of the text count as whitespace.
+    ctypedef struct Block "Lanes":
         uint64_t letter
-        uint64_t digit
-        uint64_t space
-        uint64_t white
+        uint64_t upper         # letters in upper and title case
+        uint64_t lower         # letters in lower case; letters without case are in neither
+        uint64_t mark
+        uint64_t sign          # punctuation and symbols of several bytes
+        uint64_t digit         # any \p{N}
+        uint64_t space         # U+0020
+        uint64_t white         # any \s
+        uint64_t newline       # \r and \n
         uint64_t apostrophe
-        uint64_t newline
-        uint64_t upper
         uint64_t slash
-        uint64_t high
+        uint64_t high          # bytes of characters of several bytes
+        uint64_t tail          # bytes that are not the first of their character
+        uint64_t cjk           # what deepseek3 sets apart: Chinese characters and kana; what kimi does: \p{Han}
+        uint64_t apart         # characters that an earlier pattern of the chain removes from the text
+        uint64_t last_white    # start of the last character of a run of \s, if text follows the run
     ctypedef struct SimdPath:
         const char *name
-        void (*lanes)(const uint8_t *block, Lanes *lanes) noexcept nogil
+        void (*lanes)(const uint8_t *bytes, Block *block) noexcept nogil
         size_t (*places)(uint64_t bits, size_t first, size_t *places) noexcept nogil
-
-# A pattern's view of one block. Bit i stands for byte i; a character of several bytes has its class
-# on each of its bytes. Bytes past the end of the text count as whitespace.
-cdef struct Block:
-    uint64_t letter
-    uint64_t upper         # letters in upper and title case
-    uint64_t lower         # letters in lower case; letters without case are in neither
-    uint64_t mark
-    uint64_t sign          # punctuation and symbols of several bytes
-    uint64_t digit         # any \p{N}
-    uint64_t space         # U+0020
-    uint64_t white         # any \s
-    uint64_t newline       # \r and \n
-    uint64_t apostrophe
-    uint64_t slash
-    uint64_t high          # bytes of characters of several bytes
-    uint64_t tail          # bytes that are not the first of their character
-    uint64_t cjk           # what deepseek3 sets apart: Chinese characters and kana; what kimi does: \p{Han}
-    uint64_t apart         # characters that an earlier pattern of the chain removes from the text
-    uint64_t last_white    # start of the last character of a run of \s, if text follows the run
+        void (*high)(const uint8_t *block, const Kinds *kinds, High *high) noexcept nogil
 
 # The state of one text between two calls, with what the pattern remembers of the byte before the
 # block.
@@ -51,6 +64,7 @@ cdef struct Split:
     bint invalid           # no UTF-8 character starts at `at`
     const uint8_t *classes
     const SimdPath *path
+    const Kinds *kinds
     uint64_t (*starts)(Split *self, const Block *block) noexcept nogil
     int group              # digits per group
     bint cuts_at_end       # whether whitespace at the end of the text is cut after its newlines
@@ -59,9 +73,7 @@ cdef struct Split:
     uint64_t sets_apart    # whether a character set apart counts as the end of the text before it
     uint64_t marks_in_words
     uint64_t contractions
-    # A character that crosses the end of the block: its bytes in the next block, and its class.
-    int carried
-    uint8_t carried_class
+    High high              # of the last block, with what it leaves for the next one
     # Bit 0: properties of the byte before the block, as each pattern's file defines them.
     uint64_t letter
     uint64_t lower
@@ -83,11 +95,10 @@ cdef struct Split:
     # Only for r50k, and text without "\\r": whether a newline ends a text, so that each line is one.
     uint64_t lines
     uint64_t new_line      # bit 0: the byte before the block was a newline
-    # Of a program (machine.pxd); NULL: a splitter by masks.
-    const Code *program
-    const Borders *borders  # of a vocabulary of characters (borders.pxd), or NULL
-    const Runs *runs        # of a chain of runs (runs.pxd), or NULL
-    uint32_t before         # there: the class of the character before `at`
+    # Of a splitter that is given its rules (given.pxd); NULL: a splitter by masks.
+    const void *rules
+    size_t (*next)(Split *self, size_t *ends, size_t capacity) noexcept nogil
+    uint32_t before         # of a chain of runs: the class of the character before `at`
     int failure             # SPLIT_..., 0: none
     size_t steps_left
     Level levels[MAX_PATTERNS]

@@ -5,27 +5,63 @@ cdef extern from "split/simd.h" nogil:
 
 cdef const SimdPath *PATH = simd_path(simd.encode())
 cdef const uint8_t *CLASSES = unicode_classes()
+cdef Kinds KINDS
+cdef Kinds KINDS_APART[2]   # of the patterns that set characters apart; made when one is first used
+cdef pthread_mutex_t KINDS_LOCK
+pthread_mutex_init(&KINDS_LOCK, NULL)
+
+
+# Fill a table, whose characters are those of a chain.
+cdef void make_kinds(Kinds *self, int chain) noexcept nogil:
+    cdef uint32_t number, i, point
+    cdef uint8_t kind
+    for number in range(NUMBERS):
+        if number < 0x20 or 0x360 <= number < 0x380 or TWO_BYTES <= number < TWO_BYTES + 2:
+            memset(self.of[number], RARE, 64)    # overlong forms and surrogates
+            continue
+        for i in range(64):
+            point = (number & (TWO_BYTES - 1)) * 64 + i
+            kind = CLASSES[point]
+            if chain:
+                kind = kind_apart(chain, point, kind)
+            self.of[number][i] = high_kind_of(kind)
+    self.has_apart = chain != 0
+    kinds_finish(self)
+
+
+cdef inline uint8_t high_kind_of(uint8_t kind) noexcept nogil:
+    return KIND_OF_CLASS[kind & ~KIND_CJK] | (OF_APART if kind & KIND_CJK else 0)
+
+
+make_kinds(&KINDS, 0)
+
+
+# Make the table of a pattern that sets characters apart, if it is not made yet.
+cdef void prepare_pattern(int pattern) noexcept nogil:
+    cdef Kinds *kinds = &KINDS_APART[pattern == PATTERN_KIMI]
+    if pattern != PATTERN_KIMI and pattern != PATTERN_DEEPSEEK3:
+        return
+    pthread_mutex_lock(&KINDS_LOCK)
+    if not kinds.has_apart:
+        make_kinds(kinds, pattern)
+    pthread_mutex_unlock(&KINDS_LOCK)
 
 
 cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) noexcept nogil:
+    cdef const Given *given
     memset(self, 0, sizeof(Split) - sizeof(self.levels))
     self.text = text
     self.n = n
     self.done = n == 0
-    if pattern >= FIRST_RUNS:
-        self.runs = RUNS[pattern - FIRST_RUNS]
-        runs_begin(self)
-        return
-    if pattern >= FIRST_BORDERS:
-        self.borders = BORDERS[pattern - FIRST_BORDERS]
-        borders_begin(self)
-        return
-    if pattern >= FIRST_PROGRAM:
-        self.program = PROGRAMS[pattern - FIRST_PROGRAM]
-        program_begin(self)
+    if pattern >= FIRST_GIVEN:
+        given = given_of(pattern)
+        self.rules = given.rules
+        self.next = given.next
+        given.begin(self)
         return
     self.classes = CLASSES
     self.path = PATH
+    self.kinds = &KINDS
     self.contracted = <size_t>-1
     self.group = 3
     self.cuts_at_end = pattern != PATTERN_CL100K
@@ -43,6 +79,8 @@ cdef void split_begin(Split *self, int pattern, const uint8_t *text, size_t n) n
         self.sets_apart = ~<uint64_t>0
     if pattern == PATTERN_KIMI:
         self.chain = pattern
+    if pattern == PATTERN_KIMI or pattern == PATTERN_DEEPSEEK3:
+        self.kinds = &KINDS_APART[pattern == PATTERN_KIMI]
     if pattern == PATTERN_R50K or pattern == PATTERN_STARCODER:
         self.starts = starts_r50k
     elif pattern == PATTERN_O200K or pattern == PATTERN_TEKKEN:
@@ -60,12 +98,8 @@ cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogi
     cdef uint64_t starts
     cdef Block block
     cdef size_t first
-    if self.program != NULL:
-        return program_next(self, ends, capacity)
-    if self.borders != NULL:
-        return borders_next(self, ends, capacity)
-    if self.runs != NULL:
-        return runs_next(self, ends, capacity)
+    if self.next != NULL:
+        return self.next(self, ends, capacity)
     while self.at < self.n and capacity - count >= MIN_SPLIT_CAPACITY:
         read_block(self, &block)
         if self.invalid:
@@ -91,120 +125,91 @@ cdef size_t split_next(Split *self, size_t *ends, size_t capacity) noexcept nogi
 
 # Classify the next 64 bytes.
 cdef inline void read_block(Split *self, Block *block) noexcept nogil:
-    cdef uint8_t padded[64]
+    cdef uint8_t padded[72]
     cdef const uint8_t *bytes = self.text + self.at
     cdef size_t left = self.n - self.at
-    cdef Lanes lanes
-    cdef uint64_t white_follows
-    if left < 64:
+    cdef uint64_t white, white_follows
+    if left < 66:
         # Spaces, so that no text follows a run of whitespace at the end of the text.
-        memset(padded, 0x20, 64)
+        memset(padded, 0x20, sizeof(padded))
         memcpy(padded, bytes, left)
         bytes = padded
-    self.path.lanes(bytes, &lanes)
-    block.letter = lanes.letter
-    block.digit = lanes.digit
-    block.space = lanes.space
-    block.white = lanes.white
-    block.apostrophe = lanes.apostrophe
-    block.newline = lanes.newline
-    block.slash = lanes.slash
-    block.upper = lanes.upper
-    block.lower = lanes.letter & ~lanes.upper
-    block.high = lanes.high
-    block.mark = 0
-    block.sign = 0
-    block.cjk = 0
-    block.tail = 0
-    block.last_white = 0
-    if unlikely(lanes.high != 0):
-        read_high(self, block, lanes.high)
+    self.path.lanes(bytes, block)
+    white = block.white
+    block.lower = block.letter & ~block.upper
+    block.mark = block.sign = block.cjk = block.tail = block.last_white = 0
+    if block.high | self.high.next_tail:
+        read_high(self, block, bytes)
     block.apart = (block.digit | block.cjk) & self.sets_apart
     # A run that reaches the end of the block: its last character is included if no whitespace
     # follows.
     white_follows = 0
     if block.white >> 63 and white_at(self, self.at + 64):
         white_follows = <uint64_t>1 << 63
-    block.last_white |= lanes.white & ~((block.white | block.apart) >> 1 | white_follows)
+    block.last_white |= white & ~((block.white | block.apart) >> 1 | white_follows)
 
 
-# Classify the characters of several bytes, whose bytes are `high`.
-cdef void read_high(Split *self, Block *block, uint64_t high) noexcept nogil:
-    cdef uint64_t of[16]         # the bytes of each class
-    cdef uint64_t bytes
-    cdef int at, length
-    cdef uint8_t kind, any_kind  # two variables, so that the first can stay in a register
-    memset(of, 0, sizeof(of))
-    if self.carried:
-        bytes = (<uint64_t>1 << self.carried) - 1
-        of[self.carried_class & ~KIND_CJK] = bytes
-        if self.carried_class & KIND_CJK:
-            block.cjk = bytes
-        block.tail = bytes
-        high &= ~bytes
-        self.carried = 0
-    while high:
-        at = lowest_bit(high)
-        length = common_decode(self, at, &kind)
-        if unlikely(length == 0):
-            length = decode_any(self, block, at, &any_kind)
-            if length == 0:
-                return
-            kind = any_kind
-        bytes = ((<uint64_t>1 << length) - 1) << at
-        of[kind] |= bytes
-        block.tail |= bytes & (bytes - 1)
-        high &= ~bytes
-    block.upper |= of[UC_LU] | of[UC_LT]
-    block.lower |= of[UC_LL]
-    block.letter |= of[UC_LU] | of[UC_LT] | of[UC_LL] | of[UC_LM] | of[UC_LO]
-    block.mark |= of[UC_M]
-    block.digit |= of[UC_N]
-    block.white |= of[UC_SPACE]
-    block.sign |= of[UC_SIGN]
+# Classify the characters of several bytes.
+cdef void read_high(Split *self, Block *block, const uint8_t *bytes) noexcept nogil:
+    cdef High *high = &self.high
+    cdef uint64_t rare, letter, first, second
+    self.path.high(bytes, self.kinds, high)
+    if unlikely(high.malformed or (high.next_tail and self.n - self.at <= 64)):
+        find_malformed(self)
+        return
+    rare = high.rare
+    while rare:
+        if not read_rare(self, block, lowest_bit(rare)):
+            return
+        rare &= rare - 1
+    letter = high.has[IS_LETTER]
+    first = high.has[IS_FIRST]
+    second = high.has[IS_SECOND]
+    block.upper |= letter & first
+    block.lower |= letter & second
+    block.letter |= letter
+    block.mark = first & ~(letter | second)
+    block.digit |= second & ~(letter | first)
+    block.sign = first & second
+    block.white |= high.has[IS_WHITE]
+    block.cjk = high.has[IS_APART]
+    block.tail = high.tail
 
 
-# Return the length of the character at byte `at` of the block, and its class, if it is a common one:
-# of two or three bytes, within the block and not at the end of the text, not whitespace, no chain.
-# Otherwise 0.
-cdef inline int common_decode(const Split *self, int at, uint8_t *kind) noexcept nogil:
-    cdef uint32_t bytes, point
-    if unlikely(at > 61 or self.n - self.at - at < 4 or self.chain != 0):
-        return 0
-    bytes = load32(self.text + self.at + at)
-    if bytes & 0xC0C0F0 == 0x8080E0:
-        point = (bytes & 0x0F) << 12 | bytes >> 2 & 0xFC0 | bytes >> 16 & 0x3F
-        kind[0] = CLASSES[point]
-        return 3 if point >= 0x800 and point >> 11 != 0x1B and kind[0] != UC_SPACE else 0
-    if bytes & 0xC0E0 == 0x80C0:
-        point = (bytes & 0x1F) << 6 | bytes >> 8 & 0x3F
-        kind[0] = CLASSES[point]
-        return 2 if point >= 0x80 and kind[0] != UC_SPACE else 0
-    return 0
-
-
-# The same for any character; notes whitespace that text follows, and what crosses the end of the
-# block. 0 if there is no character at `self.at`.
-cdef int decode_any(Split *self, Block *block, int at, uint8_t *kind) noexcept nogil:
+# Add the character at byte `at` of the block: one of four bytes, or whitespace, which is noted if text
+# follows its run. False if there is none.
+cdef bint read_rare(Split *self, Block *block, int at) noexcept nogil:
     cdef uint32_t point
+    cdef uint8_t kind
     cdef int length = utf8_decode(self.text + self.at + at, self.n - self.at - at, &point)
-    if length < 2:
+    if length == 0:
         self.at += at
         self.invalid = True
-        return 0
-    kind[0] = CLASSES[point]
+        return False
+    kind = CLASSES[point]
     if self.chain != 0:
-        kind[0] = kind_apart(self.chain, point, kind[0])
-    if kind[0] == UC_SPACE and self.at + at + length < self.n \
+        kind = kind_apart(self.chain, point, kind)
+    if kind == UC_SPACE and self.at + at + length < self.n \
             and not white_at(self, self.at + at + length):
         block.last_white |= <uint64_t>1 << at
-    if at + length > 64:
-        self.carried = at + length - 64
-        self.carried_class = kind[0]
-    if kind[0] & KIND_CJK:
-        block.cjk |= ((<uint64_t>1 << length) - 1) << at
-        kind[0] &= ~KIND_CJK
-    return length
+    high_add(&self.high, at, length, high_kind_of(kind))
+    return True
+
+
+# Set `invalid`, and `at` to the place, if the block or the character before it is not UTF-8.
+cdef void find_malformed(Split *self) noexcept nogil:
+    cdef uint32_t point
+    cdef int length
+    if self.at > 0:
+        self.at -= 1
+    while self.at > 0 and self.text[self.at] & 0xC0 == 0x80:
+        self.at -= 1
+    while True:
+        length = utf8_decode(self.text + self.at, self.n - self.at, &point)
+        if length == 0:
+            self.invalid = True
+            return
+        self.at += length
 
 
 # Return whether whitespace is at byte `at`, or the end of the text, or a character set apart, which
@@ -224,7 +229,8 @@ def lanes_of(block, str path):
     """
     cdef Array bytes = array_of(block, ITEM_UINT8)
     cdef const SimdPath *chosen = simd_path(path.encode())
-    cdef Lanes lanes
+    cdef Block lanes
+    memset(&lanes, 0, sizeof(Block))
     if bytes.count != 64:
         raise ValueError(f"a block has 64 bytes, this one {bytes.count}")
     if chosen == NULL:
@@ -245,4 +251,25 @@ def places_of(uint64_t bits, str path):
     found = []
     for i in range(chosen.places(bits, 0, places)):
         found.append(places[i])
+    return found
+
+
+def blocks_of(text, pattern, str path):
+    """List the class masks of a UTF-8 text, 64 bytes after 64, as one SIMD path computes them, for tests.
+
+    None if `path` does not run on this machine. Raises InvalidUtf8.
+    """
+    cdef Array bytes = array_of(text, ITEM_UINT8)
+    cdef Split split
+    cdef Block block
+    split_begin(&split, pattern_number(pattern), <const uint8_t *>bytes.at, bytes.count)
+    split.path = simd_path(path.encode())
+    if split.path == NULL:
+        return None
+    found = []
+    while split.at < split.n:
+        read_block(&split, &block)
+        check_split(&split)
+        found.append(block)
+        split.at += 64
     return found

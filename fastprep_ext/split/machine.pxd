@@ -5,8 +5,6 @@ Oniguruma: the first alternative that leads to a match wins.
 """
 
 cdef enum:
-    FIRST_PROGRAM = 256      # numbers of patterns below are those of PATTERNS
-    MAX_PROGRAMS = 1 << 16
     MAX_PATTERNS = 8         # of a chain
     MAX_OPTIONS = 32         # alternatives of a pattern that are chosen by their first byte
     STAGE = 0x1100           # blocks of 256 code points

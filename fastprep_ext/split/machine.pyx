@@ -32,10 +32,6 @@ cdef struct Machine:
     bint of_bytes            # each byte is a character: the code point of its number
     int failure
 
-cdef const Code *PROGRAMS[MAX_PROGRAMS]
-cdef pthread_mutex_t PROGRAMS_LOCK
-pthread_mutex_init(&PROGRAMS_LOCK, NULL)
-
 
 # Return the length of the character at `at` if it is in the set, else 0.
 cdef inline size_t in_set(const Machine *self, int32_t number, size_t at) noexcept nogil:
@@ -316,13 +312,13 @@ cdef size_t program_next(Split *self, size_t *ends, size_t capacity) noexcept no
     if self.invalid or self.done:
         return 0
     memset(&machine, 0, sizeof(machine))
-    machine.code = self.program
+    machine.code = <const Code *>self.rules
     machine.text = self.text
     machine.stack = stack
     machine.capacity = STACK
     machine.steps = self.steps_left
     while count < capacity:
-        ends[count] = next_end(&machine, self.levels, self.program.patterns - 1)
+        ends[count] = next_end(&machine, self.levels, machine.code.patterns - 1)
         if ends[count] == 0:
             break
         self.at = ends[count]
@@ -336,7 +332,7 @@ cdef size_t program_next(Split *self, size_t *ends, size_t capacity) noexcept no
     return 0 if self.failure else count
 
 
-cdef class Program:
+cdef class Program(GivenSplitter):
     """A compiled chain of patterns; takes the place of a number of PATTERNS.
 
     Parameters
@@ -351,14 +347,11 @@ cdef class Program:
 
     cdef Code held
     cdef tuple arrays
-    cdef readonly int number
 
     def __cinit__(
         self, code, ascii, stages, bytes blocks not None, entries, firsts, bint isolated,
         int of_bytes=MAX_PATTERNS,
     ):
-        cdef int number = 0
-        self.number = -1
         cdef Array held_code = array_of(code, ITEM_INT32)
         cdef Array held_ascii = array_of(ascii, ITEM_UINT64), held_stages = array_of(stages, ITEM_UINT16)
         cdef Array held_entries = array_of(entries, ITEM_INT32)
@@ -373,16 +366,4 @@ cdef class Program:
         self.held.patterns = <int>(held_firsts.count // 256)
         self.held.isolated = isolated
         self.held.of_bytes = of_bytes
-        pthread_mutex_lock(&PROGRAMS_LOCK)
-        while number < MAX_PROGRAMS and PROGRAMS[number] != NULL:
-            number += 1
-        if number < MAX_PROGRAMS:
-            PROGRAMS[number] = &self.held
-            self.number = FIRST_PROGRAM + number
-        pthread_mutex_unlock(&PROGRAMS_LOCK)
-        if self.number < 0:
-            raise MemoryError(f"more than {MAX_PROGRAMS} patterns at a time")
-
-    def __dealloc__(self):
-        if self.number >= 0:
-            PROGRAMS[self.number - FIRST_PROGRAM] = NULL
+        self.enter(&self.held, program_begin, program_next)

@@ -1,8 +1,6 @@
 """Splitter of chains whose pieces are runs of characters: cuts depend on the classes of neighbours only."""
 
 cdef enum:
-    FIRST_RUNS = 1 << 21       # numbers of patterns below are those of borders
-    MAX_RUNS = 1 << 12
     MAX_RUN_CLASSES = 31       # one more stands for the start of the text
     # Ends that a round writes, and after it the end of the text: 4 with the cuts within a character, and 5.
     RUN_ENDS = 9

@@ -1,9 +1,5 @@
 """Pieces that are runs of characters: `fastprep.vocabulary.run_rules` makes the rules, and proves them."""
 
-cdef const Runs *RUNS[MAX_RUNS]
-cdef pthread_mutex_t RUNS_LOCK
-pthread_mutex_init(&RUNS_LOCK, NULL)
-
 
 cdef void runs_begin(Split *self) noexcept nogil:
     self.before = MAX_RUN_CLASSES
@@ -13,7 +9,7 @@ cdef void runs_begin(Split *self) noexcept nogil:
 # The cut before a character needs the class of the next one, so it is written one step later, and
 # without a branch: a cut that is none is overwritten.
 cdef size_t runs_next(Split *self, size_t *ends, size_t capacity) noexcept nogil:
-    cdef const Runs *runs = self.runs
+    cdef const Runs *runs = <const Runs *>self.rules
     cdef const uint8_t *text = self.text
     cdef size_t at = self.at, n = self.n, next, length, count = 0
     cdef uint32_t point, before = self.before, here, after
@@ -95,7 +91,7 @@ cdef inline size_t cut_within(
     return count
 
 
-cdef class RunSplitter:
+cdef class RunSplitter(GivenSplitter):
     """Where text is cut between characters of some classes; takes the place of a number of PATTERNS.
 
     Parameters
@@ -111,13 +107,10 @@ cdef class RunSplitter:
 
     cdef Runs held
     cdef Array classes
-    cdef readonly int number
 
     def __cinit__(self, classes, cuts, takers, bint digit_bytes):
         cdef Array held_cuts = array_of(cuts, ITEM_UINT32), held_takers = array_of(takers, ITEM_UINT32)
         cdef Py_ssize_t i, count = held_cuts.count
-        cdef int number = 0
-        self.number = -1
         self.classes = array_of(classes, ITEM_UINT8)
         if self.classes.count != 0x110000 or count > MAX_RUN_CLASSES or held_takers.count != count:
             raise ValueError(f"{self.classes.count} code points, {count} and {held_takers.count} classes")
@@ -129,16 +122,4 @@ cdef class RunSplitter:
             self.held.cuts[i] = (<const uint32_t *>held_cuts.at)[i]
             self.held.takers[i] = (<const uint32_t *>held_takers.at)[i]
         self.held.digit_bytes = digit_bytes
-        pthread_mutex_lock(&RUNS_LOCK)
-        while number < MAX_RUNS and RUNS[number] != NULL:
-            number += 1
-        if number < MAX_RUNS:
-            RUNS[number] = &self.held
-            self.number = FIRST_RUNS + number
-        pthread_mutex_unlock(&RUNS_LOCK)
-        if self.number < 0:
-            raise MemoryError(f"more than {MAX_RUNS} patterns at a time")
-
-    def __dealloc__(self):
-        if self.number >= 0:
-            RUNS[self.number - FIRST_RUNS] = NULL
+        self.enter(&self.held, runs_begin, runs_next)

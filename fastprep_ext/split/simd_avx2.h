@@ -36,6 +36,73 @@ AVX2_TARGET static void lanes_avx2(const uint8_t *block, Lanes *lanes) {
     lanes->high = top_bits(low, high);
 }
 
+/* Bytes from `first` on, as many as `after` says. */
+AVX2_TARGET static inline __m256i among_avx2(__m256i bytes, __m256i first, __m256i after) {
+    __m256i distance = _mm256_sub_epi8(bytes, first);
+    return _mm256_cmpeq_epi8(_mm256_min_epu8(distance, after), distance);
+}
+
+/* The entries of 64 for the low six bits of each byte. */
+AVX2_TARGET static inline __m256i of_64_avx2(const __m256i table[4], __m256i bytes) {
+    __m256i places = _mm256_and_si256(bytes, _mm256_set1_epi8(15));
+    __m256i odd = _mm256_slli_epi16(bytes, 3); /* bit 4 of each byte as its top bit */
+    __m256i low = _mm256_blendv_epi8(_mm256_shuffle_epi8(table[0], places),
+                                     _mm256_shuffle_epi8(table[1], places), odd);
+    __m256i high = _mm256_blendv_epi8(_mm256_shuffle_epi8(table[2], places),
+                                      _mm256_shuffle_epi8(table[3], places), odd);
+    return _mm256_blendv_epi8(low, high, _mm256_slli_epi16(bytes, 2));
+}
+
+AVX2_TARGET static void high_avx2(const uint8_t *block, const Kinds *kinds, High *high) {
+    __m256i bytes = _mm256_loadu_si256((const __m256i *)block);
+    __m256i more = _mm256_loadu_si256((const __m256i *)(block + 32));
+    __m256i seconds = _mm256_loadu_si256((const __m256i *)(block + 1));
+    __m256i more_seconds = _mm256_loadu_si256((const __m256i *)(block + 33));
+    __m256i kind = _mm256_setzero_si256(), more_kinds = _mm256_setzero_si256();
+    Leads leads = leads_of(top_bits(bytes, more), AVX2_BIT(bytes, more, 6), AVX2_BIT(bytes, more, 5),
+                           AVX2_BIT(bytes, more, 4));
+    uint64_t left = leads.two & ~leads.four;
+    high_begin(high, &leads);
+    while (__builtin_popcountll(left) > FEW_LEADS) {
+        const uint8_t *first = block + _tzcnt_u64(left);
+        size_t last;
+        unsigned number = number_at(first, &last);
+        const Neighbours *all = &kinds->neighbours[number];
+        const uint8_t *of = kinds->of[number];
+        __m256i table[4] = {sixteen_twice(of), sixteen_twice(of + 16), sixteen_twice(of + 32),
+                            sixteen_twice(of + 48)};
+        __m256i lead = _mm256_set1_epi8((char)all->lead), leads_after = _mm256_set1_epi8((char)all->leads_after);
+        __m256i second = _mm256_set1_epi8((char)all->second);
+        __m256i seconds_after = _mm256_set1_epi8((char)all->seconds_after);
+        __m256i same = _mm256_and_si256(among_avx2(bytes, lead, leads_after),
+                                        among_avx2(seconds, second, seconds_after));
+        __m256i more_same = _mm256_and_si256(among_avx2(more, lead, leads_after),
+                                             among_avx2(more_seconds, second, seconds_after));
+        __m256i lasts = _mm256_loadu_si256((const __m256i *)(block + last));
+        __m256i more_lasts = _mm256_loadu_si256((const __m256i *)(block + 32 + last));
+        kind = _mm256_or_si256(kind, _mm256_and_si256(same, of_64_avx2(table, lasts)));
+        more_kinds = _mm256_or_si256(more_kinds, _mm256_and_si256(more_same, of_64_avx2(table, more_lasts)));
+        left &= left - 1; /* also where bytes are malformed */
+        left &= ~top_bits(same, more_same);
+    }
+    if (left) {
+        uint8_t found[64];
+        _mm256_storeu_si256((__m256i *)found, kind);
+        _mm256_storeu_si256((__m256i *)(found + 32), more_kinds);
+        for (; left; left &= left - 1) {
+            size_t at = _tzcnt_u64(left);
+            found[at] = high_kind(kinds, block + at);
+        }
+        kind = _mm256_loadu_si256((const __m256i *)found);
+        more_kinds = _mm256_loadu_si256((const __m256i *)(found + 32));
+    }
+    high_found(high, &leads, IS_LETTER, AVX2_BIT(kind, more_kinds, IS_LETTER));
+    high_found(high, &leads, IS_FIRST, AVX2_BIT(kind, more_kinds, IS_FIRST));
+    high_found(high, &leads, IS_SECOND, AVX2_BIT(kind, more_kinds, IS_SECOND));
+    if (kinds->has_apart) high_found(high, &leads, IS_APART, AVX2_BIT(kind, more_kinds, IS_APART));
+    high->rare |= AVX2_BIT(kind, more_kinds, IS_WHITE);
+}
+
 #undef AVX2_BIT
 
 /* No branch per bit: twelve are usually enough, and twenty nearly always. */
@@ -51,6 +118,6 @@ AVX2_TARGET static size_t places_avx2(uint64_t bits, size_t first, size_t *place
     return count;
 }
 
-static const SimdPath SIMD_AVX2 = {"avx2", lanes_avx2, places_avx2};
+static const SimdPath SIMD_AVX2 = {"avx2", lanes_avx2, places_avx2, high_avx2};
 
 #undef AVX2_TARGET

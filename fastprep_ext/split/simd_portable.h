@@ -24,7 +24,7 @@ static inline uint64_t gather_low_bits(uint64_t bytes) {
 
 static void lanes_portable(const uint8_t *block, Lanes *lanes) {
     int group, i;
-    memset(lanes, 0, sizeof *lanes);
+    memset(lanes, 0, offsetof(Lanes, lower));
     for (group = 0; group < 64; group += 8) {
         uint64_t c = 0, bytes;
         memcpy(&bytes, block + group, 8);
@@ -47,4 +47,32 @@ static size_t places_portable(uint64_t bits, size_t first, size_t *places) {
     return count;
 }
 
-static const SimdPath SIMD_PORTABLE = {"portable", lanes_portable, places_portable};
+/* One bit of each of 64 bytes. */
+static inline uint64_t bits_portable(const uint8_t *block, int bit) {
+    uint64_t found = 0, bytes;
+    int group;
+    for (group = 0; group < 64; group += 8) {
+        memcpy(&bytes, block + group, 8);
+        found |= gather_low_bits(bytes >> bit) << group;
+    }
+    return found;
+}
+
+static void high_portable(const uint8_t *block, const Kinds *kinds, High *high) {
+    Leads leads = leads_of(bits_portable(block, 7), bits_portable(block, 6), bits_portable(block, 5),
+                           bits_portable(block, 4));
+    uint64_t left = leads.two & ~leads.four;
+    uint8_t found[64] = {0};
+    high_begin(high, &leads);
+    for (; left; left &= left - 1) {
+        int at = lowest_bit(left);
+        found[at] = high_kind(kinds, block + at);
+    }
+    high_found(high, &leads, IS_LETTER, bits_portable(found, IS_LETTER));
+    high_found(high, &leads, IS_FIRST, bits_portable(found, IS_FIRST));
+    high_found(high, &leads, IS_SECOND, bits_portable(found, IS_SECOND));
+    if (kinds->has_apart) high_found(high, &leads, IS_APART, bits_portable(found, IS_APART));
+    high->rare |= bits_portable(found, IS_WHITE);
+}
+
+static const SimdPath SIMD_PORTABLE = {"portable", lanes_portable, places_portable, high_portable};

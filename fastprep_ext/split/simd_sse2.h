@@ -9,7 +9,7 @@
 
 static void lanes_sse2(const uint8_t *block, Lanes *lanes) {
     int at;
-    memset(lanes, 0, sizeof *lanes);
+    memset(lanes, 0, offsetof(Lanes, lower));
     for (at = 0; at < 64; at += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(block + at));
         uint64_t space = (uint64_t)SSE2_IS(v, ' ');
@@ -28,4 +28,4 @@ static void lanes_sse2(const uint8_t *block, Lanes *lanes) {
 #undef SSE2_IN
 #undef SSE2_IS
 
-static const SimdPath SIMD_SSE2 = {"sse2", lanes_sse2, places_portable};
+static const SimdPath SIMD_SSE2 = {"sse2", lanes_sse2, places_portable, high_portable};

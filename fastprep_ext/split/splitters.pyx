@@ -70,14 +70,11 @@ cdef int begin_split(Split *split, Array text, int pattern) except -1:
 
 
 cdef int pattern_number(pattern) except -1:
-    if isinstance(pattern, Program):
-        return (<Program>pattern).number
-    if isinstance(pattern, CharacterBorders):
-        return (<CharacterBorders>pattern).number
-    if isinstance(pattern, RunSplitter):
-        return (<RunSplitter>pattern).number
+    if isinstance(pattern, GivenSplitter):
+        return (<GivenSplitter>pattern).number
     if pattern not in PATTERNS.values():
         raise ValueError(f"pattern {pattern} is not one of {PATTERNS}")
+    prepare_pattern(pattern)
     return pattern
 
 
