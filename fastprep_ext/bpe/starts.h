@@ -99,10 +99,12 @@ static StartsNext starts_path(const char *path) {
 
 /* Bytes of characters that normal form C never changes, and that never compose with one before them:
  * below U+0300, Cyrillic to U+047F, U+4000 to U+9FFF, Hangul syllables; and bytes after the first. */
-static inline int is_inert(uint8_t byte) {
-    return byte < 0xCC || (byte & 0xFE) == 0xD0 || (byte >= 0xE4 && byte <= 0xE9) || byte == 0xEB ||
-           byte == 0xEC;
-}
+static const uint8_t ACTIVE_BYTES[256] = { /* of others: how many bytes tell more, 4 for all */
+    [0xCC] = 2, 2, 2, 2, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3,
+    [0xEA] = 3, 0, 0, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
+};
+
+static inline int active_bytes(uint8_t byte) { return ACTIVE_BYTES[byte]; }
 
 static inline size_t skip_inert(const uint8_t *text, size_t n, size_t at) {
     size_t k;
@@ -115,7 +117,7 @@ static inline size_t skip_inert(const uint8_t *text, size_t n, size_t at) {
         }
         if (any) break;
     }
-    while (at < n && is_inert(text[at])) at++;
+    while (at < n && !active_bytes(text[at])) at++;
     return at;
 }
 
