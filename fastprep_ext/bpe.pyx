@@ -31,9 +31,9 @@ from fastprep_ext.base import simd
 
 __all__ = [
     "END_OF_MERGE", "MERGE_METHODS", "NO_BYTE", "NO_LIMIT", "PATTERNS", "SPACE", "CharacterBorders",
-    "Decoder", "Encoder", "Json", "list_pairs_of", "Program", "RunSplitter", "Specials",
-    "TextBatch", "TextChange", "TokenRows", "Vocabulary", "count_bytes", "count_pieces", "missing_bytes", "parse_tiktoken",
-    "split_pieces",
+    "Decoder", "Encoder", "Json", "Program", "RunSplitter", "Specials", "TextBatch", "TextChange", "TokenRows",
+    "Vocabulary", "count_bytes", "count_pieces", "find_spans", "list_spans", "list_with_spans", "missing_bytes",
+    "parse_tiktoken", "split_pieces",
 ]
 
 include "split/given.pyx"
@@ -62,5 +62,6 @@ include "bpe/vocabulary.pyx"
 include "bpe/encode.pyx"
 include "bpe/chunks.pyx"
 include "bpe/decode.pyx"
+include "bpe/spans.pyx"
 include "bpe/tiktoken_file.pyx"
 include "bpe/token_rows.pyx"

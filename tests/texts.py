@@ -94,6 +94,16 @@ def shared_file(name: str) -> Path:
     return path
 
 
+def packed_vocabulary(name: str, folder: Path) -> Path:
+    """Unpack a published vocabulary file into a folder, or skip the test."""
+    import zstandard
+
+    packed = shared_file(f"vocabularies/{name}.zst").read_bytes()
+    path = folder / name
+    path.write_bytes(zstandard.ZstdDecompressor().decompress(packed, max_output_size=1 << 26))
+    return path
+
+
 def corpus_documents(name: str) -> Iterator[str]:
     """Yield the documents of one corpus ("prose", "code", "multi"), one str each."""
     import zstandard

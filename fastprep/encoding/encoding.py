@@ -519,15 +519,94 @@ class Encoding(Decoding):
         Raises what :meth:`encode` does, UnicodeEncodeError for a lone surrogate, and
         :class:`~fastprep.errors.TextIsChanged` for a vocabulary with one id for unknown characters.
         """
-        from fastprep.encoding.offsets import encode_with_offsets
+        from fastprep_ext.bpe import list_with_spans
+
+        ids, spans = self.encode_with_offsets_to_numpy(
+            text,
+            allowed_special=allowed_special,
+            disallowed_special=disallowed_special,
+            add_special_tokens=add_special_tokens,
+        )
+        return list_with_spans(ids, spans.reshape(-1))
+
+    def encode_with_offsets_to_numpy(
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+        add_special_tokens: bool = False,
+    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        """Encode `text` as :meth:`encode_with_offsets` does, into arrays of numpy.
+
+        Returns
+        -------
+        (uint32 ``[n]``, int64 ``[n, 2]``)
+            the ids; for each the index in `text` of its first character, and that after its last.
+
+        >>> from fastprep import get_encoding
+        >>> ids, spans = get_encoding("gpt2").encode_with_offsets_to_numpy("hello world")
+        >>> spans
+        array([[ 0,  5],
+               [ 5, 11]])
+
+        No Python object is made per token. Raises what :meth:`encode_with_offsets` does.
+        """
+        import numpy as np
+
+        from fastprep.encoding.offsets import encode_spans
 
         specials = self._specials.screen(text, allowed_special, disallowed_special)
-        ids, spans = encode_with_offsets(self, text, specials)
+        ids, spans = encode_spans(self, text, specials)
         if not add_special_tokens:
             return ids, spans
         before, after = self.recipe.template
-        none = (0, 0)
-        return [*before, *ids, *after], [*(none for _ in before), *spans, *(none for _ in after)]
+        return (
+            np.concatenate([np.array(before, np.uint32), ids, np.array(after, np.uint32)]),
+            np.pad(spans, ((len(before), len(after)), (0, 0))),
+        )
+
+    def encode_batch_with_offsets_to_numpy(
+        self,
+        texts: Iterable[str],
+        *,
+        num_threads: int = 8,
+        allowed_special: Allowed = NOTHING,
+        disallowed_special: Disallowed = "all",
+    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Encode each text with :meth:`encode_with_offsets` into flat arrays, on several threads.
+
+        Returns
+        -------
+        (uint32 ``[total]``, int64 ``[n + 1]``, int64 ``[total, 2]``)
+            the ids of all texts back to back; where those of each text begin, and the last end, as of
+            :meth:`encode_batch_to_numpy`; the span of each id, in characters of its own text.
+
+        >>> from fastprep import get_encoding
+        >>> texts = ["hello world", "tea"]
+        >>> ids, offsets, spans = get_encoding("gpt2").encode_batch_with_offsets_to_numpy(texts)
+        >>> spans[offsets[1] : offsets[2]]
+        array([[0, 2],
+               [2, 3]])
+
+        Raises what :meth:`encode_with_offsets` does for the first text that has an error, and
+        :class:`~fastprep.errors.InvalidInput` without a thread.
+        """
+        from fastprep.encoding import batches
+        from fastprep.encoding.offsets import encode_batch_spans
+
+        rule = self._batch_rule(allowed_special, disallowed_special)
+
+        def one(text: str) -> list[int]:
+            ids, _ = self.encode_with_offsets_to_numpy(
+                text, allowed_special=allowed_special, disallowed_special=disallowed_special
+            )
+            found: list[int] = ids.tolist()
+            return found
+
+        listed = [*texts]
+        ids, offsets = batches.encode_flat(self._encoder, listed, None, num_threads, one, rule)
+        return ids, offsets, encode_batch_spans(self, listed, ids, offsets, rule.cutter)
 
     @overload
     def encode_to_numpy(  # noqa: D102

@@ -1,8 +1,9 @@
 """Spans of the original text that tokens come from, also where text is changed before it is split.
 
-The text is taken apart as the compiled encoder does: tokens that are found first, sections between
-them, their change, tokens that are found in changed text, and parts between those. The tokens of a part
-spell it, and an alignment leads from its characters to those of the original.
+Compiled code finds those of text that its tokens spell. Other text is taken apart as the encoder does:
+tokens that are found first, sections between them, their change, tokens that are found in changed text,
+and parts between those. The tokens of a part spell it, and an alignment leads from its characters to
+those of the original.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import combining, decomposition
 
@@ -22,11 +23,14 @@ from fastprep.vocabulary import changes
 from fastprep.vocabulary.nfc import nfc, nfkc
 from fastprep.vocabulary.recipe import Recipe
 from fastprep.vocabulary.regex_program import compile_tokenizers
-from fastprep_ext.bpe import Decoder, Program, Specials, TextChange, list_pairs_of, split_pieces
+from fastprep_ext.bpe import Encoder, Program, Specials, TextChange, find_spans, split_pieces
 
 if TYPE_CHECKING:
     from fastprep.encoding.encoding import Encoding
 
+Ids = npt.NDArray[np.uint32]
+Numbers = npt.NDArray[np.int64]
+Spans = npt.NDArray[np.int64]
 
 _PART = 200  # characters that are normalized together
 
@@ -50,49 +54,94 @@ class _Aligned(NamedTuple):
         return _Aligned(self.text[begin:end], self.starts[begin:end], self.ends[begin:end], shift)
 
 
-def encode_with_offsets(
-    encoding: Encoding, text: str, specials: Specials | None
-) -> tuple[list[int], list[tuple[int, int]]]:
-    """Encode `text`; see :meth:`fastprep.Encoding.encode_with_offsets`.
+def encode_spans(encoding: Encoding, text: str, specials: Specials | None) -> tuple[Ids, Spans]:
+    """Return the ids of `text` and their spans; see :meth:`fastprep.Encoding.encode_with_offsets`.
 
     >>> from fastprep import get_encoding
-    >>> encode_with_offsets(get_encoding("gpt2"), "one é", None)
-    ([505, 38251], [(0, 3), (3, 5)])
+    >>> encode_spans(get_encoding("gpt2"), "one é", None)[1]
+    array([[0, 3],
+           [3, 5]])
     """
-    recipe = encoding.recipe
+    check_spans(encoding.recipe)
+    encoder = encoding._encoder
+    if isinstance(encoder, Encoder):
+        ids = encoder.encode_to_array(text, specials)
+        spans = np.empty((len(ids), 2), np.int64)
+        if find_spans(encoder, encoding._decoder, text, ids, spans.reshape(-1), specials):
+            return ids, spans
+    return _by_parts(encoding, text, specials)
+
+
+def check_spans(recipe: Recipe) -> None:
+    """Raise TextIsChanged for a vocabulary whose ids do not say which characters they come from.
+
+    >>> check_spans(Recipe("x", ()))
+    """
     if recipe.fallback is not None and recipe.fallback.bytes is None:
         raise TextIsChanged(
-            f"{encoding.name} has one id for unknown characters, which does not say how many they are; "
+            f"{recipe.name} has one id for unknown characters, which does not say how many they are; "
             "use the tokenizers library for offsets"
         )
+
+
+def encode_batch_spans(
+    encoding: Encoding, texts: Sequence[str], ids: Ids, offsets: Numbers, specials: Specials | None
+) -> Spans:
+    """Return the spans of the ids of all texts, which are between `offsets` in `ids`.
+
+    >>> from fastprep import get_encoding
+    >>> ids = np.array([505, 38251, 505], np.uint32)
+    >>> encode_batch_spans(get_encoding("gpt2"), ["one é", "one"], ids, np.array([0, 2, 3]), None)
+    array([[0, 3],
+           [3, 5],
+           [0, 3]])
+    """
+    check_spans(encoding.recipe)
+    encoder = encoding._encoder
+    spans = np.empty((len(ids), 2), np.int64)
+    flat = spans.reshape(-1)
+    for text, (begin, end) in zip(texts, itertools.pairwise(offsets.tolist()), strict=True):
+        if not isinstance(encoder, Encoder) or not find_spans(
+            encoder, encoding._decoder, text, ids[begin:end], flat[2 * begin : 2 * end], specials
+        ):
+            spans[begin:end] = _by_parts(encoding, text, specials)[1]
+    return spans
+
+
+def _by_parts(encoding: Encoding, text: str, specials: Specials | None) -> tuple[Ids, Spans]:
+    """Encode the parts of a text one by one."""
+    recipe = encoding.recipe
     encoder = encoding._encoder
     default = getattr(encoder, "added", None)
     cutter = default if specials is None else specials
     # Parts are encoded as they are, without the tokens and changes that the encoder has by default.
     nothing = None if default is None else Specials([])
     change = getattr(encoding._specials, "change", None)
-    ids: list[int] = []
-    spans: list[tuple[int, int]] = []
+    ids: list[Ids] = [np.empty(0, np.uint32)]
+    spans: list[Spans] = [np.empty((0, 2), np.int64)]
+
+    def add(token: int, part: _Aligned) -> None:
+        ids.append(np.array([token], np.uint32))
+        spans.append(np.array([part.span()], np.int64))
+
     places = np.arange(len(text) + 1)
     whole = _Aligned(text, places[:-1], places[1:], 0)
     for section, token in _cut(whole, cutter, late=False):
         if token is not None:
-            ids.append(token)
-            spans.append(section.span())
+            add(token, section)
             continue
         first = section.starts[0] == 0
         for part, found in _cut(_changed(section, recipe, change), cutter, late=True):
             if found is not None:
-                ids.append(found)
-                spans.append(part.span())
+                add(found, part)
                 first = False
                 continue
             spaced = _spaced(part, recipe, first)
             first = False
-            found_ids = encoder.encode(spaced.text, nothing)
-            ids += found_ids
-            spans += _spans(spaced, found_ids, encoding._decoder)
-    return ids, spans
+            part_ids = encoder.encode_to_array(spaced.text, nothing)
+            ids.append(part_ids)
+            spans.append(_spans(spaced, part_ids, encoding, nothing))
+    return np.concatenate(ids), np.concatenate(spans)
 
 
 def _cut(
@@ -269,25 +318,27 @@ def _characters(data: bytes) -> npt.NDArray[np.int64]:
     return places
 
 
-def _spans(aligned: _Aligned, ids: list[int], decoder: Decoder) -> list[tuple[int, int]]:
+def _spans(aligned: _Aligned, ids: Ids, encoding: Encoding, nothing: Specials | None) -> Spans:
     """Return the spans of tokens that spell a text, or what is left of it without some bytes."""
-    data = aligned.text.encode()
-    first, end = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
-    if not decoder.places(ids, data, first, end):
+    encoder, decoder = encoding._encoder, encoding._decoder
+    spans = np.empty((len(ids), 2), np.int64)
+    if not isinstance(encoder, Encoder) or not find_spans(
+        encoder, decoder, aligned.text, ids, spans.reshape(-1), nothing
+    ):
+        if not len(ids):
+            return spans
         tokens = decoder.decode_each(ids)
-        if not tokens:
-            return []
+        data = aligned.text.encode()
         ends = np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)))
         kept = np.array(_found(data, b"".join(tokens)), np.int64)
         places = _characters(data)
-        first = places[kept[np.concatenate([[0], ends[:-1]])]]
-        end = places[kept[ends - 1]] + 1
-    if aligned.shift is None:
-        first, end = aligned.starts[first], aligned.ends[end - 1]
-    else:
-        first += aligned.shift
-        end += aligned.shift
-    return list_pairs_of(first, end)
+        spans[:, 0] = places[kept[np.concatenate([[0], ends[:-1]])]]
+        spans[:, 1] = places[kept[ends - 1]] + 1
+    if aligned.shift is not None:
+        return spans + aligned.shift
+    spans[:, 0] = aligned.starts[spans[:, 0]]
+    spans[:, 1] = aligned.ends[spans[:, 1] - 1]
+    return spans
 
 
 def _found(data: bytes, spelled: bytes) -> list[int]:

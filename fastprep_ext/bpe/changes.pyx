@@ -15,6 +15,7 @@ cdef extern from "string.h" nogil:
 
 cdef enum:
     STRETCHES_APART = 128      # bytes between two stretches that are normalized apart
+    BYTES_ONE_BY_ONE = 8       # that are skipped before vectors are worth their start
 
 
 cdef inline bint composes(const NfcTables *self, uint32_t first, uint32_t second) noexcept nogil:
@@ -36,30 +37,41 @@ cdef inline bint composes(const NfcTables *self, uint32_t first, uint32_t second
 cdef bint nfc_next(
     const NfcTables *self, const uint8_t *text, size_t n, size_t at, size_t *begin, size_t *end
 ) noexcept nogil:
-    cdef size_t safe = at, i = at
+    cdef size_t safe = at, i = at, steps
     cdef uint32_t point, starter = 0, block, bit
     cdef uint64_t active
     cdef size_t k
     cdef int length, last = 0, combining
-    cdef bint fails = False, inert
+    cdef bint fails = False
+    cdef bint is_fresh = False     # a character that is not active is before `i`, and not looked at yet
     while i < n:
-        if is_inert(text[i]):
+        # In valid text these are enough to find nearly all characters that are not active.
+        length = active_bytes(text[i])
+        if length == 0:
             if fails:
                 break
-            i = skip_inert(text, n, i)
-            safe = character_before(text, i, &starter)
-            last = 0
+            is_fresh = True
+            steps = min(n, i + BYTES_ONE_BY_ONE)
+            i += 1
+            while i < steps and active_bytes(text[i]) == 0:
+                i += 1
+            if i == steps:
+                i = skip_inert(text, n, i)
             continue
-        # In valid text this is enough: a block of 64 code points without any active one.
-        if text[i] & 0xF0 == 0xE0 and n - i > 2:
+        if length == 3 and n - i > 2:
             block = self.stages[(text[i] & 0x0F) << 6 | (text[i + 1] & 0x3F)]
-            if self.active[block] == 0 and not fails:
-                point = load32_3(text + i)
-                starter = (point & 0x0F) << 12 | point >> 2 & 0xFC0 | point >> 16 & 0x3F
-                safe = i
-                last = 0
-                i += 3
-                continue
+            bit = text[i + 2] & 0x3F
+        elif length == 2 and n - i > 1:
+            block = self.stages[text[i] & 0x1F]
+            bit = text[i + 1] & 0x3F
+        else:
+            length = 0
+        if length and not self.active[block] >> bit & 1:
+            if fails:
+                break
+            is_fresh = True
+            i += length
+            continue
         length = utf8_decode(text + i, n - i, &point)
         if length == 0:
             length = 1             # the splitter reports it
@@ -67,15 +79,16 @@ cdef bint nfc_next(
         block = self.stages[point >> 6]
         active = self.active[block]
         bit = point & 63
-        inert = not active >> bit & 1
-        if inert:
+        if not active >> bit & 1:
             if fails:
                 break
-            starter = point
-            safe = i
-            last = 0
+            is_fresh = True
             i += length
             continue
+        if is_fresh:
+            safe = character_before(text, i, &starter)
+            last = 0
+            is_fresh = False
         k = self.ranks[block] + ones(active & ((<uint64_t>1 << bit) - 1))
         combining = self.classes[k]
         if self.kinds[k] == NFC_NO or (combining and last > combining):
@@ -95,11 +108,6 @@ cdef bint nfc_next(
         begin[0] = safe
         end[0] = i
     return fails
-
-
-# Three bytes, the first in the lowest place.
-cdef inline uint32_t load32_3(const uint8_t *bytes) noexcept nogil:
-    return bytes[0] | <uint32_t>bytes[1] << 8 | <uint32_t>bytes[2] << 16
 
 
 cdef inline int ones(uint64_t bits) noexcept nogil:

@@ -4,15 +4,13 @@ cdef extern from "Python.h":
     bint PyLong_CheckExact(PyObject *item)
     PyObject *list_get_item "PyList_GET_ITEM"(object items, Py_ssize_t at)
     void PyErr_Clear()
-    void untrack "PyObject_GC_UnTrack"(PyObject *item)
-    void increment "Py_INCREF"(PyObject *item)
-    void list_set_item "PyList_SET_ITEM"(object items, Py_ssize_t at, PyObject *item)
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *text, Py_ssize_t n) except NULL
     int _PyBytes_Resize(PyObject **text, Py_ssize_t n) except -1
     char *bytes_address "PyBytes_AS_STRING"(PyObject *text)
 
 cdef extern from "bpe/ints.h":
     long long int_value(PyObject *item)
+    int fill_pairs(object items, const int64_t *values, Py_ssize_t count) except -1
 
 ctypedef fused any_id_t:
     uint16_t
@@ -333,45 +331,6 @@ cdef class Decoder:
         """Return the bytes of each token."""
         return list(map(self.decode_token, ids))
 
-    def places(self, list ids not None, text, firsts, ends) -> bool:
-        """Find the characters of a UTF-8 text that each of the tokens that spell it has a part of.
-
-        Fills `firsts` and `ends`, buffers of int64 [ids], with the index of the first one, and that after
-        the last. Returns False if the tokens have another number of bytes in total.
-        """
-        cdef Array held = array_of(text, ITEM_UINT8)
-        cdef Array held_firsts = array_of(firsts, ITEM_INT64, True), held_ends = array_of(ends, ITEM_INT64, True)
-        cdef const uint8_t *bytes = <const uint8_t *>held.at
-        cdef int64_t *first = <int64_t *>held_firsts.at
-        cdef int64_t *end = <int64_t *>held_ends.at
-        cdef Py_ssize_t i, at = 0, stop, count = len(ids), n = held.count
-        cdef int64_t characters = 0
-        cdef Memory read = allocate(count * sizeof(uint32_t))
-        cdef const uint32_t *id = <const uint32_t *>read.at
-        cdef const Token *token
-        if held_firsts.count != count or held_ends.count != count:
-            raise ValueError(f"{count} ids, and room for {held_firsts.count} and {held_ends.count}")
-        if plain_ids(ids, count, <uint32_t *>read.at) != count:
-            raise ValueError("ids are int")
-        for i in range(count):
-            token = token_of(&self.tokens, id[i])
-            first[i] = at
-            at += token_size(token) if token != NULL else n + 1
-            end[i] = at
-        if at != n:
-            return False
-        if count_characters(bytes, n) == <size_t>n:
-            return True
-        at = 0
-        for i in range(count):
-            first[i] = characters - (at < n and bytes[at] & 0xC0 == 0x80)
-            stop = end[i]
-            while at < stop:
-                characters += bytes[at] & 0xC0 != 0x80
-                at += 1
-            end[i] = characters
-        return True
-
     def offsets(self, list tokens not None) -> list:
         """Return, for the bytes of each token, the character of their text in which they start.
 
@@ -451,26 +410,3 @@ cdef class Decoder:
             for i in range(count):
                 ids[i] = id_of((<tuple>items)[i])
         return self._decode(ids, count)
-
-
-def list_pairs_of(firsts, ends) -> list:
-    """List the items of two buffers of int64 in pairs."""
-    cdef Array held = array_of(firsts, ITEM_INT64), held_ends = array_of(ends, ITEM_INT64)
-    cdef const int64_t *first = <const int64_t *>held.at
-    cdef const int64_t *end = <const int64_t *>held_ends.at
-    cdef Py_ssize_t i, count = held.count
-    cdef list result
-    cdef object one, other = None, pair
-    if held_ends.count != count:
-        raise ValueError(f"{count} and {held_ends.count} items")
-    result = PyList_New(count)
-    for i in range(count):
-        # Most begin where the one before ends: one object for both.
-        one = other if i and first[i] == end[i - 1] else first[i]
-        other = end[i]
-        pair = (one, other)
-        # The collector would visit each, and numbers are in no cycle.
-        untrack(<PyObject *>pair)
-        increment(<PyObject *>pair)
-        list_set_item(result, i, <PyObject *>pair)
-    return result

@@ -79,6 +79,7 @@ cdef enum:
     FEED_SPLIT
     FEED_TOKEN
     FEED_DONE
+    FEED_ENDS = 256        # ends of pieces that wait to be cut at runs of blanks
 
 # The pieces of a text, part after part.
 cdef struct Feed:
@@ -101,6 +102,14 @@ cdef struct Feed:
     size_t mark_begin
     size_t mark_end
     size_t at              # end of the last piece
+    size_t base            # where the splitter began
+    # The late tokens are runs of blanks: sections are split as a whole, and the pieces cut at them.
+    bint by_runs
+    bint has_run           # such a token is next
+    Special run            # it, in bytes of the text
+    size_t n_waiting
+    size_t next_waiting
+    size_t waiting[FEED_ENDS]   # ends of pieces that are not cut yet, from `base` on
 
 # Write the ids of one piece (n >= 1 bytes, not split) to worker.merged; return how many, or a
 # negative status.

@@ -79,11 +79,12 @@ cdef void feed_begin(
     Feed *self, Worker *worker, int pattern, const uint8_t *text, size_t n, const SpecialTable *early,
     const SpecialTable *late
 ) noexcept nogil:
-    memset(self, 0, sizeof(Feed))
+    memset(self, 0, sizeof(Feed) - sizeof(self.waiting))
     self.text = text
     self.n = n
     self.early = early
     self.late = late
+    self.by_runs = late != NULL and late.are_runs and pattern == PATTERN_R50K
     self.state = FEED_NEXT
     if early == NULL and late == NULL:
         self.state = FEED_SPLIT
@@ -114,7 +115,8 @@ cdef bint feed_part(Feed *self) noexcept nogil:
     section = self.text + self.section
     before = self.inner.reached
     self.part = self.section + before
-    if self.late != NULL and special_next(self.late, section, self.section_bytes, &self.inner, &found):
+    if self.late != NULL and not self.by_runs \
+            and special_next(self.late, section, self.section_bytes, &self.inner, &found):
         self.part_end = self.section + max(found.begin, before)
         self.has_mark = True
         self.mark = <uint32_t>self.late.values[found.token]
@@ -131,6 +133,65 @@ cdef bint feed_part(Feed *self) noexcept nogil:
     return True
 
 
+cdef void feed_run(Feed *self) noexcept nogil:
+    self.has_run = special_next(
+        self.late, self.text + self.section, self.section_bytes, &self.inner, &self.run
+    )
+    self.run.begin += self.section
+    self.run.end += self.section
+
+
+# Write the ends of the next pieces of a section that is split as a whole; False at its end.
+#
+# That is what splitting the text before, between and after the runs gives, for r50k: the text before a run
+# has the same pieces, but for whitespace that ends there, and so has the text after it, but for the blank
+# that a word takes. Only an apostrophe after a run has to be split with nothing before it.
+cdef bint feed_runs(Feed *self, Worker *worker, int pattern, size_t *count) noexcept nogil:
+    cdef Round *round = worker.round
+    # In registers: the compiler cannot know that the ends are not written to `self`.
+    cdef size_t k = count[0], end = 0, at = self.at, base = self.base, next = self.next_waiting
+    cdef size_t waiting = self.n_waiting, border
+    cdef bint is_run
+    while BATCH - k >= 2:
+        if next == waiting:
+            waiting = self.n_waiting = split_next(&worker.split, self.waiting, FEED_ENDS)
+            next = 0
+            if waiting == 0:
+                break
+        # Pieces that end before the run, or where it begins, are as they are.
+        border = self.run.begin if self.has_run else self.n
+        is_run = False
+        while next < waiting and BATCH - k >= 2:
+            end = base + self.waiting[next]
+            if end > border:
+                is_run = True
+                break
+            next += 1
+            # No end is within the run before: it is overwritten.
+            round.ends[k] = end
+            k += end > at
+            at = max(at, end)
+        if not is_run:
+            continue
+        if border > at:
+            round.ends[k] = border
+            k += 1
+        at = round.ends[k] = self.run.end
+        round.marked[round.n_marks] = <uint16_t>k
+        round.marks[round.n_marks] = <uint32_t>self.late.values[self.run.token]
+        round.n_marks += 1
+        k += 1
+        feed_run(self)
+        if at < self.part_end and self.text[at] == c"'":
+            split_begin(&worker.split, pattern, self.text + at, self.part_end - at)
+            self.base = base = at
+            self.n_waiting = waiting = next = 0
+    self.at = at
+    self.next_waiting = next
+    count[0] = k
+    return waiting != 0 or BATCH - k < 2
+
+
 # Write the ends of the next pieces, the first of which starts at `begin`, and mark tokens among them; 0
 # at the end of the text, or if it cannot be split. A batch is contiguous: where a token took whitespace
 # that is a token, too, the next batch goes back.
@@ -141,10 +202,12 @@ cdef size_t feed_next(Feed *self, Worker *worker, int pattern, size_t *begin) no
     begin[0] = self.at
     while BATCH - count >= MIN_SPLIT_CAPACITY:
         if self.state == FEED_SPLIT:
+            if self.by_runs and feed_runs(self, worker, pattern, &count):
+                break
             added = split_next(&worker.split, round.ends + count, BATCH - count)
             if added == 0:
                 if worker.split.invalid or worker.split.failure:
-                    worker.split.at += self.part
+                    worker.split.at += self.base
                     self.state = FEED_DONE
                     return 0
                 self.state = FEED_TOKEN if self.has_mark else FEED_NEXT
@@ -179,7 +242,12 @@ cdef size_t feed_next(Feed *self, Worker *worker, int pattern, size_t *begin) no
                     break
                 begin[0] = self.at = self.part
             split_begin(&worker.split, pattern, self.text + self.part, self.part_end - self.part)
+            self.base = self.part
             self.state = FEED_SPLIT
+            if self.by_runs:
+                self.n_waiting = self.next_waiting = 0
+                memset(&self.inner, 0, sizeof(Cursor))
+                feed_run(self)
         else:
             break
     return count

@@ -1,4 +1,4 @@
-/* Values of Python ints, without a call for small ones; and lists of ids. */
+/* Values of Python ints, without a call for small ones; lists of ids, and of pairs of places. */
 #ifndef FASTPREP_INTS_H
 #define FASTPREP_INTS_H
 
@@ -75,6 +75,55 @@ static int list_ids(PyObject *list, const uint32_t *ids, Py_ssize_t count) {
         items[i] = item;
     }
     return 0;
+}
+
+/* Places in a text that are kept as ids are: more would only be of use to long texts. */
+#define MAX_KEPT_PLACES ((int64_t)1 << 16)
+
+/* A reference to an int. */
+static inline PyObject *place_int(int64_t place) {
+    if (place < 0 || place >= MAX_KEPT_PLACES) return PyLong_FromLongLong(place);
+    PyObject *item = __atomic_load_n(&kept_ints[place], __ATOMIC_ACQUIRE);
+    if (!item) return new_int((uint32_t)place);
+#ifndef ARE_IMMORTAL
+    Py_INCREF(item);
+#endif
+    return item;
+}
+
+/* Fill a new list of `count` places with tuples of two. -1 with an exception, and then the rest are empty.
+ *
+ * The collector does not run: every 700 tuples it would visit all of the list. Pairs of ints are in no
+ * cycle, so it need not know them afterwards.
+ */
+static int fill_pairs(PyObject *list, const int64_t *values, Py_ssize_t count) {
+    PyObject **items = ((PyListObject *)list)->ob_item;
+    PyObject *last = NULL; /* of the pair before */
+    int was_enabled = PyGC_Disable();
+    Py_ssize_t i;
+    for (i = 0; i < count; i++) {
+        PyObject *pair = PyTuple_New(2), *first, *second;
+        if (!pair) break;
+        PyObject_GC_UnTrack(pair);
+        /* Most begin where the one before ends. */
+        if (last && values[2 * i] == values[2 * i - 1]) {
+            first = last;
+            Py_INCREF(first);
+        } else {
+            first = place_int(values[2 * i]);
+        }
+        second = first ? place_int(values[2 * i + 1]) : NULL;
+        PyTuple_SET_ITEM(pair, 0, first);
+        PyTuple_SET_ITEM(pair, 1, second);
+        if (!second) {
+            Py_DECREF(pair);
+            break;
+        }
+        last = second;
+        items[i] = pair;
+    }
+    if (was_enabled) PyGC_Enable();
+    return i < count ? -1 : 0;
 }
 
 #endif

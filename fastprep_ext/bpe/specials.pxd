@@ -14,7 +14,7 @@ cdef extern from "bpe/starts.h" nogil:
     void set_add(ByteSet *set, uint8_t byte)
     StartsNext starts_path(const char *path)
     uint32_t four_bit(const Starts *starts, const uint8_t *text)
-    bint is_inert(uint8_t byte)
+    int active_bytes(uint8_t byte)
     size_t skip_inert(const uint8_t *text, size_t n, size_t at)
 
 # Bits of a token's sides: it takes the whitespace before it, or after it; it is found only where no
@@ -23,6 +23,7 @@ cdef enum:
     SIDE_BEFORE = 1
     SIDE_AFTER = 2
     SIDE_WORD = 4
+    MAX_RUN = 63           # the longest token that is found as a run
 
 # The tokens, sorted by their bytes, so that those with a common prefix are neighbours.
 cdef struct SpecialTable:
@@ -37,6 +38,10 @@ cdef struct SpecialTable:
     size_t n_words
     Starts starts
     uint32_t first_rows[257]    # the first row of each first byte
+    # Whether all tokens are runs of one blank, without sides, and the longest wins; then, for each blank and
+    # length of a run, 1 + the row of the longest token that fits, or 0.
+    bint are_runs
+    uint16_t run_rows[33][MAX_RUN + 1]
 
 cdef struct Special:
     size_t begin
@@ -63,6 +68,7 @@ cdef class TokenTable:
     cdef uint32_t *priorities
     cdef uint8_t *sides
     cdef Array words
+    cdef void find_runs(self) noexcept
 
 
 # All that happens to a text before it is split.

@@ -53,6 +53,17 @@ cdef bint special_at(
     cdef bint any = False
     if low == high:
         return False
+    if self.are_runs:
+        length = 1
+        while length < MAX_RUN and at + length < n and text[at + length] == text[at]:
+            length += 1
+        low = self.run_rows[text[at]][length]
+        if low == 0:
+            return False
+        found.begin = at
+        found.token = low - 1
+        found.end = at + special_length(self, low - 1)
+        return True
     while at + length < n:
         if length:
             narrow_range(self, length, text[at + length], &low, &high)
@@ -210,6 +221,29 @@ cdef class TokenTable:
         self.table.priorities = self.priorities
         self.table.sides = self.sides
         self.table.passes_over = passes_over
+
+        self.find_runs()
+
+    # Set the fields of tokens that are runs, if all are. Those of one blank are neighbours, the shortest first.
+    cdef void find_runs(self) noexcept:
+        cdef SpecialTable *table = &self.table
+        cdef size_t row, size, k
+        cdef uint8_t byte
+        for row in range(table.n):
+            size = special_length(table, row)
+            byte = special_byte(table, row, 0)
+            if size > MAX_RUN or not (byte == 0x20 or 0x09 <= byte <= 0x0D) or table.sides[row] \
+                    or table.values[row] >> 32:
+                return
+            for k in range(1, size):
+                if special_byte(table, row, k) != byte:
+                    return
+            if row and special_byte(table, row - 1, 0) == byte \
+                    and table.priorities[row - 1] < table.priorities[row]:
+                return
+            for k in range(size, MAX_RUN + 1):
+                table.run_rows[byte][k] = <uint16_t>(row + 1)
+        table.are_runs = table.n > 0
 
     def __dealloc__(self):
         free(self.numbers)

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/bits.h"
+#include "base/sixteen.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -99,23 +99,38 @@ static StartsNext starts_path(const char *path) {
 
 /* Bytes of characters that normal form C never changes, and that never compose with one before them:
  * below U+0300, Cyrillic to U+047F, U+4000 to U+9FFF, Hangul syllables; and bytes after the first. */
-static inline int is_inert(uint8_t byte) {
-    return byte < 0xCC || (byte & 0xFE) == 0xD0 || (byte >= 0xE4 && byte <= 0xE9) || byte == 0xEB ||
-           byte == 0xEC;
+static const uint8_t ACTIVE_BYTES[256] = { /* of others: how many bytes tell more, 4 for all */
+    [0xCC] = 2, 2, 2, 2, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3,
+    [0xEA] = 3, 0, 0, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
+};
+
+static inline int active_bytes(uint8_t byte) { return ACTIVE_BYTES[byte]; }
+
+#if defined(HAS_SIXTEEN)
+/* A bit for each of 64 bytes that active_bytes is not 0 for. */
+static inline uint64_t active_of(const uint8_t *text) {
+    SixtyFour bytes = load64s(text), low;
+    for (int i = 0; i < 4; i++) low.part[i] = up_to16(bytes.part[i], all16(0xCB));
+    if (likely(!~bits64(low))) return 0;
+    for (int i = 0; i < 4; i++) {
+        Sixteen v = bytes.part[i], even = both16(v, all16(0xFE));
+        Sixteen cyrillic = equal16(even, all16(0xD0));
+        Sixteen cjk = either16(equal16(both16(v, all16(0xFC)), all16(0xE4)), equal16(even, all16(0xE8)));
+        Sixteen hangul = either16(equal16(v, all16(0xEB)), equal16(v, all16(0xEC)));
+        low.part[i] = either16(low.part[i], either16(cyrillic, either16(cjk, hangul)));
+    }
+    return ~bits64(low);
 }
+#endif
 
 static inline size_t skip_inert(const uint8_t *text, size_t n, size_t at) {
-    size_t k;
-    for (; at + 32 <= n; at += 32) {
-        uint8_t any = 0;
-        for (k = 0; k < 32; k++) {
-            uint8_t byte = text[at + k];
-            any |= (uint8_t)((byte >= 0xCC) & ((byte & 0xFE) != 0xD0) & ((uint8_t)(byte - 0xE4) > 5) &
-                             ((uint8_t)(byte - 0xEB) > 1));
-        }
-        if (any) break;
+#if defined(HAS_SIXTEEN)
+    for (; at + 64 <= n; at += 64) {
+        uint64_t active = active_of(text + at);
+        if (active) return at + (size_t)lowest_bit(active);
     }
-    while (at < n && is_inert(text[at])) at++;
+#endif
+    while (at < n && !active_bytes(text[at])) at++;
     return at;
 }
 

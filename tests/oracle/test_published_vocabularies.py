@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 import sentencepiece
 import tiktoken
-import zstandard
-from texts import ROOT, SHARED, corpus_documents, mixed_texts, shared_file
+from texts import ROOT, SHARED, corpus_documents, mixed_texts, packed_vocabulary
 from tokenizers import Tokenizer
 
 from fastprep import Encoding
@@ -104,9 +103,7 @@ def library(path: Path) -> Ids:
 @pytest.mark.filterwarnings("ignore:a text has the byte:RuntimeWarning")
 @pytest.mark.parametrize("name", FILES)
 def test_a_published_file(name, batch, tmp_path):
-    path = tmp_path / name
-    packed = shared_file(f"vocabularies/{name}.zst").read_bytes()
-    path.write_bytes(zstandard.ZstdDecompressor().decompress(packed, max_output_size=1 << 26))
+    path = packed_vocabulary(name, tmp_path)
     theirs, ours = library(path), Encoding.from_file(path)
     texts = [text for text in batch if "\0" not in text or path.suffix != ".model"]
     expected = [theirs(text) for text in texts]
