@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from fastprep.cli.parser import Parser
     from fastprep.corpus.documents import Format
-    from fastprep.jobs.progress import Event
+    from fastprep.jobs.events import Event
     from fastprep.trainer.counting import Settings
     from fastprep.trainer.counts import PieceCounts
     from fastprep.trainer.training import TrainedEncoding
@@ -225,8 +225,8 @@ def _only_counts(options: argparse.Namespace) -> bool:
 
 
 def _run(options: argparse.Namespace, messages: _Messages) -> None:
+    from fastprep.jobs.events import send
     from fastprep.jobs.output import check_parent
-    from fastprep.jobs.progress import send
     from fastprep.system.arguments import local_path
     from fastprep.system.threads import available_cores
     from fastprep.trainer.counting import plan_of

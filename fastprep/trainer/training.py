@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 from fastprep.corpus.documents import Format, OnError
 from fastprep.encoding.encoding import Encoding
 from fastprep.errors import BadVocabulary, InvalidArgument, InvalidInput
-from fastprep.jobs.progress import Log, send
+from fastprep.jobs.events import Log, send
 from fastprep.system.arguments import whole_number
 from fastprep.system.cached import cached_property
 from fastprep.system.interrupts import deferred
