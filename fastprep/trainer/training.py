@@ -435,6 +435,8 @@ def _trained(
             signals.deliver()
             bar.update(len(trainer))
         bar.update(len(trainer))
+    unused = trainer.unused()
+    trainer.release()  # before the encoding takes memory
     encoding = _encoding(trainer, settings, splitting, name)
     counts = encoding.merge_counts
     encoding.report = TrainingReport(
@@ -443,7 +445,7 @@ def _trained(
         merges=len(counts),
         last_count=counts[-1] if counts else 0,
         pieces=pieces,
-        unused=trainer.unused(),
+        unused=unused,
         rescans=trainer.rescans,
     )
     return encoding
