@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from fastprep.jobs.progress import Event
+    from fastprep.jobs.events import Event
 
 _MAX_LINES = 10  # of one kind
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from fastprep.cli.parser import Parser
     from fastprep.encoding.encoding import Encoding
     from fastprep.jobs.estimate import Estimate
+    from fastprep.jobs.events import Event
     from fastprep.jobs.journal import Journal
-    from fastprep.jobs.progress import Event
     from fastprep.store.reader import TokenStore
     from fastprep.words.encoding import WordEncoding
 

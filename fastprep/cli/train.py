@@ -26,15 +26,15 @@ from fastprep.errors import FastprepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from fastprep.cli.parser import Parser
     from fastprep.corpus.documents import Format
-    from fastprep.jobs.progress import Event
+    from fastprep.errors import StoreExists
+    from fastprep.jobs.events import Event
     from fastprep.trainer.counting import Settings
     from fastprep.trainer.counts import PieceCounts
-    from fastprep.trainer.training import TrainedEncoding
+    from fastprep.trainer.training import TrainedEncoding, Wanted
     from fastprep.vocabulary.recipe import Recipe
 
 _COUNTS = ".counts"
@@ -225,8 +225,8 @@ def _only_counts(options: argparse.Namespace) -> bool:
 
 
 def _run(options: argparse.Namespace, messages: _Messages) -> None:
+    from fastprep.jobs.events import send
     from fastprep.jobs.output import check_parent
-    from fastprep.jobs.progress import send
     from fastprep.system.arguments import local_path
     from fastprep.system.threads import available_cores
     from fastprep.trainer.counting import plan_of
@@ -253,6 +253,7 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
     # Held-out inputs that are not there are an error before anything is counted.
     held_out = plan_of(options.held_out, _form(options)) if options.held_out else None
     base = None if settings is None or settings.base is None else settings.base.recipe
+    _check_existing(output, options, settings, base)
     counts = _counts(options, work, messages, base)
     if counts is None:
         number, total = options.task
@@ -264,10 +265,12 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
             print(f"{work}: all tasks are done; --merge trains")
         return
     if options.output.endswith(_COUNTS):
-        if _is_same(output, options, counts.save):
+        if options.overwrite or not os.path.lexists(output):
+            counts.save(output)
+        elif counts.is_in(output):
             messages.same()
         else:
-            counts.save(output)
+            raise _exists(options, "is not what these inputs and settings give")
         if not options.quiet:
             print(f"{options.output}: {counts.total:,} pieces, {len(counts):,} distinct")
     else:
@@ -275,7 +278,7 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
         progress = False if options.quiet or options.log else None
         trained = train_counts(counts, settings, output.stem, progress, messages.event)
         # Saved first: a fault in held-out text loses no vocabulary.
-        if _is_same(output, options, trained.save):
+        if _is_made(output, options, trained):
             messages.same()
         else:
             trained.save(output)
@@ -294,35 +297,53 @@ def _run(options: argparse.Namespace, messages: _Messages) -> None:
     remove_parts(work)
 
 
-def _is_same(output: Path, options: argparse.Namespace, save: Callable[[Path], None]) -> bool:
-    """Return whether the output is there already. Raises StoreExists for another one.
+def _check_existing(
+    output: Path, options: argparse.Namespace, settings: Wanted | None, base: Recipe | None
+) -> None:
+    """Raise StoreExists, before anything is counted, for an output that is known to be another one."""
+    from fastprep.trainer.existing import counts_differ, vocabulary_differs
 
-    `save` writes what the output should be to a path.
-    """
+    if options.overwrite or options.task or not os.path.lexists(output):
+        return
+    try:
+        if not options.output.endswith(_COUNTS):
+            assert settings is not None
+            reason = vocabulary_differs(output, settings)
+        elif options.merge or options.inputs[0].endswith(_COUNTS):
+            return
+        else:
+            reason = counts_differ(output, _settings(options, base))
+    except OSError:
+        reason = "cannot be read"
+    if reason is not None:
+        raise _exists(options, reason)
+
+
+def _is_made(output: Path, options: argparse.Namespace, trained: TrainedEncoding) -> bool:
+    """Return whether the files of a vocabulary are there already. Raises StoreExists for others."""
     from tempfile import TemporaryDirectory
 
-    from fastprep.errors import StoreExists
+    from fastprep.trainer.existing import is_same_content
 
     if options.overwrite or not os.path.lexists(output):
         return False
     with TemporaryDirectory() as folder:
         made = output.__class__(folder) / output.name
-        save(made)
+        trained.save(made)
         files = [*made.parent.iterdir()]
-        same = all(_content(output.with_name(path.name)) == path.read_bytes() for path in files)
+        same = all(is_same_content(output.with_name(path.name), path) for path in files)
     if not same:
-        raise StoreExists(
-            f"{options.output}: it exists, and is not what these inputs and settings give; choose "
-            "another output, or pass --overwrite to replace it"
-        )
+        raise _exists(options, "is not what these inputs and settings give")
     return True
 
 
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
+def _exists(options: argparse.Namespace, reason: str) -> StoreExists:
+    from fastprep.errors import StoreExists
+
+    return StoreExists(
+        f"{options.output}: it exists, and {reason}; choose another output, or pass --overwrite to "
+        "replace it"
+    )
 
 
 def _check_name(options: argparse.Namespace, output: Path) -> None:

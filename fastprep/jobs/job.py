@@ -26,6 +26,7 @@ from fastprep.corpus.plan import Task, default_shard_bytes, plan
 from fastprep.corpus.reader import import_readers
 from fastprep.corpus.sources import empty
 from fastprep.errors import InvalidArgument
+from fastprep.jobs.shares import Input
 from fastprep.store.infill import infill_of
 from fastprep.store.manifest import (
     MASK_BIT,
@@ -94,13 +95,6 @@ class Settings(NamedTuple):
             self.zstd_window,
             self.messages is not None,
         )
-
-
-class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """An input file, and its size in bytes when the job was planned."""
-
-    path: str
-    size: Count
 
 
 class Base(NamedTuple):
@@ -397,28 +391,6 @@ def validation_of(settings: Settings) -> tuple[float, int | None]:
             "validation and validation_documents are both given; pass one of them"
         )
     return share, whole_number(settings.validation_documents, "validation_documents")
-
-
-def shards_of_share(count: int, share: tuple[int, int] | None) -> list[int]:
-    """Return the shards that a run makes: all, or every n-th from the i-th on for the share (i, n).
-
-    Raises InvalidInput for a share that is not one of 0 to n - 1.
-
-    >>> shards_of_share(5, None), shards_of_share(5, (1, 3))
-    ([0, 1, 2, 3, 4], [1, 4])
-    """
-    if share is None:
-        return list(range(count))
-    try:
-        number, total = share
-    except (TypeError, ValueError):
-        raise InvalidArgument(
-            f"task is {share!r}; pass (i, n) for the i-th of n equal shares, counted from 0"
-        ) from None
-    what = f"task {number} of {total}:"
-    total = whole_number(total, f"{what} the number of tasks")
-    number = whole_number(number, f"{what} the task, counted from 0,", 0, total - 1)
-    return list(range(number, count, total))
 
 
 def encoding_record(encoding: StoreEncoding) -> EncodingRecord:

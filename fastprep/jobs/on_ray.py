@@ -9,9 +9,9 @@ from typing import Any
 
 from fastprep.corpus.plan import Task
 from fastprep.errors import FastprepError
+from fastprep.jobs.calls import TICK_SECONDS, Tick
 from fastprep.jobs.journal import Done
 from fastprep.jobs.task import Work, run_task
-from fastprep.jobs.workers import TICK_SECONDS, Tick
 
 
 def import_ray() -> Any:

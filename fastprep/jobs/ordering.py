@@ -22,10 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastprep.errors import InvalidStore
+from fastprep.jobs.calls import Tick, call_on_threads
 from fastprep.jobs.job import Job
 from fastprep.jobs.journal import Done, Journal, fault_of_shard
 from fastprep.jobs.parts import check_drawn
-from fastprep.jobs.workers import Tick, call_on_threads
 from fastprep.store.drafts import (
     MAX_DOCUMENTS,
     RUN_BYTES,

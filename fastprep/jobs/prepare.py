@@ -18,12 +18,13 @@ from fastprep.corpus.inputs import Inputs
 from fastprep.corpus.passed_over import Tally, in_words
 from fastprep.corpus.remote import from_file_url, url_of
 from fastprep.errors import InvalidArgument, UnfinishedJob, WrongType
-from fastprep.jobs.job import Settings, SpecialLike, make_job, shards_of_share, with_chats
+from fastprep.jobs.events import Log
+from fastprep.jobs.job import Settings, SpecialLike, make_job, with_chats
 from fastprep.jobs.journal import JOB, Journal
 from fastprep.jobs.output import check_parent, find_manifests
 from fastprep.jobs.parts import check_first_documents
-from fastprep.jobs.progress import Log
 from fastprep.jobs.run import Engine, Run, seal_if_complete
+from fastprep.jobs.shares import shards_of_share
 from fastprep.jobs.task import Work
 from fastprep.store.encodings import EncodingLike, as_encoding
 from fastprep.store.manifest import Eot

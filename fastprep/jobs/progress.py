@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastprep.corpus.documents import Format
 from fastprep.corpus.formats import Kind
 from fastprep.corpus.plan import Task, task_bytes
 from fastprep.corpus.reader import text_per_byte
 from fastprep.errors import FastprepError
+from fastprep.jobs.events import Log, send
 from fastprep.jobs.journal import Done
 from fastprep.jobs.task import TaskCounter
 from fastprep.system.bars import is_watched, tqdm_class
@@ -23,18 +24,8 @@ from fastprep.terminal import columns_of, escaped
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-#: A log event as a dict for JSON; ``event`` is its kind, ``time`` the Unix time.
-Event: TypeAlias = dict[str, object]
-Log: TypeAlias = Callable[[Event], object]
-
 _UPDATE_SECONDS = 0.2
 _MIN_BAR = 5  # columns of the bar itself
-
-
-def send(log: Log | None, event: str, **facts: object) -> None:
-    """Send an event to a log, if there is one."""
-    if log is not None:
-        log({"event": event, "time": round(time.time(), 3), **facts})
 
 
 def say_reused(output: str, progress: bool | None, log: Log | None) -> None:

@@ -23,13 +23,14 @@ from fastprep.errors import (
     StoreExists,
     UnfinishedJob,
 )
+from fastprep.jobs.calls import Tick
+from fastprep.jobs.events import Log, send
 from fastprep.jobs.job import (
     Base,
     Job,
     differences,
     input_differences,
     setting_differences,
-    shards_of_share,
 )
 from fastprep.jobs.journal import JOB, Done, Journal, Redone
 from fastprep.jobs.output import (
@@ -40,13 +41,14 @@ from fastprep.jobs.output import (
     remove_locks,
     remove_work,
 )
-from fastprep.jobs.progress import Earlier, Log, Reporter, say_reused, send
+from fastprep.jobs.progress import Earlier, Reporter, say_reused
 from fastprep.jobs.replace import complete_replacement, is_interrupted, replace_store
 from fastprep.jobs.replan import current_job, replan
 from fastprep.jobs.reuse import changed_inputs, finished_store, settings_differ, store_differences
 from fastprep.jobs.seal import base_of, complete_seal, seal
+from fastprep.jobs.shares import shards_of_share
 from fastprep.jobs.task import TaskCounter, Work
-from fastprep.jobs.workers import Tick, run_on_threads
+from fastprep.jobs.workers import run_on_threads
 from fastprep.store.encodings import keep_vocabulary
 from fastprep.store.manifest import REPLACEMENT
 from fastprep.store.reader import TokenStore

@@ -9,11 +9,11 @@ from pathlib import Path
 from msgspec import UNSET, structs
 
 from fastprep.errors import InvalidInput, InvalidStore
+from fastprep.jobs.calls import Tick
 from fastprep.jobs.job import Base, Job
 from fastprep.jobs.journal import Done, Journal
 from fastprep.jobs.output import remove_journal, remove_locks, remove_work
 from fastprep.jobs.parts import check_drawn
-from fastprep.jobs.workers import Tick
 from fastprep.store import manifest as manifests
 from fastprep.store.encodings import vocabulary_record
 from fastprep.store.index import open_manifest, write_manifest

@@ -39,12 +39,13 @@ from fastprep.errors import (
     OtherJob,
     StoreExists,
 )
+from fastprep.jobs.calls import call_on_threads
+from fastprep.jobs.events import Event, Log, send
 from fastprep.jobs.job import Job, input_differences, job_of
 from fastprep.jobs.journal import Journal
 from fastprep.jobs.output import find_manifests, remove_directory
-from fastprep.jobs.progress import Event, Log, say_reused, send
+from fastprep.jobs.progress import say_reused
 from fastprep.jobs.reuse import changed_since, settings_differ
-from fastprep.jobs.workers import call_on_threads
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import HOW_TO_FIX, MANIFEST, FileKind, Manifest, ShardRecord
 from fastprep.store.reader import TokenStore

@@ -6,108 +6,21 @@ neither a fork, nor a new interpreter, nor a guard in the user's script.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Generator
-from queue import Empty, SimpleQueue
-from typing import TypeAlias, TypeVar
+from collections.abc import Generator
 
 from fastprep.corpus.plan import Task
+from fastprep.jobs.calls import Tick, call_on_threads
 from fastprep.jobs.journal import Done
 from fastprep.jobs.task import TaskCounter, Work, run_task
-from fastprep.system.interrupts import deferred
-from fastprep.system.threads import Crew, StopFlag, Stopped
-from fastprep_ext.base import release_blocks
-
-Result = TypeVar("Result")
-
-#: Called every TICK_SECONDS or more often while tasks run.
-Tick: TypeAlias = Callable[[], None]
-TICK_SECONDS = 0.2
-# Seconds that a stopped job waits for its threads. They check the stop flag at each block, within
-# milliseconds; one in a long system call ends later, and holds the lock of its shard until then.
-_STOP_TIMEOUT = 0.4
+from fastprep.system.threads import StopFlag
 
 
 def run_on_threads(
     work: Work, tasks: dict[int, Task], counters: dict[int, TaskCounter], workers: int, tick: Tick
 ) -> Generator[tuple[int, Done]]:
-    """Run tasks on `workers` threads, and yield the index and result of each as it ends.
-
-    The first error of a task is raised here. After it, as after an interrupt, the other threads stop
-    at their next block. Interrupts wait until this thread waits for a task, so that they are raised
-    between two of its steps, not within one.
-    """
+    """Run tasks on `workers` threads, and yield the index and result of each as it ends."""
 
     def run(index: int, stop: StopFlag) -> Done:
         return run_task(work, index, tasks[index], counters[index], stop)
 
     return call_on_threads(run, tasks, workers, tick)
-
-
-def call_on_threads(
-    run: Callable[[int, StopFlag], Result], numbers: Collection[int], workers: int, tick: Tick
-) -> Generator[tuple[int, Result]]:
-    """Call a function with each number, and yield number and result as :func:`run_on_threads` does.
-
-    The function checks the stop flag at each block of its work.
-    """
-    waiting = deque(numbers)
-    ended: SimpleQueue[tuple[int, Result | BaseException] | None] = SimpleQueue()
-    stop = StopFlag()
-
-    def run_tasks(stop: StopFlag = stop) -> None:
-        while not stop.is_set:
-            try:
-                index = waiting.popleft()
-            except IndexError:
-                return
-            try:
-                ended.put((index, run(index, stop)))
-            except Stopped:
-                return
-            except BaseException as error:
-                stop.set()
-                ended.put((index, error))
-
-    crew = Crew(run_tasks)
-    # None in the queue wakes this thread.
-    with deferred(lambda: ended.put(None)) as signals:
-        try:
-            crew.start(min(workers, len(numbers)))
-            done = 0
-            while done < len(numbers):
-                try:
-                    result = ended.get(timeout=TICK_SECONDS)
-                except Empty:
-                    tick()
-                    if not crew.running and ended.empty():
-                        # No thread was started, or all ran out of memory.
-                        if not waiting:
-                            raise MemoryError("no memory for the result of a task") from None
-                        run_tasks(_Delivering(signals))
-                    continue
-                if result is None:
-                    signals.deliver()
-                    continue
-                index, found = result
-                if isinstance(found, BaseException):
-                    raise found
-                yield index, found
-                done += 1
-                tick()
-        finally:
-            stop.set()
-            crew.close(_STOP_TIMEOUT)
-            release_blocks()
-
-
-class _Delivering(StopFlag):
-    """A stop flag for the main thread, which delivers interrupts where it is checked."""
-
-    def __init__(self, signals: deferred) -> None:
-        super().__init__()
-        self._signals = signals
-
-    def check(self) -> None:
-        self._signals.deliver()
-        super().check()

@@ -26,8 +26,8 @@ from fastprep.corpus.passed_over import Tally, facts_of, in_words
 from fastprep.corpus.plan import Task, default_shard_bytes, plan, task_bytes
 from fastprep.corpus.sources import empty, modified
 from fastprep.errors import InvalidInput, InvalidUtf8
-from fastprep.jobs.progress import Log, send
-from fastprep.jobs.workers import call_on_threads
+from fastprep.jobs.calls import call_on_threads
+from fastprep.jobs.events import Log, send
 from fastprep.system.arguments import MAX_WORKERS, whole_number
 from fastprep.system.sizes import number_of_bytes
 from fastprep.system.threads import StopFlag, available_cores, map_in_order
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 #: The memory for counting unless the caller sets another limit.
 DEFAULT_MEMORY = 1 << 30
 MIN_MEMORY = 1 << 20
+# Of text read at once. Each thread has a few blocks: of 4 MiB they were the largest part of the peak.
+_BLOCK_BYTES = 1 << 20
 
 
 class Settings(NamedTuple):
@@ -311,7 +313,9 @@ class Run:
             return len(texts) - (not batch.closed)
 
         cut = may_be_cut and form.on_error == "raise"
-        with contextlib.closing(corpus.read(task, form, cut=cut, stop=stop)) as batches:
+        with contextlib.closing(
+            corpus.read(task, form, block_bytes=_BLOCK_BYTES, cut=cut, stop=stop)
+        ) as batches:
             found = map(one, batches) if threads == 1 else map_in_order(one, batches, threads)
             for ended in found:
                 documents += ended

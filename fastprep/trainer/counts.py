@@ -170,6 +170,14 @@ class PieceCounts:
         """
         self.write(local_path(path, "a file of counts"))
 
+    def is_in(self, path: Path) -> bool:
+        """Return whether a file is the one that :meth:`save` would write; one that is damaged is not."""
+        try:
+            found, facts = PieceCounts.read(path)
+        except (OSError, DamagedInput):
+            return False
+        return facts.job is None and found == self
+
     def write(self, path: Path, job: object = None) -> None:
         """Write the counts to a file, with what a job has to remember of it."""
         crc32 = 0
@@ -203,21 +211,7 @@ class PieceCounts:
     def read(cls, path: Path) -> tuple[PieceCounts, Facts]:
         """Read a file of counts, with all that it says of itself."""
         with path.open("rb") as file:
-            magic = file.read(len(_MAGIC))
-            header = file.readline(_MAX_HEADER)
-            start = file.tell()
-            size = file.seek(0, 2)
-            if magic != _MAGIC or not header.endswith(b"\n"):
-                raise DamagedInput(f"{path}: not a file of counts, or of another version")
-            try:
-                facts = msgspec.json.decode(header, type=Facts)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise DamagedInput(f"{path}: its second line is damaged: {error}") from None
-            if size != start + facts.record_bytes:
-                raise DamagedInput(
-                    f"{path}: it has {size} bytes and should have {start + facts.record_bytes}; its "
-                    "writing or copying may not have finished"
-                )
+            facts, start, size = _facts_in(file, path)
             records = map_file(file.fileno(), size)[start:]
         if zlib.crc32(records) != facts.crc32:
             raise DamagedInput(f"{path}: its content is not what was written; count again")
@@ -227,6 +221,32 @@ class PieceCounts:
             raise DamagedInput(f"{path}: {error}; count again") from None
         splitting = splitting_by(facts.patterns, by_ranks=facts.by_ranks)
         return cls(records, splitting, facts.documents, sums), facts
+
+
+def facts_of_file(path: Path) -> tuple[Facts, int]:
+    """Return what a file of counts says of itself, and where its records start. Raises DamagedInput."""
+    with path.open("rb") as file:
+        return _facts_in(file, path)[:2]
+
+
+def _facts_in(file: BinaryIO, path: Path) -> tuple[Facts, int, int]:
+    """Return what a file of counts says of itself, where its records start, and its size."""
+    magic = file.read(len(_MAGIC))
+    header = file.readline(_MAX_HEADER)
+    start = file.tell()
+    size = file.seek(0, 2)
+    if magic != _MAGIC or not header.endswith(b"\n"):
+        raise DamagedInput(f"{path}: not a file of counts, or of another version")
+    try:
+        facts = msgspec.json.decode(header, type=Facts)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DamagedInput(f"{path}: its second line is damaged: {error}") from None
+    if size != start + facts.record_bytes:
+        raise DamagedInput(
+            f"{path}: it has {size} bytes and should have {start + facts.record_bytes}; its writing or "
+            "copying may not have finished"
+        )
+    return facts, start, size
 
 
 def counts_of_dict(

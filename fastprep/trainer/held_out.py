@@ -14,7 +14,7 @@ from fastprep.trainer.counting import Run, report_passed_over
 if TYPE_CHECKING:
     from fastprep.corpus.documents import Format
     from fastprep.encoding.encoding import Encoding
-    from fastprep.jobs.progress import Log
+    from fastprep.jobs.events import Log
     from fastprep.trainer.counting import Plan
     from fastprep_ext.base import Rows
 

@@ -24,9 +24,9 @@ from fastprep.corpus.in_memory import TableSpan
 from fastprep.corpus.plan import Task, task_bytes
 from fastprep.corpus.sources import modified
 from fastprep.errors import DamagedInput, InvalidInput, InvalidStore, OtherJob, UnfinishedJob
-from fastprep.jobs.job import Input, shards_of_share
-from fastprep.jobs.progress import Log, send
-from fastprep.jobs.workers import call_on_threads
+from fastprep.jobs.calls import call_on_threads
+from fastprep.jobs.events import Log, send
+from fastprep.jobs.shares import Input, shards_of_share
 from fastprep.system.atomic import remove, replacing
 from fastprep.system.locking import holding
 from fastprep.system.threads import StopFlag

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 from fastprep.corpus.documents import Format, OnError
 from fastprep.encoding.encoding import Encoding
 from fastprep.errors import BadVocabulary, InvalidArgument, InvalidInput
-from fastprep.jobs.progress import Log, send
+from fastprep.jobs.events import Log, send
 from fastprep.system.arguments import whole_number
 from fastprep.system.cached import cached_property
 from fastprep.system.interrupts import deferred
@@ -435,6 +435,8 @@ def _trained(
             signals.deliver()
             bar.update(len(trainer))
         bar.update(len(trainer))
+    unused = trainer.unused()
+    trainer.release()  # before the encoding takes memory
     encoding = _encoding(trainer, settings, splitting, name)
     counts = encoding.merge_counts
     encoding.report = TrainingReport(
@@ -443,7 +445,7 @@ def _trained(
         merges=len(counts),
         last_count=counts[-1] if counts else 0,
         pieces=pieces,
-        unused=trainer.unused(),
+        unused=unused,
         rescans=trainer.rescans,
     )
     return encoding

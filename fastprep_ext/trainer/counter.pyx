@@ -61,7 +61,7 @@ cdef class PieceCounter:
     @property
     def memory(self) -> int:
         """The bytes of the table."""
-        return self.table.capacity * sizeof(Slot) + self.table.room
+        return self.table.capacity * sizeof(PieceLine) + self.table.room
 
     def count(self, Rows rows not None, spill) -> None:
         """Count the pieces of texts; `spill(records)` is called whenever the table is full.

@@ -82,6 +82,8 @@ cdef struct Training:
     size_t room            # places in `neighbours`
 
 cdef void training_free(Training *self) noexcept nogil
+# Give the memory of words and pairs back; the merges remain.
+cdef void words_free(Training *self) noexcept nogil
 # Count all pairs, and list those of at least `floor`. TRAIN_OK or an error.
 cdef int collect(Training *self) noexcept nogil
 # Make up to `most` more merges. TRAIN_OK, TRAIN_DONE or an error.

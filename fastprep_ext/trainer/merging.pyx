@@ -25,20 +25,29 @@ cdef enum:
     FLOOR_STEP = 4
 
 cdef void training_free(Training *self) noexcept nogil:
-    lists_free(&self.lists, &self.pairs)
-    pairs_free(&self.pairs)
-    candidates_free(&self.candidates)
-    pages_free(self.tokens, self.token_bytes)
-    free(self.level_of)
-    free(self.levels)
+    words_free(self)
     free(self.lengths)
     free(self.sizes)
     free(self.merges)
     free(self.lefts)
     free(self.rights)
     free(self.touched)
-    free(self.neighbours)
     memset(self, 0, sizeof(Training))
+
+
+cdef void words_free(Training *self) noexcept nogil:
+    lists_free(&self.lists)
+    pairs_free(&self.pairs)
+    candidates_free(&self.candidates)
+    pages_free(self.tokens, self.token_bytes)
+    free(self.level_of)
+    free(self.levels)
+    free(self.neighbours)
+    self.tokens = NULL
+    self.level_of = NULL
+    self.levels = NULL
+    self.neighbours = NULL
+    self.n_levels = self.room = 0
 
 
 cdef inline uint64_t pair_key(size_t left, size_t right) noexcept nogil:
@@ -55,7 +64,7 @@ cdef inline bint may_merge(const Training *self, size_t left, size_t right) noex
 # -- all pairs ---------------------------------------------------------------------------------------
 
 cdef int collect(Training *self) noexcept nogil:
-    lists_free(&self.lists, &self.pairs)
+    lists_free(&self.lists)
     pairs_free(&self.pairs)
     self.candidates.n = self.candidates.n_waiting = 0
     self.candidates.bound = UINT64_MAX

@@ -1,8 +1,8 @@
 """Pairs of neighbouring tokens: their counts, the places where they occur, and the most frequent one."""
 
 cdef enum:
-    SMALL_LIST = 256       # places; shorter lists share blocks
-    LIST_SIZES = 129       # in steps of two places
+    LIST_SIZES = 129       # of small lists, in steps of two places
+    LIST_BINS = 40         # of free ranges, by powers of two
     LIST_BLOCK = 1 << 21   # bytes: a huge page
 
 # A pair, under its key: the left token in the high half. No token has the number 0.
@@ -19,13 +19,20 @@ cdef struct PairTable:
     size_t used
     uint64_t seed
 
-# Lists of places. Free ones of each size are kept for the next list of that size.
+# Free memory for lists.
+cdef struct Range:
+    Range *next
+    size_t size
+
+# Lists of places. Small ones that are freed are kept for the next list of that size. Longer ones, of which
+# there are many at first, become ranges that new lists are cut from, so that all lists of a training take
+# little more than those at its start.
 cdef struct Lists:
-    void *spare[LIST_SIZES]
-    uint8_t *at
+    Range *spare[LIST_SIZES]
+    Range *ranges[LIST_BINS]
+    uint8_t *at            # where small lists are cut from
     size_t left
-    void *blocks           # each starts with the address of the one before
-    size_t held            # bytes of all lists in use
+    Range *blocks          # all memory; each starts with the block before and its own size
 
 # The count of a pair when it was put here, which is at least its count now.
 cdef struct Candidate:
@@ -54,7 +61,7 @@ cdef Pair *pair_put(PairTable *self, uint64_t key) noexcept nogil
 
 cdef uint32_t *list_new(Lists *self, size_t n) noexcept nogil
 cdef void list_free(Lists *self, uint32_t *places, size_t n) noexcept nogil
-cdef void lists_free(Lists *self, PairTable *pairs) noexcept nogil
+cdef void lists_free(Lists *self) noexcept nogil
 
 # Make room for more candidates. -1 without memory.
 cdef int candidates_reserve(Candidates *self, size_t more) noexcept nogil

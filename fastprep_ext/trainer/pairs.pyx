@@ -62,49 +62,83 @@ cdef Pair *pair_put(PairTable *self, uint64_t key) noexcept nogil:
 # -- lists -------------------------------------------------------------------------------------------
 
 cdef uint32_t *list_new(Lists *self, size_t n) noexcept nogil:
-    cdef size_t kind = (n + 1) // 2, size
-    cdef void *made
-    self.held += 8 * kind
-    if n > SMALL_LIST:
-        return <uint32_t *>malloc(8 * kind)
-    made = self.spare[kind]
-    if made != NULL:
-        self.spare[kind] = (<void **>made)[0]
+    cdef size_t kind = (n + 1) // 2, size = 8 * kind, room
+    cdef Range *made
+    cdef uint8_t *at
+    if kind < LIST_SIZES and self.spare[kind] != NULL:
+        made = self.spare[kind]
+        self.spare[kind] = made.next
         return <uint32_t *>made
-    size = 8 * kind
     if size > self.left:
-        made = pages_alloc(LIST_BLOCK)
-        if made == NULL:
-            return NULL
-        (<void **>made)[0] = self.blocks
-        self.blocks = made
-        self.at = <uint8_t *>made + 8
-        self.left = LIST_BLOCK - 8
-    made = self.at
+        made = take_range(self, max(size, <size_t>8 * LIST_SIZES))
+        if made != NULL:
+            at, room = <uint8_t *>made, made.size
+        else:
+            room = max(size + sizeof(Range), <size_t>LIST_BLOCK)
+            made = <Range *>pages_alloc(room)
+            if made == NULL:
+                return NULL
+            made.next, made.size = self.blocks, room
+            self.blocks = made
+            at = <uint8_t *>made + sizeof(Range)
+            room -= sizeof(Range)
+        if kind >= LIST_SIZES:
+            put_range(self, at + size, room - size)
+            return <uint32_t *>at
+        put_range(self, self.at, self.left)
+        self.at, self.left = at, room
+    at = self.at
     self.at += size
     self.left -= size
-    return <uint32_t *>made
+    return <uint32_t *>at
 
 
 cdef void list_free(Lists *self, uint32_t *places, size_t n) noexcept nogil:
-    cdef size_t kind = (n + 1) // 2
-    self.held -= 8 * kind
-    if n > SMALL_LIST:
-        free(places)
+    put_range(self, places, (n + 1) // 2 * 8)
+
+
+# Keep memory, of a multiple of 8 bytes, for later lists.
+cdef inline void put_range(Lists *self, void *memory, size_t size) noexcept nogil:
+    cdef Range *range = <Range *>memory
+    cdef size_t kind = size // 8
+    if kind == 0:
         return
-    (<void **>places)[0] = self.spare[kind]
-    self.spare[kind] = places
+    if kind < LIST_SIZES:
+        range.next = self.spare[kind]
+        self.spare[kind] = range
+        return
+    kind = highest_bit(size)
+    range.next, range.size = self.ranges[kind], size
+    self.ranges[kind] = range
 
 
-cdef void lists_free(Lists *self, PairTable *pairs) noexcept nogil:
-    cdef size_t i
-    cdef void *before
-    for i in range(pairs.capacity if pairs.slots != NULL else 0):
-        if pairs.slots[i].places != NULL and pairs.slots[i].n > SMALL_LIST:
-            free(pairs.slots[i].places)
+# Return a range of at least `size` bytes, and forget it; NULL if there is none.
+cdef Range *take_range(Lists *self, size_t size) noexcept nogil:
+    cdef size_t kind = highest_bit(size), tried = 0
+    cdef Range **link = &self.ranges[kind]
+    cdef Range *found
+    while link[0] != NULL and tried < 8:
+        if link[0].size >= size:
+            found = link[0]
+            link[0] = found.next
+            return found
+        link = &link[0].next
+        tried += 1
+    kind += 1
+    while kind < LIST_BINS:
+        found = self.ranges[kind]
+        if found != NULL:
+            self.ranges[kind] = found.next
+            return found
+        kind += 1
+    return NULL
+
+
+cdef void lists_free(Lists *self) noexcept nogil:
+    cdef Range *before
     while self.blocks != NULL:
-        before = (<void **>self.blocks)[0]
-        pages_free(self.blocks, LIST_BLOCK)
+        before = self.blocks.next
+        pages_free(self.blocks, self.blocks.size)
         self.blocks = before
     memset(self, 0, sizeof(Lists))
 

@@ -63,7 +63,7 @@ cdef int piece_order(const Record *a, const Record *b) noexcept nogil:
 # A piece by its first eight bytes, as a number that has their order.
 cdef struct Leading:
     uint64_t prefix
-    const Slot *slot
+    size_t at              # its place in the table
 
 
 cdef inline uint64_t prefix_of(const uint8_t *piece, size_t n) noexcept nogil:
@@ -75,9 +75,8 @@ cdef inline uint64_t prefix_of(const uint8_t *piece, size_t n) noexcept nogil:
 
 
 cdef void leading_record(const PieceTable *table, const Leading *item, Record *record) noexcept nogil:
-    record.piece = bytes_of(table, item.slot)
-    record.n = length_of(&item.slot.key)
-    record.count = item.slot.count
+    cdef size_t at = item.at
+    table_next(table, &at, record)
 
 
 # Sort by radix, lowest byte first: 8 passes over 16 bytes per piece, fewer where all pieces have the same
@@ -155,13 +154,11 @@ cdef bint write_table(const PieceTable *table, uint8_t *out) noexcept nogil:
     cdef size_t i, j, count = 0, at = 0
     if memory == NULL:
         return False
-    for i in range(table.capacity):
-        if table.slots[i].key.high != 0:
-            memory[count].slot = &table.slots[i]
-            memory[count].prefix = prefix_of(
-                bytes_of(table, &table.slots[i]), length_of(&table.slots[i].key)
-            )
-            count += 1
+    while table_next(table, &at, &record):
+        memory[count].at = at - 1
+        memory[count].prefix = prefix_of(record.piece, record.n)
+        count += 1
+    at = 0
     items = sort_prefixes(memory, memory + table.used, count)
     i = 0
     while i < count:
@@ -183,12 +180,9 @@ cdef bint write_table(const PieceTable *table, uint8_t *out) noexcept nogil:
 
 cdef size_t table_bytes(const PieceTable *table) noexcept nogil:
     cdef Record record
-    cdef size_t i, total = 0
-    for i in range(table.capacity):
-        if table.slots[i].key.high != 0:
-            record.n = length_of(&table.slots[i].key)
-            record.count = table.slots[i].count
-            total += record_bytes(&record)
+    cdef size_t at = 0, total = 0
+    while table_next(table, &at, &record):
+        total += record_bytes(&record)
     return total
 
 

@@ -42,6 +42,7 @@ cdef class MergeTrainer:
     cdef uint16_t order[256]
     cdef double share
     cdef bint loaded
+    cdef bint released
 
     def __cinit__(
         self, start, size_t max_merges, uint64_t least, size_t max_length, double floor_share,
@@ -158,8 +159,8 @@ cdef class MergeTrainer:
         """Make up to `most` more merges; return whether that was the end. Releases the GIL."""
         cdef int status = TRAIN_OK
         cdef Training *training = &self.training
-        if not self.loaded:
-            raise ValueError("the trainer has no words yet")
+        if not self.loaded or self.released:
+            raise ValueError("the trainer has no words")
         with nogil:
             if training.pairs.slots == NULL:
                 status = collect(training)
@@ -241,6 +242,11 @@ cdef class MergeTrainer:
             at = copy_token(out, at, end, training.merges[i].right - 1)
         return made, made_ends, made_lefts if fits else None
 
+    def release(self) -> None:
+        """Return the memory of words and pairs; the merges remain, and no more can be made."""
+        self.released = True
+        words_free(&self.training)
+
     def unused(self) -> int:
         """Return how many of the merged tokens do not occur in the words as they are now merged."""
         cdef Training *training = &self.training
@@ -248,6 +254,9 @@ cdef class MergeTrainer:
         cdef size_t i, count = 0
         if uses == NULL:
             raise MemoryError("no memory to count tokens")
+        if self.released:
+            free(uses)
+            raise ValueError("the trainer has no words")
         with nogil:
             if training.wide:
                 count_uses(training, <uint32_t *>training.tokens, uses)

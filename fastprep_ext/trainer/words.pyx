@@ -2,7 +2,7 @@
 
 cdef enum:
     SMALL_COUNTS = 1 << 16     # counts below are places in an array, the others are sorted
-    SLOTS_AHEAD = 16           # whose long pieces are fetched before they are needed
+    LINES_AHEAD = 8            # whose long pieces are fetched before they are needed
 
 # Words, one by one: pieces of tables, or of records; or words in tokens, whose ends and counts are given.
 cdef struct Source:
@@ -21,7 +21,7 @@ cdef struct Source:
 # The next word; False after the last one. Of a word in tokens `piece` is where they start, `n` their number.
 cdef inline bint source_next(Source *self, Record *record) noexcept nogil:
     cdef const PieceTable *table
-    cdef const Slot *slot
+    cdef const PieceLine *line
     cdef size_t next
     if self.units != NULL:
         if self.at >= self.size:
@@ -43,16 +43,13 @@ cdef inline bint source_next(Source *self, Record *record) noexcept nogil:
         return True
     while self.table < self.n_tables:
         table = self.tables[self.table]
-        while self.at < table.capacity:
-            slot = &table.slots[self.at]
-            self.at += 1
-            if self.at + SLOTS_AHEAD < table.capacity and is_long(&slot[SLOTS_AHEAD].key):
-                prefetch(table.arena + slot[SLOTS_AHEAD].at)
-            if slot.key.high != 0:
-                record.piece = bytes_of(table, slot)
-                record.n = length_of(&slot.key)
-                record.count = slot.count
-                return True
+        if self.at % LINE_PIECES == 0 and self.at // LINE_PIECES + LINES_AHEAD < table.capacity:
+            line = &table.lines[self.at // LINE_PIECES + LINES_AHEAD]
+            for next in range(LINE_PIECES):
+                if is_long(&line.keys[next]):
+                    prefetch(bytes_of(table, &line.keys[next]))
+        if table_next(table, &self.at, record):
+            return True
         self.table += 1
         self.at = 0
     return False

@@ -160,7 +160,7 @@ def large(tmp_path: Path) -> list[Path]:
 
 
 # On a busy machine threads need longer than a job waits for them, and leave their files.
-PATIENT = "import fastprep.jobs.workers as workers; workers._STOP_TIMEOUT = 60.0\n"
+PATIENT = "import fastprep.jobs.calls as calls; calls._STOP_TIMEOUT = 60.0\n"
 COMMAND = PATIENT + "from fastprep.cli.main import command; command()"
 PREPARE = (
     PATIENT

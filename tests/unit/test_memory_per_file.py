@@ -15,8 +15,9 @@ from fastprep.corpus.documents import Span
 from fastprep.corpus.inputs import find
 from fastprep.corpus.passed_over import Tally
 from fastprep.errors import InvalidInput
-from fastprep.jobs.job import Input, Settings, make_job
+from fastprep.jobs.job import Settings, make_job
 from fastprep.jobs.journal import Journal
+from fastprep.jobs.shares import Input
 from fastprep.store import index as indexes
 from fastprep.store import manifest as manifests
 from fastprep.store.manifest import Manifest, ShardRecord

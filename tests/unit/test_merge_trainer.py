@@ -164,3 +164,25 @@ def test_words_come_from_any_number_of_tables() -> None:
     trainer.load(counters)
     assert trainer.run(10)
     assert len(trainer) == 0
+
+
+def test_long_lists_of_places_are_cut_for_shorter_ones() -> None:
+    rnd = random.Random(5)
+    letters = b"abcdefgh"
+    counts = {
+        bytes(rnd.choices(letters, k=rnd.randrange(2, 9))): rnd.randrange(1, 4)
+        for _ in range(4_000)
+    }
+    made, _ = merges_of(counts, 150)
+    assert made == train(counts, 150, BYTES.tolist())
+
+
+def test_merges_remain_when_the_words_are_given_back() -> None:
+    made, trainer = merges_of({b"abab": 3, b"bab": 2}, 2)
+    pairs = trainer.pairs()[0]
+    trainer.release()
+    trainer.release()
+    assert (len(trainer), trainer.pairs()[0]) == (len(made), pairs)
+    for call in (lambda: trainer.run(1), trainer.unused):
+        with pytest.raises(ValueError, match="the trainer has no words"):
+            call()
