@@ -68,6 +68,7 @@ cdef struct Batch:
     int64_t rows
     int64_t *indices
     bint requested         # from the disk
+    bint whole             # in stretches of which every page is used
     char *inputs
     char *targets
     Marks marks

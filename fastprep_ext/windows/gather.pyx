@@ -297,7 +297,7 @@ cdef bint make_scratch(const Maker *maker, int64_t ahead, Scratch *scratch) noex
 # Request the rows of a batch that are not made.
 cdef void request_rest(const Maker *maker, const Batch *batch) noexcept nogil:
     cdef Requested asked[2]
-    no_requests(asked)
+    no_requests(asked, NULL)
     request_rows(maker, batch.indices + batch.row, batch.rows - batch.row, asked)
     end_both(asked)
 
@@ -315,8 +315,8 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
     if not measured and reads.counts:
         reads.unmeasured += batch.rows
         measured = reads.unmeasured >= MEASURED_AFTER
-    # In order, whole pages are used, so a map is cheaper, and its faults read ahead.
-    own.row.cold = reads.cold and (batch.order == NULL or batch.order.shuffle)
+    # Where whole pages are used, in order or in blocks, a map is cheaper, and its faults read ahead.
+    own.row.cold = reads.cold and not batch.whole and (batch.order == NULL or batch.order.shuffle)
     if batch.order != NULL:
         batch.indices = <int64_t *>malloc((batch.rows + 1) * sizeof(int64_t))
     if batch.indices != NULL:
@@ -615,6 +615,7 @@ cdef class BatchMaker:
         batch.rows = rows
         batch.row = 0
         batch.requested = False
+        batch.whole = False
         batch.inputs = <char *><uintptr_t>inputs
         batch.targets = <char *><uintptr_t>targets
         batch.marks.positions = <int64_t *><uintptr_t>positions
@@ -629,7 +630,7 @@ cdef class BatchMaker:
             if not self.open_shards(batch) and batch.row == failed:
                 break
             failed = batch.row
-            batch.requested = False  # what was not open or not planned could not be requested
+            batch.requested = batch.whole = False  # what was not open or not planned was not requested
             with nogil:
                 make_batch(&self.maker, batch)
         if batch.status != 0:
