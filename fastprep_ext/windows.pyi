@@ -140,5 +140,10 @@ class Prefetcher(Generic[Owner]):
         """Request the batch of a range of positions, to be written to `places`."""
     def take(self) -> tuple[Owner, int, int]:
         """Return the oldest batch: its owner, and the result of `BatchMaker.make`."""
+    @property
+    def wants_open(self) -> bool:
+        """True if `open_wanted` has something to open."""
+    def open_wanted(self) -> None:
+        """Open the shards of windows that are to be requested from the disk, if they are not open."""
     def stop(self) -> None:
         """End the thread after its current batch."""

@@ -50,8 +50,9 @@ def _info(options: argparse.Namespace) -> None:
     manifest = store.head
     inputs: dict[str, int] = {}
     bad = trained = 0
-    for shard in store.records():
-        inputs.update((span.path, span.size) for span in shard.inputs)
+    for shard in store.summaries():
+        for span in shard.inputs:
+            inputs[span.path] = span.size
         bad += shard.bad_documents
         trained += shard.mask_tokens or 0
     facts: dict[str, object] = {

@@ -23,11 +23,11 @@ each manifest has the index that it names, and no reader takes one for the other
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -41,6 +41,7 @@ from fastprep.store.manifest import (
     IndexRecord,
     Manifest,
     ShardRecord,
+    ShardSummary,
 )
 from fastprep.system.atomic import remove, replacing
 from fastprep.system.byte_order import from_file, to_file
@@ -53,6 +54,8 @@ _MAGIC = b"fpindex\x01"
 _HEADER_BYTES = 64
 _SHARDS = b'\n  "shards": '
 _CHUNK_BYTES = 1 << 20  # of the records, read at a time
+
+RecordType = TypeVar("RecordType", ShardRecord, ShardSummary)
 
 
 class StoreIndex(NamedTuple):
@@ -146,10 +149,11 @@ def open_manifest(directory: Path) -> Opened:
 
 
 def read_records(
-    directory: Path, opened: Opened, first: int, last: int
-) -> Iterator[ShardRecord] | None:
+    directory: Path, opened: Opened, first: int, last: int, kind: type[RecordType]
+) -> Iterator[RecordType] | None:
     """Return the records of the shards `first` to `last`, the latter excluded, read as they are needed.
 
+    They are :class:`ShardRecord`, or :class:`ShardSummary`, of which only the counts are checked.
     Returns None if the manifest was replaced since it was opened.
     """
     index = opened.entries
@@ -158,7 +162,7 @@ def read_records(
     if FileIdentity.of(os.fstat(descriptor)) != opened.identity:
         os.close(descriptor)
         return None
-    return _records(descriptor, directory / MANIFEST, opened.manifest, index, first, last)
+    return _records(descriptor, directory / MANIFEST, opened.manifest, index, first, last, kind)
 
 
 def read_passed_over(directory: Path, opened: Opened) -> list[PassedOver] | None:
@@ -204,9 +208,16 @@ class _AfterShards(msgspec.Struct):
 
 
 def _records(
-    descriptor: int, path: Path, head: Manifest, index: StoreIndex, first: int, last: int
-) -> Iterator[ShardRecord]:
+    descriptor: int,
+    path: Path,
+    head: Manifest,
+    index: StoreIndex,
+    first: int,
+    last: int,
+    kind: type[RecordType],
+) -> Iterator[RecordType]:
     starts = index.record_starts
+    decoder = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
     try:
         while first < last:
             stop = first + 1
@@ -224,9 +235,7 @@ def _records(
                 filled += got
             del content[filled:]
             try:
-                records = msgspec.json.decode(
-                    b"[" + content.rstrip(b", \n") + b"]", type=list[ShardRecord]
-                )
+                records = decoder.decode(b"[" + content.rstrip(b", \n") + b"]")
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise InvalidStore(
                     f"{path}: the records of the shards {first} to {stop - 1} are damaged: {error}; "
@@ -246,12 +255,19 @@ def _records(
 
 
 def _check_records(
-    path: Path, head: Manifest, index: StoreIndex, first: int, stop: int, records: list[ShardRecord]
+    path: Path,
+    head: Manifest,
+    index: StoreIndex,
+    first: int,
+    stop: int,
+    records: Sequence[ShardRecord | ShardSummary],
 ) -> None:
     if len(records) != stop - first:
         raise InvalidStore(f"{path}: {len(records)} records of {stop - first} shards; {HOW_TO_FIX}")
     for number, record in enumerate(records, first):
-        fault = manifests.shard_contradiction(head, record)
+        fault = None
+        if isinstance(record, ShardRecord):
+            fault = manifests.shard_contradiction(head, record)
         if (
             record.tokens != index.token_starts[number + 1] - index.token_starts[number]
             or record.documents != index.document_starts[number + 1] - index.document_starts[number]

@@ -45,6 +45,7 @@ from fastprep.store.manifest import (
     FileKind,
     Manifest,
     ShardRecord,
+    ShardSummary,
 )
 from fastprep.system.arguments import local_path, path_name, whole_number
 from fastprep.system.cached import cached_property
@@ -80,8 +81,8 @@ class TokenStore:
 
     A store pickles as its path, so it is cheap to send to another process. Two stores are equal if they
     hold the same ids and documents of the same encoding in shards of the same sizes
-    (:attr:`fingerprint`), wherever they are. As keys of a dict two stores are two all the same, as two
-    tensors are: a mixture keeps the weight of each.
+    (:attr:`fingerprint`), wherever they are, and equal stores are one key of a dict: two objects of one
+    store find the same entry. To give two equal stores a weight each in a mixture, pass it pairs.
 
     ``store[i]`` is an id; ``store[a:b]`` is a view of the mapped file, or a copy where it runs
     across shards; an array or list of positions, or a mask of all positions, selects ids as in
@@ -238,12 +239,24 @@ class TokenStore:
         """
         last = self.num_shards if last is None else last
         if self._whole is None:
-            found = read_records(self.path, self._read, first, last)
+            found = read_records(self.path, self._read, first, last, ShardRecord)
             if found is not None:
                 yield from found
                 return
         for number in range(first, last):
             yield self.manifest.shards[number]
+
+    def summaries(self) -> Iterator[ShardRecord | ShardSummary]:
+        """Yield the counts and inputs of all shards, in constant memory.
+
+        Raises InvalidStore for a record without them, and for counts that are not those of the index.
+        """
+        if self._whole is None:
+            found = read_records(self.path, self._read, 0, self.num_shards, ShardSummary)
+            if found is not None:
+                yield from found
+                return
+        yield from self.manifest.shards
 
     def record(self, index: int) -> ShardRecord:
         """Return the record of one shard. Raises InvalidStore like :meth:`records`."""
@@ -644,9 +657,9 @@ class TokenStore:
         )
 
     def __hash__(self) -> int:
-        # Of the object, as that of a tensor: a dict of weights by source would lose one of two equal
-        # stores, without an error.
-        return object.__hash__(self)
+        # Of what equal stores share and the head of the manifest has: a fingerprint reads the checksums
+        # of all shards, which takes seconds for 250,000 of them.
+        return hash((TokenStore, self.num_tokens, self.num_documents))
 
     def to_arrow(self, column: str = "input_ids") -> Any:
         """Return the documents as a table of pyarrow with one column, a list of ids per document.

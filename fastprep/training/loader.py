@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, overload
 
 import torch
 from torch.utils.data import DataLoader
 
-from fastprep.errors import InvalidWindow, UnknownOption
+from fastprep.errors import InvalidStore, InvalidWindow, UnknownOption
 from fastprep.system.arguments import whole_number
 from fastprep.training.batch import BatchTensors, BatchType, Outputs, Pair, collate_windows
 from fastprep.training.dataset import Layout, WindowDataset
@@ -535,6 +536,10 @@ class WindowLoader(DataLoader[Any], Generic[BatchType]):
                         prefetcher.submit(positions, *pool.allocate(len(positions)))
                         submitted += 1
                     batch = pool.to_batch(*prefetcher.take())
+                    if prefetcher.wants_open:
+                        # A shard that cannot be opened is an error once a window of it is due.
+                        with suppress(InvalidStore):
+                            prefetcher.open_wanted()
                 yield batch
         finally:
             prefetcher.stop()

@@ -41,7 +41,7 @@ class Mixture:
     ----------
     weights
         a mapping from source to weight, or pairs ``(source, weight)`` where sources cannot be
-        keys, such as arrays. A source is anything that
+        keys, such as arrays, or are equal, such as two copies of a store. A source is anything that
         :class:`~fastprep.training.dataset.WindowDataset` takes. Weights are ints, fractions or
         floats above 0, of any sum. A float counts as the decimal that it prints as, rounded to
         2**-61 of the sum if the decimals together are finer.
@@ -50,8 +50,8 @@ class Mixture:
         source continues into the next epoch of the mixture where it stopped in this one.
     schedule
         weights that replace those before while training: a mapping, or pairs, from a position to
-        the weights from there on. These are a mapping from every source to its weight, or a
-        sequence in the order of the sources. With a schedule, a weight may be 0.
+        the weights from there on. These are a mapping from every source to its weight, if no two
+        sources are equal, or a sequence in the order of the sources. With a schedule, a weight may be 0.
     unit
         what positions of the schedule count, over all ranks and epochs: "windows", or "tokens",
         of which a window is `max_length`; a change within a window applies from the next one on.
@@ -156,7 +156,13 @@ class Mixture:
                 at, "a position of the schedule", most=_MAX_POSITION, error=InvalidWindow
             )
             if isinstance(ones, Mapping):
-                wrong = [*(ones.keys() ^ set(self.sources))]
+                sources = set(self.sources)
+                if len(sources) < len(self.sources):
+                    raise InvalidWindow(
+                        f"the schedule at {start} maps sources to weights, but two of the sources are "
+                        "equal, so it has one weight for both; give the weights as a sequence"
+                    )
+                wrong = [*(ones.keys() ^ sources)]
                 weights = [] if wrong else [ones[source] for source in self.sources]
             else:
                 weights, wrong = list(ones), []

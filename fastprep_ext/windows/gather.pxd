@@ -57,6 +57,7 @@ cdef struct Maker:
     bint mask              # whether targets in another document than their input are masked
     bint has_masks         # whether a source has a mask of its own
     Reads *reads
+    bint in_order          # whether the windows of the batch follow each other
     bint timed             # whether to return SLOW once rows may have been read from the disk
 
 # One batch to make: its windows are at `rows` positions of an order, from `first` on in steps of
@@ -68,6 +69,7 @@ cdef struct Batch:
     int64_t rows
     int64_t *indices
     bint requested         # from the disk
+    bint whole             # in stretches of which every page is used
     char *inputs
     char *targets
     Marks marks

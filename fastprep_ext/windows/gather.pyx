@@ -227,10 +227,27 @@ cdef int64_t write_planned_row(
     return status
 
 
+# Return how many rows from row r on are one range of tokens, which is widened at once; 1 if it is not known.
+# Of windows that follow each other, and not more than are timed together. For L = 256 that is 1.0 of the time of
+# row after row, for 1024 and 4096 0.83 to 0.90.
+cdef inline int64_t adjacent_rows(
+    const Maker *maker, const Source *source, const Batch *batch, int64_t r, int64_t row
+) noexcept nogil:
+    cdef int64_t count
+    if (
+        source.row_first != NULL or source.plans != NULL or source.ends != NULL
+        or source.mask != NULL or source.stride != maker.row.length
+    ):
+        return 1
+    count = min(TIMED_ROWS - r % TIMED_ROWS, batch.rows - r)
+    count = min(count, min(source.num_rows, (source.num_tokens - 1) // source.stride) - row)
+    return min(count, (maker.row.scratch.ahead - 1) // source.stride)
+
+
 cdef int64_t write_rows(void *context, void *job) noexcept nogil:
     cdef Maker *maker = <Maker *>context
     cdef Batch *batch = <Batch *>job
-    cdef int64_t source, index, status, r, seqlens
+    cdef int64_t source, index, status, r, row, count, seqlens
     cdef int64_t begin = batch.row
     cdef int64_t limit = maker.first_index[maker.num_sources]
     cdef int64_t longest = TIMED_ROWS * (SLOW_ROW + 8 * maker.row.length)
@@ -246,9 +263,10 @@ cdef int64_t write_rows(void *context, void *job) noexcept nogil:
         if not 0 <= batch.indices[r] < limit:
             return BAD_INDEX
     for r in range(begin, min(batch.rows, begin + <int64_t>PREFETCHED_WINDOWS)):
-        if not maker.row.cold:
+        if not maker.row.cold and not maker.in_order:
             prefetch_window(maker, batch.indices[r])
-    for r in range(begin, batch.rows):
+    r = begin
+    while r < batch.rows:
         batch.row = r
         if maker.timed and r % TIMED_ROWS == 0 and r > begin:
             now = clock_now()
@@ -256,23 +274,31 @@ cdef int64_t write_rows(void *context, void *job) noexcept nogil:
                 return SLOW
             before = now
         seqlens = batch.marks.num_seqlens
-        if r + PREFETCHED_WINDOWS < batch.rows and not maker.row.cold:
-            prefetch_window(maker, batch.indices[r + PREFETCHED_WINDOWS])
         index = batch.indices[r]
         source = source_of(maker, index)
+        row = index - maker.first_index[source]
+        if maker.in_order:
+            count = adjacent_rows(maker, &maker.sources[source], batch, r, row)
+            if count > 1 and write_pairs(
+                maker.sources[source].tokens, &maker.row, row * maker.row.length,
+                count * maker.row.length, batch.inputs + r * maker.row.length * maker.row.itemsize,
+                batch.targets + r * maker.row.length * maker.row.itemsize,
+            ) == 0:
+                r += count
+                continue
+            # An error is that of a single row.
+        elif r + PREFETCHED_WINDOWS < batch.rows and not maker.row.cold:
+            prefetch_window(maker, batch.indices[r + PREFETCHED_WINDOWS])
         if maker.sources[source].plans != NULL:
             status = write_planned_row(
-                maker, &maker.sources[source], index - maker.first_index[source], batch,
-                r * maker.row.length,
+                maker, &maker.sources[source], row, batch, r * maker.row.length
             )
         else:
-            status = write_row(
-                maker, &maker.sources[source], index - maker.first_index[source], batch,
-                r * maker.row.length,
-            )
+            status = write_row(maker, &maker.sources[source], row, batch, r * maker.row.length)
         if status != 0:
             batch.marks.num_seqlens = seqlens  # the row may be made again
             return status
+        r += 1
     return 0
 
 
@@ -297,7 +323,7 @@ cdef bint make_scratch(const Maker *maker, int64_t ahead, Scratch *scratch) noex
 # Request the rows of a batch that are not made.
 cdef void request_rest(const Maker *maker, const Batch *batch) noexcept nogil:
     cdef Requested asked[2]
-    no_requests(asked)
+    no_requests(asked, NULL)
     request_rows(maker, batch.indices + batch.row, batch.rows - batch.row, asked)
     end_both(asked)
 
@@ -315,15 +341,16 @@ cdef void make_batch(const Maker *maker, Batch *batch) noexcept nogil:
     if not measured and reads.counts:
         reads.unmeasured += batch.rows
         measured = reads.unmeasured >= MEASURED_AFTER
-    # In order, whole pages are used, so a map is cheaper, and its faults read ahead.
-    own.row.cold = reads.cold and (batch.order == NULL or batch.order.shuffle)
+    # Where whole pages are used, in order or in blocks, a map is cheaper, and its faults read ahead.
+    own.row.cold = reads.cold and not batch.whole and (batch.order == NULL or batch.order.shuffle)
     if batch.order != NULL:
         batch.indices = <int64_t *>malloc((batch.rows + 1) * sizeof(int64_t))
     if batch.indices != NULL:
         if batch.order != NULL:
             fill_order(batch.order, batch.first, batch.step, batch.rows, batch.indices)
         in_order = is_one_stretch(batch)
-    if in_order and batch.rows > 1:
+    own.in_order = in_order and batch.rows > 1
+    if own.in_order:
         ahead = min(batch.rows * maker.row.length + 1, <int64_t>READ_IN_ORDER)
     mask_scratch.at = NULL
     failed = make_scratch(maker, ahead, &scratch)
@@ -615,6 +642,7 @@ cdef class BatchMaker:
         batch.rows = rows
         batch.row = 0
         batch.requested = False
+        batch.whole = False
         batch.inputs = <char *><uintptr_t>inputs
         batch.targets = <char *><uintptr_t>targets
         batch.marks.positions = <int64_t *><uintptr_t>positions
@@ -629,7 +657,7 @@ cdef class BatchMaker:
             if not self.open_shards(batch) and batch.row == failed:
                 break
             failed = batch.row
-            batch.requested = False  # what was not open or not planned could not be requested
+            batch.requested = batch.whole = False  # what was not open or not planned was not requested
             with nogil:
                 make_batch(&self.maker, batch)
         if batch.status != 0:

@@ -5,14 +5,6 @@ cannot delay the next batch. It sleeps while the queue is empty. The reader neve
 that is not started: it makes that one itself.
 """
 
-cdef extern from "<signal.h>" nogil:
-    ctypedef struct sigset_t:
-        pass
-    int sigfillset(sigset_t *)
-    int sigdelset(sigset_t *, int)
-    int SIG_SETMASK
-    int pthread_sigmask(int, const sigset_t *, sigset_t *)
-
 cdef extern from "<unistd.h>" nogil:
     int getpid()
 
@@ -32,6 +24,10 @@ cdef enum:
     # A kernel that reads so many bytes ahead by itself does it with larger pages than when it is asked, for a
     # fifth of the faults: 0.95 of the speed of reads of a whole file, where requests gave 0.55.
     ENOUGH_READ_AHEAD = 4 << 20
+    # Blocks that are requested earlier than the blocks of a group are on average used up.
+    EARLY_BLOCKS = 2
+    # Stretches that a block may consist of, one per shard and mask.
+    ROOM = 8
 
 cdef enum:
     WAITING
@@ -45,15 +41,20 @@ cdef struct Slot:
 # What of an order is requested from the disk. `requested` is the first position that is not: batches start
 # `step` positions apart. Of an order in blocks, whose groups are requested while the group before is read,
 # it is, for each source, the first block that is not, counted in `epochs`. Rows that are planned block by
-# block are requested one by one.
+# block are requested one by one. A shard that is `wanted` is opened by the reader of batches, which has the GIL.
 cdef struct Ahead:
     int64_t step           # 0: batches come in any order, so nothing is requested
     int64_t batches
     int64_t least          # positions that are requested together, or more
     int64_t requested
     bint in_blocks
+    bint in_stretches      # in order, so that the tokens of many batches are one stretch
     int64_t *epochs
     int64_t *blocks
+    int64_t wanted         # the source, from 1 on; 0: none
+    int64_t wanted_start   # tokens
+    int64_t wanted_count
+    bint cannot_open
 
 # A queue of batches in order: of `submitted` ones, `started` are started by a thread and `taken`
 # handed out.
@@ -68,6 +69,7 @@ cdef struct Queue:
     bint thread_sleeps
     bint reader_waits
     Ahead ahead
+    Readers readers
     pthread_t thread
     pthread_mutex_t lock
     pthread_cond_t work
@@ -82,7 +84,7 @@ cdef int64_t request_batches(Queue *queue, const Batch *batch, int64_t first, in
     cdef int64_t *indices = <int64_t *>malloc((batch.rows + 1) * sizeof(int64_t))
     if indices == NULL:
         return first
-    no_requests(asked)
+    no_requests(asked, NULL)
     while first < end:
         rows = min(batch.rows, (batch.order.length - first + batch.step - 1) // batch.step)
         fill_order(batch.order, first, batch.step, rows, indices)
@@ -92,6 +94,37 @@ cdef int64_t request_batches(Queue *queue, const Batch *batch, int64_t first, in
     end_both(asked)
     free(indices)
     return first
+
+
+# Return whether the shards of tokens of a source are open. If not, they are wanted.
+cdef bint want_open(Queue *queue, int64_t number, int64_t start, int64_t count) noexcept nogil:
+    cdef Ahead *ahead = &queue.ahead
+    cdef const Source *source = &queue.maker.sources[number]
+    count = min(count, source.num_tokens - start)
+    if are_open(source.tokens, start, count) and (
+        source.mask == NULL or are_open(source.mask, start, count)
+    ):
+        return True
+    if load_acquire(&ahead.wanted) == 0 and not ahead.cannot_open:
+        ahead.wanted_start, ahead.wanted_count = start, count
+        store_release(&ahead.wanted, number + 1)
+    return False
+
+
+# Request the tokens of batches in order. Return the first position that is not requested.
+cdef int64_t request_stretches(
+    Queue *queue, const Batch *batch, int64_t first, int64_t end
+) noexcept nogil:
+    cdef const Source *source = &queue.maker.sources[0]
+    cdef int64_t start = first * source.stride
+    cdef int64_t count = (end - first - 1) * source.stride + queue.maker.row.length + 1
+    cdef Requested asked[2]
+    if first >= end or not want_open(queue, 0, start, count):
+        return first
+    no_requests(asked, &queue.readers)
+    request_stretch(source, start, count, asked)
+    end_both(asked)
+    return end
 
 
 # Request the blocks of the groups of a batch, and as much of the next group as it has read of its own. At the
@@ -109,8 +142,9 @@ cdef int64_t request_blocks(Queue *queue, const Batch *batch) noexcept nogil:
     cdef int64_t most = 2 * ahead.step
     cdef bint complete = True
     cdef int64_t r, group, first, size, next_size, end, slot, place, window
+    cdef const Source *source
     at.phase = 0
-    no_requests(asked)
+    no_requests(asked, &queue.readers)
     for r in range(batch.rows):
         locate(order, batch.first + r * batch.step, &at)
         if at.source != known_source or at.epoch != known_epoch:
@@ -128,13 +162,21 @@ cdef int64_t request_blocks(Queue *queue, const Batch *batch) noexcept nogil:
             next_size = blocks.size - first - size
         # In windows, then in blocks. Rounded up: the first place of a group needs all of it.
         end = first + size + <int64_t>(<double>(at.place - first) / size * next_size)
+        if next_size > 0:
+            end = min(end + EARLY_BLOCKS * order.block, first + size + next_size)
         end = min(end + order.block - 1, <int64_t>blocks.size + order.block - 1) // order.block
         if ahead.epochs[at.source] != at.epoch or ahead.blocks[at.source] < first // order.block:
             ahead.epochs[at.source] = at.epoch
             ahead.blocks[at.source] = first // order.block
-        while ahead.blocks[at.source] < end and windows < most:
+        source = &queue.maker.sources[at.source]
+        while ahead.blocks[at.source] < end and windows < most and has_room(&queue.readers, ROOM):
             slot = ahead.blocks[at.source]
             place = slot * order.block
+            if source.row_first == NULL and not want_open(
+                queue, at.source, <int64_t>window_to_read(&blocks, place) * source.stride,
+                (order.block - 1) * source.stride + queue.maker.row.length + 1,
+            ):
+                break
             while place < min((slot + 1) * order.block, <int64_t>blocks.size):
                 window = order.offsets[at.source] + <int64_t>window_to_read(&blocks, place)
                 request_rows(queue.maker, &window, 1, asked)
@@ -164,10 +206,21 @@ cdef void request_ahead(Queue *queue, const Batch *batch) noexcept nogil:
         if end - first < ahead.least:
             return
         end = min(end, batch.order.length)
+        if ahead.in_stretches:
+            # Measured by those that read.
+            ahead.requested = request_stretches(queue, batch, first, end)
+            return
         requested = request_batches(queue, batch, first, end)
         windows = (requested - first) // ahead.step * batch.rows
         ahead.requested = requested
     note_reads(reads, count_disk_reads() != before, windows, batch.order)
+
+
+# Make a batch, as one whose windows are requested or not.
+cdef void make_next(Queue *queue, Slot *slot) noexcept nogil:
+    slot.batch.requested = slot.batch.first < queue.ahead.requested
+    slot.batch.whole = slot.batch.requested and queue.ahead.in_blocks
+    make_batch(queue.maker, &slot.batch)
 
 
 # The thread: make batches until it is stopped.
@@ -175,15 +228,8 @@ cdef void *run_queue(void *context) noexcept nogil:
     cdef Queue *queue = <Queue *>context
     cdef Slot *slot
     cdef Batch made
-    cdef sigset_t signals
     cdef int64_t known, spins
-    # Other threads handle signals, except those that this thread raises itself.
-    sigfillset(&signals)
-    sigdelset(&signals, SIGBUS)
-    sigdelset(&signals, SIGSEGV)
-    sigdelset(&signals, SIGFPE)
-    sigdelset(&signals, SIGILL)
-    pthread_sigmask(SIG_SETMASK, &signals, NULL)
+    block_signals()
     pthread_mutex_lock(&queue.lock)
     while not queue.stop:
         if queue.started == queue.submitted:
@@ -204,8 +250,7 @@ cdef void *run_queue(void *context) noexcept nogil:
         queue.started += 1
         slot.state = STARTED
         pthread_mutex_unlock(&queue.lock)
-        slot.batch.requested = slot.batch.first < queue.ahead.requested
-        make_batch(queue.maker, &slot.batch)
+        make_next(queue, slot)
         made = slot.batch  # once the state is DONE, the reader may submit another one in this slot
         pthread_mutex_lock(&queue.lock)
         slot.state = DONE
@@ -227,8 +272,7 @@ cdef void await_batch(Queue *queue, Slot *slot, bint has_thread) noexcept nogil:
         queue.started += 1
         slot.state = STARTED
         pthread_mutex_unlock(&queue.lock)
-        slot.batch.requested = slot.batch.first < queue.ahead.requested
-        make_batch(queue.maker, &slot.batch)
+        make_next(queue, slot)
         slot.state = DONE
         if not has_thread:
             request_ahead(queue, &slot.batch)
@@ -302,9 +346,15 @@ cdef class Prefetcher:
         pthread_mutex_init(&self.queue.lock, NULL)
         pthread_cond_init(&self.queue.work, NULL)
         pthread_cond_init(&self.queue.ready, NULL)
+        pthread_mutex_init(&self.queue.readers.lock, NULL)
+        pthread_cond_init(&self.queue.readers.work, NULL)
+        self.queue.readers.reads = maker.maker.reads
+        self.queue.readers.order = &order.order
+        self.queue.readers.length = maker.maker.row.length
         # If no thread can be created, batches are made when they are taken.
         if ahead > 0 and pthread_create(&self.queue.thread, NULL, run_queue, &self.queue) == 0:
             self.process = getpid()
+            self.queue.readers.may_start = True
 
     def __dealloc__(self):
         self.stop()
@@ -342,10 +392,17 @@ cdef class Prefetcher:
     cdef set_ahead(self, int64_t rows, int64_t step):
         cdef int64_t size = max(rows, 1) * self.maker.maker.row.length * 2  # bytes, of uint16
         cdef Ahead *ahead = &self.queue.ahead
+        cdef const Source *source = &self.maker.maker.sources[0]
+        ahead.in_stretches = (
+            self.process != 0 and not self.order.order.shuffle and self.maker.maker.num_sources == 1
+            and source.row_first == NULL and source.plans == NULL
+            and source.stride <= self.maker.maker.row.length and ahead.step == rows and step == 1
+        )
+        self.queue.readers.kernel_reads_ahead = ahead.in_stretches and self.kernel_reads_ahead()
         if self.order.order.shuffle:
             ahead.batches = max(1, min((AHEAD_WINDOWS + rows - 1) // max(rows, 1), AHEAD_BYTES // size))
             ahead.least = 1
-        elif self.kernel_reads_ahead() and step == 1:
+        elif self.kernel_reads_ahead() and step == 1 and not ahead.in_stretches:
             ahead.step = 0
         else:
             ahead.batches = max(1, AHEAD_IN_ORDER // size)
@@ -372,6 +429,9 @@ cdef class Prefetcher:
             # A thread that was not forked may hold the lock: this thread now owns everything.
             pthread_mutex_init(&self.queue.lock, NULL)
             self.process = 0
+            self.queue.readers.may_start = False
+            self.queue.readers.count = 0
+            self.queue.ahead.in_stretches = False
             started = &self.queue.slots[(self.queue.started - 1) % self.queue.capacity]
             if self.queue.started > self.queue.taken and started.state == STARTED:
                 started.state = WAITING
@@ -384,6 +444,32 @@ cdef class Prefetcher:
         if slot.batch.status != 0:
             self.maker.finish(&slot.batch)
         return owner, slot.batch.marks.num_seqlens, slot.batch.marks.longest
+
+    @property
+    def wants_open(self):
+        """True if :meth:`open_wanted` has something to open."""
+        return self.queue.ahead.wanted != 0 and not self.queue.ahead.cannot_open
+
+    def open_wanted(self):
+        """Open the shards of windows that are to be requested from the disk, if they are not open.
+
+        Raises
+        ------
+        InvalidStore
+            for a file that is missing or was replaced; no other shard is opened by this method then.
+        """
+        cdef GatheredRows rows
+        cdef Ahead *ahead = &self.queue.ahead
+        cdef int64_t wanted = load_acquire(&ahead.wanted)
+        if wanted == 0:
+            return
+        ahead.cannot_open = True
+        rows = self.maker.sources[wanted - 1]
+        rows.tokens.open_shards(ahead.wanted_start, ahead.wanted_count)
+        if rows.mask is not None:
+            rows.mask.open_shards(ahead.wanted_start, ahead.wanted_count)
+        ahead.cannot_open = False
+        store_release(&ahead.wanted, 0)
 
     def stop(self):
         """End the thread after its current batch."""
@@ -399,3 +485,4 @@ cdef class Prefetcher:
         pthread_mutex_unlock(&self.queue.lock)
         with nogil:
             pthread_join(self.queue.thread, NULL)
+            stop_readers(&self.queue.readers)

@@ -64,11 +64,15 @@ cdef struct RowForm:
     Scratch *mask_scratch  # the same for a mask
     bint cold              # whether to read files also where they are mapped
 
-# A range of tokens to request from the disk; ranges that follow each other are joined.
+cdef struct Readers
+
+# A range of tokens to request from the disk; ranges that follow each other are joined. A long one is left to
+# `readers`, if that is not NULL.
 cdef struct Requested:
     const Tokens *tokens
     int64_t start
     int64_t end
+    Readers *readers
 
 # Add tokens to the range; what was in it is requested if they do not follow it.
 cdef void request(
@@ -105,8 +109,12 @@ cdef int64_t mask_targets(
 ) noexcept nogil
 
 # Leave two ranges to request empty.
-cdef void no_requests(Requested *asked) noexcept nogil
+cdef void no_requests(Requested *asked, Readers *readers) noexcept nogil
 cdef void end_both(Requested *asked) noexcept nogil
+
+# Return whether all shards of `count` tokens from `start` on are open.
+cdef bint are_open(const Tokens *tokens, int64_t start, int64_t count) noexcept nogil
+
 # Return the address of `count` consecutive tokens, in place or in the scratch memory, until its next use;
 # NULL if they cannot be read, or are in a shard that is not opened.
 cdef const char *fetch(

@@ -27,10 +27,12 @@ cdef extern from *:
     #define publish(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
     """
     void publish(const char **place, const char *value) nogil
+    void store_release "publish"(int64_t *place, int64_t value) nogil
 
 cdef enum:
     CACHE_LINE = 64        # bytes; on processors with longer lines some are requested twice
     PREFETCHED = 1024      # bytes of a window; after them the hardware prefetcher follows
+    LONG = 256 << 10       # bytes of a range that is left to other threads
 
 
 # Return the shard that holds the token at `position`; empty shards hold none.
@@ -84,23 +86,29 @@ cdef void request_part(
 
 
 cdef void end_requests(Requested *asked) noexcept nogil:
-    cdef int64_t shard, take
+    cdef int64_t shard, take, first
     if asked.start >= asked.end:
         return
     shard = shard_of(asked.tokens.bounds, asked.tokens.num_shards, asked.start)
     while asked.start < asked.end and shard < asked.tokens.num_shards:
         take = min(asked.end, asked.tokens.bounds[shard + 1]) - asked.start
         if take > 0:
-            request_part(asked.tokens, shard, asked.start - asked.tokens.bounds[shard], take)
+            first = asked.start - asked.tokens.bounds[shard]
+            if (
+                asked.readers == NULL or take * asked.tokens.itemsize < LONG
+                or not add_stretch(asked.readers, asked.tokens, shard, first, take)
+            ):
+                request_part(asked.tokens, shard, first, take)
             asked.start += take
         shard += 1
     asked.end = asked.start
 
 
-cdef void no_requests(Requested *asked) noexcept nogil:
+cdef void no_requests(Requested *asked, Readers *readers) noexcept nogil:
     cdef int k
     for k in range(2):
         asked[k].tokens = NULL
+        asked[k].readers = readers
         asked[k].start = asked[k].end = 0
 
 
@@ -117,6 +125,18 @@ cdef void request(
         asked.tokens = tokens
         asked.start = asked.end = start
     asked.end = max(asked.end, start + count)
+
+
+cdef bint are_open(const Tokens *tokens, int64_t start, int64_t count) noexcept nogil:
+    cdef int64_t shard = shard_of(tokens.bounds, tokens.num_shards, start)
+    while shard < tokens.num_shards and tokens.bounds[shard] < start + count:
+        if (
+            tokens.bounds[shard] < tokens.bounds[shard + 1]
+            and tokens.places[shard] == NULL and tokens.files[shard].path == NULL
+        ):
+            return False
+        shard += 1
+    return True
 
 
 # Copy tokens of one shard; 0, or READ_FAILED. Where a shard is mapped and in a file, a window that is not

@@ -20,6 +20,7 @@ from checks import crashes
 
 import fastprep
 from fastprep import TokenStore, export_store, prepare, verify
+from fastprep.cli.main import main
 from fastprep.errors import IdOutOfRange, InvalidStore, WrongState
 from fastprep.exchange.imports import import_tokens
 from fastprep.store import index as indexes
@@ -73,6 +74,32 @@ def test_records_read_in_many_parts_are_the_records(
     monkeypatch.setattr(indexes, "_CHUNK_BYTES", 300)
     store = make(tmp_path)
     assert [*store.records()] == manifests.load(store.path).shards
+
+
+def test_summaries_are_of_the_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = make(tmp_path)
+    whole = manifests.load(store.path).shards
+    found = [*TokenStore(store.path).summaries()]
+    assert [*map(type, found)] == [manifests.ShardSummary] * len(whole)
+    for summary, record in zip(found, whole, strict=True):
+        for name in ("tokens", "documents", "max_id", "bad_documents", "mask_tokens"):
+            assert getattr(summary, name) == getattr(record, name)
+        assert [(span.path, span.size) for span in summary.inputs] == [
+            (span.path, span.size) for span in record.inputs
+        ]
+    main(["info", str(store.path), "--json"])
+    with_index = json.loads(capsys.readouterr().out)
+    _ = store.manifest  # read whole
+    assert [*store.summaries()] == whole
+    assert with_index["inputs"] == 1
+    assert with_index["input_bytes"] == (tmp_path / "a.txt").stat().st_size
+    content = (store.path / manifests.MANIFEST).read_text()
+    record = f'"tokens": {whole[2].tokens}'
+    at = content.index(record, content.index('"shards": ') + 1)
+    damaged = content[:at] + record[:-1] + "9" + content[at + len(record) :]
+    (store.path / manifests.MANIFEST).write_text(damaged if damaged != content else content[::-1])
+    with pytest.raises(InvalidStore, match="counts are not those of the index"):
+        [*TokenStore(store.path).summaries()]
 
 
 def test_a_short_manifest_has_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

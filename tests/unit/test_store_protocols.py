@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastprep import Mixture, TokenStore, prepare
-from fastprep.errors import IdOutOfRange, InvalidIndex
+from fastprep.errors import IdOutOfRange, InvalidIndex, InvalidWindow
 
 
 @pytest.fixture(scope="module", params=[1, 3])
@@ -115,11 +116,30 @@ def test_other_keys_say_what_to_write(store: TokenStore, key: Any) -> None:
         store[key]
 
 
-def test_equal_stores_are_two_sources(store: TokenStore, tmp_path: Path) -> None:
+def test_equal_stores_are_one_key_and_as_pairs_several_sources(
+    store: TokenStore, tmp_path: Path
+) -> None:
     shutil.copytree(store.path, tmp_path / "copy")
     again, copy = TokenStore(store.path), TokenStore(tmp_path / "copy")
-    mixture = Mixture({store: 0.5, again: 0.25, copy: 0.25})
+    assert hash(store) == hash(again) == hash(copy) == hash(pickle.loads(pickle.dumps(store)))
+    other = prepare([{"text": "a"}], tmp_path / "other", progress=False)
+    same_counts = prepare([{"text": "b"}], tmp_path / "same", progress=False)
+    assert hash(other) == hash(same_counts)
+    assert [*{store: 1, again: 2, copy: 3, other: 4, same_counts: 5}.values()] == [3, 4, 5]
+    mixture = Mixture([(store, 0.5), (again, 0.25), (copy, 0.25)], schedule={9: (1, 1, 2)})
     assert [float(share) for share in mixture.shares] == [0.5, 0.25, 0.25]
+    assert [float(share) for share in mixture.schedule[0][1]] == [0.25, 0.25, 0.5]
+    with pytest.raises(InvalidWindow, match=r"at 9 .* two of the sources are equal"):
+        Mixture([(store, 3), (copy, 1)], schedule={9: {store: 1, copy: 3}})
+    later = Mixture({store: 3, other: 1}, schedule={9: {copy: 1, other: 1}})
+    assert [float(share) for share in later.schedule[0][1]] == [0.5, 0.5]
+
+
+def test_a_hash_reads_no_record_of_a_shard(
+    store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TokenStore, "fingerprint", property(lambda _: pytest.fail("read")))
+    assert {store: 1}[store] == 1
 
 
 @pytest.mark.parametrize("wrong", [None, "1", 1.5, [1], (0, 1)])

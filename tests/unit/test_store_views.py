@@ -158,7 +158,7 @@ def test_stores_are_equal_by_what_they_hold(corpus: Path, tmp_path: Path) -> Non
     store = made(corpus)
     same = made(corpus, "same")
     assert store == same
-    assert len({store: 1, same: 2}) == 2  # a mixture must not lose a weight
+    assert {store: 1}[same] == 1
     assert store.fingerprint == same.fingerprint == pickle.loads(pickle.dumps(store)).fingerprint
     for other in (
         made(corpus, "cl100k", encoding="cl100k_base"),
