@@ -64,3 +64,19 @@ def test_the_documents_of_the_top_level_are_in_a_source_distribution():
     manifest = (ROOT / "MANIFEST.in").read_text(encoding="utf-8").split()
     for path in [*ROOT.glob("*.md"), *ROOT.glob("*.cff")]:
         assert path.name in manifest or path.name == "README.md"
+
+
+def test_workflows_use_actions_of_one_version_and_files_that_exist():
+    uses: dict[str, set[str]] = {}
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = path.read_text(encoding="utf-8")
+        for action, version in re.findall(r"uses: ([\w./-]+)@(\S+)", text):
+            uses.setdefault(action, set()).add(version)
+        for script in re.findall(r"python3? (?:-\S+ )*(\S+\.py)", text):
+            assert (ROOT / script).is_file(), f"{path.name}: {script}"
+        for targets in re.findall(r"run: make ([a-z ]+)", text):
+            for target in targets.split():
+                makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+                assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{path.name}: {target}"
+    assert uses
+    assert {action: found for action, found in uses.items() if len(found) > 1} == {}
