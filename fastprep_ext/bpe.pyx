@@ -32,8 +32,8 @@ from fastprep_ext.base import simd
 __all__ = [
     "END_OF_MERGE", "MERGE_METHODS", "NO_BYTE", "NO_LIMIT", "PATTERNS", "SPACE", "CharacterBorders",
     "Decoder", "Encoder", "Json", "list_pairs_of", "Program", "RunSplitter", "Specials",
-    "TextBatch", "TextChange", "TokenRows", "Vocabulary", "count_bytes", "count_pieces", "missing_bytes", "parse_tiktoken",
-    "split_pieces",
+    "TextBatch", "TextChange", "TokenRows", "Vocabulary", "check_ids", "count_bytes", "count_pieces",
+    "missing_bytes", "parse_tiktoken", "split_pieces", "tokens_of_halves",
 ]
 
 include "split/machine.pyx"
@@ -61,4 +61,5 @@ include "bpe/encode.pyx"
 include "bpe/chunks.pyx"
 include "bpe/decode.pyx"
 include "bpe/tiktoken_file.pyx"
+include "bpe/halves.pyx"
 include "bpe/token_rows.pyx"

@@ -453,6 +453,12 @@ cdef class Decoder:
         return self._decode(ids, count)
 
 
+def check_ids(ids) -> None:
+    """Raise OverflowError for a number that cannot be an id, TypeError for what is not an int."""
+    for number in ids:
+        id_of(number)
+
+
 def list_pairs_of(firsts, ends) -> list:
     """List the items of two buffers of int64 in pairs."""
     cdef Array held = array_of(firsts, ITEM_INT64), held_ends = array_of(ends, ITEM_INT64)
