@@ -89,6 +89,7 @@ class Vocabulary:
         merges: Buffer | None = None,
         whole_pieces: bool = True,
         lefts: bytes | None = None,
+        halves: Buffer | None = None,
         missing: str = "refuse",
         added: Specials | None = None,
         largest_added: int = 0,
@@ -191,6 +192,8 @@ def find_spans(
 def list_with_spans(ids: Buffer, spans: Buffer) -> tuple[list[int], list[tuple[int, int]]]: ...
 def list_spans(spans: Buffer) -> list[tuple[int, int]]: ...
 def parse_tiktoken(text: Buffer, ends: Buffer, ranks: Buffer) -> tuple[int, bytes, bool]: ...
+def tokens_of_halves(data: Buffer, ends: Buffer, ids: Buffer) -> tuple[bytes, bytes]: ...
+def check_ids(ids: Iterable[int]) -> None: ...
 
 NO_BYTE: int
 SPACE: int

@@ -62,15 +62,18 @@ class Nulls:
         self._form = form
         self._place = place
 
-    def settle(self, chunk: Any, first: int) -> tuple[Rows, list[Bad]]:
+    def settle(
+        self, chunk: Any, first: int, column: Column | None = None
+    ) -> tuple[Rows, list[Bad]]:
         """Return the texts of an array, with row numbers as their origins, and the bad rows.
 
-        ``first`` is the number of the array's first row. Raises InvalidInput for a bad row if
-        ``on_error`` is ``"raise"``, and DamagedInput for offsets and indices that are out of range.
+        ``first`` is the number of the array's first row, ``column`` its column if it is known.
+        Raises InvalidInput for a bad row if ``on_error`` is ``"raise"``, and DamagedInput for
+        offsets and indices that are out of range.
         """
         with arrow_errors(self._place(first), "the values from there on are damaged"):
             self.ids = is_ids(chunk.type) and not self._form.messages
-            column = column_for(chunk, self._form)
+            column = column or column_for(chunk, self._form)
             numbers = np.arange(first, first + len(column.starts))
             rows = Rows(column.text, column.starts, column.stops, numbers)
         faults = {
@@ -143,6 +146,36 @@ def json_of(chunk: Any) -> Column:
     np.cumsum([len(text) for text in texts], out=places[1:])
     found = np.array(nulls, np.int64)
     return Column(memoryview(b"".join(texts)), places[:-1], places[1:], found, tuple(wrong))
+
+
+def joined(columns: list[Column]) -> Column:
+    """Return columns of one array, each with its rows from the first on, as one column.
+
+    >>> one = Column(memoryview(b"ab"), np.array([0, 1]), np.array([1, 2]), np.array([], int), ())
+    >>> two = joined([one, one._replace(nulls=np.array([1]), wrong=((0, "why"),))])
+    >>> bytes(two.text), two.starts.tolist(), two.nulls.tolist(), two.wrong
+    (b'abab', [0, 1, 2, 3], [3], ((2, 'why'),))
+    """
+    sizes = [len(column.text) for column in columns]
+    counts = [len(column.starts) for column in columns]
+    offsets, rows = np.cumsum([0, *sizes]), np.cumsum([0, *counts])
+    wrong = [
+        (int(at) + row, why) for c, at in zip(columns, rows, strict=False) for row, why in c.wrong
+    ]
+    return Column(
+        memoryview(b"".join(column.text for column in columns)),
+        np.concatenate([c.starts + at for c, at in zip(columns, offsets, strict=False)]),
+        np.concatenate([c.stops + at for c, at in zip(columns, offsets, strict=False)]),
+        np.concatenate([c.nulls + at for c, at in zip(columns, rows, strict=False)]),
+        tuple(wrong),
+    )
+
+
+def rows_of(column: Column, first: int, stop: int) -> Column:
+    """Return the rows of a column from ``first`` to ``stop``."""
+    nulls = column.nulls[(column.nulls >= first) & (column.nulls < stop)] - first
+    wrong = tuple((row - first, why) for row, why in column.wrong if first <= row < stop)
+    return Column(column.text, column.starts[first:stop], column.stops[first:stop], nulls, wrong)
 
 
 def has_indices(kind: Any) -> bool:

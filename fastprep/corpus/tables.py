@@ -26,17 +26,21 @@ from fastprep.corpus.columns import (
     arrow_errors,
     can_be_read,
     column_for,
+    joined,
     no_text,
+    rows_of,
     type_of,
     walk,
 )
 from fastprep.corpus.documents import Batch, Format, PlacesInRows, Span, keys_of
 from fastprep.corpus.in_memory import TableSource, TableSpan, is_of_datasets, is_scan, span_of
 from fastprep.errors import InvalidInput
-from fastprep.system.arrow import pyarrow
+from fastprep.system.arrow import Column, is_list, pyarrow
 
 # Rows of a stream that are read at a time.
 _ROWS = 4096
+# The most bytes of JSON that are kept of the messages of a table, from its plan until they are read.
+MAX_KEPT = 1 << 28
 
 
 def whole_table(data: Any, number: int, form: Format) -> TableSpan:
@@ -117,10 +121,12 @@ class _TextColumn:
         if not can_be_read(kind, self._form):
             raise InvalidInput(f"{self._name}: {no_text(schema, kind, self._form)}")
 
-    def _texts(self, chunk: Any, first: int, block_bytes: int, cut: bool) -> Iterator[Batch]:
+    def _texts(
+        self, chunk: Any, first: int, block_bytes: int, cut: bool, column: Column | None = None
+    ) -> Iterator[Batch]:
         """Yield the texts of some rows; ``first`` is the number of the first row."""
         nulls, places = Nulls(self._form, self._place_of), PlacesInRows(self._place_of)
-        rows, bad = nulls.settle(chunk, first)
+        rows, bad = nulls.settle(chunk, first, column)
         yield from as_batches(rows, places, bad, block_bytes, cut, nulls.ids)
 
     def _place_of(self, row: int) -> str:
@@ -134,11 +140,12 @@ class _Table(_TextColumn):
         super().__init__(name, form)
         self._check(table.schema)
         self._chunks: list[_Chunk] = []
-        row = 0
+        row, room = 0, MAX_KEPT
         for batch in table.select([self._keys[0]]).to_batches():
             if len(batch):
                 with arrow_errors(self._place_of(row), "the values from there on are damaged"):
-                    chunk = _Chunk(walk(batch, self._keys), row, self.size, form)
+                    chunk = _Chunk(walk(batch, self._keys), row, self.size, form, room)
+                room -= len(chunk.json.text) if chunk.json else 0
                 self._chunks.append(chunk)
                 self.size = chunk.end
                 row += len(batch)
@@ -152,15 +159,20 @@ class _Table(_TextColumn):
                 following = chunk.row_at(chunk.position(row) + max(block_bytes, 1))
                 following = min(max(following, row + 1), stop)
                 rows = chunk.array.slice(row, following - row)
-                yield from self._texts(rows, chunk.row + row, block_bytes, cut)
+                known = chunk.json and rows_of(chunk.json, row, following)
+                yield from self._texts(rows, chunk.row + row, block_bytes, cut, known)
                 row = following
 
 
 class _Chunk:
-    """An array of a table's column; its first row has number ``row`` and starts at ``start``."""
+    """An array of a table's column; its first row has number ``row`` and starts at ``start``.
 
-    def __init__(self, array: Any, row: int, start: int, form: Format) -> None:
+    ``json`` is the column of messages if it has at most ``room`` bytes: to make it takes long.
+    """
+
+    def __init__(self, array: Any, row: int, start: int, form: Format, room: int) -> None:
         types = pyarrow("a table").types
+        self.json: Column | None = None
         self.array = array
         self.row = row
         self.start = start
@@ -171,11 +183,20 @@ class _Chunk:
         else:
             # Dictionaries and views have no offsets of bytes. All rows as text may be much larger
             # than they are.
-            sizes = [np.zeros(1, np.int64)]
+            sizes, kept = [np.zeros(1, np.int64)], list[Column]()
+            keeps = form.messages and is_list(array.type)
             for first in range(0, len(array), _ROWS):
                 part = array.slice(first, _ROWS)
                 column = column_for(part, form)
                 sizes.append(column.stops - column.starts)
+                room -= len(column.text)
+                keeps = keeps and room >= 0
+                if keeps:
+                    kept.append(column)
+                else:
+                    kept.clear()
+            if keeps and kept:
+                self.json = joined(kept)
             self._offsets = np.cumsum(np.concatenate(sizes))
         self.end = self.position(len(array))
 

@@ -67,7 +67,7 @@ def decoder_of(recipe: Recipe, specials: SpecialTokens) -> Decoder:
 
 def _by_ranks(table: RankTable, pattern: str, largest: int) -> AnyEncoder:
     number = splitter(pattern)
-    missing = missing_bytes(table.blob, table.ends_buffer)
+    missing = missing_bytes(table.blob, table.ends_buffer) if table.halves is None else b""
     if not missing and number is not None:
         return _compiled(table, number, largest)
     if number is None:
@@ -108,6 +108,7 @@ def _of_table(table: RankTable, pattern: int | Program, largest: int) -> Encoder
         table.ids_buffer,
         pattern,
         lefts=table.lefts,
+        halves=table.halves,
         largest_added=largest,
     )
 

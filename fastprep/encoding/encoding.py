@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from fastprep.encoding.decoding import Decoding, as_bytes
-from fastprep.encoding.encoders import decoder_of, encoder_of, specials_of
+from fastprep.encoding.encoders import encoder_of, specials_of
 from fastprep.encoding.special import NOTHING
 from fastprep.errors import BadVocabulary, FastprepError, InvalidArgument, WrongSize
 from fastprep.system.arguments import whole_number
 from fastprep.system.cached import cached_property
 from fastprep.vocabulary.ranks import table_of
 from fastprep.vocabulary.recipe import Recipe
-from fastprep_ext.bpe import NO_LIMIT, missing_bytes
+from fastprep_ext.bpe import NO_LIMIT, check_ids, missing_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Encoding(Decoding):
         self.name = recipe.name
         self._encoder = encoder_of(recipe)
         self._specials = specials_of(recipe)
-        self._decoder = decoder_of(recipe, self._specials)
+        check_ids((*recipe.ids_outside.values(), *recipe.others.values(), recipe.empty or 0))
         self.max_token_value = max(
             recipe.table.largest,
             *recipe.ids_outside.values(),

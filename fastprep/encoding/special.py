@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
+from _collections_abc import Set as AbstractSet  # without the package collections
 from itertools import pairwise
 
 from fastprep_ext.bpe import Specials

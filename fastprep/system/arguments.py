@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from operator import index
+from _operator import index  # of operator, without the rest of it
 
 from fastprep.errors import FastprepError, InvalidArgument, WrongType
 

@@ -109,11 +109,17 @@ def ids_of(recipe: Recipe, named: Mapping[str, str]) -> dict[str, int]:
     ids = recipe.ids_outside
     found = {role: ids.get(token) for role, token in named.items()}
     if None in found.values():
-        ranks = recipe.mergeable_ranks()
+        from fastprep_ext.bpe import TokenRows
+
+        table = recipe.table
+        rows = TokenRows(table.blob, table.ends_buffer)
         for role, token in named.items():
             if found[role] is None:
                 key = token.encode()
-                found[role] = ranks.get(key, recipe.others.get(key))
+                row = rows.find(key)
+                # The token without bytes has no row, and may have an id.
+                other = recipe.others.get(key) if key or recipe.empty is None else recipe.empty
+                found[role] = other if row < 0 else table.ids_buffer[row]
     return {role: id for role, id in found.items() if id is not None}
 
 

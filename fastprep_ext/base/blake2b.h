@@ -1,4 +1,4 @@
-/* BLAKE2b (RFC 7693) of 8 bytes of digest, without a key. */
+/* BLAKE2b (RFC 7693) without a key. */
 #ifndef FASTPREP_BLAKE2B_H
 #define FASTPREP_BLAKE2B_H
 
@@ -50,18 +50,26 @@ static void blake2b_compress(uint64_t h[8], const uint8_t *block, uint64_t count
     for (int i = 0; i < 8; i++) h[i] ^= v[i] ^ v[i + 8];
 }
 
-/* The digest as a big-endian number. */
-static uint64_t blake2b_8(const uint8_t *text, size_t n) {
-    uint64_t h[8] = {
-        UINT64_C(0x6A09E667F3BCC908) ^ UINT64_C(0x01010008), UINT64_C(0xBB67AE8584CAA73B),
+/* The digest, of 1 to 64 bytes, in the first `size` bytes of h. */
+static void blake2b_of(const uint8_t *text, size_t n, size_t size, uint64_t h[8]) {
+    static const uint64_t BEGIN[8] = {
+        UINT64_C(0x6A09E667F3BCC908) ^ UINT64_C(0x01010000), UINT64_C(0xBB67AE8584CAA73B),
         UINT64_C(0x3C6EF372FE94F82B), UINT64_C(0xA54FF53A5F1D36F1), UINT64_C(0x510E527FADE682D1),
         UINT64_C(0x9B05688C2B3E6C1F), UINT64_C(0x1F83D9ABFB41BD6B), UINT64_C(0x5BE0CD19137E2179)};
     uint8_t block[BLAKE2B_BLOCK] = {0};
     size_t at = 0;
+    memcpy(h, BEGIN, sizeof(BEGIN));
+    h[0] ^= size;
     for (; n - at > BLAKE2B_BLOCK; at += BLAKE2B_BLOCK)
         blake2b_compress(h, text + at, at + BLAKE2B_BLOCK, 0);
     if (n > at) memcpy(block, text + at, n - at);
     blake2b_compress(h, block, n, 1);
+}
+
+/* The digest of 8 bytes as a big-endian number. */
+static uint64_t blake2b_8(const uint8_t *text, size_t n) {
+    uint64_t h[8];
+    blake2b_of(text, n, 8, h);
     return __builtin_bswap64(h[0]);
 }
 

@@ -4,6 +4,9 @@ cdef extern from "base/crc.h" nogil:
     bint has_fast_crc32()
     uint32_t crc32_of(const uint8_t *text, size_t n, uint32_t value)
 
+cdef extern from "base/blake2b.h" nogil:
+    void blake2b_of(const uint8_t *text, size_t n, size_t size, uint64_t *digest)
+
 ctypedef fused Id:
     uint16_t
     uint32_t
@@ -114,6 +117,24 @@ def crc32(content, uint32_t value=0) -> int:
         found = crc32_of(<const uint8_t *>view.buf, view.len, value)
     PyBuffer_Release(&view)
     return found
+
+
+def blake2b(content) -> bytes:
+    """Return the BLAKE2b digest of a buffer, of 32 bytes.
+
+    hashlib's takes a millisecond to import, and 1.2 times as long for a large buffer.
+
+    >>> import hashlib
+    >>> blake2b(b"text") == hashlib.blake2b(b"text", digest_size=32).digest()
+    True
+    """
+    cdef Py_buffer view
+    cdef uint64_t digest[8]
+    PyObject_GetBuffer(content, &view, PyBUF_SIMPLE)
+    with nogil:
+        blake2b_of(<const uint8_t *>view.buf, view.len, 32, digest)
+    PyBuffer_Release(&view)
+    return PyBytes_FromStringAndSize(<const char *>digest, 32)
 
 
 def shift_ends(ends, int64_t by) -> None:

@@ -13,6 +13,7 @@ static inline Sixteen load16(const uint8_t *text) { return vld1q_u8(text); }
 static inline void store16(uint8_t *out, Sixteen v) { vst1q_u8(out, v); }
 static inline Sixteen all16(uint8_t byte) { return vdupq_n_u8(byte); }
 static inline Sixteen equal16(Sixteen a, Sixteen b) { return vceqq_u8(a, b); }
+static inline Sixteen minus16(Sixteen a, Sixteen b) { return vsubq_u8(a, b); }
 static inline Sixteen both16(Sixteen a, Sixteen b) { return vandq_u8(a, b); }
 static inline Sixteen either16(Sixteen a, Sixteen b) { return vorrq_u8(a, b); }
 

@@ -12,6 +12,7 @@ static inline Sixteen load16(const uint8_t *text) { return _mm_loadu_si128((cons
 static inline void store16(uint8_t *out, Sixteen v) { _mm_storeu_si128((__m128i *)out, v); }
 static inline Sixteen all16(uint8_t byte) { return _mm_set1_epi8((char)byte); }
 static inline Sixteen equal16(Sixteen a, Sixteen b) { return _mm_cmpeq_epi8(a, b); }
+static inline Sixteen minus16(Sixteen a, Sixteen b) { return _mm_sub_epi8(a, b); }
 static inline Sixteen both16(Sixteen a, Sixteen b) { return _mm_and_si128(a, b); }
 static inline Sixteen either16(Sixteen a, Sixteen b) { return _mm_or_si128(a, b); }
 

@@ -30,7 +30,7 @@ cdef inline uint64_t has_gram(const Ranks *ranks, uint32_t gram) noexcept nogil:
 
 cdef int cuts_build(Ranks *ranks) noexcept nogil:
     cdef int bits = MIN_GRAM_BITS
-    cdef size_t n, i
+    cdef size_t n, i, first, last
     cdef uint32_t token, bit
     cdef const uint8_t *bytes
     while bits < MAX_GRAM_BITS and <uint64_t>1 << bits < 2 * ranks.ends[ranks.n - 1]:
@@ -45,7 +45,12 @@ cdef int cuts_build(Ranks *ranks) noexcept nogil:
         if n == 3:
             bit = gram_bit(ranks, bytes[0] | <uint32_t>bytes[1] << 8 | <uint32_t>bytes[2] << 16)
             ranks.grams[bit >> 6] |= <uint64_t>1 << (bit & 63)
-        for i in range(3, n):
+        first, last = 3, n
+        if ranks.lefts != NULL:
+            # Four bytes within either of the two tokens that it is made of were added with that one.
+            first = max(first, <size_t>ranks.lefts[token])
+            last = min(last, <size_t>ranks.lefts[token] + 3)
+        for i in range(first, last):
             bit = gram_bit(ranks, load32(bytes + i - 3))
             ranks.grams[bit >> 6] |= <uint64_t>1 << (bit & 63)
     return 0

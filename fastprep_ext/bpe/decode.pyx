@@ -410,3 +410,9 @@ cdef class Decoder:
             for i in range(count):
                 ids[i] = id_of((<tuple>items)[i])
         return self._decode(ids, count)
+
+
+def check_ids(ids) -> None:
+    """Raise OverflowError for a number that cannot be an id, TypeError for what is not an int."""
+    for number in ids:
+        id_of(number)

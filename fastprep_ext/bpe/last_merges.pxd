@@ -8,8 +8,8 @@ proof. A file that lists merges needs only these.
 # known. False if a token is not made of tokens before it; the table is then unusable.
 cdef bint last_merges(Ranks *ranks) noexcept nogil
 
-# Fill the table from ranks.lefts, where the pairs are known from an earlier search. 0, or a status of
-# ranks.pxd.
+# Fill the table from ranks.halves, or else ranks.lefts, where the pairs are known from an earlier
+# search. 0, or a status of ranks.pxd.
 cdef int known_merges(Ranks *ranks) noexcept nogil
 
 # List the last merges of any table: write rows [left, right, made] for each token that merging makes

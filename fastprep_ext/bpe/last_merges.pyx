@@ -20,7 +20,8 @@ comes.
 For o200k these are 199,742 pairs of 446,189.
 
 The search takes longer than all other work on a vocabulary. So if the length of the left token of
-each pair is known beforehand, the two tokens are only looked up.
+each pair is known beforehand, the two tokens are only looked up; and if the two are known, not even
+that.
 """
 
 cdef extern from "bpe/pairs.h" nogil:
@@ -89,7 +90,10 @@ cdef int known_merges(Ranks *ranks) noexcept nogil:
     cdef int status
     while first < ranks.n:
         last = min(first + MERGES_AT_ONCE, <uint32_t>ranks.n)
-        status = add_known_merges(ranks, first, last)
+        if ranks.halves == NULL:
+            status = add_known_merges(ranks, first, last)
+        else:
+            status = add_halves(ranks, first, last)
         if status != 0:
             return status
         first = last
@@ -132,6 +136,24 @@ cdef int add_known_merges(Ranks *ranks, uint32_t first, uint32_t last) noexcept 
         if ranks.lefts[token] and not pairs_add(
             &ranks.pairs, two[token - first][0], two[token - first][1], token
         ):
+            return RANKS_CROWDED
+    return 0
+
+
+cdef int add_halves(Ranks *ranks, uint32_t first, uint32_t last) noexcept nogil:
+    cdef uint32_t two[MERGES_AT_ONCE][2]
+    cdef uint32_t token, begin = max(first, <uint32_t>BYTE_TOKENS)
+    cdef const uint8_t *bytes
+    for token in range(begin, last):
+        read_halves(ranks.halves, ranks.n, token, two[token - begin])
+        if two[token - begin][0] >= token or two[token - begin][1] >= token:
+            return RANKS_BAD_MERGE
+        prefetch(pair_bucket(&ranks.pairs, pair_hash(two[token - begin][0], two[token - begin][1])))
+    for token in range(begin, last):
+        if token_bytes(ranks, token) == 2:
+            bytes = ranks.blob + ranks.ends[token] - 2
+            ranks.byte_pairs[<size_t>bytes[0] << 8 | bytes[1]] = token
+        if not pairs_add(&ranks.pairs, two[token - begin][0], two[token - begin][1], token):
             return RANKS_CROWDED
     return 0
 

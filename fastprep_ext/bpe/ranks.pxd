@@ -33,6 +33,7 @@ cdef struct Ranks:
     const uint32_t *merges  # [n_merges][left, right, made] in order of rank, or NULL: a pair's
     size_t n_merges         # rank is the row of the token that its bytes spell
     const uint8_t *lefts    # [n] bytes of the left token of each token's last merge, or NULL
+    const uint8_t *halves   # [6][n - 256] both tokens of it (halves.pxd), or NULL
     bint whole_pieces       # a piece that is a token is that token, whatever merging gives
     size_t longest          # bytes of the longest token
     uint32_t first_fragment # rows from here on are parts of characters, not tokens; else above any
@@ -53,11 +54,14 @@ cdef struct Ranks:
     Atoms atoms             # characters that merging begins with
     uint32_t *byte_pairs    # [256 * 256] first byte << 8 | second byte -> rank
 
-# Build the table over arrays that the caller keeps: n, blob, ends, ids, lefts, and merges with
-# n_merges and whole_pieces are set, all else is 0. Returns 0 or a negative status.
+# Build the table over arrays that the caller keeps: n, blob, ends, ids, lefts, halves, and merges with
+# n_merges and whole_pieces are set, all else is 0. Returns 0 or a negative status. With halves there is
+# no table of pieces: ranks_add_pieces makes it.
 cdef int ranks_build(Ranks *self) noexcept nogil
 # The same for n, blob and ends only, as far as ranks_find needs it.
 cdef int ranks_build_pieces(Ranks *self) noexcept nogil
+# Add the table of pieces to a table without it. 0, or a negative status, and then nothing has changed.
+cdef int ranks_add_pieces(Ranks *self) noexcept nogil
 cdef void ranks_free(Ranks *self) noexcept nogil
 
 cdef enum:

@@ -22,7 +22,9 @@ cdef enum:
 
 cdef int ranks_build(Ranks *self) noexcept nogil:
     cdef uint64_t compared = 0
-    cdef int status = build_pieces(self, &compared)
+    cdef int status = 0
+    if self.halves == NULL:
+        status = build_pieces(self, &compared)
     self.same_ids = self.ids[self.n - 1] == self.n - 1
     if status == 0:
         status = build_bytes(self)
@@ -41,6 +43,20 @@ cdef int ranks_build_pieces(Ranks *self) noexcept nogil:
     if status != 0:
         ranks_free(self)
     return status
+
+
+cdef int ranks_add_pieces(Ranks *self) noexcept nogil:
+    cdef uint64_t compared = 0
+    cdef Ranks built = self[0]
+    cdef int status = build_pieces(&built, &compared)
+    if status != 0:
+        pages_free(built.pieces, (built.piece_mask + 1) * sizeof(uint64_t))
+        free(built.piece_filter)
+        return status
+    self.piece_mask = built.piece_mask
+    self.piece_filter = built.piece_filter
+    self.pieces = built.pieces
+    return 0
 
 
 cdef void ranks_free(Ranks *self) noexcept nogil:
@@ -266,14 +282,18 @@ cdef int find_pairs(Ranks *self, uint64_t *compared) noexcept nogil:
 # The first lookups of a piece are its bytes and pairs of bytes: plain arrays instead of hashing.
 cdef int build_bytes(Ranks *self) noexcept nogil:
     cdef size_t i
-    cdef uint8_t byte
+    cdef uint64_t start = 0
     self.byte_pairs = <uint32_t *>malloc(256 * 256 * sizeof(uint32_t))
     if self.byte_pairs == NULL:
         return RANKS_NO_MEMORY
     memset(self.byte_pairs, 0xFF, 256 * 256 * sizeof(uint32_t))
+    memset(self.byte_ranks, 0xFF, sizeof(self.byte_ranks))
+    for i in range(self.n):
+        if self.ends[i] - start == 1:
+            self.byte_ranks[self.blob[start]] = <uint32_t>i
+        self.longest = max(self.longest, <size_t>(self.ends[i] - start))
+        start = self.ends[i]
     for i in range(256):
-        byte = <uint8_t>i
-        self.byte_ranks[i] = ranks_find(self, &byte, 1)
         self.lacks_bytes |= self.byte_ranks[i] == NO_RANK
     return 0
 

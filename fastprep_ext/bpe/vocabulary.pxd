@@ -20,12 +20,15 @@ cdef class Vocabulary:
     cdef bint told           # that text lost bytes
     cdef bytes _blob         # `ranks` points into it
     cdef bytes _lefts
+    cdef Array _halves
     cdef Array _ends
     cdef Array _ids
     cdef Array _merges
     cdef Array _byte_ids
     cdef list _idle_scratch  # not in use by any call
 
+    # Make the table of pieces, if there is none yet.
+    cdef int need_pieces(self) except -1
     cdef const Cutter *cutter_of(self, Specials specials) noexcept
     # For the duration of a call; the scratch of a failed call is dropped.
     cdef Scratch acquire(self)

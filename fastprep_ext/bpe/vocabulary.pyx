@@ -44,6 +44,9 @@ cdef class Vocabulary:
     lefts : bytes, or None
         For each token the length of the left token of its last merge, 0 for a single byte, as found by
         `last_merges`; saves the search. The caller must make sure that it is right.
+    halves : buffer of bytes, or None
+        The planes of a file of halves (halves.pxd), with `lefts`; saves looking up both tokens, and so the
+        table of tokens by their bytes, until `find` needs it. They must be right, too.
     missing : str
         What becomes of a single byte that is not a token: "refuse", an error here; "error", an error for
         text that has it; "drop", it is left out of a piece before merging, and the first time a warning
@@ -67,7 +70,7 @@ cdef class Vocabulary:
 
     def __cinit__(
         self, bytes blob not None, ends, ids, pattern, merges=None, bint whole_pieces=True,
-        bytes lefts=None, str missing not None="refuse", Specials added=None,
+        bytes lefts=None, halves=None, str missing not None="refuse", Specials added=None,
         uint32_t largest_added=0, growth=(1, 0), fragments=None,
     ):
         cdef Array held_ends = array_of(ends, ITEM_UINT64), held_ids = array_of(ids, ITEM_UINT32)
@@ -131,6 +134,14 @@ cdef class Vocabulary:
                 )
             self._lefts = lefts
             self.ranks.lefts = <const uint8_t *><char *>lefts
+        if halves is not None:
+            self._halves = array_of(halves, ITEM_UINT8)
+            if lefts is None or n < BYTE_TOKENS or <size_t>self._halves.count != 6 * (n - BYTE_TOKENS):
+                raise ValueError(
+                    f"halves has {self._halves.count} bytes for {n} tokens; it needs lefts, and 6 for each "
+                    "token that is not a byte"
+                )
+            self.ranks.halves = <const uint8_t *>self._halves.at
         with nogil:
             status = ranks_build(&self.ranks)
         if status == RANKS_DUPLICATE:
@@ -163,6 +174,16 @@ cdef class Vocabulary:
 
     def __dealloc__(self):
         ranks_free(&self.ranks)
+
+    cdef int need_pieces(self) except -1:
+        cdef int status = 0
+        with cython.critical_section(self):
+            if self.ranks.pieces == NULL:
+                with nogil:
+                    status = ranks_add_pieces(&self.ranks)
+        if status != 0:
+            raise MemoryError("no memory for the table of tokens")
+        return 0
 
     cdef const Cutter *cutter_of(self, Specials specials) noexcept:
         if specials is None:
@@ -296,6 +317,7 @@ cdef class Vocabulary:
         cdef Array bytes = array_of(token, ITEM_UINT8)
         cdef uint32_t row = NO_RANK
         if bytes.count:
+            self.need_pieces()
             row = ranks_find(&self.ranks, <const uint8_t *>bytes.at, bytes.count)
         return -1 if row == NO_RANK else self.ranks.ids[row]
 

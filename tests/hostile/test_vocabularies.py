@@ -23,11 +23,17 @@ def test_the_bundled_file_is_the_published_one():
 
 
 @pytest.mark.parametrize("name", vocabulary.SHA256)
-def test_the_bundled_left_parts_are_those_that_merging_finds(name):
+def test_the_bundled_halves_are_those_that_merging_finds_and_make_the_published_table(name):
     path = Path(vocabulary.BUNDLED) / f"{name}.tiktoken"
     table = vocabulary.parse(path.read_bytes(), str(path))
     assert table.lefts is None
-    assert vocabulary.bundled(name).lefts == vocabulary.lefts_of(table)
+    bundled = vocabulary.bundled(name)
+    assert bundled.lefts == vocabulary.lefts_of(table)
+    assert path.with_suffix(".halves").read_bytes() == vocabulary.halves_of(table)
+    assert bundled.blob == table.blob
+    assert bundled.ends_buffer == table.ends_buffer
+    assert bundled.ids_buffer == table.ids_buffer
+    assert bundled.sha256 == table.sha256
 
 
 def test_left_parts_must_be_tokens():
@@ -80,10 +86,11 @@ def test_a_damaged_table_is_refused_with_the_line(data, complaint):
 
 
 def test_another_file_under_the_published_name_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "r50k_base.tiktoken").write_bytes(b"YQ== 0\n")
     monkeypatch.setattr(vocabulary, "BUNDLED", tmp_path)
-    with pytest.raises(BadVocabulary, match="BLAKE2b"):
-        vocabulary.bundled("r50k_base")
+    for content in (b"YQ== 0\n", b""):
+        (tmp_path / "r50k_base.halves").write_bytes(content)
+        with pytest.raises(BadVocabulary, match="BLAKE2b"):
+            vocabulary.bundled("r50k_base")
 
 
 def table(tokens: list[bytes]) -> tuple[bytes, np.ndarray, np.ndarray, int]:
