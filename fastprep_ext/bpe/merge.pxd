@@ -30,7 +30,7 @@ cdef enum:
 # Each of these writes the tokens of the piece (n >= 1 bytes, all of which must be tokens) to out[n] and
 # returns how many there are, or a negative status. The piece is not looked up as a whole.
 
-# Any length.
+# Any length; long runs of the same bytes in the time of a short piece.
 cdef Py_ssize_t merge_whole(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil

@@ -1,5 +1,7 @@
 """Merging: up to 64 bytes several at once (few.h), then by linear search, by heap, in windows.
 
+A piece of a few long runs of one byte is merged run by run, whatever its length.
+
 Search and heap keep for each part the rank of the pair of it and its right neighbour, and always
 merge at the smallest (rank, position).
 
@@ -61,18 +63,129 @@ cdef enum:
     WINDOW_STEP = 64
     MIN_TAKEN_BACK = 8     # least number of bytes that it takes back, in whole tokens
     MAX_REWORK = 8         # times the piece may be merged over before the heap takes all of it
+    MAX_BYTE_RUNS = 16     # of a piece that is merged run by run
+    MAX_REPEATS = 64       # entries of a list of runs
+    MERGE_NO_RUNS = -3     # merge_runs does not help here
 
 
 cdef Py_ssize_t merge_whole(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil:
+    cdef Py_ssize_t count
     if n <= FEW_BYTES:
         return merge_few(ranks, piece, n, out)
+    count = merge_runs(ranks, piece, n, out)
+    if count >= 0:
+        return count
     if n <= MERGE_SHORT:
         return merge_short(ranks, piece, n, out)
     if n <= MERGED_ON_STACK:
         return merge_heap(ranks, piece, n, out)
     return merge_windows(ranks, piece, n, out)
+
+
+# A token, as often as it follows itself.
+cdef struct Repeat:
+    uint32_t token
+    size_t count
+
+
+# Merge a piece of a few long runs of one byte. All pairs of the lowest rank are merged in one sweep from
+# left to right. That is what merging them one by one does, as long as no pair that a merge makes has this
+# rank or a lower one; where one has, or the list gets long, the result is MERGE_NO_RUNS.
+cdef Py_ssize_t merge_runs(
+    const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
+) noexcept nogil:
+    cdef Repeat lists[2][MAX_REPEATS]
+    cdef size_t size = 0, i, k, count = 0
+    cdef int now = 0
+    cdef uint32_t lowest
+    for i in range(n):
+        if i > 0 and piece[i] == piece[i - 1]:
+            lists[0][size - 1].count += 1
+            continue
+        # The list is read for each merge, so few runs must be long ones.
+        if size == MAX_BYTE_RUNS:
+            return MERGE_NO_RUNS
+        lists[0][size] = Repeat(ranks.byte_ranks[piece[i]], 1)
+        size += 1
+    if n < 16 * size * size:
+        return MERGE_NO_RUNS
+    while True:
+        lowest = lowest_of_runs(ranks, lists[now], size)
+        if lowest == NO_RANK:
+            break
+        size = merge_sweep(ranks, lists[now], size, lowest, lists[1 - now])
+        if size == 0:
+            return MERGE_NO_RUNS
+        now = 1 - now
+    for i in range(size):
+        for k in range(lists[now][i].count):
+            out[count + k] = lists[now][i].token
+        count += lists[now][i].count
+    return count
+
+
+cdef uint32_t lowest_of_runs(const Ranks *ranks, const Repeat *runs, size_t size) noexcept nogil:
+    cdef uint32_t lowest = NO_RANK
+    cdef size_t i
+    for i in range(size):
+        if runs[i].count > 1:
+            lowest = min(lowest, ranks_find_pair(ranks, runs[i].token, runs[i].token))
+        if i + 1 < size:
+            lowest = min(lowest, ranks_find_pair(ranks, runs[i].token, runs[i + 1].token))
+    return lowest
+
+
+# Merge the pairs of this rank, which is the lowest, into `out`, and return its size; 0: not exact.
+cdef size_t merge_sweep(
+    const Ranks *ranks, const Repeat *runs, size_t size, uint32_t rank, Repeat *out
+) noexcept nogil:
+    cdef uint32_t made = token_made(ranks, rank), token
+    cdef size_t filled = 0, i = 0, left = runs[0].count, pairs
+    cdef bint higher
+    while i < size:
+        if filled + 2 > MAX_REPEATS:
+            return 0
+        token = runs[i].token
+        pairs = 0
+        if left > 1 and ranks_find_pair(ranks, token, token) == rank:
+            pairs = left // 2
+            left -= 2 * pairs
+        elif i + 1 < size and ranks_find_pair(ranks, token, runs[i + 1].token) == rank:
+            if left > 1:
+                push_run(out, &filled, token, left - 1)
+            pairs = 1
+            i += 1
+            left = runs[i].count - 1
+        if pairs:
+            # The pairs with both neighbours, at the time of each merge.
+            higher = filled == 0 or ranks_find_pair(ranks, out[filled - 1].token, made) > rank
+            if pairs > 1:
+                higher &= ranks_find_pair(ranks, made, made) > rank
+                higher &= ranks_find_pair(ranks, made, token) > rank
+            if left:
+                higher &= ranks_find_pair(ranks, made, runs[i].token) > rank
+            elif i + 1 < size:
+                higher &= ranks_find_pair(ranks, made, runs[i + 1].token) > rank
+            if not higher:
+                return 0
+            push_run(out, &filled, made, pairs)
+        else:
+            push_run(out, &filled, token, left)
+            left = 0
+        if left == 0:
+            i += 1
+            left = runs[i].count if i < size else 0
+    return filled
+
+
+cdef inline void push_run(Repeat *out, size_t *filled, uint32_t token, size_t count) noexcept nogil:
+    if filled[0] and out[filled[0] - 1].token == token:
+        out[filled[0] - 1].count += count
+        return
+    out[filled[0]] = Repeat(token, count)
+    filled[0] += 1
 
 
 cdef Py_ssize_t merge_short(

@@ -10,7 +10,7 @@ cdef extern from "bpe/ints.h":
 #: The methods of merging a piece, and the length in bytes of the longest piece that each accepts.
 MERGE_METHODS = {
     "few": FEW_BYTES, "few, plain": FEW_BYTES, "search": MERGE_SHORT, "heap": 1 << 32,
-    "windows": 1 << 32, "cuts": 1 << 32,
+    "windows": 1 << 32, "cuts": 1 << 32, "whole": 1 << 32,
 }
 
 cdef class Scratch:
@@ -273,6 +273,8 @@ cdef class Vocabulary:
             count = merge_heap(&self.ranks, bytes, n, tokens)
         elif method == "windows":
             count = merge_windows(&self.ranks, bytes, n, tokens)
+        elif method == "whole":
+            count = merge_whole(&self.ranks, bytes, n, tokens)
         elif method == "cuts":
             count = merge_in_parts(&self.ranks, bytes, n, tokens)
         if count < 0:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
-from checks.merging import encoder, merge_paths, merged_ranks, random_ranks
+from checks.merging import VOCABULARIES, encoder, merge_paths, merged_ranks, random_ranks
 from reference.steps import encode_piece, merge
 
 from fastprep.encoding.encoding import Encoding
+from fastprep.registry import get_encoding
 
 
 def test_all_ways_are_the_references_way_on_random_vocabularies():
@@ -29,6 +30,45 @@ def test_windows_give_what_the_heap_gives_on_long_pieces():
                 expected = compiled.merge_piece(long, "heap")
                 assert compiled.merge_piece(long, "windows") == expected
                 assert compiled.merge_piece(long, "cuts") == expected
+
+
+@pytest.mark.parametrize("make", VOCABULARIES)
+def test_runs_of_one_byte_are_merged_as_one_by_one(make):
+    rnd = random.Random(7)
+    for _ in range(400):
+        letters = rnd.choice((b"a", b"ab", b"abc"))
+        ranks = make(rnd, letters, rnd.randrange(1, 7 if letters == b"a" else 60))
+        compiled = encoder(ranks)
+        for _ in range(10):
+            piece = b"".join(
+                bytes([rnd.choice(letters)]) * rnd.choice((1, 2, 3, 64, rnd.randrange(1, 700)))
+                for _ in range(rnd.randrange(1, 7))
+            )
+            assert compiled.merge_piece(piece, "whole") == compiled.merge_piece(piece, "heap")
+        run = b"a" * rnd.randrange(65, 200)
+        assert compiled.merge_piece(run, "whole") == merge(run, ranks)
+
+
+def test_a_run_whose_merges_make_pairs_of_lower_rank():
+    # "aaa" comes before "aa": after the first merge its token goes on with the next letter.
+    ranks = {bytes([i]): i for i in range(256)} | {b"aaa": 256, b"aa": 257, b"aaaaaa": 258}
+    for size in range(65, 90):
+        run = b"a" * size
+        assert encoder(ranks).merge_piece(run, "whole") == merge(run, ranks)
+
+
+@pytest.mark.parametrize("name", ["r50k_base", "cl100k_base", "o200k_base"])
+def test_published_vocabularies_merge_runs_as_one_by_one(name: str):
+    compiled = get_encoding(name)._encoder
+    rnd = random.Random(10)
+    for byte in b" \n\t=-_#*0aAz/.\xe2\x80\x00":
+        for size in (65, 96, 97, 1_023, rnd.randrange(100, 3_000)):
+            for piece in (
+                bytes([byte]) * size,
+                bytes([byte]) * size + b"\n",
+                b" " * size + bytes([byte]) * size,
+            ):
+                assert compiled.merge_piece(piece, "whole") == compiled.merge_piece(piece, "heap")
 
 
 def test_no_token_spans_a_cut(gpt2: Encoding):
