@@ -2,10 +2,10 @@
 
     python benchmarks/bench_vocabularies.py --corpus prose.jsonl.zst --vocabularies FOLDER
 
-The folder holds the files, packed by zstd or not: NAME.json or NAME.json.zst. Each side loads the same file,
-and encodes the documents in a batch to the type of result that is fastest for it. Ids are compared before
-anything is timed: a side with others is left out, as is a file or a library that is not there, and the result
-says why. The first of the times is of new text, the others are of text that the caches have seen.
+The folder holds the files, packed by zstd or not: NAME.json or NAME.json.zst. Each side loads the same
+file, and encodes the documents in a batch to the type of result that is fastest for it. Ids are compared
+before anything is timed: a side with others is left out, as is a file or a library that is not there,
+and the result says why. The first of the times is of new text, the others are of text that was seen.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any
-
 
 os.environ["RAYON_NUM_THREADS"] = "1"
 
@@ -72,7 +71,7 @@ SIDES = {
 
 
 def unpacked(folder: Path, name: str, target: Path) -> Path | None:
-    """Return the file of a vocabulary, unpacked into `target` if it is packed; None if it is not there."""
+    """Return the file of a vocabulary, unpacked into `target` if need be; None if it is not there."""
     plain, packed = folder / f"{name}.json", folder / f"{name}.json.zst"
     if plain.is_file() or not packed.is_file():
         return plain if plain.is_file() else None

@@ -404,9 +404,9 @@ class _Rows(list[Any]):
 
 
 class _Offsets:
-    """The offsets that a post-processor makes of spans: without the whitespace at their ends, or as they are.
+    """The offsets that a post-processor makes of spans: with the whitespace at their ends or without.
 
-    `trims` says whether it does, and `keeps_first` that a space before the first token is not left out.
+    `trims` means without, and `keeps_first` that a space before the first token is not left out.
     """
 
     def __init__(self, trims: bool, keeps_first: bool) -> None:
