@@ -385,7 +385,7 @@ class _Rows(list[Any]):
 
     def __arrow_array__(self, type: Any = None) -> Any:
         import numpy as np
-        import pyarrow as pa
+        import pyarrow as pa  # type: ignore[import-untyped]
 
         from fastprep_ext.bpe import fill_from_lists
 
