@@ -32,8 +32,8 @@ from fastprep_ext.base import simd
 __all__ = [
     "END_OF_MERGE", "MERGE_METHODS", "NO_BYTE", "NO_LIMIT", "PATTERNS", "SPACE", "CharacterBorders",
     "Decoder", "Encoder", "Json", "Program", "RunSplitter", "Specials", "TextBatch", "TextChange", "TokenRows",
-    "Vocabulary", "check_ids", "count_bytes", "count_pieces", "find_spans", "list_spans", "list_with_spans",
-    "missing_bytes", "parse_tiktoken", "split_pieces", "tokens_of_halves",
+    "Vocabulary", "check_ids", "count_bytes", "count_pieces", "fill_from_lists", "find_spans", "list_spans",
+    "list_with_spans", "missing_bytes", "parse_tiktoken", "split_pieces", "tokens_of_halves",
 ]
 
 include "split/given.pyx"

@@ -2,12 +2,13 @@
 
 The tokenizer is one of transformers, with its `tokenizers.Tokenizer` inside, which stays what defines
 it: the encoding is made of that, and made again when it was changed. Calls that ask for more than
-ids, masks, truncation and padding are the library's, and so is decoding.
+ids, masks, offsets, truncation and padding are the library's, and so is decoding.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastprep.errors import BadVocabulary, InvalidArgument, MissingExtra
 from fastprep.vocabulary.configuration import ROLES
+from fastprep_ext.bpe import missing_bytes
 
 if TYPE_CHECKING:
     from fastprep.encoding.encoding import Encoding
 
 _OFF = ("0", "false", "off", "no", "n", "f")
+_NEVER = bytes([0xC0, 0xC1, *range(0xF5, 0x100)])  # bytes that no UTF-8 holds
 
 
 def as_hf(encoding: Encoding | str | os.PathLike[str] | Any, **config: Any) -> Any:
@@ -41,8 +44,10 @@ def as_hf(encoding: Encoding | str | os.PathLike[str] | Any, **config: Any) -> A
         an instance of a subclass of the class that ``AutoTokenizer`` finds for the directory.
 
     Its outputs are those of that class. Ids are fastprep's where texts are single strings or lists of
-    them; pairs, words, offsets and overflowing tokens are left to the library, as is a tokenizer that
-    was changed to what fastprep does not support, which gives a RuntimeWarning. Encodings of the
+    them, and so are offsets unless the tokenizer changes text otherwise than by normal form C; pairs,
+    words and overflowing tokens are left to the library, as is a tokenizer that was changed to what
+    fastprep does not support, which gives a RuntimeWarning. Lists of rows are lists of a class that
+    pyarrow, and so ``datasets.map``, converts quickly. Encodings of the
     library (``batch.encodings``, ``batch.word_ids()``) are computed when they are asked for.
     ``TOKENIZERS_PARALLELISM=false`` means one thread.
 
@@ -143,6 +148,7 @@ class FastTokenizer:
     _encoding: Encoding | None = None
     _state: tuple[object, ...] = ()
     _has_types = False  # type ids other than 0 in a single text
+    _offsets: _Offsets | None = None  # None: those of the library
     _is_shared = False  # the caller has the tokenizer inside, and may change it
 
     @classmethod
@@ -155,7 +161,7 @@ class FastTokenizer:
         return _new, (self._base,), *reduced[2:]
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("_encoding", "_state", "_has_types")
+        own = ("_encoding", "_state", "_has_types", "_offsets")
         return {name: value for name, value in vars(self).items() if name not in own}
 
     @property
@@ -196,7 +202,9 @@ class FastTokenizer:
             self._encoding, self._state = None, state
             raise
         step = self._tokenizer.post_processor
-        self._has_types = step is not None and _has_types(json.loads(step.__getstate__()))
+        settings = {} if step is None else json.loads(step.__getstate__())
+        self._has_types = _has_types(settings)
+        self._offsets = _offsets_of(found, settings)
         self._encoding, self._state = found, state
 
     def _current(self) -> Encoding | None:
@@ -261,14 +269,19 @@ class FastTokenizer:
         has_types = "token_type_ids" in inputs if has_types is None else has_types
         if has_types and self._has_types and (before or after):
             return None
-        ids = self._ids(encoding, texts, asked.split_special_tokens)
+        ids, spans = self._ids(encoding, texts, asked), None
+        if asked.return_offsets_mapping:
+            found = self._with_offsets(encoding, texts, asked)
+            ids, spans = (None, None) if found is None else found
         if ids is None:
             return None
         if room >= 0:
-            if self.truncation_side == "left":  # type: ignore[attr-defined]
-                ids = [row[max(len(row) - room, 0) :] if len(row) > room else row for row in ids]
-            else:
-                ids = [row[:room] if len(row) > room else row for row in ids]
+            from_left: bool = self.truncation_side == "left"  # type: ignore[attr-defined]
+            ids = _truncated(ids, room, from_left)
+            spans = None if spans is None else _truncated(spans, room, from_left)
+        if spans is not None and (before or after):
+            added = [(0, 0)] * len(before), [(0, 0)] * len(after)
+            spans = [[*added[0], *row, *added[1]] for row in spans]
         masks = None
         if asked.return_special_tokens_mask:
             masks = [[1] * len(before) + [0] * len(row) + [1] * len(after) for row in ids]
@@ -278,12 +291,12 @@ class FastTokenizer:
         length = asked.padded_length(max(sizes))
         left = (asked.padding_side or self.padding_side) == "left"  # type: ignore[attr-defined]
 
-        def padded(rows: list[list[int]], value: int) -> list[list[int]]:
+        def padded(rows: list[list[Any]], value: Any) -> list[list[Any]]:
             if length is None:
-                return rows
+                return _Rows(rows)
             if left:
-                return [[value] * (length - len(row)) + row for row in rows]
-            return [row + [value] * (length - len(row)) for row in rows]
+                return _Rows([value] * (length - len(row)) + row for row in rows)
+            return _Rows(row + [value] * (length - len(row)) for row in rows)
 
         data: dict[str, Any] = {"input_ids": padded(ids, pad or 0)}
         if has_types:
@@ -294,6 +307,8 @@ class FastTokenizer:
             data["attention_mask"] = padded([[1] * size for size in sizes], 0)
         if masks is not None:
             data["special_tokens_mask"] = padded(masks, 1)
+        if spans is not None:
+            data["offset_mapping"] = [*padded(spans, (0, 0))]
         if asked.return_length:
             data["length"] = [len(row) for row in data["input_ids"]]
         for row in data["input_ids"]:
@@ -307,20 +322,16 @@ class FastTokenizer:
 
         return _lazy_class()(data, encodings, asked.return_tensors)
 
-    def _ids(self, encoding: Encoding, texts: Any, split: bool | None) -> list[list[int]] | None:
+    def _ids(self, encoding: Encoding, texts: Any, asked: _Asked) -> list[list[int]] | None:
         """Return the ids of texts; None if one has half a character, which the library refuses."""
-        if split is None:
-            split = getattr(self, "split_special_tokens", False)
-        allowed: Any = frozenset() if split else "all"
+        allowed = self._allowed(asked)
+        if asked.return_offsets_mapping:
+            return None
         if len(texts) == 1:
             ids = [encoding.encode(texts[0], allowed_special=allowed, disallowed_special=())]
         else:
-            off = os.environ.get("TOKENIZERS_PARALLELISM", "").lower() in _OFF
             ids = encoding.encode_batch(
-                texts,
-                num_threads=1 if off else 8,
-                allowed_special=allowed,
-                disallowed_special=(),
+                texts, num_threads=_threads(), allowed_special=allowed, disallowed_special=()
             )
         try:
             for text in texts:
@@ -329,6 +340,134 @@ class FastTokenizer:
         except UnicodeEncodeError:
             return None
         return ids
+
+    def _with_offsets(
+        self, encoding: Encoding, texts: Any, asked: _Asked
+    ) -> tuple[list[list[int]], list[list[tuple[int, int]]]] | None:
+        """Return the ids of texts and their spans; None if the library has to find them."""
+        if self._offsets is None:
+            return None
+        from fastprep_ext.bpe import list_with_spans
+
+        allowed = self._allowed(asked)
+        try:
+            ids, bounds, spans = encoding.encode_batch_with_offsets_to_numpy(
+                texts, num_threads=_threads(), allowed_special=allowed, disallowed_special=()
+            )
+        except UnicodeEncodeError:
+            return None
+        self._offsets.trim(encoding, ids, bounds, spans)
+        rows = [
+            list_with_spans(ids[begin:end], spans[begin:end].reshape(-1))
+            for begin, end in itertools.pairwise(bounds.tolist())
+        ]
+        return [row for row, _ in rows], [row for _, row in rows]
+
+    def _allowed(self, asked: _Asked) -> Any:
+        split = asked.split_special_tokens
+        if split is None:
+            split = getattr(self, "split_special_tokens", False)
+        return frozenset() if split else "all"
+
+
+def _threads() -> int:
+    return 1 if os.environ.get("TOKENIZERS_PARALLELISM", "").lower() in _OFF else 8
+
+
+def _truncated(rows: list[list[Any]], room: int, from_left: bool) -> list[list[Any]]:
+    if from_left:
+        return [row[max(len(row) - room, 0) :] if len(row) > room else row for row in rows]
+    return [row[:room] if len(row) > room else row for row in rows]
+
+
+class _Rows(list[Any]):
+    """A list of rows of ints, which pyarrow converts without looking up the type of each int."""
+
+    def __arrow_array__(self, type: Any = None) -> Any:
+        import numpy as np
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        from fastprep_ext.bpe import fill_from_lists
+
+        ends = np.zeros(len(self) + 1, np.int64)
+        try:
+            np.cumsum([*map(len, self)], out=ends[1:])
+        except TypeError:
+            return pa.array([*self], type)
+        numbers = np.empty(ends[-1], np.int64)
+        if type is not None or ends[-1] >= 1 << 31 or not fill_from_lists(self, numbers):
+            return pa.array([*self], type)
+        return pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), pa.array(numbers))
+
+    def __reduce__(self) -> Any:
+        return list, ([*self],)
+
+
+class _Offsets:
+    """The offsets that a post-processor makes of spans: with the whitespace at their ends or without.
+
+    `trims` means without, and `keeps_first` that a space before the first token is not left out.
+    """
+
+    def __init__(self, trims: bool, keeps_first: bool) -> None:
+        self._trims = trims
+        self._keeps_first = keeps_first
+        self._whites: Any = None  # of each id, the whitespace that it starts and ends with
+
+    def trim(self, encoding: Encoding, ids: Any, bounds: Any, spans: Any) -> None:
+        """Change the spans of the ids of texts, which are between `bounds`."""
+        if not self._trims or not len(ids):
+            return
+        import numpy as np
+
+        if self._whites is None:
+            self._whites = _whites(encoding)
+        leading, trailing = self._whites[:, ids].astype(np.int64)
+        if self._keeps_first:
+            first = spans[:, 0] == 0
+            first[bounds[:-1][bounds[:-1] < len(ids)]] = True
+            leading[first & (leading == 1)] = 0
+        begins, ends = spans[:, 0], spans[:, 1]
+        np.minimum(begins + leading, ends, out=begins)
+        ends[:] = np.where(ends >= trailing, np.maximum(ends - trailing, begins), ends)
+
+
+def _whites(encoding: Encoding) -> Any:
+    """Return how many characters of whitespace each token starts and ends with: ``[2, n]``."""
+    import numpy as np
+
+    found = np.zeros((2, encoding.n_vocab), np.uint16)
+    added = {token.id: token.content for token in encoding.recipe.added}
+    for id in range(encoding.n_vocab):
+        if id in added:
+            # A token of the vocabulary is written with a letter for each space, and this one as it is.
+            token, white = added[id].replace("\u0120", " "), None
+        else:
+            try:
+                token, white = encoding.decode_single_token_bytes(id).decode("latin-1"), " "
+            except KeyError:
+                continue
+        found[0, id] = len(token) - len(token.lstrip(white))
+        found[1, id] = len(token) - len(token.rstrip(white))
+    return found
+
+
+def _offsets_of(encoding: Encoding, settings: dict[str, Any]) -> _Offsets | None:
+    """Return how offsets are made of spans; None if that is for the library to do."""
+    recipe = encoding.recipe
+    changes = recipe.steps or recipe.marks or recipe.space_before or recipe.fallback is not None
+    if changes or missing_bytes(recipe.table.blob, recipe.table.ends_buffer).strip(_NEVER):
+        return None
+    steps = settings["processors"] if settings.get("type") == "Sequence" else [settings]
+    trims = keeps = False
+    for step in steps:
+        if step.get("type") == "ByteLevel" and step.get("trim_offsets", True):
+            if trims:
+                return None
+            trims, keeps = True, step.get("add_prefix_space", True)
+        elif step.get("type") not in (None, "ByteLevel", "TemplateProcessing"):
+            return None
+    return _Offsets(trims, keeps)
 
 
 class _Asked(NamedTuple):
@@ -355,7 +494,7 @@ class _Asked(NamedTuple):
     @classmethod
     def takes(cls, options: dict[str, Any]) -> bool:
         """Return whether fastprep has an answer to a call with these options."""
-        others = ("is_split_into_words", "return_overflowing_tokens", "return_offsets_mapping")
+        others = ("is_split_into_words", "return_overflowing_tokens")
         return options.keys() <= {*cls._fields} and not any(options.get(name) for name in others)
 
     @property

@@ -12,6 +12,7 @@ cdef extern from "bpe/characters.h" nogil:
 
 cdef extern from "Python.h":
     Py_ssize_t str_length "PyUnicode_GET_LENGTH"(object text)
+    void *error_is_set "PyErr_Occurred"()
 
 cdef enum:
     TOKENS_AHEAD = 16          # of the table's rows, which are a cache miss each
@@ -163,3 +164,32 @@ def list_spans(spans) -> list:
     cdef list result = PyList_New(held.count // 2)
     fill_pairs(result, <const int64_t *>held.at, held.count // 2)
     return result
+
+
+def fill_from_lists(rows not None, numbers) -> bool:
+    """Write the ints of lists, one list after another, to a buffer of int64.
+
+    Returns False, and the buffer has no meaning, if there is anything else, or another number of them.
+    """
+    cdef Array held = array_of(numbers, ITEM_INT64, True)
+    cdef int64_t *number = <int64_t *>held.at
+    cdef Py_ssize_t count = 0, i
+    cdef PyObject *item
+    cdef list row
+    for each in rows:
+        if type(each) is not list:
+            return False
+        row = each
+        with cython.critical_section(row):
+            if len(row) > held.count - count:
+                return False
+            for i in range(len(row)):
+                item = list_get_item(row, i)
+                if not PyLong_CheckExact(item):
+                    return False
+                number[count + i] = int_value(item)
+                if number[count + i] == -1 and error_is_set() != NULL:
+                    PyErr_Clear()
+                    return False
+            count += len(row)
+    return count == held.count

@@ -37,6 +37,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"return_token_type_ids": True, "return_attention_mask": False},
     {"padding": True, "return_token_type_ids": True},
     {"return_offsets_mapping": True},
+    {"return_offsets_mapping": True, "padding": True, "truncation": True, "max_length": 5},
     {"return_overflowing_tokens": True, "truncation": True, "max_length": 6, "stride": 1},
     {"split_special_tokens": True},
     {"padding": True, "return_tensors": "np"},
@@ -103,7 +104,11 @@ def folder(tmp_path: Path) -> Path:
 def plain(batch: Any) -> dict[str, Any]:
     """Return outputs as lists, with the types of tensors."""
     kinds = {
-        name: (type(value), str(value.dtype)) if hasattr(value, "dtype") else type(value)
+        name: (type(value), str(value.dtype))
+        if hasattr(value, "dtype")
+        else list
+        if isinstance(value, list)
+        else type(value)
         for name, value in batch.items()
     }
     values = {n: v.tolist() if hasattr(v, "tolist") else v for n, v in batch.items()}
