@@ -112,26 +112,20 @@ cdef inline void put_range(Lists *self, void *memory, size_t size) noexcept nogi
     self.ranges[kind] = range
 
 
-# Return a range of at least `size` bytes, and forget it; NULL if there is none.
+# Return a range of at least `size` bytes, and forget it; NULL if there is none. The first of a bin or none:
+# to look through them would wait for memory at each.
 cdef Range *take_range(Lists *self, size_t size) noexcept nogil:
-    cdef size_t kind = highest_bit(size), tried = 0
-    cdef Range **link = &self.ranges[kind]
-    cdef Range *found
-    while link[0] != NULL and tried < 8:
-        if link[0].size >= size:
-            found = link[0]
-            link[0] = found.next
-            return found
-        link = &link[0].next
-        tried += 1
-    kind += 1
-    while kind < LIST_BINS:
-        found = self.ranges[kind]
-        if found != NULL:
-            self.ranges[kind] = found.next
-            return found
+    cdef size_t kind = highest_bit(size)
+    cdef Range *found = self.ranges[kind]
+    if found != NULL and found.size < size:
+        found = NULL
+    while found == NULL:
         kind += 1
-    return NULL
+        if kind == LIST_BINS:
+            return NULL
+        found = self.ranges[kind]
+    self.ranges[kind] = found.next
+    return found
 
 
 cdef void lists_free(Lists *self) noexcept nogil:
