@@ -297,7 +297,7 @@ cdef int merge_pair(Training *self, Pair *pair, token_t *tokens) noexcept nogil:
     if self.sizes != NULL:
         self.sizes[made] = self.sizes[left] + self.sizes[right]
     self.n_tokens += 1
-    pair.places = NULL  # the list is freed below
+    pair_remove(&self.pairs, pair)  # its list is freed below
     kept = apply_merge(
         self, tokens, places, n, left, right, made, touched, &count_left, others, &count_right, repeated
     )
@@ -426,7 +426,7 @@ cdef inline void take_away(Training *self, uint64_t key, uint64_t weight) noexce
     pair.count -= weight
     if pair.count < self.floor:
         list_free(&self.lists, pair.places, pair.n)
-        pair.places = NULL
+        pair_remove(&self.pairs, pair)
 
 
 # List the pair of a new token and a neighbour, if it is frequent enough. False without memory.

@@ -9,7 +9,7 @@ cdef enum:
 cdef struct Pair:
     uint64_t key           # 0: empty
     uint64_t count
-    uint32_t *places       # where the left token starts, ascending; NULL: no candidate any more
+    uint32_t *places       # where the left token starts, ascending; NULL: no candidate
     uint32_t n             # of places that were listed; some no longer hold the pair
     uint32_t filled
 
@@ -58,6 +58,8 @@ cdef int pairs_reserve(PairTable *self, size_t more) noexcept nogil
 cdef Pair *pair_find(const PairTable *self, uint64_t key) noexcept nogil
 # Return the slot of a pair, a new one with the count 0 if there is none; room must be reserved.
 cdef Pair *pair_put(PairTable *self, uint64_t key) noexcept nogil
+# Remove a pair; others may move to its slot.
+cdef void pair_remove(PairTable *self, Pair *pair) noexcept nogil
 
 cdef uint32_t *list_new(Lists *self, size_t n) noexcept nogil
 cdef void list_free(Lists *self, uint32_t *places, size_t n) noexcept nogil

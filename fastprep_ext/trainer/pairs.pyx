@@ -25,8 +25,7 @@ cdef int pairs_reserve(PairTable *self, size_t more) noexcept nogil:
         return 0
     for i in range(self.capacity):
         live += self.slots[i].places != NULL
-    # Pairs that are no candidates any more are left out. Half of the slots stay free, so that the next
-    # such pass is far.
+    # Pairs that are no candidates are left out.
     while live + more > capacity // 2:
         capacity *= 2
     if pairs_begin(&grown, capacity, self.seed) != 0:
@@ -57,6 +56,21 @@ cdef Pair *pair_put(PairTable *self, uint64_t key) noexcept nogil:
             break
         at = (at + 1) & (self.capacity - 1)
     return &self.slots[at]
+
+
+# Pairs after it whose search would end at the free slot move there. To leave removed pairs in the table until
+# it is made again took twice its memory then.
+cdef void pair_remove(PairTable *self, Pair *pair) noexcept nogil:
+    cdef size_t mask = self.capacity - 1, hole = pair - self.slots, at = hole
+    while True:
+        at = (at + 1) & mask
+        if self.slots[at].key == 0:
+            break
+        if ((at - pair_place(self, self.slots[at].key)) & mask) >= ((at - hole) & mask):
+            self.slots[hole] = self.slots[at]
+            hole = at
+    memset(&self.slots[hole], 0, sizeof(Pair))
+    self.used -= 1
 
 
 # -- lists -------------------------------------------------------------------------------------------
@@ -112,26 +126,20 @@ cdef inline void put_range(Lists *self, void *memory, size_t size) noexcept nogi
     self.ranges[kind] = range
 
 
-# Return a range of at least `size` bytes, and forget it; NULL if there is none.
+# Return a range of at least `size` bytes, and forget it; NULL if there is none. The first of a bin or none:
+# to look through them would wait for memory at each.
 cdef Range *take_range(Lists *self, size_t size) noexcept nogil:
-    cdef size_t kind = highest_bit(size), tried = 0
-    cdef Range **link = &self.ranges[kind]
-    cdef Range *found
-    while link[0] != NULL and tried < 8:
-        if link[0].size >= size:
-            found = link[0]
-            link[0] = found.next
-            return found
-        link = &link[0].next
-        tried += 1
-    kind += 1
-    while kind < LIST_BINS:
-        found = self.ranges[kind]
-        if found != NULL:
-            self.ranges[kind] = found.next
-            return found
+    cdef size_t kind = highest_bit(size)
+    cdef Range *found = self.ranges[kind]
+    if found != NULL and found.size < size:
+        found = NULL
+    while found == NULL:
         kind += 1
-    return NULL
+        if kind == LIST_BINS:
+            return NULL
+        found = self.ranges[kind]
+    self.ranges[kind] = found.next
+    return found
 
 
 cdef void lists_free(Lists *self) noexcept nogil:

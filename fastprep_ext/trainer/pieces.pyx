@@ -153,11 +153,17 @@ cdef inline bint table_next(const PieceTable *self, size_t *at, Record *record) 
             at[0] += LINE_PIECES - k
             continue
         at[0] += 1
-        record.piece = bytes_of(self, &line.keys[k])
-        record.n = length_of(self, &line.keys[k])
-        record.count = count_of(self, line, k)
+        read_place(self, line, k, record)
         return True
     return False
+
+
+cdef inline void read_place(
+    const PieceTable *self, const PieceLine *line, size_t k, Record *record
+) noexcept nogil:
+    record.piece = bytes_of(self, &line.keys[k])
+    record.n = length_of(self, &line.keys[k])
+    record.count = count_of(self, line, k)
 
 
 cdef inline uint64_t count_of(const PieceTable *self, const PieceLine *line, size_t k) noexcept nogil:

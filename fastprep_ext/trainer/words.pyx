@@ -15,6 +15,7 @@ cdef struct Source:
     size_t size                # bytes of the records, or number of words
     size_t table               # where the next word is
     size_t at
+    bint fetch                 # the bytes of long pieces, ahead
     bint damaged
 
 
@@ -22,7 +23,7 @@ cdef struct Source:
 cdef inline bint source_next(Source *self, Record *record) noexcept nogil:
     cdef const PieceTable *table
     cdef const PieceLine *line
-    cdef size_t next
+    cdef size_t next, k
     if self.units != NULL:
         if self.at >= self.size:
             return False
@@ -43,12 +44,19 @@ cdef inline bint source_next(Source *self, Record *record) noexcept nogil:
         return True
     while self.table < self.n_tables:
         table = self.tables[self.table]
-        if self.at % LINE_PIECES == 0 and self.at // LINE_PIECES + LINES_AHEAD < table.capacity:
-            line = &table.lines[self.at // LINE_PIECES + LINES_AHEAD]
-            for next in range(LINE_PIECES):
-                if is_long(&line.keys[next]):
-                    prefetch(bytes_of(table, &line.keys[next]))
-        if table_next(table, &self.at, record):
+        while self.at < table.capacity * LINE_PIECES:
+            next = self.at // LINE_PIECES
+            k = self.at % LINE_PIECES
+            line = &table.lines[next]
+            if self.fetch and k == 0 and next + LINES_AHEAD < table.capacity:
+                for next in range(LINE_PIECES):
+                    if is_long(&line[LINES_AHEAD].keys[next]):
+                        prefetch(bytes_of(table, &line[LINES_AHEAD].keys[next]))
+            if line.keys[k].high == 0:
+                self.at += LINE_PIECES - k
+                continue
+            self.at += 1
+            read_place(table, line, k, record)
             return True
         self.table += 1
         self.at = 0
@@ -163,6 +171,7 @@ cdef void write_words(
     cdef Level *level
     cdef const uint32_t *units
     cdef size_t at, i
+    source.fetch = True
     while source_next(&source, &record):
         if record.n < 2:
             continue
