@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
+from itertools import accumulate
 
 import pytest
 from texts import corpus_documents, dense_texts, mixed_texts
 from tokenizers import Regex, pre_tokenizers
 
 from fastprep.encoding.encoders import chain_splitter
-from fastprep.vocabulary.byte_alphabet import to_bytes
 from fastprep.vocabulary.patterns import (
     BYTE_LEVEL_PATTERN,
     DIGIT_PATTERN,
@@ -59,12 +59,9 @@ SCALARS = [c for c in [*SCALARS, *range(0x20000, 0x110000, 4093)] if not 0xD800 
 
 
 def ends_of(name: str, text: str) -> list[int]:
-    """Return the ends of the library's pieces, whose letters stand for bytes."""
-    ends, at = [], 0
-    for piece, _ in THEIRS[name].pre_tokenize_str(text):
-        at += len(to_bytes(piece))
-        ends.append(at)
-    return ends
+    """Return the ends of the library's pieces, in which each letter stands for a byte."""
+    pieces = THEIRS[name].pre_tokenize_str(text)
+    return [*accumulate(len(piece) for piece, _ in pieces)]
 
 
 def random_text(rnd: random.Random) -> str:
