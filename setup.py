@@ -14,8 +14,7 @@ from setuptools import Extension, setup
 # when it is imported. A Vocabulary's list of idle scratch memory does change, by the list's append and
 # pop, which are atomic, so a scratch serves one call at a time; the ints that lists of ids share are
 # published by an atomic exchange. Buffers that a caller changes while a call reads them are the caller's
-# to guard, as with a GIL, which kernels release. This is reasoned, not tested: no free-threaded Python
-# was available.
+# to guard, as with a GIL, which kernels release. docs/platforms.md says what of it is tested.
 #
 # Two forms are not used, because of Cython 3.3.1. Where the append of a comprehension ([f(x) for x
 # in y]) has no memory, the item is released twice: loops, or list(map(f, y)). Where there is no
