@@ -64,7 +64,7 @@ def test_messages_become_json_once_where_they_fit(
     else:
         assert len(spelled) > valid
     with pytest.raises(InvalidInput, match=r"<table 1>, row 0: 'm' is null"):
-        prepare(table, tmp_path / "raise", **{**made, "on_error": "raise"})
+        prepare(table, tmp_path / "raise", **{**made, "on_error": "raise", "workers": 1})
 
 
 def test_named_tokens_are_found_without_a_dict_of_the_vocabulary(

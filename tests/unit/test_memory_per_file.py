@@ -84,7 +84,7 @@ def test_the_index_of_a_manifest_does_not_depend_on_chunks(
         found.append(files_of(path))
         opened = indexes.open_manifest(path)
         indexes.check_digest(path, opened)
-        records = indexes.read_records(path, opened, 0, 7)
+        records = indexes.read_records(path, opened, 0, 7, ShardRecord)
         assert records is not None
         assert [*records] == manifest.shards
     assert [*found[0]] == ["manifest-00000.index", "manifest.json"]
