@@ -342,7 +342,8 @@ def _exists(options: argparse.Namespace, reason: str) -> StoreExists:
 
     return StoreExists(
         f"{options.output}: it exists, and {reason}; choose another output, or pass --overwrite to "
-        "replace it"
+        f"replace it (a count of these inputs may be kept in {options.output}.work: delete it to train "
+        "this output from other inputs)"
     )
 
 

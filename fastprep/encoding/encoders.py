@@ -116,7 +116,8 @@ def _of_table(table: RankTable, pattern: int | Program, largest: int) -> Encoder
 def _compiled(table: RankTable, pattern: int, largest: int) -> Encoder:
     if not any(table is published for published in PUBLISHED_TABLES.values()):
         return _of_table(table, pattern, largest)
-    key = table.sha256, pattern, max(table.largest, largest) < 1 << 16
+    # Ids of as many bits are packed alike.
+    key = table.sha256, pattern, max(table.largest, largest).bit_length()
     _lock.acquire()
     try:
         if key not in _encoders:

@@ -574,7 +574,7 @@ class Encoding(Decoding):
         allowed_special: Allowed = NOTHING,
         disallowed_special: Disallowed = "all",
     ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Encode each text with :meth:`encode_with_offsets` into flat arrays, on several threads.
+        """Encode each text with :meth:`encode_with_offsets` into flat arrays, ids on several threads.
 
         Returns
         -------

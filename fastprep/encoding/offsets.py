@@ -104,7 +104,9 @@ def encode_batch_spans(
         if not isinstance(encoder, Encoder) or not find_spans(
             encoder, encoding._decoder, text, ids[begin:end], flat[2 * begin : 2 * end], specials
         ):
-            spans[begin:end] = _by_parts(encoding, text, specials)[1]
+            found, places = _by_parts(encoding, text, specials)
+            assert len(found) == end - begin  # numpy would repeat a single span
+            spans[begin:end] = places
     return spans
 
 

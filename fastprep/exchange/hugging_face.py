@@ -43,13 +43,13 @@ def as_hf(encoding: Encoding | str | os.PathLike[str] | Any, **config: Any) -> A
     transformers.PreTrainedTokenizerFast
         an instance of a subclass of the class that ``AutoTokenizer`` finds for the directory.
 
-    Its outputs are those of that class. Ids are fastprep's where texts are single strings or lists of
-    them, and so are offsets unless the tokenizer changes text otherwise than by normal form C; pairs,
-    words and overflowing tokens are left to the library, as is a tokenizer that was changed to what
-    fastprep does not support, which gives a RuntimeWarning. Lists of rows are lists of a class that
-    pyarrow, and so ``datasets.map``, converts quickly. Encodings of the
-    library (``batch.encodings``, ``batch.word_ids()``) are computed when they are asked for.
-    ``TOKENIZERS_PARALLELISM=false`` means one thread.
+    Its outputs are those of that class. Ids are fastprep's where texts are single strings or lists
+    of them, and so are offsets of byte-level vocabularies with all 256 bytes that change text by
+    normal form C at most; pairs, words and overflowing tokens are left to the library, as is a
+    tokenizer that was changed to what fastprep does not support, which gives a RuntimeWarning.
+    Lists of rows are lists of a class that pyarrow, and so ``datasets.map``, converts quickly.
+    Encodings of the library (``batch.encodings``, ``batch.word_ids()``) are computed when they are
+    asked for. ``TOKENIZERS_PARALLELISM=false`` means one thread.
 
     >>> tokenizer = as_hf("gpt2", pad_token="<|endoftext|>")  # doctest: +SKIP
     >>> tokenizer(["hello world", "hello"], padding=True)["input_ids"]  # doctest: +SKIP

@@ -56,7 +56,14 @@ def vocabulary_differs(path: Path, settings: Wanted) -> str | None:
         try:
             found = msgspec.json.decode(path.read_bytes())
             merges, other = _read_json(found, settings, ALPHABET[first[0]], start)
-        except (msgspec.DecodeError, LookupError, TypeError, AttributeError):
+        except (
+            msgspec.DecodeError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ):
             return "is not a tokenizer.json of byte-level BPE"
         if other is not None:
             return other

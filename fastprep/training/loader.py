@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, overload
 import torch
 from torch.utils.data import DataLoader
 
-from fastprep.errors import InvalidStore, InvalidWindow, UnknownOption
+from fastprep.errors import FastprepError, InvalidWindow, UnknownOption
 from fastprep.system.arguments import whole_number
 from fastprep.training.batch import BatchTensors, BatchType, Outputs, Pair, collate_windows
 from fastprep.training.dataset import Layout, WindowDataset
@@ -538,7 +538,7 @@ class WindowLoader(DataLoader[Any], Generic[BatchType]):
                     batch = pool.to_batch(*prefetcher.take())
                     if prefetcher.wants_open:
                         # A shard that cannot be opened is an error once a window of it is due.
-                        with suppress(InvalidStore):
+                        with suppress(FastprepError, OSError):
                             prefetcher.open_wanted()
                 yield batch
         finally:

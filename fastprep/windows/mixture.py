@@ -156,7 +156,13 @@ class Mixture:
                 at, "a position of the schedule", most=_MAX_POSITION, error=InvalidWindow
             )
             if isinstance(ones, Mapping):
-                sources = set(self.sources)
+                try:
+                    sources = set(self.sources)
+                except TypeError:
+                    raise InvalidWindow(
+                        f"the schedule at {start} maps sources to weights, but arrays cannot be keys; "
+                        "give the weights as a sequence"
+                    ) from None
                 if len(sources) < len(self.sources):
                     raise InvalidWindow(
                         f"the schedule at {start} maps sources to weights, but two of the sources are "

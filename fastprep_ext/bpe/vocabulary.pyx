@@ -179,8 +179,7 @@ cdef class Vocabulary:
         cdef int status = 0
         with cython.critical_section(self):
             if self.ranks.pieces == NULL:
-                with nogil:
-                    status = ranks_add_pieces(&self.ranks)
+                status = ranks_add_pieces(&self.ranks)   # with the GIL, so that no other thread does
         if status != 0:
             raise MemoryError("no memory for the table of tokens")
         return 0
