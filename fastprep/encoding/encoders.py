@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _lock = allocate_lock()
 # By the table's sha256, the splitter, and whether all ids are below 65,536.
-_encoders: dict[tuple[str, int, bool], Encoder] = {}
+_encoders: dict[tuple[str, int, int], Encoder] = {}
 
 
 def encoder_of(recipe: Recipe) -> AnyEncoder:
