@@ -77,8 +77,6 @@ cdef Py_ssize_t merge_whole(
     count = merge_runs(ranks, piece, n, out)
     if count >= 0:
         return count
-    if n <= MERGE_SHORT:
-        return merge_short(ranks, piece, n, out)
     if n <= MERGED_ON_STACK:
         return merge_heap(ranks, piece, n, out)
     return merge_windows(ranks, piece, n, out)
@@ -395,8 +393,8 @@ cdef Py_ssize_t merge_windows(
 cdef inline Py_ssize_t merge_once(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil:
-    if n <= MERGE_SHORT:
-        return merge_short(ranks, piece, n, out)
+    if n <= FEW_BYTES:
+        return merge_few(ranks, piece, n, out)
     return merge_heap(ranks, piece, n, out)
 
 
