@@ -79,6 +79,7 @@ cdef inline int add_part(
         key_short(&part.key, bytes + begin, size, n - begin)
         part.slot = self.cache.path.slot(&part.key, self.cache.mask)
         prefetch(&self.cache.lines[part.slot])
+        prefetch(&self.cache.lines[part.slot ^ 1])   # an entry that a new part displaces moves there
     part.begun = <uint32_t>begun
     return 0
 
