@@ -40,8 +40,6 @@ cdef void chunks_free(Chunks *self) noexcept nogil
 
 # Encode the next chunk that is not started. False if there is none.
 cdef bint chunks_work(Chunks *self, Worker *worker) noexcept nogil
-# Start this chunk for the caller, who encodes it; False if it is not the next one to start.
-cdef bint chunks_take(Chunks *self, Py_ssize_t chunk) noexcept nogil
 # Let no thread start another chunk.
 cdef void chunks_stop(Chunks *self) noexcept nogil
 

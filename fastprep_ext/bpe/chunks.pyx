@@ -59,14 +59,9 @@ cdef void chunk_free(Chunks *self, Chunk *chunk) noexcept nogil:
     chunk.ids = NULL
 
 
-# The ids that a chunk's memory has room for.
-cdef inline size_t chunk_slots(const Chunks *self, const Chunk *chunk) noexcept nogil:
-    return max(chunk_room(self, chunk), self.room) + BPE_SLACK
-
-
 cdef void encode_chunk(const Chunks *self, Chunk *chunk, Worker *worker) noexcept nogil:
     cdef Py_ssize_t failed
-    cdef size_t room = chunk_slots(self, chunk)
+    cdef size_t room = max(chunk_room(self, chunk), self.room) + BPE_SLACK
     if not self.counts and chunk.ids == NULL:
         chunk.ids = <uint32_t *>malloc(room * sizeof(uint32_t))
         if chunk.ids == NULL:
@@ -98,15 +93,6 @@ cdef bint chunks_work(Chunks *self, Worker *worker) noexcept nogil:
         pthread_cond_signal(&self.chunk_done)
     pthread_mutex_unlock(&self.lock)
     return True
-
-
-cdef bint chunks_take(Chunks *self, Py_ssize_t chunk) noexcept nogil:
-    cdef bint is_next
-    pthread_mutex_lock(&self.lock)
-    is_next = self.started == chunk
-    self.started += is_next
-    pthread_mutex_unlock(&self.lock)
-    return is_next
 
 
 cdef void chunks_stop(Chunks *self) noexcept nogil:
@@ -284,23 +270,6 @@ cdef class TextBatch:
                 chunks_wait(&self.chunks, number, &scratch.worker)
         return &self.chunks.at[number]
 
-    # Encode a chunk that no thread has started after the ids that there are, so that they are not copied;
-    # False if it was started, or has texts that are passed on.
-    cdef bint _encode_here(
-        self, Py_ssize_t number, Scratch scratch, Ids out, size_t *room
-    ) except -1:
-        cdef Chunk *chunk = &self.chunks.at[number]
-        if memchr(self.apart + chunk.first, 1, chunk.last - chunk.first) != NULL:
-            return False
-        if not chunks_take(&self.chunks, number):
-            return False
-        reserve_ids(out, room, chunk_slots(&self.chunks, chunk))
-        chunk.ids = out.ids + out.count
-        with nogil:
-            encode_chunk(&self.chunks, chunk, &scratch.worker)
-        chunk.done = True
-        return True
-
     cdef bint _is_apart(self, const Chunk *chunk, Py_ssize_t text) noexcept:
         return chunk.count < 0 or self.apart[text]
 
@@ -355,16 +324,12 @@ cdef class TextBatch:
         scratch = self.vocabulary.acquire()
         offset[0] = 0
         for k in range(self.chunks.n):
-            if self._encode_here(k, scratch, out, &room):
-                chunk = &self.chunks.at[k]
-                chunk.ids = NULL
-                if chunk.count >= 0:
-                    for i in range(chunk.first, chunk.last):
-                        offset[i + 1] = out.count + self.ends[i]
-                    out.count += chunk.count
-                    continue
             chunk = self._finished(k, scratch)
             begin = 0
+            if self.count == 1 and not self._is_apart(chunk, 0):
+                out.ids, chunk.ids = chunk.ids, NULL     # they may be many, and are not copied
+                offset[1] = out.count = chunk.count
+                break
             for i in range(chunk.first, chunk.last):
                 if self._is_apart(chunk, i):
                     found = array_of(one(self.kept[i], i), ITEM_UINT32)
@@ -405,7 +370,7 @@ cdef class TextBatch:
 
 
 # Memory grows by halves: the system moves the pages of large memory, and copies nothing.
-cdef int reserve_ids(Ids out, size_t *room, size_t count) except -1:
+cdef int append_ids(Ids out, size_t *room, const uint32_t *ids, size_t count) except -1:
     cdef void *grown
     if out.count + count > room[0]:
         room[0] = max(out.count + count, room[0] + room[0] // 2)
@@ -413,11 +378,6 @@ cdef int reserve_ids(Ids out, size_t *room, size_t count) except -1:
         if grown == NULL:
             raise MemoryError(f"no memory for {room[0]} ids")
         out.ids = <uint32_t *>grown
-    return 0
-
-
-cdef int append_ids(Ids out, size_t *room, const uint32_t *ids, size_t count) except -1:
-    reserve_ids(out, room, count)
     if count:
         memcpy(out.ids + out.count, ids, count * sizeof(uint32_t))
     out.count += count
