@@ -20,6 +20,7 @@ cdef extern from "bpe/values.h" nogil:
     void value_unpack(const Packing *packing, const Value *value, uint32_t *ids)
     void value_refer(Value *value, const uint32_t *ids, size_t count)
     size_t value_count(const Value *value)
+    const uint32_t *ids_elsewhere(const Value *value)
     void copy_ids(uint32_t *out, const uint32_t *ids, size_t count)
     size_t emit_narrow(const Packing *packing, const Value *found, size_t count, uint16_t *out)
 
@@ -97,7 +98,7 @@ cdef bint cache_read(
 
 # Add the ids of a piece that is not in the cache. `piece` is read only if it is longer than a key.
 cdef void cache_add(
-    Cache *self, const Key *key, const uint8_t *piece, size_t n, const uint32_t *ids, size_t count
+    Cache *self, const Key *key, const uint8_t *piece, size_t n, const Value *value
 ) noexcept nogil
 
 

@@ -102,6 +102,8 @@ cdef bint cache_find(
     far.high |= <uint64_t>FAR_KEY << 56
     entry = <Entry *>line_entry(line, &far)
     if not key_equal(&entry.key, &far):
+        if not line.older.key.high:
+            return False                        # nothing was displaced from this line
         entry = <Entry *>line_entry(line, key)
         if key_equal(&entry.key, key):          # moved there since
             value[0] = entry.value
@@ -144,16 +146,15 @@ cdef bint cache_read(
 
 
 cdef void cache_add(
-    Cache *self, const Key *key, const uint8_t *piece, size_t n, const uint32_t *ids, size_t count
+    Cache *self, const Key *key, const uint8_t *piece, size_t n, const Value *value
 ) noexcept nogil:
     cdef Entry entry
-    cdef bint is_packed = count <= self.packing.most
+    cdef bint is_packed = value.count != SPILLED
+    cdef size_t count = value_count(value)
     cdef size_t piece_words = (n + 3) // 4 if n > KEY_BYTES else 0
     cdef size_t words = piece_words + (sizeof(Value) // 4 if is_packed else count), at
-    memset(&entry, 0, sizeof(Entry))
     entry.key = key[0]
-    if is_packed:
-        value_pack(&self.packing, &entry.value, ids, count)
+    entry.value = value[0]
     if piece_words or not is_packed:
         at = self.used & (ARENA_WORDS - 1)
         if at + words > ARENA_WORDS:
@@ -163,7 +164,7 @@ cdef void cache_add(
         if is_packed:
             memcpy(self.arena + at + piece_words, &entry.value, sizeof(Value))
         else:
-            memcpy(self.arena + at + piece_words, ids, count * sizeof(uint32_t))
+            memcpy(self.arena + at + piece_words, ids_elsewhere(value), count * sizeof(uint32_t))
         entry.key.high |= <uint64_t>FAR_KEY << 56
         entry.value.count = <uint16_t>count
         arena_place(&entry)[0] = self.used

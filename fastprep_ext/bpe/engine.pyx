@@ -303,8 +303,11 @@ cdef size_t look_up_batch(
 cdef inline void prefetch_neighbours(const Worker *worker, size_t missed) noexcept nogil:
     cdef const Round *round = worker.round
     cdef size_t j
+    cdef uint32_t slot
     for j in range(missed):
-        prefetch(&worker.cache.lines[round.slots[round.missed[j]] ^ 1])
+        slot = round.slots[round.missed[j]]
+        if worker.cache.lines[slot].older.key.high:
+            prefetch(&worker.cache.lines[slot ^ 1])
 
 
 # Add the piece with this key of the batch to the misses, unless the neighbouring line has it; returns
@@ -338,7 +341,6 @@ cdef int resolve_misses(
     cdef uint16_t *seen
     cdef Miss *miss
     cdef Value *value
-    cdef const Piece *made
     for j in range(missed):
         round.misses[j].made.out = <uint32_t *>room
         room += round.misses[j].n + MOST_IDS
@@ -373,14 +375,14 @@ cdef int resolve_misses(
         miss = &round.misses[j]
         if miss.first == NO_MISS:
             continue
-        if miss.first == j:
-            miss.made.count = name_ids(ranks, miss.made.out, miss.made.count, miss.n)
-            if miss.n <= LONG_BYTES:
-                cache_add(
-                    &worker.cache, &miss.key, text + miss.start, miss.n, miss.made.out, miss.made.count
-                )
-        made = &round.misses[miss.first].made
-        put_ids(&worker.cache, &round.found[miss.piece], made.out, made.count)
+        value = &round.found[miss.piece]
+        if miss.first != j:
+            value[0] = round.found[round.misses[miss.first].piece]
+            continue
+        miss.made.count = name_ids(ranks, miss.made.out, miss.made.count, miss.n)
+        put_ids(&worker.cache, value, miss.made.out, miss.made.count)
+        if miss.n <= LONG_BYTES:
+            cache_add(&worker.cache, &miss.key, text + miss.start, miss.n, value)
     return 0
 
 

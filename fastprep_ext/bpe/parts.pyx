@@ -91,6 +91,7 @@ cdef void parts_finish(Parts *self) noexcept nogil:
     cdef const Entry *entry
     cdef uint16_t *same
     cdef uint32_t ids[MOST_IDS]
+    cdef Value value
     for i in range(self.n):
         part = &self.parts[i]
         part.task = NO_TASK
@@ -130,7 +131,8 @@ cdef void parts_finish(Parts *self) noexcept nogil:
         task = &self.tasks[k]
         part = &self.parts[self.task_part[k]]
         if part.looked_up and task.count <= self.cache.packing.most:
-            cache_add(self.cache, &part.key, part.bytes, part.n, task.out, task.count)
+            value_pack(&self.cache.packing, &value, task.out, task.count)
+            cache_add(self.cache, &part.key, part.bytes, part.n, &value)
     for i in range(self.n):
         part = &self.parts[i]
         if part.task != NO_TASK:

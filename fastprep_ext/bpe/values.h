@@ -46,12 +46,19 @@ static void packing_begin(Packing *self, uint32_t largest) {
     }
 }
 
-/* count <= most */
+/* count <= most. Nearly all ids fit the first word, whose shifts are cheaper. */
 static inline void value_pack(const Packing *packing, Value *value, const uint32_t *ids, size_t count) {
-    unsigned __int128 all = (unsigned __int128)count << 112;
+    uint64_t words[2] = {0, (uint64_t)count << 48};
+    unsigned __int128 all = 0;
     size_t i;
-    for (i = 0; i < count; i++) all |= (unsigned __int128)ids[i] << (i * packing->bits);
-    memcpy(value, &all, sizeof(Value));
+    if (likely(count * packing->bits <= 64)) {
+        for (i = 0; i < count; i++) words[0] |= (uint64_t)ids[i] << (i * packing->bits);
+    } else {
+        for (i = 0; i < count; i++) all |= (unsigned __int128)ids[i] << (i * packing->bits);
+        words[0] = (uint64_t)all;
+        words[1] |= (uint64_t)(all >> 64);
+    }
+    memcpy(value, words, sizeof(Value));
 }
 
 /* Write `most` ids. */
@@ -65,6 +72,10 @@ static inline void value_unpack(const Packing *packing, const Value *value, uint
 static inline void value_refer(Value *value, const uint32_t *ids, size_t count) {
     Elsewhere elsewhere = {ids, (uint32_t)count, 0, SPILLED};
     memcpy(value, &elsewhere, sizeof(Value));
+}
+
+static inline const uint32_t *ids_elsewhere(const Value *value) {
+    return ((const Elsewhere *)value)->ids;
 }
 
 static inline size_t value_count(const Value *value) {
