@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -79,21 +79,23 @@ def read_documents(path: Path) -> Iterator[str]:
                 yield file.read_bytes().decode("utf-8", "replace")
     elif path.suffix == ".txt":
         yield path.read_text(encoding="utf-8")
-    elif path.suffix == ".jsonl":
+    else:
+        yield from (row["text"] for row in read_rows(path))
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Read all objects of a corpus file of JSON lines, in its order."""
+    if path.suffix == ".jsonl":
         with path.open(encoding="utf-8") as lines:
-            yield from _texts(lines)
+            yield from map(json.loads, lines)
     elif path.suffixes[-2:] == [".jsonl", ".zst"]:
         import zstandard
 
         with path.open("rb") as file:
             reader = zstandard.ZstdDecompressor().stream_reader(file)
-            yield from _texts(io.TextIOWrapper(reader, encoding="utf-8"))
+            yield from map(json.loads, io.TextIOWrapper(reader, encoding="utf-8"))
     else:
         raise SystemExit(f"{path}: a corpus ends in .jsonl, .jsonl.zst or .txt")
-
-
-def _texts(lines: TextIO) -> Iterator[str]:
-    return (json.loads(line)["text"] for line in lines)
 
 
 def choose_documents(path: Path, megabytes: float, seed: int) -> list[str]:

@@ -10,7 +10,6 @@ CPU seconds on one thread, texts to arrays of ids; the ids of both sides are com
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import subprocess
 import sys
@@ -22,8 +21,7 @@ from statistics import geometric_mean, median
 from typing import Any
 
 import numpy as np
-import zstandard
-from _run import plain_parser, write_result
+from _run import plain_parser, read_rows, utf8_size, write_result
 from encode_child import VOCABULARIES
 from tqdm import tqdm
 
@@ -70,18 +68,15 @@ def run_child(side: str, encoding: str, source: Path) -> dict[str, Any]:
 def texts_by_language(path: Path) -> dict[str, list[str]]:
     """Return the texts of each language of a corpus file."""
     found: dict[str, list[str]] = {}
-    with path.open("rb") as file:
-        reader = zstandard.ZstdDecompressor().stream_reader(file)
-        for line in io.TextIOWrapper(reader, encoding="utf-8"):
-            row = json.loads(line)
-            found.setdefault(row["language"], []).append(row["text"])
+    for row in read_rows(path):
+        found.setdefault(row["language"], []).append(row["text"])
     return found
 
 
 def measure(encoding: str, source: Path, repeats: int) -> dict[str, Any]:
     """Return MB/s of both sides in each pass, and their ratio, after comparing their ids."""
     texts = json.loads(source.read_text(encoding="utf-8"))
-    sizes = [sum(len(text.encode()) for text in texts[half::2]) / 1e6 for half in (0, 1, 0)]
+    sizes = [utf8_size(texts[half::2]) / 1e6 for half in (0, 1, 0)]
     runs: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
     for turn in range(repeats):
         for side in SIDES[:: -1 if turn % 2 else 1]:

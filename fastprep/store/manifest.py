@@ -157,7 +157,7 @@ class InputSummary(msgspec.Struct, frozen=True, gc=False):
 class ShardSummary(msgspec.Struct, frozen=True, gc=False):
     """The counts of a :class:`ShardRecord` and its inputs; the rest is not read.
 
-    For the sums over many shards: a fifth of the time of whole records.
+    For the sums over many shards, which take a fraction of the time that whole records take.
     """
 
     tokens: Count

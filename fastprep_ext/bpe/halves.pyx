@@ -31,7 +31,7 @@ cdef bint write_halves(
                 if two[token - first][k] >= token:
                     return False
                 prefetch(&ends[two[token - first][k]])
-        # ... then for their bytes. (Without these steps: 2.1 times as long for o200k.)
+        # ... then for their bytes.
         for i in range(last - first):
             for k in range(2):
                 prefetch(blob + (ends[two[i][k] - 1] if 0 < two[i][k] <= first else 0))

@@ -23,7 +23,7 @@ cdef size_t merge_few(
 ) noexcept nogil
 
 cdef enum:
-    MERGE_SHORT = 96       # up to this many bytes a linear search for the minimum beats a heap
+    MERGE_SHORT = 96       # bytes of the longest piece that merge_short takes
     MERGE_NO_MEMORY = -1
     MERGE_TOO_LONG = -2    # 4 GiB or more that would have to be merged at once
 
@@ -41,7 +41,7 @@ cdef size_t merge_to_two(
 ) noexcept nogil
 
 # The methods of merge_whole, which agree on every piece (also with merge_few):
-# n <= MERGE_SHORT; any n; any n, in windows.
+# n <= MERGE_SHORT, by linear search, for tests; any n; any n, in windows.
 cdef Py_ssize_t merge_short(
     const Ranks *ranks, const uint8_t *piece, size_t n, uint32_t *out
 ) noexcept nogil

@@ -1,8 +1,8 @@
-"""Merging: up to 64 bytes several at once (few.h), then by linear search, by heap, in windows.
+"""Merging: up to 128 bytes several at once (few.h), then by heap, and longer pieces in windows.
 
 A piece of a few long runs of one byte is merged run by run, whatever its length.
 
-Search and heap keep for each part the rank of the pair of it and its right neighbour, and always
+A linear search serves where merging stops at two tokens. Search and heap keep for each part the rank of the pair of it and its right neighbour, and always
 merge at the smallest (rank, position).
 
 Why windows are exact: call two tokens *settled* next to each other if merging their bytes alone
@@ -58,8 +58,7 @@ cdef size_t merge_few(
 
 cdef enum:
     MERGED_ON_STACK = 512  # bytes that are merged without allocating
-    # Bytes that a window adds. With 24, runs of spaces, whose tokens are longer, fell to an eighth of
-    # their speed in cl100k.
+    # Bytes that a window adds: more than the longest tokens have.
     WINDOW_STEP = 64
     MIN_TAKEN_BACK = 8     # least number of bytes that it takes back, in whole tokens
     MAX_REWORK = 8         # times the piece may be merged over before the heap takes all of it

@@ -228,8 +228,7 @@ cdef int64_t write_planned_row(
 
 
 # Return how many rows from row r on are one range of tokens, which is widened at once; 1 if it is not known.
-# Of windows that follow each other, and not more than are timed together. For L = 256 that is 1.0 of the time of
-# row after row, for 1024 and 4096 0.83 to 0.90.
+# Of windows that follow each other, and not more than are timed together.
 cdef inline int64_t adjacent_rows(
     const Maker *maker, const Source *source, const Batch *batch, int64_t r, int64_t row
 ) noexcept nogil:
