@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from disk_requests import requests_of
 from reference.batches import block_order
 
 from fastprep import Mixture, TokenStore, WindowDataset, create_dataloader, prepare
@@ -229,32 +226,11 @@ def test_plans_are_dropped_and_made_again(kept: int, ahead: int) -> None:
     assert (len(planned) == rows // per) is (kept > rows)
 
 
-RECORDED_REQUESTS = """
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-int posix_fadvise(int file, long offset, long count, int advice) {
-    struct stat found;
-    FILE *out = fopen(getenv("REQUESTS"), "a");
-    fstat(file, &found);
-    fprintf(out, "%ld %ld %ld\\n", (long)found.st_ino, offset, count);
-    fclose(out);
-    return 0;
-}
-int posix_fadvise64(int file, long offset, long count, int advice) {
-    return posix_fadvise(file, offset, count, advice);
-}
-"""
-
-
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 @pytest.mark.parametrize("shuffle", [True, "blocks"])
 def test_the_documents_of_all_rows_are_requested_from_the_disk(
     store: TokenStore, tmp_path: Path, shuffle: Any
 ) -> None:
-    (tmp_path / "record.c").write_text(RECORDED_REQUESTS)
-    library = tmp_path / "record.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "record.c"], check=True)
     program = f"""
         import sys
         from fastprep import create_dataloader
@@ -268,12 +244,7 @@ def test_the_documents_of_all_rows_are_requested_from_the_disk(
         )
         print(sum(len(inputs) for inputs, _ in loader))
     """
-    subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program), str(store.path)],
-        env={**os.environ, "LD_PRELOAD": str(library), "REQUESTS": str(tmp_path / "requests")},
-        check=True,
-    )
-    asked = np.loadtxt(tmp_path / "requests", np.int64)
+    asked = requests_of(program, store.path, tmp_path)
     for file in store.shard_files:
         requested = np.zeros(file.stat().st_size, bool)
         for _, offset, count in asked[asked[:, 0] == file.stat().st_ino]:

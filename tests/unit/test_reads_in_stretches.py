@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from disk_requests import requests_of
 
 torch = pytest.importorskip("torch")
 
@@ -120,27 +118,9 @@ def test_a_file_that_is_cut_while_it_is_read_ahead_is_named(
         list(batches)
 
 
-RECORDED_REQUESTS = """
-#include <stdio.h>
-#include <stdlib.h>
-int posix_fadvise(int file, long offset, long count, int advice) {
-    FILE *out = fopen(getenv("REQUESTS"), "a");
-    fprintf(out, "%ld %ld\\n", offset, count);
-    fclose(out);
-    return 0;
-}
-int posix_fadvise64(int file, long offset, long count, int advice) {
-    return posix_fadvise(file, offset, count, advice);
-}
-"""
-
-
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 @pytest.mark.parametrize("shuffle", [False, "blocks"])
 def test_stretches_are_requested_whole_and_once(file: Path, tmp_path: Path, shuffle: Any) -> None:
-    (tmp_path / "record.c").write_text(RECORDED_REQUESTS)
-    library = tmp_path / "record.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "record.c"], check=True)
     program = f"""
         import sys
         import numpy as np
@@ -154,13 +134,8 @@ def test_stretches_are_requested_whole_and_once(file: Path, tmp_path: Path, shuf
         for _ in create_dataloader(ids, shuffle={shuffle!r}, mmap=False, **{OPTIONS!r}):
             pass
     """
-    subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program), str(file)],
-        env={**os.environ, "LD_PRELOAD": str(library), "REQUESTS": str(tmp_path / "requests")},
-        check=True,
-    )
-    asked = np.loadtxt(tmp_path / "requests", np.int64, ndmin=2)
-    requests = asked[asked[:, 1] > 256 << 10]
+    asked = requests_of(program, file, tmp_path)
+    requests = asked[asked[:, 2] > 256 << 10, 1:]
     times = np.zeros(file.stat().st_size, int)
     for offset, count in requests:
         times[offset : offset + count] += 1
